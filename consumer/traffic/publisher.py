@@ -1,0 +1,224 @@
+"""The way of records into a topic: whole batches, one partition's in order, each acknowledged by all replicas.
+
+Never makes a topic, never publishes a record twice, never reads one.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import cycle
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.partitioner import murmur2
+
+from consumer.traffic.record import Headers
+
+BATCH_BYTES = 128 * 1024
+BATCHES_UNACKNOWLEDGED = 64
+"""What may be out at once: 8 MiB of batches, more than a broker takes in one round trip."""
+CONNECT_SECONDS = 15.0
+ACKNOWLEDGE_SECONDS = 30.0
+"""Longer than a leader election; an idempotent producer by itself would wait for ever."""
+STOP_SECONDS = 5.0
+
+
+class Compression(StrEnum):
+    """How batches are compressed; the service reads all of them."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    SNAPPY = "snappy"
+    LZ4 = "lz4"
+    ZSTD = "zstd"
+
+
+class Partitioner(StrEnum):
+    """How a record finds its partition: by its key, as Kafka's own clients do it, or by turns."""
+
+    MURMUR2 = "murmur2"
+    ROUND_ROBIN = "round-robin"
+
+
+class PublishError(Exception):
+    """The records did not get into the topic. The message is one line and says what to do."""
+
+
+class Publishable(Protocol):
+    """What can be published: a `GeneratedRecord` and a `Line` are."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+OnAcknowledged = Callable[[int, int, Sequence[Publishable]], None]
+"""Told (partition, offset of the first, records) of each batch that the brokers have acknowledged."""
+
+
+@dataclass(slots=True)
+class _OpenBatch:
+    """What a partition's next batch holds so far."""
+
+    builder: Any
+    records: list[Publishable] = field(default_factory=list)
+
+
+class Publisher:
+    """Publishes to one topic. One task at a time may call its methods."""
+
+    def __init__(
+        self,
+        *,
+        topic: str,
+        connection: Mapping[str, Any],
+        compression: Compression = Compression.NONE,
+        partitioner: Partitioner = Partitioner.MURMUR2,
+        on_acknowledged: OnAcknowledged = lambda _partition, _offset, _records: None,
+    ) -> None:
+        """Prepare; `connection` holds aiokafka's own arguments, at least `bootstrap_servers`."""
+        self._topic = topic
+        self._connection = connection
+        self._compression = compression
+        self._partitioner = partitioner
+        self._on_acknowledged = on_acknowledged
+        self._open: dict[int, _OpenBatch] = {}
+        self._waiting: deque[tuple[asyncio.Future[Any], int, list[Publishable]]] = deque()
+        self._partitions = 0
+        self._turns = iter(cycle((0,)))
+        self.published = 0
+
+    async def start(self) -> None:
+        """Connect and look the topic up.
+
+        Raises:
+            PublishError: no broker answers, or the topic does not exist.
+        """
+        servers = self._connection["bootstrap_servers"]
+        self._producer = AIOKafkaProducer(
+            **self._connection,
+            enable_idempotence=True,
+            compression_type=None if self._compression is Compression.NONE else self._compression.value,
+            max_batch_size=BATCH_BYTES,
+            linger_ms=0,
+        )
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._producer.start()
+                # asking for one topic by name would make a cluster that creates topics by itself create it
+                cluster = await self._producer.client.fetch_all_metadata()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._abandon()
+            message = (
+                f"no Kafka broker answers at {servers} ({_words(error)}): check --bootstrap-servers and that it runs"
+            )
+            raise PublishError(message) from error
+        self._partitions = len(cluster.partitions_for_topic(self._topic) or ())
+        if self._partitions == 0:
+            await self._abandon()
+            message = f"topic {self._topic!r} does not exist at {servers}: create it, or name another with --topic"
+            raise PublishError(message)
+        self._turns = cycle(range(self._partitions))
+
+    async def publish(self, records: Iterable[Publishable]) -> None:
+        """Put records into their partitions' batches; send those batches that are full.
+
+        Raises:
+            PublishError: a batch could not be published.
+        """
+        for record in records:
+            partition = self._partition_of(record.key)
+            batch = self._open.get(partition)
+            if batch is None:
+                batch = self._open[partition] = _OpenBatch(self._producer.create_batch())
+            if not _append(batch, record):
+                await self._send(partition)
+                batch = self._open[partition] = _OpenBatch(self._producer.create_batch())
+                _append(batch, record)
+
+    async def push(self) -> None:
+        """Send the batches as they are, full or not, and note what has been acknowledged by now.
+
+        Raises:
+            PublishError: a batch could not be published.
+        """
+        for partition in list(self._open):
+            await self._send(partition)
+        while self._waiting and self._waiting[0][0].done():
+            await self._acknowledged()
+
+    async def finish(self) -> None:
+        """Send what is left and return once everything is acknowledged.
+
+        Raises:
+            PublishError: a batch could not be published.
+        """
+        await self.push()
+        while self._waiting:
+            await self._acknowledged()
+
+    async def stop(self) -> None:
+        """Disconnect. What is not acknowledged by then may or may not have been published."""
+        for future, _, _ in self._waiting:
+            future.cancel()
+        await self._abandon()
+
+    def _partition_of(self, key: bytes | None) -> int:
+        if key is None or self._partitioner is Partitioner.ROUND_ROBIN:
+            return next(self._turns)
+        return int(murmur2(key) & 0x7FFFFFFF) % self._partitions
+
+    async def _send(self, partition: int) -> None:
+        batch = self._open.pop(partition)
+        batch.builder.close()
+        try:
+            async with asyncio.timeout(ACKNOWLEDGE_SECONDS):
+                future = await self._producer.send_batch(batch.builder, self._topic, partition=partition)
+        except (KafkaError, TimeoutError) as error:
+            raise self._failure(partition, error) from error
+        self._waiting.append((future, partition, batch.records))
+        if len(self._waiting) >= BATCHES_UNACKNOWLEDGED:
+            await self._acknowledged()
+
+    async def _acknowledged(self) -> None:
+        future, partition, records = self._waiting.popleft()
+        try:
+            async with asyncio.timeout(ACKNOWLEDGE_SECONDS):
+                metadata = await future
+        except (KafkaError, TimeoutError) as error:
+            raise self._failure(partition, error) from error
+        self.published += len(records)
+        self._on_acknowledged(partition, metadata.offset, records)
+
+    async def _abandon(self) -> None:
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._producer.stop()
+        except (KafkaError, OSError, TimeoutError):
+            return  # it is of no use any more, and what matters has been said
+
+    def _failure(self, partition: int, error: Exception) -> PublishError:
+        return PublishError(
+            f"the brokers did not take a batch for {self._topic}:{partition} ({_words(error)}); "
+            f"{self.published} records before it are published"
+        )
+
+
+def _append(batch: _OpenBatch, record: Publishable) -> bool:
+    taken = batch.builder.append(timestamp=None, key=record.key, value=record.value, headers=list(record.headers))
+    if taken is None:
+        return False
+    batch.records.append(record)
+    return True
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error).splitlines()[0].removeprefix(f"{type(error).__name__}: ") or type(error).__name__

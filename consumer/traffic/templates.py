@@ -1,0 +1,56 @@
+"""The campaigns of the generated traffic and the variables of their templates. Holds data, makes no records."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from consumer.traffic.people import Person
+from consumer.traffic.record import Kind
+
+ONE_TIME_PASSWORD_LIFE_SECONDS = 300.0
+
+Fields = dict[str, object]
+
+
+def _one_time_password(_person: Person, dice: Random) -> Fields:
+    return {"code": f"{dice.randrange(1_000_000):06d}", "minutes": 5}
+
+
+def _shipping(_person: Person, dice: Random) -> Fields:
+    order = f"A-{dice.randrange(10_000_000):07d}"
+    return {"orderId": order, "carrier": dice.choice(("Correos", "DHL", "SEUR")), "parcels": dice.randint(1, 3)}
+
+
+def _appointment(person: Person, dice: Random) -> Fields:
+    return {
+        "firstName": person.first_name,
+        "time": f"{dice.randint(8, 18):02d}:{dice.choice((0, 15, 30, 45)):02d}",
+        "place": dice.choice(("Clínica Norte", "Clínica Sur")),
+        "room": dice.choice((None, 3, 12)),
+    }
+
+
+def _bulk(person: Person, dice: Random) -> Fields:
+    return {"firstName": person.first_name, "voucher": f"V{dice.getrandbits(32):08X}", "percent": 15}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """One campaign: who publishes for it, how often, and what its text needs."""
+
+    kind: Kind
+    event_type: str
+    share: float
+    """Part of the valid events, from 0 to 1."""
+    fields: Callable[[Person, Random], Fields]
+
+
+Campaigns = Mapping[int, Template]
+"""By campaign ID; the shares of all add up to 1."""
+
+CAMPAIGNS: Campaigns = {
+    421: Template(kind=Kind.SHIPPING_NOTICE, event_type="order.shipped", share=0.24, fields=_shipping),
+    422: Template(kind=Kind.APPOINTMENT_REMINDER, event_type="appointment.due", share=0.10, fields=_appointment),
+    700: Template(kind=Kind.ONE_TIME_PASSWORD, event_type="login.otp", share=0.16, fields=_one_time_password),
+    901: Template(kind=Kind.BULK, event_type="promotion.voucher", share=0.50, fields=_bulk),
+}
