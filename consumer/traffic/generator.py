@@ -48,7 +48,7 @@ def generate(
     order in their partition. The same arguments give the same bytes.
     """
     stream = _Stream(
-        dice=Random(seed),  # noqa: S311 the same traffic again is what is wanted, secrets are not
+        dice=Random(seed),
         campaigns=campaigns,
         people=min(LAST_PERSON, max(1_000, PEOPLE_PER_EVENT * count)),
     )

@@ -29,10 +29,12 @@ class Person(NamedTuple):
 
     @property
     def first_name(self) -> str:
+        """What a template may call the person."""
         return FIRST_NAMES[self.number % len(FIRST_NAMES)]
 
     @property
     def national_number(self) -> str:
+        """The phone without its country code: nine digits."""
         return str(FIRST_NUMBER + self.number)
 
 

@@ -51,11 +51,19 @@ class Publishable(Protocol):
     """What can be published: a `GeneratedRecord` and a `Line` are."""
 
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """What decides on the partition."""
+        ...
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """The record's bytes; None is a tombstone."""
+        ...
+
     @property
-    def headers(self) -> Headers: ...
+    def headers(self) -> Headers:
+        """What stands beside the value."""
+        ...
 
 
 OnAcknowledged = Callable[[int, int, Sequence[Publishable]], None]

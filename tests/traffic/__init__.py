@@ -1,0 +1,1 @@
+"""The traffic that is generated, read from files, and published."""
