@@ -1,0 +1,127 @@
+"""Every gauge: name, labels, meaning, and where in the service's status it is read. Never changes what it reads."""
+
+import platform
+from collections.abc import Callable, Iterable
+
+from consumer.edge.meters import Described, Key, Reading
+from consumer.service.status_shape import PartitionStatus
+from consumer.service.status_shape import Status as Snapshot
+
+PARTITION = ("topic", "partition")
+
+
+def gauge(
+    name: str, labels: tuple[str, ...], meaning: str, read: Callable[[Snapshot], Iterable[tuple[Key, float]]]
+) -> Reading[Snapshot]:
+    """Declare a gauge and where it is read."""
+    return Reading(described=Described(name=name, kind="gauge", labels=labels, meaning=meaning), read=read)
+
+
+def _one(read: Callable[[Snapshot], float]) -> Callable[[Snapshot], Iterable[tuple[Key, float]]]:
+    return lambda now: [((), read(now))]
+
+
+def _each(read: Callable[[PartitionStatus], float | None]) -> Callable[[Snapshot], Iterable[tuple[Key, float]]]:
+    def rows(now: Snapshot) -> Iterable[tuple[Key, float]]:
+        for partition in now["partitions"]:
+            value = read(partition)
+            if value is not None:  # not known yet: no sample, rather than a wrong one
+                yield (partition["topic"], partition["partition"]), value
+
+    return rows
+
+
+def _states(states: tuple[str, ...], current: str) -> Iterable[tuple[Key, float]]:
+    return [((state,), float(state == current)) for state in states]
+
+
+def _partition_states(now: Snapshot) -> Iterable[tuple[Key, float]]:
+    current: list[str] = [partition["state"] for partition in now["partitions"]]
+    states = ("claiming", "reading", "owned", "unsure", "lost", "stopped")
+    return [((state,), float(current.count(state))) for state in states]
+
+
+READINGS: tuple[Reading[Snapshot], ...] = (
+    gauge("campaign_committed_offset", PARTITION, "What the group last committed", _each(lambda p: p["committed"])),
+    gauge(
+        "campaign_watermark_offset",
+        PARTITION,
+        "Below it everything has an outcome and an acknowledged result",
+        _each(lambda p: p["watermark"]),
+    ),
+    gauge("campaign_position_offset", PARTITION, "The next offset to be read", _each(lambda p: p["position"])),
+    gauge(
+        "campaign_log_end_offset",
+        PARTITION,
+        "One past the last readable record, as last seen",
+        _each(lambda p: p["log_end"]),
+    ),
+    gauge("campaign_lag_records", PARTITION, "Log end less watermark", _each(lambda p: p["lag"])),
+    gauge("campaign_held_events", PARTITION, "Read, without an acknowledged result", _each(lambda p: p["held"])),
+    gauge(
+        "campaign_partitions",
+        ("state",),
+        "Partitions of this member by state; `stopped` waits for a person",
+        _partition_states,
+    ),
+    gauge(
+        "campaign_partitions_paused",
+        (),
+        "Partitions that are not read because the buffer is full, or not ready yet",
+        _one(lambda now: sum(partition["paused"] for partition in now["partitions"])),
+    ),
+    gauge("campaign_buffer_events", (), "Decoded events held", _one(lambda now: now["buffer"]["events"])),
+    gauge("campaign_buffer_bytes", (), "Bytes charged for them", _one(lambda now: now["buffer"]["bytes"])),
+    gauge("campaign_buffer_max_events", (), "`BUFFER__MAX_EVENTS`", _one(lambda now: now["buffer"]["max_events"])),
+    gauge("campaign_buffer_max_bytes", (), "`BUFFER__MAX_BYTES`", _one(lambda now: now["buffer"]["max_bytes"])),
+    gauge("campaign_windows_open", (), "Windows still collecting", _one(lambda now: now["windows_open"])),
+    gauge("campaign_sends_queued", (), "Closed windows waiting", _one(lambda now: now["sends"]["queued"])),
+    gauge(
+        "campaign_requests_in_flight",
+        (),
+        "Requests whose answer is awaited",
+        _one(lambda now: now["sends"]["in_flight"]),
+    ),
+    gauge(
+        "campaign_requests_in_flight_limit",
+        (),
+        "As many may be at once",
+        _one(lambda now: now["limits"]["max_concurrency"]),
+    ),
+    gauge(
+        "campaign_access_state",
+        ("state",),
+        "1 at the platform's attitude to us: `first_contact`, `open` or `stopped`",
+        lambda now: _states(("first_contact", "open", "stopped"), now["access"]["state"]),
+    ),
+    gauge(
+        "campaign_refused_campaigns",
+        (),
+        "Campaigns that key or role may not send",
+        _one(lambda now: len(now["access"]["refused_campaigns"])),
+    ),
+    gauge(
+        "campaign_deduplication_entries",
+        (),
+        "Event IDs remembered",
+        _one(lambda now: now["deduplication"]["entries"]),
+    ),
+    gauge(
+        "campaign_deduplication_window_seconds",
+        (),
+        "How far back a repeat is recognised; below `DEDUPLICATION__TTL` where `MAX_ENTRIES` cuts it",
+        _one(lambda now: now["deduplication"]["effective_window_seconds"]),
+    ),
+    gauge(
+        "campaign_service_state",
+        ("state",),
+        "1 at the state: `starting`, `running` or `draining`",
+        lambda now: _states(("starting", "running", "draining"), now["state"]),
+    ),
+    gauge(
+        "campaign_build_info",
+        ("version", "python"),
+        "Always 1; what is running",
+        lambda now: [((now["version"], platform.python_version()), 1.0)],
+    ),
+)

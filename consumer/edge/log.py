@@ -1,0 +1,161 @@
+"""How log lines look and where they go: one line a fact, UTC, no secrets. Owns no fact: `telemetry.py` does.
+
+Our own lines are values in named fields. Lines of libraries are free text that may quote what they were handed,
+so every text is masked, libraries are never let below INFO (aiokafka prints whole requests at DEBUG), and a line
+that a library repeats is written once in a while, with the number of those left out.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from consumer.core.terms import Ticks
+
+Format = Literal["console", "json"]
+
+OURS: Final = "campaign"
+"""The logger of our own facts."""
+
+REPEAT_SECONDS: Final = 30.0  # a problem that lasts is two lines a minute: seen, and readable
+MAX_REMEMBERED: Final = 1000  # kinds of repeated lines; the oldest is forgotten first
+
+_ADDRESS = r"(?:\d{1,3}\.){3}\d{1,3}"
+_DIGITS = re.compile(
+    # Broker addresses stay: asyncio's ('10.1.2.3', 9092), everybody's 10.1.2.3:9092
+    rf"(?P<address>(?<=\('){_ADDRESS}(?=')|(?<![\d.+]){_ADDRESS}(?=:\d{{2,5}}(?!\d)))"
+    # 7 digits and more, also as people write phones: +34 600 111-222, (600) 11.12.22
+    r"|\+?\d(?:[ ().\-/]{0,3}\d){6,}"
+)
+MASK: Final = "•••"
+
+PLAIN_FIELDS: Final = frozenset({"timestamp", "level", "logger", "partition", "topic", "topics", "version"})
+"""Fields whose text is ours or configuration's, and may hold digits: topic names, dates."""
+
+
+class Repeats:
+    """Which of many equal lines to write: the first, then one in `REPEAT_SECONDS`. Pure, given the time."""
+
+    def __init__(self, *, every_seconds: float = REPEAT_SECONDS) -> None:
+        self._every_seconds = every_seconds
+        self._kinds: dict[object, tuple[Ticks, int]] = {}
+
+    def admit(self, kind: object, at: Ticks) -> int | None:
+        """Return how many of this kind were left out since the last one; None where this one is left out too."""
+        last_at, left_out = self._kinds.get(kind, (None, 0))
+        if last_at is not None and at - last_at < self._every_seconds:
+            self._kinds[kind] = (last_at, left_out + 1)
+            return None
+        self._kinds.pop(kind, None)
+        self._kinds[kind] = (at, 0)
+        if len(self._kinds) > MAX_REMEMBERED:
+            del self._kinds[next(iter(self._kinds))]
+        return left_out
+
+
+class _RepeatFilter(logging.Filter):
+    """Leaves out what a library says over and over; a line's kind is its text before the values are filled in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._repeats = Repeats()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == OURS:  # telemetry limits its own, by what they mean
+            return True
+        kind = (record.name, record.levelno, record.msg if isinstance(record.msg, str) else type(record.msg))
+        left_out = self._repeats.admit(kind, Ticks(record.created))
+        if left_out:
+            record.left_out = left_out
+        return left_out is not None
+
+
+def masked(text: str) -> str:
+    """Return `text` with every run of 7 or more digits, separators between them counted in, made unreadable."""
+    return _DIGITS.sub(lambda found: found["address"] or MASK, text)
+
+
+def mask_values(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Mask every text of a line; numbers in fields stay (offsets, counts)."""
+    return {key: value if key in PLAIN_FIELDS else _masked_value(value) for key, value in line.items()}
+
+
+def _masked_value(value: object) -> object:
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case bytes() | bytearray() | memoryview():
+            return f"{len(value)} bytes"
+        case str():
+            return masked(value)
+        case Mapping():
+            return {masked(str(key)): _masked_value(inner) for key, inner in value.items()}
+        case Sequence() | frozenset() | set():
+            return [_masked_value(inner) for inner in value]
+        case _:
+            return masked(str(value))
+
+
+def _add_left_out(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    left_out = getattr(line.get("_record"), "left_out", 0)
+    return {**line, "left_out": left_out} if left_out else line
+
+
+def _as_json(line: EventDict, **_options: object) -> str:
+    return orjson.dumps(line, default=str).decode()
+
+
+def _renderer(format_: Format, stream: TextIO) -> Processor:
+    if format_ == "json":
+        return structlog.processors.JSONRenderer(serializer=_as_json)
+    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)
+
+
+def configure(format: Format | None, level: str, *, stream: TextIO | None = None) -> None:  # noqa: A002
+    """Send all log lines of this process to `stream` (default: standard error).
+
+    `format` None means `console` on a terminal, else `json`. `level` is a name of `logging`'s; libraries speak
+    from WARNING on, from INFO on where we speak from DEBUG on.
+    """
+    stream = sys.stderr if stream is None else stream
+    format_ = format or ("console" if stream.isatty() else "json")
+    common: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *common,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(_RepeatFilter())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*common, structlog.stdlib.add_logger_name, _add_left_out],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,  # as text, without local variables, so that it can be masked
+                mask_values,
+                _renderer(format_, stream),
+            ],
+        )
+    )
+    ours = logging.getLevelNamesMapping()[level.upper()]
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(max(ours, logging.INFO if ours <= logging.DEBUG else logging.WARNING))
+    logging.getLogger(OURS).setLevel(ours)
+    for chatty in ("aiohttp.access", "httpx", "httpcore"):  # a line a request, with its address
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)

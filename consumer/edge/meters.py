@@ -1,0 +1,190 @@
+"""Counters, distributions and gauges read at scrape time, rendered for Prometheus. Owns no metric's name or meaning.
+
+Families of our own, because the client's cost too much or say too little here: a batch of 500 delays is one call
+(sorted once, then one bisection a bucket), nothing is locked (one event loop tells all facts), no `_created`
+series, and every family knows its labels, so that the README's table can be generated from it.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
+
+State = TypeVar("State")
+
+Key = tuple[object, ...]
+"""A family's label values, in the order of its labels; a `Partition` fits (`topic`, `partition`) as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """One family, as the README's table shows it. `name` is the family's; a counter's ends in `_total`."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    meaning: str
+
+    @property
+    def unit(self) -> str:
+        """The unit that the name ends in, as OpenMetrics' `# UNIT` wants it; empty where there is none."""
+        last = self.name.removesuffix("_total").rpartition("_")[2]
+        return last if last in {"seconds", "bytes"} else ""
+
+
+class Counters:
+    """A counter family: one running sum for each combination of label values.
+
+    `known` combinations stand at 0 from the start, so that `increase()` sees the first of a rare kind.
+    """
+
+    def __init__(self, described: Described, *, known: Iterable[Key] = ()) -> None:
+        self.described = described
+        self._values: dict[Key, float] = dict.fromkeys(known if described.labels else [()], 0)
+        self._texts: dict[Key, list[str]] = {}
+
+    def add(self, key: Key, amount: float) -> None:
+        """Add `amount`, which is never negative."""
+        assert amount >= 0, (self.described.name, amount)
+        self._values[key] = self._values.get(key, 0) + amount
+
+    def value(self, *key: object) -> float:
+        """Return the running sum of one combination."""
+        return self._values.get(key, 0)
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the family without samples."""
+        return [self._family()]
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the family as it stands."""
+        family = self._family()
+        for key, value in self._values.items():
+            family.add_metric(label_values(key, self._texts), value)
+        return [family]
+
+    def _family(self) -> CounterMetricFamily:
+        described = self.described
+        return CounterMetricFamily(described.name, described.meaning, labels=described.labels, unit=described.unit)
+
+
+class Distribution:
+    """A histogram family over `bounds`, the buckets' inclusive upper ends in ascending order."""
+
+    def __init__(self, described: Described, *, bounds: Sequence[float], known: Iterable[Key] = ()) -> None:
+        assert list(bounds) == sorted(set(bounds)), bounds
+        self.described = described
+        self._bounds = tuple(float(bound) for bound in bounds)
+        self._ends = [*map(floatToGoString, self._bounds), "+Inf"]
+        self._counts: dict[Key, list[int]] = {}
+        self._sums: dict[Key, float] = {}
+        self._texts: dict[Key, list[str]] = {}
+        for key in known if described.labels else [()]:
+            self._counts_of(key)
+
+    def observe(self, key: Key, value: float) -> None:
+        """Count one value; a negative one (clocks that disagree) counts as 0."""
+        value = max(value, 0.0)
+        self._counts_of(key)[bisect_left(self._bounds, value)] += 1
+        self._sums[key] += value
+
+    def observe_all(self, key: Key, values: Sequence[float]) -> None:
+        """Count many values: the same as `observe` for each, at a twentieth of a microsecond a value."""
+        if not values:
+            return
+        ordered = sorted(values)
+        counts = self._counts_of(key)
+        below = 0
+        for index, bound in enumerate(self._bounds):
+            upto = bisect_right(ordered, bound, lo=below)
+            counts[index] += upto - below
+            below = upto
+        counts[-1] += len(ordered) - below
+        self._sums[key] += sum(ordered[bisect_right(ordered, 0.0) :])
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the family without samples."""
+        return [self._family()]
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the family as it stands, its buckets cumulative."""
+        family = self._family()
+        for key, counts in self._counts.items():
+            total = 0
+            buckets = []
+            for end, count in zip(self._ends, counts, strict=True):
+                total += count
+                buckets.append((end, float(total)))
+            family.add_metric(label_values(key, self._texts), buckets, self._sums[key])
+        return [family]
+
+    def _counts_of(self, key: Key) -> list[int]:
+        counts = self._counts.get(key)
+        if counts is None:
+            counts = self._counts[key] = [0] * (len(self._bounds) + 1)
+            self._sums[key] = 0.0
+        return counts
+
+    def _family(self) -> HistogramMetricFamily:
+        described = self.described
+        return HistogramMetricFamily(described.name, described.meaning, labels=described.labels, unit=described.unit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading(Generic[State]):
+    """A gauge family that is read off a state when somebody asks."""
+
+    described: Described
+    read: Callable[[State], Iterable[tuple[Key, float]]]
+
+
+class Readings(Generic[State]):
+    """Gauge families that are read off one snapshot per scrape; without samples until a source is bound."""
+
+    def __init__(self, readings: Sequence[Reading[State]]) -> None:
+        self.readings = readings
+        self._source: Callable[[], State] | None = None
+
+    def bind(self, source: Callable[[], State]) -> None:
+        """Read from `source` from now on."""
+        self._source = source
+
+    def describe(self) -> Iterable[Metric]:
+        """Return the families without samples."""
+        return [self._family(reading.described) for reading in self.readings]
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the families as the source sees them now."""
+        state = None if self._source is None else self._source()
+        for reading in self.readings:
+            family = self._family(reading.described)
+            if state is not None:
+                for key, value in reading.read(state):
+                    family.add_metric(label_values(key, {}), value)
+            yield family
+
+    @staticmethod
+    def _family(described: Described) -> GaugeMetricFamily:
+        return GaugeMetricFamily(described.name, described.meaning, labels=described.labels, unit=described.unit)
+
+
+def label_values(key: Key, texts: dict[Key, list[str]]) -> list[str]:
+    """Return label values as text, `none` for None; remembered in `texts`, since scrapes ask again and again."""
+    values = texts.get(key)
+    if values is None:
+        values = texts[key] = ["none" if part is None else str(part) for part in key]
+    return values
+
+
+def render(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
+    """Return content type and body in the richest format that an `Accept` header asks for and we speak."""
+    try:
+        encode, content_type = choose_encoder(accept)
+    except ValueError:  # a version that is no number
+        encode, content_type = choose_encoder("")
+    return content_type, encode(registry)

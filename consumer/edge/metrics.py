@@ -1,0 +1,216 @@
+"""Every metric of the service: name, labels, meaning, and the README's table of them. Never decides when one moves.
+
+Labels are bounded: topics and campaigns by configuration, partitions by the topics, the rest by enums.
+"""
+
+import sys
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from consumer.core.outcome import Reason, Status
+from consumer.edge.gauges import PARTITION, READINGS
+from consumer.edge.meters import Counters, Described, Distribution, Key, Readings
+from consumer.service.facts import AnswerClass, Priority, Producer, RetryReason, StopWhy
+
+DELAY_SECONDS = (
+    *(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),  # an OTP does not wait for a window
+    *(1.5, 2, 2.5, 3, 4, 5, 10),  # a bulk event waits for its window, 2 s by default
+    *(30, 60, 300, 900, 3600, 14_400, 86_400),  # backlog and back-off, up to KAFKA__MAX_EVENT_AGE
+)
+EXCHANGE_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)  # API__TIMEOUT is 10
+APPEND_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # proofs wait 2, appends 5
+HANDOVER_SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)  # a revoke has 10, a rebalance 45
+LOOP_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
+CONTACTS = (1, 2, 5, 10, 20, 50, 100, 200, 300, 400, 450, 499, 500, 1000)  # WINDOW__MAX_CONTACTS is 500
+
+SETTLEMENTS: tuple[tuple[Status, Reason | None], ...] = (
+    *((Status.ACCEPTED, reason) for reason in (None, Reason.PLATFORM_REPORTED_ERRORS, Reason.UNREADABLE_ANSWER)),
+    *((Status.REJECTED, reason) for reason in (Reason.CONTACT_REFUSED, Reason.CAMPAIGN_REFUSED)),
+    *((Status.REJECTED, reason) for reason in (Reason.SCHEDULE_NOT_CONFIGURED, Reason.HELD)),
+    *((Status.FAILED, reason) for reason in (Reason.RETRIES_EXHAUSTED, Reason.RETRY_AGE)),
+    *((Status.EXPIRED, reason) for reason in (Reason.DEADLINE, Reason.TOO_OLD)),
+    *((Status.SUPERSEDED, reason) for reason in (Reason.NEWER_EVENT, Reason.OLDER_EVENT)),
+    (Status.DUPLICATE, Reason.REPEATED),
+    *((Status.INVALID, reason) for reason in (Reason.NOT_UTF8, Reason.NOT_JSON, Reason.NOT_AN_OBJECT)),
+    *((Status.INVALID, reason) for reason in (Reason.SCHEMA, Reason.TOO_LARGE, Reason.TOMBSTONE)),
+    (Status.CANCELLED, Reason.OPERATOR),
+    *((Status.IN_DOUBT, reason) for reason in (Reason.ANSWER_LOST, Reason.SERVER_ERROR, Reason.OWNER_LOST)),
+)
+"""Every status with every reason that the contract gives it."""
+
+
+PROCESS = tuple(
+    Described(name=f"campaign_process_{name}", kind=kind, labels=(), meaning=meaning)
+    for name, kind, meaning in (
+        ("cpu_seconds_total", "counter", "CPU time, user and system"),
+        ("resident_memory_bytes", "gauge", "Memory in use"),
+        ("virtual_memory_bytes", "gauge", "Address space"),
+        ("start_time_seconds", "gauge", "When the process started, since 1970"),
+        ("open_fds", "gauge", "Open file descriptors"),
+        ("max_fds", "gauge", "As many may be open"),
+    )
+)
+"""What the Prometheus client reads off `/proc` (Linux alone)."""
+
+
+def counter(name: str, labels: tuple[str, ...], meaning: str, *, known: Iterable[Key] = ()) -> Counters:
+    """Declare a counter."""
+    return Counters(Described(name=name, kind="counter", labels=labels, meaning=meaning), known=known)
+
+
+def distribution(
+    name: str, labels: tuple[str, ...], meaning: str, *, bounds: tuple[float, ...], known: Iterable[Key] = ()
+) -> Distribution:
+    """Declare a histogram."""
+    described = Described(name=name, kind="histogram", labels=labels, meaning=meaning)
+    return Distribution(described, bounds=bounds, known=known)
+
+
+class Metrics:
+    """All families, in one registry of their own. Attributes say what is counted, `counter(...)` how it is called."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.gauges = Readings(READINGS)
+        self._reading()
+        self._sending()
+        self._outcomes()
+        self._ownership()
+        for family in (*self._families(), self.gauges):
+            self.registry.register(family)
+        ProcessCollector(namespace="campaign", registry=self.registry)
+
+    def _reading(self) -> None:
+        self.records_read = counter("campaign_records_read_total", PARTITION, "Records read")
+        self.bytes_read = counter("campaign_read_bytes_total", PARTITION, "Bytes of their values")
+        self.invalid = counter(
+            "campaign_invalid_records_total", (*PARTITION, "reason"), "Records that are no valid event, by `reason`"
+        )
+        self.records_lost = counter(
+            "campaign_records_lost_total", PARTITION, "Offsets that retention removed before they were read"
+        )
+        self.loop_delay = distribution(
+            "campaign_loop_delay_seconds", (), "How late the event loop's timers fire", bounds=LOOP_SECONDS
+        )
+
+    def _sending(self) -> None:
+        self.requests = counter(
+            "campaign_requests_total",
+            ("campaign", "priority"),
+            "Requests started; `campaign` is one with settings of its own, or `other`",
+        )
+        self.request_contacts = distribution(
+            "campaign_request_contacts",
+            ("priority",),
+            "Contacts of a request; its `_sum` counts contacts posted",
+            bounds=CONTACTS,
+            known=[(priority,) for priority in Priority],
+        )
+        self.answers = counter(
+            "campaign_answers_total",
+            ("answer", "code"),
+            "Ends of attempts by what they mean and HTTP status (`none`: no complete head; rare ones as `4xx`)",
+        )
+        self.request_duration = distribution(
+            "campaign_request_duration_seconds",
+            ("answer",),
+            "First byte to the end of the attempt",
+            bounds=EXCHANGE_SECONDS,
+            known=[(AnswerClass.ACCEPTED,)],
+        )
+        self.splits = counter("campaign_splits_total", (), "Refused requests that were halved")
+        self.retries = counter(
+            "campaign_retries_total", ("reason",), "Sends put back to try again", known=[(r,) for r in RetryReason]
+        )
+        self.unknown = counter(
+            "campaign_unknown_outcomes_total",
+            ("reason",),
+            "Contacts of attempts whose fate is unknown",
+            known=[(Reason.ANSWER_LOST,), (Reason.SERVER_ERROR,), (Reason.OWNER_LOST,)],
+        )
+        self.dispatch_stops = counter(
+            "campaign_dispatch_stops_total", ("why",), "Times that dispatch stopped", known=[(w,) for w in StopWhy]
+        )
+
+    def _outcomes(self) -> None:
+        self.results = counter("campaign_results_total", ("status", "reason"), "Outcomes of records", known=SETTLEMENTS)
+        self.possible_duplicates = counter(
+            "campaign_possible_duplicates_total", (), "Accepted contacts that may have been texted twice"
+        )
+        self.acceptance_delay = distribution(
+            "campaign_acceptance_delay_seconds",
+            ("priority",),
+            "A record's arrival here to its acceptance by the platform",
+            bounds=DELAY_SECONDS,
+            known=[(priority,) for priority in Priority],
+        )
+        self.event_delay = distribution(
+            "campaign_event_delay_seconds",
+            ("priority",),
+            "An event's `occurredAt` to its acceptance by the platform",
+            bounds=DELAY_SECONDS,
+            known=[(priority,) for priority in Priority],
+        )
+        self.published = counter(
+            "campaign_published_records_total", ("topic",), "Results and dead letters acknowledged by the brokers"
+        )
+        self.publish_duration = distribution(
+            "campaign_publish_duration_seconds", (), "A batch of them, until acknowledged", bounds=APPEND_SECONDS
+        )
+        self.commits = counter("campaign_commits_total", ("outcome",), "Commits", known=[("committed",), ("failed",)])
+
+    def _ownership(self) -> None:
+        self.claims = counter("campaign_claims_total", PARTITION, "Claims appended to the journal")
+        self.takeover_duration = distribution(
+            "campaign_takeover_duration_seconds", (), "Assignment to the first record", bounds=HANDOVER_SECONDS
+        )
+        self.revoke_duration = distribution(
+            "campaign_revoke_duration_seconds", (), "Handing partitions back", bounds=HANDOVER_SECONDS
+        )
+        self.lost = counter("campaign_partitions_lost_total", PARTITION, "Times that another member had claimed it")
+        self.stops = counter("campaign_partition_stops_total", PARTITION, "Times that it stopped for a person")
+        self.rewinds = counter(
+            "campaign_rewinds_total", PARTITION, "Group offsets moved back by a tool, without effect"
+        )
+        self.skipped = counter(
+            "campaign_skipped_offsets_total", PARTITION, "Offsets passed over because the group's were moved forward"
+        )
+        self.journal_entries = counter("campaign_journal_entries_total", PARTITION, "Journal entries appended")
+        self.journal_duration = distribution(
+            "campaign_journal_append_duration_seconds", (), "An append, until acknowledged", bounds=APPEND_SECONDS
+        )
+        self.journal_void = counter(
+            "campaign_journal_void_entries_total", PARTITION, "Entries that landed elsewhere than expected"
+        )
+        self.journal_unsure = counter(
+            "campaign_journal_unsure_total", PARTITION, "Appends without acknowledgement; each claims anew"
+        )
+        self.producers_replaced = counter(
+            "campaign_producers_replaced_total",
+            ("producer",),
+            "Failed Kafka producers replaced",
+            known=[(producer,) for producer in Producer],
+        )
+
+    def _families(self) -> list[Counters | Distribution]:
+        return [family for family in vars(self).values() if isinstance(family, Counters | Distribution)]
+
+    def described(self) -> list[Described]:
+        """Return every family, sorted by name."""
+        families = [family.described for family in self._families()]
+        readings = [reading.described for reading in self.gauges.readings]
+        return sorted((*families, *readings, *PROCESS), key=lambda described: described.name)
+
+
+def table() -> str:
+    """Return the README's table of metrics, as Markdown."""
+    rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    for each in Metrics().described():
+        labels = ", ".join(f"`{label}`" for label in each.labels)
+        rows.append(f"| `{each.name}` | {each.kind} | {labels} | {each.meaning} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table())

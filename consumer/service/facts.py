@@ -1,0 +1,200 @@
+"""What the service has to tell people, one method per fact, as a protocol. Owns the words, no log and no metric.
+
+`edge/telemetry.py` turns each fact into its log line and its metrics; a simulation may record them instead.
+Facts are told per batch, never per record. Durations are seconds, sizes bytes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from consumer.core.outcome import Reason, Status
+from consumer.core.terms import JournalOffset, Offset, Partition
+
+
+class Priority(StrEnum):
+    """An event's priority, as the contract spells it."""
+
+    NORMAL = "normal"
+    IMMEDIATE = "immediate"
+
+
+class AnswerClass(StrEnum):
+    """What an attempt came to, by the answer table of the contract."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    DENIED = "denied"
+    """401, 403 or 3xx: key, role or address is wrong."""
+    NOT_DELIVERED = "not_delivered"
+    UNKNOWN = "unknown"
+    WITHHELD = "withheld"
+    """The last look said no; nothing went out."""
+
+
+class RetryReason(StrEnum):
+    """Why a send goes back to the queue."""
+
+    THROTTLED = "throttled"
+    """408, 425 or 429."""
+    UNAVAILABLE = "unavailable"
+    """503."""
+    UNREACHABLE = "unreachable"
+    """No connection."""
+    SERVER_ERROR = "server_error"
+    ANSWER_LOST = "answer_lost"
+    DENIED = "denied"
+    NO_PROOF = "no_proof"
+    """The intent was not proven in time, or the proof had grown stale."""
+
+
+class StopWhy(StrEnum):
+    """Why dispatch stopped."""
+
+    DENIED = "denied"
+    """401, 403 or 3xx."""
+    FIRST_CONTACT = "first_contact"
+    """A refusal before this process has had its first 2xx."""
+
+
+class Producer(StrEnum):
+    """Which of our producers."""
+
+    JOURNAL = "journal"
+    RESULTS = "results"
+
+
+class DrainPhase(StrEnum):
+    """Where a shutdown stands."""
+
+    CLOSING_WINDOWS = "closing_windows"
+    SENDING = "sending"
+    SETTLING = "settling"
+    COMMITTING = "committing"
+    LEAVING = "leaving"
+
+
+class Facts(Protocol):
+    """Everything the service tells."""
+
+    # Process
+
+    def started(self, *, group: str, topics: Sequence[str], http_url: str) -> None:
+        """The service is up; what it consumes, and where its operations page is."""
+
+    def drain_phase(self, phase: DrainPhase, *, held: int, in_flight: int) -> None:
+        """A shutdown has come to `phase` with so many events in hand and requests out."""
+
+    def drained(self, *, seconds: float, left_unsettled: int) -> None:
+        """The shutdown is over; what is left unsettled stays with the next owner."""
+
+    def loop_delayed(self, *, seconds: float) -> None:
+        """A timer of the event loop fired so much later than asked; to be told at a steady interval."""
+
+    def summary(self) -> None:
+        """Say in one line what happened since the last summary; nothing where nothing did."""
+
+    # Reading
+
+    def records_read(self, partition: Partition, *, count: int, size_bytes: int) -> None:
+        """A fetched batch: records and the bytes of their values."""
+
+    def decoded_invalid(self, partition: Partition, *, reason: Reason, count: int) -> None:
+        """Records that are no valid event, and go to the dead-letter topic."""
+
+    def records_lost(self, partition: Partition, *, start: Offset, stop: Offset) -> None:
+        """Retention removed `start` up to but without `stop` before they were read."""
+
+    # Sending
+
+    def send_posted(self, *, campaign_id: int, priority: Priority, contacts: int) -> None:
+        """A request's first byte went out."""
+
+    def send_answered(self, *, answer: AnswerClass, status: int | None, seconds: float, contacts: int) -> None:
+        """An attempt ended, `seconds` after it began; `status` is None where no complete head came."""
+
+    def send_split(self, *, campaign_id: int, status: int, contacts: int) -> None:
+        """A refused request of `contacts` is halved."""
+
+    def send_retried(self, *, campaign_id: int, reason: RetryReason, delay_seconds: float, contacts: int) -> None:
+        """A send goes back to the queue, due after `delay_seconds`."""
+
+    def attempts_unknown(self, *, reason: Reason, contacts: int) -> None:
+        """An attempt of `contacts` events may have been received although its answer was lost."""
+
+    def dispatch_stopped(self, *, why: StopWhy, status: int, campaign_id: int) -> None:
+        """The platform does not let us in: from now on one real request at a time, as a probe."""
+
+    def dispatch_narrowed(self, *, refused_campaigns: Iterable[int]) -> None:
+        """The platform lets us in after all, these campaigns apart."""
+
+    def dispatch_resumed(self, *, stopped_seconds: float) -> None:
+        """The platform has said 2xx: at full speed from now on. Also at the first contact."""
+
+    # Outcomes
+
+    def results_settled(self, *, status: Status, reason: Reason | None, count: int) -> None:
+        """Records got their outcome."""
+
+    def possible_duplicates(self, *, count: int) -> None:
+        """Of the accepted, so many were marked `possibleDuplicate`."""
+
+    def accepted(
+        self, *, priority: Priority, delays_seconds: Sequence[float], event_delays_seconds: Sequence[float]
+    ) -> None:
+        """The delays of one accepted request's members.
+
+        `delays_seconds` run from the record's arrival here to the acceptance, `event_delays_seconds` from
+        the event's `occurredAt`.
+        """
+
+    def results_published(self, *, topic: str, count: int, seconds: float) -> None:
+        """A batch of results or dead letters was acknowledged after `seconds`."""
+
+    def producer_replaced(self, producer: Producer, *, why: str) -> None:
+        """A failed producer was stopped and a new one stands in its place; `why` names the error, no values."""
+
+    # Commits
+
+    def committed(self, offsets: Mapping[Partition, Offset]) -> None:
+        """The group's offsets were committed."""
+
+    def commit_failed(self, partitions: Iterable[Partition]) -> None:
+        """They were not, or nobody knows; tried again at the next interval."""
+
+    def commit_rewound(self, partition: Partition, *, committed: Offset, watermark: Offset) -> None:
+        """A tool moved the group back below what the journal has settled: nothing changes, nobody is texted."""
+
+    def commit_skipped(self, partition: Partition, *, watermark: Offset, committed: Offset) -> None:
+        """A tool moved the group forward: obeyed, the range between is never sent."""
+
+    # Ownership and the journal
+
+    def partitions_assigned(self, partitions: Iterable[Partition]) -> None:
+        """The group granted these."""
+
+    def partitions_revoked(self, partitions: Iterable[Partition], *, seconds: float) -> None:
+        """These were handed back; draining them took `seconds`."""
+
+    def partition_claimed(self, partition: Partition, *, claim_offset: JournalOffset) -> None:
+        """Our claim stands in its journal."""
+
+    def partition_owned(
+        self, partition: Partition, *, seconds: float, watermark: Offset, unknown_attempts: int
+    ) -> None:
+        """Its journal is read and it is at work, `seconds` after it was granted."""
+
+    def partition_lost(self, partition: Partition, *, claimed_by: str) -> None:
+        """Another member has claimed it: its work is dropped here."""
+
+    def partition_stopped(self, partition: Partition, *, why: str) -> None:
+        """It must not start until a person decides."""
+
+    def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
+        """An append was acknowledged after `seconds`."""
+
+    def journal_void(self, partition: Partition, *, entries: int) -> None:
+        """Entries of ours landed elsewhere than expected, so they do not count; they are appended again."""
+
+    def journal_unsure(self, partition: Partition, *, why: str) -> None:
+        """An append was not acknowledged: it may or may not have landed, and the partition is claimed anew."""

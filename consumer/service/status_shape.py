@@ -1,0 +1,113 @@
+"""The shape of `GET /status` and of a health answer, shared with `edge`. Holds shapes only; fills none of them in.
+
+Campaign IDs are strings here: they go up to 2^63 - 1, and a browser's numbers are exact only up to 2^53.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict
+
+ServiceState = Literal["starting", "running", "draining"]
+PartitionState = Literal["claiming", "reading", "owned", "unsure", "lost", "stopped"]
+"""`claiming`: its claim is on the way. `reading`: the journal is read back. `owned`: at work. `unsure`: an append
+was not acknowledged, no new send takes its events. `lost`: another member has claimed it. `stopped`: a person
+must decide, `why` says what."""
+AccessState = Literal["first_contact", "open", "stopped"]
+"""`first_contact`: no 2xx yet in this process. `open`: sending. `stopped`: key, role or address is refused."""
+
+
+class PartitionStatus(TypedDict):
+    """One partition that this member was granted. Offsets are None until they are known."""
+
+    topic: str
+    partition: int
+    state: PartitionState
+    committed: int | None
+    """What the group last committed."""
+    watermark: int | None
+    """Below it everything has an outcome and an acknowledged result."""
+    position: int | None
+    """The next offset to be read."""
+    log_end: int | None
+    """One past the last readable record, as last seen."""
+    lag: int | None
+    """Records without an acknowledged result: log end less watermark."""
+    held: int
+    """Events in hand: read, without an acknowledged result."""
+    paused: bool
+    why: str | None
+    """Why it is not at work; what to do about it."""
+
+
+class SendsStatus(TypedDict):
+    """Closed windows on their way out."""
+
+    queued: int
+    in_flight: int
+    in_flight_by_campaign: Mapping[str, int]
+    """The 20 campaigns with most requests in flight."""
+
+
+class AccessStatus(TypedDict):
+    """Whether the platform lets us in."""
+
+    state: AccessState
+    since: str
+    """RFC 3339, UTC."""
+    why: str | None
+    """What it answered, where the state is not `open`."""
+    refused_campaigns: Sequence[str]
+    next_probe_in_seconds: float | None
+
+
+class BufferStatus(TypedDict):
+    """Decoded events held at once, and the bound at which partitions are paused."""
+
+    events: int
+    bytes: int
+    max_events: int
+    max_bytes: int
+
+
+class LimitsStatus(TypedDict):
+    """The limits in force."""
+
+    max_concurrency: int
+    max_concurrency_per_campaign: int
+
+
+class DeduplicationStatus(TypedDict):
+    """How far back a repeated event is recognised."""
+
+    entries: int
+    effective_window_seconds: float
+
+
+class Status(TypedDict):
+    """Everything `GET /status` says. `results` counts by status since the process started."""
+
+    version: str
+    group: str
+    member: str
+    uptime_seconds: float
+    state: ServiceState
+    partitions: Sequence[PartitionStatus]
+    windows_open: int
+    sends: SendsStatus
+    access: AccessStatus
+    buffer: BufferStatus
+    limits: LimitsStatus
+    results: Mapping[str, int]
+    deduplication: DeduplicationStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """The answer to a probe: well unless there are reasons, each a sentence for the person who is paged."""
+
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the probe succeeds."""
+        return not self.reasons
