@@ -1,0 +1,72 @@
+# Everything runs from .venv inside this checkout, installed from the hashes in deploy/locks.
+# Needed beforehand: make, and Python 3.11 or newer (another one than python3: make PYTHON=/path/to/python).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+# Nobody's shell decides what is imported here.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+VENV := .venv
+RUN := $(VENV)/bin
+PIP_INSTALL := $(RUN)/python -m pip --disable-pip-version-check --quiet install
+PYTEST_ARGS ?=
+
+.PHONY: help
+help: ## Say what each target does
+	@printf 'usage: make TARGET\n\n'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+.PHONY: setup
+setup: $(VENV)/.project ## Install what the rest needs into .venv (runs by itself, and again when the locks change)
+
+.PHONY: demo
+demo: setup ## Run everything on this machine: Apache Kafka, platform sandbox, events, the service; then the sums
+	@$(RUN)/campaign-consumer demo
+
+.PHONY: test
+test: setup ## Run the whole suite; PYTEST_ARGS narrows it
+	@$(RUN)/python -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## Check style, types, import contracts, spelling and locks
+	@$(RUN)/ruff check
+	@$(RUN)/ruff format --check
+	@$(RUN)/mypy consumer schemas config tests
+	@$(RUN)/lint-imports --no-cache
+	@$(RUN)/codespell
+	@$(RUN)/python -m tests.support.locks check
+
+.PHONY: fix
+fix: setup ## Mend what ruff can mend, and format
+	@$(RUN)/ruff check --fix
+	@$(RUN)/ruff format
+
+.PHONY: locks
+locks: setup ## Resolve pyproject.toml anew into deploy/locks
+	@$(RUN)/python -m tests.support.locks write
+
+.PHONY: check-deploy
+check-deploy: setup ## Check the Dockerfile and the compose file
+	@$(RUN)/hadolint deploy/Dockerfile
+	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+
+# Three steps, each done again only when what it stands on has changed. Wheels only: building a source distribution
+# would bring in a build back end that no lock names.
+$(VENV)/.created:
+	@if [ -z "$(PYTHON)" ]; then echo "make: no Python 3.11 or newer found; name one: make PYTHON=/path/to/python" >&2; exit 1; fi
+	@"$(PYTHON)" -m venv --clear $(VENV) || { echo "make: $(PYTHON) has no venv module; name another: make PYTHON=/path/to/python" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.locked: deploy/locks/dev.txt $(VENV)/.created
+	@echo "make: installing what deploy/locks/dev.txt names into $(VENV)"
+	@$(PIP_INSTALL) --require-hashes --only-binary :all: --requirement deploy/locks/dev.txt
+	@touch $@
+
+$(VENV)/.project: pyproject.toml $(VENV)/.locked
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,59 @@
+"""What came back from one POST, as a union. Owns no policy: `post.py` says what an answer means."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from consumer.core.terms import Instant
+
+
+class Withholding(Enum):
+    """Why a request was not started although a connection was in hand."""
+
+    EXPIRED = auto()
+    """A member's deadline has come."""
+    STALE_PROOF = auto()
+    """The proof that we own the members' partitions is too old; append the intent again."""
+    NOT_OURS = auto()
+    """A member's partition was lost or given back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A complete response head arrived. `body` is None where the body could not be read to its end."""
+
+    status: int
+    retry_after_seconds: float | None
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable:
+    """No connection (refused, DNS, TLS, pool): surely nothing went out. `detail` never holds a secret."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """The last look said no: surely nothing went out."""
+
+    why: Withholding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The first byte went out and no complete head came back: what the platform did is unknown."""
+
+    detail: str
+
+
+Answer = Answered | Unreachable | Withheld | Lost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One attempt. `started_at` is the wall-clock instant of the first byte; None where nothing went out."""
+
+    answer: Answer
+    started_at: Instant | None
+    finished_at: Instant

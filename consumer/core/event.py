@@ -1,0 +1,96 @@
+"""A decoded record: an event that may be sent, or an invalid one. Owns the fields, not the decoding."""
+
+from typing import NamedTuple
+
+import msgspec
+
+from consumer.core.outcome import Reason
+from consumer.core.terms import Instant, Offset, Partition, Ticks
+
+
+class Identity:
+    """How a person is named. One request holds one kind, so that spellings which cannot be compared never meet."""
+
+    E164 = 0
+    LOCAL = 1
+    CODE = 2
+
+
+class GroupKey(NamedTuple):
+    """Events with equal keys may share a request.
+
+    `options` is the inside of a JSON object, without braces: the send-level options under their wire names,
+    those at their default left out, in canonical order; empty where there are none.
+    """
+
+    campaign_id: int
+    options: bytes
+    identity: int
+
+
+class Event(msgspec.Struct, gc=False, kw_only=True, eq=False):
+    """A valid contact event and what has been tried with it so far.
+
+    Made once per record on the hot path, so it is a C struct and not a dataclass. Everything above the
+    line comes from the record and never changes; below it stands what its partition's owner has done.
+    """
+
+    partition: Partition
+    offset: Offset
+    key: bytes | None
+    event_id: str
+    event_type: str
+    occurred_at: str
+    occurred: Instant
+    external_reference: str
+    resend_id: str | None
+    resend_reason: str | None
+    fingerprint: bytes
+    """16 bytes over (event ID, resend ID): what deduplication compares."""
+    group: GroupKey
+    person: str
+    """The normalised identity, comparable within one kind."""
+    contact: bytes
+    """The contact as a JSON object under the platform's wire names, ready to be joined into a body."""
+    expires_at: Instant | None
+    immediate: bool
+    unsendable: Reason | None
+    """A valid event that no request can carry as things are configured."""
+    size_bytes: int
+    """Bytes charged to the buffer while the event is held."""
+    # --------------------------------------------------------------------
+    received_at: Instant
+    arrived: Ticks
+    attempts: int = 0
+    lost: int = 0
+    """Attempts whose fate is unknown. More than none: whatever comes is marked, and doubt dominates."""
+    doubt: Reason | None = None
+    """Why the last of those is unknown."""
+    first_tried_at: Instant | None = None
+    last_tried_at: Instant | None = None
+
+
+class Invalid(msgspec.Struct, gc=False, kw_only=True, eq=False):
+    """A record that is no valid event. Fields that could be read are filled in, the others are null."""
+
+    partition: Partition
+    offset: Offset
+    key: bytes | None
+    reason: Reason
+    detail: str
+    """What is wrong, for people; never holds a value of the record."""
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp_ms: int
+    event_id: str | None = None
+    event_type: str | None = None
+    campaign_id: int | None = None
+    external_reference: str | None = None
+    occurred_at: str | None = None
+    resend_id: str | None = None
+    resend_reason: str | None = None
+    size_bytes: int
+    received_at: Instant
+
+
+Decoded = Event | Invalid

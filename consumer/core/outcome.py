@@ -1,0 +1,89 @@
+"""What became of a record: statuses, reasons and verdicts. Holds values only; decides nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consumer.core.terms import Instant, SendId
+
+
+class Status(StrEnum):
+    """The terminal statuses of the public contract."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    DUPLICATE = "duplicate"
+    INVALID = "invalid"
+    CANCELLED = "cancelled"
+    IN_DOUBT = "in_doubt"
+
+
+class Reason(StrEnum):
+    """The closed list of reasons of the public contract."""
+
+    PLATFORM_REPORTED_ERRORS = "platform_reported_errors"
+    UNREADABLE_ANSWER = "unreadable_answer"
+    CONTACT_REFUSED = "contact_refused"
+    CAMPAIGN_REFUSED = "campaign_refused"
+    SCHEDULE_NOT_CONFIGURED = "schedule_not_configured"
+    HELD = "held"
+    RETRIES_EXHAUSTED = "retries_exhausted"
+    RETRY_AGE = "retry_age"
+    DEADLINE = "deadline"
+    TOO_OLD = "too_old"
+    NEWER_EVENT = "newer_event"
+    OLDER_EVENT = "older_event"
+    REPEATED = "repeated"
+    NOT_UTF8 = "not_utf8"
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    SCHEMA = "schema"
+    TOO_LARGE = "too_large"
+    TOMBSTONE = "tombstone"
+    OPERATOR = "operator"
+    ANSWER_LOST = "answer_lost"
+    SERVER_ERROR = "server_error"
+    OWNER_LOST = "owner_lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Related:
+    """The event that a duplicate repeats; `offset` is in the same topic."""
+
+    event_id: str
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """The platform's own words about one contact, masked and cut to size.
+
+    `id` is `data.id` where that is a scalar; `item` is the `data.errors` item that names this contact.
+    """
+
+    status: int
+    id: str | int | float | bool | None = None
+    message: str | None = None
+    item: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Everything a result needs besides the record itself and the instant it was received.
+
+    `attempts` counts requests really started, across owners; `dispatched_at` is the start of the deciding one.
+    """
+
+    status: Status
+    reason: Reason | None = None
+    send_id: SendId | None = None
+    attempts: int = 0
+    possible_duplicate: bool = False
+    related: Related | None = None
+    dispatched_at: Instant | None = None
+    completed_at: Instant
+    response: Response | None = None

@@ -1,0 +1,78 @@
+"""What the operator asked for, as frozen values by campaign. Never reads settings: the wiring fills it in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class OnUnknown(StrEnum):
+    """What to do with a member whose attempt may have been received although its answer was lost."""
+
+    RESEND = "resend"
+    HOLD = "hold"
+
+
+class Meaning(StrEnum):
+    """What an HTTP status says about a request, remappable per status."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    NOT_DELIVERED = "not_delivered"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignPolicy:
+    """The settings of one campaign, after its overrides. Durations are seconds, sizes bytes."""
+
+    window_seconds: float = 2.0
+    max_contacts: int = 500
+    max_bytes: int = 1024 * 1024
+    expires_after_seconds: float | None = None
+    on_unknown: OnUnknown = OnUnknown.RESEND
+    max_concurrency: int = 8
+    max_attempts: int = 8
+    max_age_seconds: float = 3600.0
+    backoff_base_seconds: float = 0.25
+    backoff_max_seconds: float = 30.0
+    lost_answer_repeats: int = 3
+    answers: Mapping[int, Meaning] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldNames:
+    """The platform's wire names. `scheduled_at` None: scheduling is not configured."""
+
+    campaign_id: str = "campaignId"
+    scheduled_at: str | None = None
+    flash: str = "flash"
+    charset: str = "charset"
+    send_type_override: str = "sendTypeOverride"
+    origin_data: str = "originData"
+    contacts: str = "contacts"
+    external_code: str = "externalCode"
+    phone_number: str = "phoneNumber"
+    country_code: str = "countryCode"
+    phone_e164: str = "phoneE164"
+    custom_fields: str = "customFields"
+    external_reference: str = "customData"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """All that the core asks the operator's settings for."""
+
+    default: CampaignPolicy = field(default_factory=CampaignPolicy)
+    campaigns: Mapping[int, CampaignPolicy] = field(default_factory=dict)
+    field_names: FieldNames = field(default_factory=FieldNames)
+    max_concurrency: int = 32
+    max_event_age_seconds: float = 86_400.0
+    max_ahead: int = 100_000
+    buffer_max_events: int = 100_000
+    buffer_max_bytes: int = 256 * 1024 * 1024
+    deduplication_ttl_seconds: float = 3600.0
+    deduplication_max_entries: int = 1_000_000
+
+    def of(self, campaign_id: int) -> CampaignPolicy:
+        """Return the policy of a campaign: its own where it has overrides, else the default."""
+        return self.campaigns.get(campaign_id, self.default)

@@ -1,0 +1,1 @@
+"""Touches: one module per thing of the world. Never decides."""

@@ -1,0 +1,1 @@
+"""Joins core and edge: tasks, rebalances, drain, status."""

@@ -1,0 +1,163 @@
+"""What the service asks of the world, as protocols. Owns no implementation: `edge` does, `cli/run.py` joins them."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from consumer.core.answer import Exchange, Withholding
+from consumer.core.terms import JournalOffset, Now, Offset, Partition
+
+
+class UnsureAppendError(Exception):
+    """An append was not acknowledged in time, or its producer failed: it may or may not have landed."""
+
+
+class TopicGoneError(Exception):
+    """A topic or partition that must exist does not; the message says which and what to do."""
+
+
+class Record(Protocol):
+    """The part of a fetched record that the service looks at (a Kafka client's record fits as it is)."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """What the group last committed for a partition."""
+
+    offset: Offset
+    metadata: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One record to be produced."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One record read from a journal partition."""
+
+    offset: JournalOffset
+    timestamp_ms: int
+    value: bytes
+
+
+class Clock(Protocol):
+    """Both clocks in one reading."""
+
+    def now(self) -> Now: ...
+
+
+class EventsConsumer(Protocol):
+    """The group member that reads events. Partitions arrive paused and unpositioned."""
+
+    @property
+    def member(self) -> str:
+        """The member's ID in the group, for claims and status; empty before the first join."""
+        ...
+
+    async def start(
+        self,
+        *,
+        on_assigned: Callable[[Iterable[Partition]], None],
+        on_revoked: Callable[[Iterable[Partition]], Awaitable[None]],
+    ) -> None:
+        """Join the group. `on_revoked` is awaited before the group moves on; `on_assigned` must return at once."""
+        ...
+
+    async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[Partition, Sequence[Record]]:
+        """Return what has arrived; empty after `timeout_seconds`. Never holds records of a paused partition."""
+        ...
+
+    def seek(self, partition: Partition, offset: Offset) -> None: ...
+    def pause(self, partitions: Iterable[Partition]) -> None: ...
+    def resume(self, partitions: Iterable[Partition]) -> None: ...
+    def assignment(self) -> frozenset[Partition]: ...
+
+    async def committed(self, partition: Partition) -> Committed | None:
+        """Return the group's commit, None where there surely is none. Retries until it knows."""
+        ...
+
+    async def commit(self, offsets: Mapping[Partition, Committed], *, deadline_seconds: float) -> bool:
+        """Commit; False means "not committed", never "not the owner"."""
+        ...
+
+    async def log_bounds(self, partition: Partition) -> tuple[Offset, Offset]:
+        """Return the log's first offset and its end (one past the last readable record)."""
+        ...
+
+    async def read_one(self, partition: Partition, offset: Offset) -> Record | None:
+        """Return the record at exactly `offset`, None where none is readable there."""
+        ...
+
+    async def stop(self) -> None:
+        """Leave the group. No revoke is called: drain first."""
+        ...
+
+
+class JournalLog(Protocol):
+    """The journal topics. `partition` is always the events partition whose journal is meant."""
+
+    async def start(self) -> None: ...
+
+    async def append(self, partition: Partition, values: Sequence[bytes]) -> JournalOffset:
+        """Append as one batch; return the first one's offset.
+
+        Raises:
+            UnsureAppendError: no acknowledgement in 5 s, or a failed producer (it has been replaced).
+        """
+        ...
+
+    async def read(self, partition: Partition, start: JournalOffset, stop: JournalOffset) -> Sequence[Entry]:
+        """Return what stands at `start` up to but without `stop`, whatever retention has left of it."""
+        ...
+
+    async def bounds(self, partition: Partition) -> tuple[JournalOffset, JournalOffset]:
+        """Return the journal partition's first offset and its end."""
+        ...
+
+    async def offset_at(self, partition: Partition, timestamp_ms: int) -> JournalOffset | None:
+        """Return the first offset whose record is at least as young, None where none is."""
+        ...
+
+    async def stop(self) -> None: ...
+
+
+class ResultsProducer(Protocol):
+    """Publishes results and dead letters."""
+
+    async def start(self) -> None: ...
+
+    async def publish(self, topic: str, partition: int | None, messages: Sequence[Message]) -> None:
+        """Return once the brokers have acknowledged all of `messages`; retries for as long as it takes.
+
+        `partition` is taken modulo the topic's partition count; None spreads by key. One caller per partition.
+        """
+        ...
+
+    async def stop(self) -> None: ...
+
+
+class Platform(Protocol):
+    """The SMS platform's send endpoint."""
+
+    async def post(self, body: bytes, *, last_look: Callable[[], Withholding | None]) -> Exchange:
+        """Make one attempt. `last_look` is asked with the connection in hand, right before the first byte."""
+        ...
+
+    async def close(self) -> None: ...
