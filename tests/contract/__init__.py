@@ -1,0 +1,1 @@
+"""What is written down is so: style, documentation, deployment files."""
