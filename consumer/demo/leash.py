@@ -1,0 +1,106 @@
+"""Keeps a process no longer than the one that started it, even after a `kill -9`. Knows nothing of Kafka or Java.
+
+The leash is a process of its own between the two: it starts the command, and holds the reading end of a pipe whose only
+writing end its parent has. When the parent is gone, however it went, the pipe ends and the command is killed.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import IO, Self
+
+
+class Leashed:
+    """A running command that cannot outlive this process. Built by `start`; blocking, and free of any event loop."""
+
+    def __init__(self, leash: "subprocess.Popen[bytes]", pid: int) -> None:
+        self._leash = leash
+        self.pid = pid
+        """The command's own process ID, not the leash's."""
+
+    @classmethod
+    def start(cls, command: Sequence[str], *, output: Path, environment: Mapping[str, str]) -> Self:
+        """Start a command in a session of its own, so that a terminal's Ctrl-C does not reach it.
+
+        What it prints is appended to `output`. OSError when it cannot be started.
+        """
+        with output.open("ab") as log:
+            leash = subprocess.Popen(  # noqa: S603 - this very file, by the interpreter that runs it
+                [sys.executable, "-I", "-S", __file__, *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                env=dict(environment),
+            )
+        assert leash.stdout is not None
+        with leash.stdout as told:
+            pid = told.readline()
+        if not pid:
+            cls._let_go(leash.stdin)
+            leash.wait()
+            raise OSError(f"{command[0]} could not be started; {output} says why")
+        return cls(leash, int(pid))
+
+    @property
+    def exit_code(self) -> int | None:
+        """Negative for the signal that ended it; None while it runs."""
+        return self._leash.poll()
+
+    def wait(self, seconds: float) -> int:
+        """Wait for the command's end, and give its exit code. TimeoutError when it still runs after `seconds`."""
+        try:
+            code = self._leash.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"process {self.pid} still runs after {seconds:g} s") from error
+        self._let_go(self._leash.stdin)
+        return code
+
+    def send(self, what: signal.Signals) -> None:
+        """Send the command a signal; nothing happens when it has ended."""
+        if self._leash.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, what)
+
+    @staticmethod
+    def _let_go(pipe: IO[bytes] | None) -> None:
+        if pipe is not None:
+            pipe.close()
+
+
+def hold(command: Sequence[str]) -> int:
+    """The leash's own life: start the command, end with it or end it. Its exit code is the command's."""
+    output = sys.stderr.fileno()
+    held = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603 - the parent's
+
+    def kill(_signal: int, _frame: FrameType | None) -> None:
+        held.kill()
+
+    signal.signal(signal.SIGTERM, kill)
+    print(held.pid, flush=True)  # noqa: T201 - the parent reads it
+
+    def watch() -> None:
+        sys.stdin.buffer.read()  # returns when the parent is gone: nothing is ever written
+        held.kill()
+
+    threading.Thread(target=watch, daemon=True).start()
+    return held.wait()
+
+
+def _main() -> None:
+    code = hold(sys.argv[1:])
+    if code < 0:  # end as the command did, so that the parent sees the same signal
+        if -code != signal.SIGKILL:
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)  # not by way of the thread, which still reads
+
+
+if __name__ == "__main__":
+    _main()
