@@ -1,0 +1,7 @@
+"""The operator's settings: read, checked and frozen here. Knows nothing of Kafka clients or sends."""
+
+from config.mistakes import ConfigurationError, Mistake
+from config.settings import Settings
+from config.sources import load
+
+__all__ = ["ConfigurationError", "Mistake", "Settings", "load"]

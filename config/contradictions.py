@@ -1,0 +1,206 @@
+"""Settings that are right one by one and wrong together, and settings that deserve a word. Mends nothing."""
+
+import ipaddress
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from config.catalogue import Path, setting_name
+from config.durations import spell_duration, spell_size
+from config.settings import REVOKE_DRAIN_SECONDS, SETTLING_SECONDS, Settings
+
+CONTACT_NAMES: Final = (
+    "external_code",
+    "phone_number",
+    "country_code",
+    "phone_e164",
+    "custom_fields",
+    "external_reference",
+)
+SEND_NAMES: Final = (
+    "campaign_id",
+    "scheduled_at",
+    "flash",
+    "charset",
+    "send_type_override",
+    "origin_data",
+    "contacts",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contradiction:
+    """What is wrong with the setting at `path`, given those at `others`."""
+
+    path: Path
+    others: tuple[Path, ...]
+    problem: str
+
+
+def contradictions(settings: Settings) -> Iterator[Contradiction]:
+    """Yield every contradiction between settings that are each within their own bounds."""
+    yield from _times(settings)
+    yield from _field_names(settings)
+    yield from _topics(settings)
+    yield from _security(settings)
+
+
+def notes(settings: Settings) -> Iterator[str]:
+    """Yield what is allowed and yet should be known, a line each, the most harmful first."""
+    if urlsplit(settings.api.url).scheme == "http" and not _on_this_machine(urlsplit(settings.api.url).hostname or ""):
+        yield "CAMPAIGN_API__URL is http, not https: the server key and the phones travel in the clear."
+    brokers = [server.rpartition(":")[0].strip("[]") for server in settings.kafka.bootstrap_servers]
+    if settings.kafka.security_protocol.endswith("PLAINTEXT") and not all(map(_on_this_machine, brokers)):
+        yield (
+            f"CAMPAIGN_KAFKA__SECURITY_PROTOCOL is {settings.kafka.security_protocol}: "
+            "phones travel in the clear and no broker's identity is checked."
+        )
+    if settings.api.field_names.scheduled_at is None:
+        yield (
+            "CAMPAIGN_API__FIELD_NAMES__SCHEDULED_AT is not set: events with send.scheduledAt are rejected "
+            "(schedule_not_configured)."
+        )
+    timeout, grace = settings.api.timeout_seconds, settings.shutdown.grace_seconds
+    if timeout <= grace < timeout + SETTLING_SECONDS:
+        yield (
+            f"CAMPAIGN_SHUTDOWN__GRACE is {spell_duration(grace)}, less than CAMPAIGN_API__TIMEOUT "
+            f"({spell_duration(timeout)}) and {spell_duration(SETTLING_SECONDS)} to settle: "
+            "a shutdown may give up a slow request, whose outcome is then unknown."
+        )
+    if timeout > REVOKE_DRAIN_SECONDS:
+        yield (
+            f"CAMPAIGN_API__TIMEOUT is {spell_duration(timeout)}, longer than the {spell_duration(REVOKE_DRAIN_SECONDS)} "
+            "that a rebalance waits for requests in flight: a slower one's outcome is then unknown."
+        )
+    if settings.window.max_contacts > settings.buffer.max_events:
+        yield (
+            f"CAMPAIGN_WINDOW__MAX_CONTACTS is {settings.window.max_contacts}, more than CAMPAIGN_BUFFER__MAX_EVENTS "
+            f"({settings.buffer.max_events}): no send can become full."
+        )
+    if settings.window.max_bytes > settings.buffer.max_bytes:
+        yield (
+            f"CAMPAIGN_WINDOW__MAX_BYTES is {spell_size(settings.window.max_bytes)}, more than "
+            f"CAMPAIGN_BUFFER__MAX_BYTES ({spell_size(settings.buffer.max_bytes)}): no send can become full."
+        )
+    if settings.kafka.create_topics:
+        yield "CAMPAIGN_KAFKA__CREATE_TOPICS is true: fit for a try-out; create a cluster's topics with its own tools."
+    if settings.kafka.group_instance_id is not None:
+        yield (
+            f"CAMPAIGN_KAFKA__GROUP_INSTANCE_ID is {settings.kafka.group_instance_id}: "
+            "no other instance may have the same one."
+        )
+
+
+def _times(settings: Settings) -> Iterator[Contradiction]:
+    timeout = settings.api.timeout_seconds
+    if settings.shutdown.grace_seconds < timeout:
+        path = ("api", "timeout")
+        yield Contradiction(
+            path=("shutdown", "grace"),
+            others=(path,),
+            problem=f"must be at least {setting_name(path)} ({spell_duration(timeout)})",
+        )
+    retry = settings.delivery.retry
+    longest, first = ("delivery", "retry", "max"), ("delivery", "retry", "base")
+    if retry.max_seconds < retry.base_seconds:
+        yield _too_short(longest, first, retry.base_seconds)
+    for campaign_id, campaign in settings.campaigns.items():
+        effective = settings.delivery_of(campaign_id).retry
+        own = campaign.delivery.retry.model_fields_set
+        above = ("campaigns", str(campaign_id))
+        if effective.max_seconds >= effective.base_seconds or own.isdisjoint({"base_seconds", "max_seconds"}):
+            continue
+        if "max_seconds" in own:
+            yield _too_short(
+                (*above, *longest), (*above, *first) if "base_seconds" in own else first, effective.base_seconds
+            )
+        else:
+            problem = f"must be at most {setting_name(longest)} ({spell_duration(effective.max_seconds)})"
+            yield Contradiction(path=(*above, *first), others=(longest,), problem=problem)
+
+
+def _too_short(longest: Path, first: Path, first_seconds: float) -> Contradiction:
+    problem = f"must be at least {setting_name(first)} ({spell_duration(first_seconds)})"
+    return Contradiction(path=longest, others=(first,), problem=problem)
+
+
+def _field_names(settings: Settings) -> Iterator[Contradiction]:
+    names = settings.api.field_names
+    for level in (SEND_NAMES, CONTACT_NAMES):
+        taken: dict[str, Path] = {}
+        for field in level:
+            wire_name: str | None = getattr(names, field)
+            if wire_name is None:
+                continue
+            path = ("api", "field_names", field)
+            first = taken.setdefault(wire_name, path)
+            if first != path:
+                yield Contradiction(
+                    path=path, others=(first,), problem=f"must differ from {setting_name(first)}, in the same object"
+                )
+
+
+def _topics(settings: Settings) -> Iterator[Contradiction]:
+    kafka = settings.kafka
+    events, results = ("kafka", "events_topics"), ("kafka", "results_topic")
+    dead_letters, journal = ("kafka", "dead_letter_topic"), ("kafka", "journal_topic")
+    if kafka.dead_letter_topic == kafka.results_topic:
+        yield Contradiction(path=dead_letters, others=(results,), problem=f"must differ from {setting_name(results)}")
+    for path, name in ((results, kafka.results_topic), (dead_letters, kafka.dead_letter_topic)):
+        if name in kafka.events_topics:
+            yield Contradiction(path=path, others=(events,), problem=f"must not be one of {setting_name(events)}")
+    journals = Counter(settings.journal_topic(topic) for topic in kafka.events_topics)
+    if max(journals.values()) > 1:
+        yield Contradiction(
+            path=journal, others=(events,), problem="must hold {topic}: each of several events topics has its own"
+        )
+    for path, names in (
+        (events, kafka.events_topics),
+        (results, (kafka.results_topic,)),
+        (dead_letters, (kafka.dead_letter_topic,)),
+    ):
+        if clash := journals.keys() & set(names):
+            yield Contradiction(
+                path=journal,
+                others=(path, events),
+                problem=f"must not give the name of another topic: {min(clash)} is in {setting_name(path)}",
+            )
+
+
+def _security(settings: Settings) -> Iterator[Contradiction]:
+    kafka, protocol = settings.kafka, ("kafka", "security_protocol")
+    for field in ("sasl_mechanism", "sasl_username", "sasl_password"):
+        path = ("kafka", field)
+        if kafka.security_protocol.startswith("SASL_"):
+            if getattr(kafka, field) is None:
+                yield Contradiction(
+                    path=path,
+                    others=(protocol,),
+                    problem=f"must be set, because {setting_name(protocol)} is {kafka.security_protocol}",
+                )
+        elif getattr(kafka, field) is not None:
+            yield _useless(path, protocol, f"{kafka.security_protocol}; set SASL_SSL or leave this out")
+    if not kafka.security_protocol.endswith("SSL"):
+        for field in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+            if getattr(kafka, field) is not None:
+                yield _useless(("kafka", field), protocol, f"{kafka.security_protocol}; set SSL or SASL_SSL")
+    elif kafka.ssl_keyfile is not None and kafka.ssl_certfile is None:
+        certificate = ("kafka", "ssl_certfile")
+        yield Contradiction(
+            path=("kafka", "ssl_keyfile"), others=(certificate,), problem=f"needs {setting_name(certificate)} beside it"
+        )
+
+
+def _useless(path: Path, protocol: Path, cure: str) -> Contradiction:
+    return Contradiction(path=path, others=(protocol,), problem=f"has no use while {setting_name(protocol)} is {cure}")
+
+
+def _on_this_machine(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

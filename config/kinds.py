@@ -1,0 +1,166 @@
+"""What one setting's value may look like, as annotated types. Knows no setting by name and compares no two."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+import orjson
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from config.durations import NO_VALUE
+
+LARGEST_CAMPAIGN_ID: Final = 2**63 - 1
+LARGEST_PORT: Final = 2**16 - 1
+KAFKA_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
+JSON_LIST: Final = re.compile(r"""\s*\[\s*["\]]""")
+"""How a list in JSON begins; an IPv6 address begins with a bracket, too."""
+NOT_YET: Final = "not available in this version; leave it out"
+URL_EXAMPLE: Final = "https://eu.example.com/v2/sms/send/list"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRule:
+    """Which keys a table of numbers may have; `what` names one of them."""
+
+    lowest: int
+    highest: int
+    what: str
+
+    def admits(self, key: str) -> bool:
+        """Say whether `key` is such a number in its plain spelling: no sign, space or leading zero."""
+        return re.fullmatch(r"[1-9][0-9]{0,18}", key, re.ASCII) is not None and self.lowest <= int(key) <= self.highest
+
+
+HTTP_STATUSES: Final = KeyRule(lowest=100, highest=599, what="an HTTP status from 100 to 599")
+CAMPAIGN_IDS: Final = KeyRule(lowest=1, highest=LARGEST_CAMPAIGN_ID, what="a campaign ID, a whole number from 1")
+
+
+def _list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not JSON_LIST.match(value):
+        return [item.strip() for item in value.split(",")]
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        raise ValueError('must be a list: a,b or ["a", "b"]') from None
+
+
+def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values or not all(values):
+        raise ValueError("must not be empty, nor hold an empty item")
+    if len(set(values)) < len(values):
+        raise ValueError("must not name one of them twice")
+    return values
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004  # pydantic collects ValueErrors, not TypeErrors
+    return value
+
+
+def _capitals(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+def _text(value: str) -> str:
+    if not value or value != value.strip() or not value.isprintable():
+        raise ValueError("must not be empty, nor begin or end with a space, nor hold control characters")
+    return value
+
+
+def _broker(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not re.fullmatch(r"[^\s,/@\[\]]+", host[1:-1] if bracketed else host) or (":" in host and not bracketed):
+        raise ValueError("must be host:port, several with commas between; an IPv6 address stands in brackets")
+    if not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or not 1 <= int(port) <= LARGEST_PORT:
+        raise ValueError(f"must be host:port with a port from 1 to {LARGEST_PORT}")
+    return value
+
+
+def _kafka_name(value: str) -> str:
+    if not KAFKA_NAME.fullmatch(value) or value in {".", ".."}:
+        raise ValueError("must be 1 to 249 of the characters A-Z a-z 0-9 . _ -")
+    return value
+
+
+def _topic_template(value: str) -> str:
+    _kafka_name(value.replace("{topic}", "t"))
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"must be a URL, for example {URL_EXAMPLE}") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname or port == 0:
+        raise ValueError("must begin with https:// or http:// and name a host")
+    if parts.username is not None:
+        raise ValueError("must not hold a user or password: the key has a setting of its own")
+    if parts.path in {"", "/"} or parts.fragment or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ValueError(f"must be the endpoint's whole URL with its path, for example {URL_EXAMPLE}")
+    return value
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _server_key(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if text.lower().startswith("serverkey "):
+        raise ValueError("must be the key alone, without the word ServerKey before it")
+    if not re.fullmatch(r"[\x21-\x7e]+", text):
+        raise ValueError("must not be empty, and must be of printable ASCII characters without spaces")
+    return value
+
+
+def _readable(value: Path) -> Path:
+    try:
+        value.open("rb").close()
+    except OSError as mistake:
+        raise ValueError(f"cannot be read: {mistake.strerror}") from None
+    return value
+
+
+def _not_yet(value: object) -> None:
+    if value is not None and not (isinstance(value, str) and value.strip().lower() == NO_VALUE):
+        raise ValueError(NOT_YET)
+
+
+def _separate_alone(value: str) -> str:
+    if value != "separate":
+        raise ValueError(NOT_YET)
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_number)]
+Text = Annotated[str, AfterValidator(_text)]
+Brokers = Annotated[
+    tuple[Annotated[str, AfterValidator(_broker)], ...], BeforeValidator(_list), AfterValidator(_distinct)
+]
+Topic = Annotated[str, AfterValidator(_kafka_name)]
+Topics = Annotated[tuple[Topic, ...], BeforeValidator(_list), AfterValidator(_distinct)]
+TopicTemplate = Annotated[str, AfterValidator(_topic_template)]
+InstanceId = Annotated[str, AfterValidator(_kafka_name)]
+EndpointUrl = Annotated[str, AfterValidator(_url)]
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+ServerKey = Annotated[SecretStr, AfterValidator(_server_key)]
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
+Unavailable = Annotated[None, BeforeValidator(_not_yet)]
+"""A setting of the contract that a later version acts on: it may be left out, or be "none"."""
+OnUnknownOutcome = Literal["resend", "hold"]
+SameContact = Annotated[Literal["separate", "keep_latest", "keep_first"], AfterValidator(_separate_alone)]
+Meaning = Literal["accepted", "refused", "not_delivered", "unknown"]
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+LogFormat = Literal["console", "json"]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_capitals)]

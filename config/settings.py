@@ -1,0 +1,309 @@
+"""Every setting with its default, its bounds and what it means. Owns the shape; never reads a file or a variable."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from config import kinds
+from config.durations import BYTES_IN, OptionalSeconds, Seconds, SizeBytes
+
+# What the group's members agree on with the brokers. Not settings: they hold together, and with the client's habits.
+HEARTBEAT_SECONDS: Final = 2.0
+SESSION_SECONDS: Final = 10.0
+REBALANCE_SECONDS: Final = 45.0  # the client would take the session's 10 s, too short to drain anything
+REQUEST_SECONDS: Final = 55.0  # a join request waits for the whole rebalance: 45 s, and 10 s to spare
+REVOKE_BOUND_SECONDS: Final = REBALANCE_SECONDS - SESSION_SECONDS - HEARTBEAT_SECONDS - 5.0  # 28: all of a revoke
+REVOKE_DRAIN_SECONDS: Final = 10.0  # of those, at most so long for requests in flight; then settle, publish, commit
+
+SETTLING_SECONDS: Final = 5.0
+"""The end of the grace at shutdown, kept for results, checkpoints, commits and leaving the group."""
+
+HOUR: Final = 3600.0
+DAY: Final = 24 * HOUR
+KIB: Final = BYTES_IN["KIB"]
+MIB: Final = BYTES_IN["MIB"]
+GIB: Final = BYTES_IN["GIB"]
+
+
+class Section(BaseModel):
+    """A table of settings. Attributes carry their unit (`timeout_seconds`); the alias is the setting's name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
+
+
+class Kafka(Section):
+    """Brokers, topics and the group."""
+
+    bootstrap_servers: kinds.Brokers = Field(("localhost:9092",), description="Brokers to ask first, as host:port.")
+    group_id: kinds.Text = Field("campaign-consumer", description="The consumer group; one group per journal.")
+    events_topics: kinds.Topics = Field(("contact-events",), description="Topics of contact events to read.")
+    results_topic: kinds.Topic = Field("campaign-send-results", description="Where every record's result goes.")
+    dead_letter_topic: kinds.Topic = Field(
+        "contact-events-dead-letter", description="Where the bytes of invalid records go."
+    )
+    journal_topic: kinds.TopicTemplate = Field(
+        "{topic}-journal",
+        description="The service's own log, one topic per events topic; `{topic}` is the events topic's name.",
+    )
+    security_protocol: kinds.SecurityProtocol = Field(
+        "PLAINTEXT", description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`."
+    )
+    sasl_mechanism: kinds.SaslMechanism | None = Field(
+        None,
+        description="`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`; needed with `SASL_*`.",
+        examples=["SCRAM-SHA-512"],
+    )
+    sasl_username: kinds.Text | None = Field(None, description="User name for SASL.", examples=["campaign-consumer"])
+    sasl_password: kinds.Secret | None = Field(
+        None, description="Password for SASL; secret.", examples=["better in a file of CAMPAIGN_SECRETS_DIR"]
+    )
+    ssl_cafile: kinds.ReadableFile | None = Field(
+        None,
+        description="CA certificates (PEM) that the brokers' are checked against; none: the system's.",
+        examples=["/etc/kafka/ca.pem"],
+    )
+    ssl_certfile: kinds.ReadableFile | None = Field(
+        None, description="Client certificate (PEM), where brokers ask.", examples=["/etc/kafka/client.pem"]
+    )
+    ssl_keyfile: kinds.ReadableFile | None = Field(
+        None,
+        description="The client certificate's key (PEM), where it is not in the same file.",
+        examples=["/etc/kafka/client.key"],
+    )
+    create_topics: bool = Field(
+        default=False, description="Create missing topics at start, with settings fit for a try-out (`demo` sets it)."
+    )
+    max_event_age_seconds: Seconds = Field(
+        DAY,
+        alias="max_event_age",
+        gt=0,
+        description="Older events, by `occurredAt`, are `expired`; resends are exempt.",
+    )
+    max_ahead: kinds.Whole = Field(
+        100_000, ge=1, description="Offsets read beyond the watermark, per partition, at most."
+    )
+    group_instance_id: kinds.InstanceId | None = Field(
+        None,
+        description="Static membership: a name of its own for each instance, kept across its restarts.",
+        examples=["campaign-consumer-0"],
+    )
+
+
+class FieldNames(Section):
+    """The platform's wire names."""
+
+    campaign_id: kinds.Text = Field("campaignId", description="Wire name of the campaign's ID.")
+    scheduled_at: kinds.Text | None = Field(
+        None,
+        description="Wire name of the schedule; without it an event with `send.scheduledAt` is `rejected`.",
+        examples=["scheduleAt"],
+    )
+    flash: kinds.Text = Field("flash", description="Wire name of the flash flag.")
+    charset: kinds.Text = Field("charset", description="Wire name of the character set.")
+    send_type_override: kinds.Text = Field("sendTypeOverride", description="Wire name of the type override.")
+    origin_data: kinds.Text = Field("originData", description="Wire name of the free object.")
+    contacts: kinds.Text = Field("contacts", description="Wire name of the list of contacts.")
+    external_code: kinds.Text = Field("externalCode", description="Wire name, in a contact, of its code.")
+    phone_number: kinds.Text = Field("phoneNumber", description="Wire name, in a contact, of its local number.")
+    country_code: kinds.Text = Field("countryCode", description="Wire name, in a contact, of its country code.")
+    phone_e164: kinds.Text = Field("phoneE164", description="Wire name, in a contact, of its E.164 number.")
+    custom_fields: kinds.Text = Field("customFields", description="Wire name, in a contact, of its variables.")
+    external_reference: kinds.Text = Field("customData", description="Wire name, in a contact, of our reference.")
+
+
+class Api(Section):
+    """The SMS platform's endpoint."""
+
+    url: kinds.EndpointUrl = Field(description="The whole endpoint URL.", examples=[kinds.URL_EXAMPLE])
+    server_key: kinds.ServerKey = Field(
+        description="The platform's server key; secret.", examples=["better in a file of CAMPAIGN_SECRETS_DIR"]
+    )
+    timeout_seconds: Seconds = Field(
+        10.0, alias="timeout", gt=0, le=300, description="From a request's first byte to its answer."
+    )
+    connect_timeout_seconds: Seconds = Field(
+        5.0, alias="connect_timeout", gt=0, le=60, description="To have a connection in hand."
+    )
+    field_names: FieldNames = Field(default_factory=FieldNames, description="The platform's wire names.")
+
+
+class Window(Section):
+    """Which events share a send."""
+
+    duration_seconds: Seconds = Field(
+        2.0, alias="duration", le=HOUR, description="How long a send waits for company; `0`: until a slot is free."
+    )
+    max_contacts: kinds.Whole = Field(500, ge=1, le=100_000, description="Contacts in one send, at most.")
+    max_bytes: SizeBytes = Field(MIB, ge=KIB, le=64 * MIB, description="Bytes of one send's body, at most.")
+
+
+class Retry(Section):
+    """How often and how long a send is tried."""
+
+    max_attempts: kinds.Whole = Field(8, ge=1, le=1000, description="Attempts per event; 429 and 503 do not count.")
+    max_age_seconds: Seconds = Field(
+        HOUR, alias="max_age", gt=0, description="No attempt begins later than this after the first one."
+    )
+    base_seconds: Seconds = Field(
+        0.25, alias="base", gt=0, description="Longest wait after the first failure; doubles."
+    )
+    max_seconds: Seconds = Field(30.0, alias="max", gt=0, le=HOUR, description="Longest wait ever (full jitter).")
+    lost_answer_repeats: kinds.Whole = Field(
+        3, ge=0, le=1000, description="With `resend`: repeats after a lost answer, then `in_doubt`."
+    )
+
+
+class RateLimit(Section):
+    """Limits by time; a later version acts on them."""
+
+    requests_per_second: kinds.Unavailable = Field(
+        None, description="Requests a second, at most. Not available in this version."
+    )
+    contacts_per_second: kinds.Unavailable = Field(
+        None, description="Contacts a second, at most. Not available in this version."
+    )
+
+
+class CampaignDelivery(Section):
+    """How sends are delivered, as far as a campaign may have a way of its own."""
+
+    max_concurrency_per_campaign: kinds.Whole = Field(
+        8, ge=1, le=1024, description="Requests of one campaign in flight at once."
+    )
+    on_unknown_outcome: kinds.OnUnknownOutcome = Field(
+        "resend", description="When an answer is lost: `resend` repeats and marks, `hold` settles `in_doubt`."
+    )
+    same_contact: kinds.SameContact = Field(
+        "separate", description="Events for one person go out one by one. (`keep_latest`, `keep_first`: not yet.)"
+    )
+    retry: Retry = Field(default_factory=Retry, description="Attempts and waits.")
+    rate_limit: RateLimit = Field(default_factory=RateLimit, description="Limits by time.")
+    answers: Annotated[Mapping[int, kinds.Meaning], kinds.HTTP_STATUSES] = Field(
+        default_factory=dict,
+        description="What an HTTP status means: `accepted`, `refused`, `not_delivered` or `unknown`.",
+        examples=["not_delivered"],
+    )
+    expires_after_seconds: OptionalSeconds = Field(
+        None,
+        alias="expires_after",
+        gt=0,
+        description="A deadline, from `occurredAt`, for events that bring none.",
+        examples=["5m"],
+    )
+
+
+class Delivery(CampaignDelivery):
+    """How sends are delivered, for all campaigns together."""
+
+    max_concurrency: kinds.Whole = Field(32, ge=1, le=1024, description="Requests in flight at once.")
+
+
+class Deduplication(Section):
+    """What is remembered about events that have settled."""
+
+    ttl_seconds: Seconds = Field(HOUR, alias="ttl", gt=0, description="How long a settled event ID is remembered.")
+    max_entries: kinds.Whole = Field(
+        1_000_000, ge=1, le=1_000_000_000, description="Event IDs remembered, per process, at most."
+    )
+
+
+class Buffer(Section):
+    """What may be held in memory."""
+
+    max_events: kinds.Whole = Field(100_000, ge=1, description="Events held at once, at most.")
+    max_bytes: SizeBytes = Field(256 * MIB, ge=MIB, le=1024 * GIB, description="Bytes of decoded events held at once.")
+
+
+class Shutdown(Section):
+    """How the service ends."""
+
+    grace_seconds: Seconds = Field(
+        20.0, alias="grace", gt=0, le=HOUR, description="From SIGTERM to the end; the pod's grace must be longer."
+    )
+
+
+class Http(Section):
+    """The service's own port."""
+
+    host: kinds.Text = Field("127.0.0.1", description="Address to listen on.")
+    port: kinds.Whole = Field(9464, ge=0, le=kinds.LARGEST_PORT, description="Port to listen on; `0`: any free one.")
+
+
+class Log(Section):
+    """What is written about what happens."""
+
+    format: kinds.LogFormat | None = Field(
+        None, description="`console` or `json`; none: `console` on a terminal.", examples=["json"]
+    )
+    level: kinds.LogLevel = Field("INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
+
+
+class Campaign(Section):
+    """What one campaign does differently; only what is set here counts."""
+
+    window: Window = Field(default_factory=Window, description="As WINDOW, for this campaign.")
+    delivery: CampaignDelivery = Field(default_factory=CampaignDelivery, description="As DELIVERY, for this campaign.")
+
+
+class Settings(BaseSettings):
+    """All settings. `config.load` reads them; built directly, nothing but the arguments counts."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    kafka: Kafka = Field(default_factory=Kafka, description="Brokers, topics and the group.")
+    api: Api = Field(description="The SMS platform's endpoint.")
+    window: Window = Field(default_factory=Window, description="Which events share a send.")
+    delivery: Delivery = Field(default_factory=Delivery, description="How sends are delivered.")
+    deduplication: Deduplication = Field(default_factory=Deduplication, description="What is remembered.")
+    buffer: Buffer = Field(default_factory=Buffer, description="What may be held in memory.")
+    shutdown: Shutdown = Field(default_factory=Shutdown, description="How the service ends.")
+    http: Http = Field(default_factory=Http, description="The service's own port.")
+    log: Log = Field(default_factory=Log, description="What is written about what happens.")
+    campaigns: Annotated[Mapping[int, Campaign], kinds.CAMPAIGN_IDS] = Field(
+        default_factory=dict, description="What single campaigns do differently."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  # the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing from the process's surroundings: what is read, and in which order, is `config.sources`'s matter."""
+        return (init_settings,)
+
+    def journal_topic(self, events_topic: str) -> str:
+        """Return the name of an events topic's journal."""
+        return self.kafka.journal_topic.replace("{topic}", events_topic)
+
+    def window_of(self, campaign_id: int) -> Window:
+        """Return the window settings that hold for a campaign."""
+        own = self.campaigns.get(campaign_id)
+        return self.window if own is None else overridden(self.window, own.window)
+
+    def delivery_of(self, campaign_id: int) -> Delivery:
+        """Return the delivery settings that hold for a campaign."""
+        own = self.campaigns.get(campaign_id)
+        return self.delivery if own is None else overridden(self.delivery, own.delivery)
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def overridden(section: SectionT, by: Section) -> SectionT:
+    """Return `section` with what was set in `by`, table by table; what `by` merely has as a default does not count."""
+    changes: dict[str, object] = {}
+    for name in by.model_fields_set:
+        ours, theirs = getattr(section, name), getattr(by, name)
+        if isinstance(ours, Section):
+            changes[name] = overridden(ours, theirs)
+        elif isinstance(ours, Mapping):
+            changes[name] = {**ours, **theirs}
+        else:
+            changes[name] = theirs
+    return section.model_copy(update=changes)

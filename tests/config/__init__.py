@@ -1,0 +1,1 @@
+"""What the settings promise to whoever writes them."""
