@@ -29,13 +29,16 @@ _ADDRESS = r"(?:\d{1,3}\.){3}\d{1,3}"
 _DIGITS = re.compile(
     # Broker addresses stay: asyncio's ('10.1.2.3', 9092), everybody's 10.1.2.3:9092
     rf"(?P<address>(?<=\('){_ADDRESS}(?=')|(?<![\d.+]){_ADDRESS}(?=:\d{{2,5}}(?!\d)))"
-    # 7 digits and more, also as people write phones: +34 600 111-222, (600) 11.12.22
-    r"|\+?\d(?:[ ().\-/]{0,3}\d){6,}"
+    # 7 digits and more, of any script, also as people write phones: +34 600 111-222, (600) 11.12.22. What stands
+    # between the items of a list or the parts of an address or a time does not join digits.
+    r"|[+(]*\d(?:[^\w\n,;:'\"|=]{0,4}\d|__?\d){6,}"
 )
-MASK: Final = "•••"
+MASK: Final = "***"
 
-PLAIN_FIELDS: Final = frozenset({"timestamp", "level", "logger", "partition", "topic", "topics", "version"})
-"""Fields whose text is ours or configuration's, and may hold digits: topic names, dates."""
+PLAIN_FIELDS: Final = frozenset(
+    {"timestamp", "level", "logger", "version", "group", "claimed_by", "topic", "topics", "partition", "partitions"}
+)
+"""Fields whose text is ours or configuration's, and may hold digits: dates, topic names, member IDs."""
 
 
 class Repeats:

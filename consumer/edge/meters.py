@@ -5,8 +5,9 @@ Families of our own, because the client's cost too much or say too little here: 
 series, and every family knows its labels, so that the README's table can be generated from it.
 """
 
+import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,6 +20,17 @@ State = TypeVar("State")
 
 Key = tuple[object, ...]
 """A family's label values, in the order of its labels; a `Partition` fits (`topic`, `partition`) as it is."""
+
+
+SPOKEN = {
+    ("application/openmetrics-text", ""),
+    ("application/openmetrics-text", "1.0.0"),
+    ("text/plain", "1.0.0"),
+    ("text/plain", "0.0.4"),
+    ("text/plain", ""),
+}
+"""Media types and versions of the exposition formats."""
+_WEIGHT = re.compile(r"[01](\.\d{0,3})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +68,14 @@ class Counters:
     def value(self, *key: object) -> float:
         """Return the running sum of one combination."""
         return self._values.get(key, 0)
+
+    def totals(self, label: str) -> Mapping[str, float]:
+        """Return the running sums by one label, over all the others."""
+        position = self.described.labels.index(label)
+        sums: dict[str, float] = {}
+        for key, value in self._values.items():
+            sums[str(key[position])] = sums.get(str(key[position]), 0) + value
+        return sums
 
     def describe(self) -> Iterable[Metric]:
         """Return the family without samples."""
@@ -182,9 +202,22 @@ def label_values(key: Key, texts: dict[Key, list[str]]) -> list[str]:
 
 
 def render(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
-    """Return content type and body in the richest format that an `Accept` header asks for and we speak."""
-    try:
-        encode, content_type = choose_encoder(accept)
-    except ValueError:  # a version that is no number
-        encode, content_type = choose_encoder("")
+    """Return content type and body in the format that an `Accept` header asks for; plain text where we speak none."""
+    encode, content_type = choose_encoder(_preferred(accept))
     return content_type, encode(registry)
+
+
+def _preferred(accept: str) -> str:
+    """Return the entry of an `Accept` header that is wanted most among those we speak, empty where there is none.
+
+    The client's own choice goes by the order alone, echoes versions it does not know and fails on odd ones.
+    """
+    preferred, most = "", 0.0
+    for entry in accept.split(","):
+        media, *rest = (part.strip() for part in entry.split(";"))
+        parameters = dict(part.partition("=")[::2] for part in rest)
+        wanted = parameters.get("q", "1")
+        weight = float(wanted) if _WEIGHT.fullmatch(wanted) else 0.0
+        if weight > most and (media.lower(), parameters.get("version", "")) in SPOKEN:
+            preferred, most = entry, weight
+    return preferred

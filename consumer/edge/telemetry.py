@@ -1,0 +1,315 @@
+"""Every fact as its log line and its metrics, together. Owns levels and wording; never decides anything.
+
+A steady state is quiet: what happens per batch or per request is a metric and at most a DEBUG line. A problem is
+one line with its cure; while it lasts it is written twice a minute, with the number of lines `left_out`. What each fact means stands in `service/facts.py`.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from consumer.core.outcome import Reason, Status
+from consumer.core.terms import JournalOffset, Offset, Partition
+from consumer.edge.log import OURS, Repeats
+from consumer.edge.meters import render
+from consumer.edge.metrics import Metrics
+from consumer.service.facts import AnswerClass, DrainPhase, Facts, Priority, Producer, RetryReason, StopWhy
+from consumer.service.ports import Clock
+from consumer.service.status_shape import Status as Snapshot
+
+LOOP_DELAY_SECONDS: Final = 1.0  # a heartbeat is due every 2 s, and they run in this loop
+COMMON_STATUSES: Final = frozenset(
+    {200, 201, 202, 204, 301, 302, 307, 308, 400, 401, 403, 404, 408, 409, 413, 422, 425, 429, 500, 502, 503, 504}
+)
+
+OUTCOME_CURES: Final[Mapping[tuple[Status, Reason | None], str]] = {
+    (Status.REJECTED, Reason.CAMPAIGN_REFUSED): "does the campaign exist on the platform, and is it enabled?",
+    (Status.REJECTED, Reason.SCHEDULE_NOT_CONFIGURED): "set CAMPAIGN_API__FIELD_NAMES__SCHEDULED_AT, then replay",
+    (Status.FAILED, Reason.RETRIES_EXHAUSTED): "look at campaign_answers_total; replay when the platform is well",
+    (Status.FAILED, Reason.RETRY_AGE): "look at campaign_answers_total; replay when the platform is well",
+    (Status.EXPIRED, Reason.TOO_OLD): "a resend is exempt from CAMPAIGN_KAFKA__MAX_EVENT_AGE: use replay",
+    (Status.IN_DOUBT, Reason.ANSWER_LOST): "the platform's reports know whether these went out; then replay or not",
+    (Status.IN_DOUBT, Reason.SERVER_ERROR): "the platform's reports know whether these went out; then replay or not",
+    (Status.IN_DOUBT, Reason.OWNER_LOST): "the platform's reports know whether these went out; then replay or not",
+}
+"""What to do about outcomes that somebody may have to do something about."""
+
+RETRY_CURES: Final[Mapping[RetryReason, str]] = {
+    RetryReason.THROTTLED: "normal under load; lasting: lower CAMPAIGN_DELIVERY__MAX_CONCURRENCY",
+    RetryReason.UNAVAILABLE: "the platform is down or overloaded; sending goes on by itself",
+    RetryReason.UNREACHABLE: "check CAMPAIGN_API__URL, DNS, TLS and the network; sending goes on by itself",
+    RetryReason.SERVER_ERROR: "the platform answers 5xx; repeats are marked possibleDuplicate",
+    RetryReason.ANSWER_LOST: "the platform answers later than CAMPAIGN_API__TIMEOUT or drops connections",
+    RetryReason.NO_PROOF: "the journal is slow: check the brokers, see campaign_journal_append_duration_seconds",
+}
+
+
+def code(status: int | None) -> str:
+    """Return an HTTP status as a label of bounded variety."""
+    if status is None:
+        return "none"
+    if status in COMMON_STATUSES:
+        return str(status)
+    return f"{status // 100}xx" if 100 <= status < 600 else "other"  # noqa: PLR2004 - HTTP's own numbers
+
+
+def stop_cure(why: StopWhy, status: int) -> str:
+    """Return what to check when the platform does not let us in."""
+    if why is StopWhy.FIRST_CONTACT:
+        return "check CAMPAIGN_API__URL and CAMPAIGN_API__FIELD_NAMES__*; nothing settles until a first 2xx"
+    if status // 100 == 3:  # noqa: PLR2004 - a redirect
+        return "check CAMPAIGN_API__URL: the platform redirects elsewhere, and redirects are not followed"
+    return "check CAMPAIGN_API__SERVER_KEY, the region in CAMPAIGN_API__URL, the key's role and client addresses"
+
+
+class Telemetry(Facts):
+    """Tells facts to people and to Prometheus. For one event loop; all calls are made on it."""
+
+    def __init__(self, *, clock: Clock, version: str, campaigns: Collection[int] = ()) -> None:
+        """`campaigns` are those with settings of their own: they alone get a label value of their own."""
+        self.metrics = Metrics()
+        self._clock = clock
+        self._version = version
+        self._campaigns = {campaign: str(campaign) for campaign in campaigns}
+        self._log: structlog.stdlib.BoundLogger = structlog.get_logger(OURS)
+        self._repeats = Repeats()
+        self._status: Callable[[], Snapshot] | None = None
+        self._told_at = clock.now().steady
+        self._told = self._tally()
+
+    def bind(self, status: Callable[[], Snapshot]) -> None:
+        """Read gauges and the summary's state off `status`, which must not block."""
+        self._status = status
+        self.metrics.gauges.bind(status)
+
+    def exposition(self, accept: str) -> tuple[str, bytes]:
+        """Return content type and body for Prometheus, in the format that an `Accept` header asks for."""
+        return render(self.metrics.registry, accept)
+
+    def _problem(
+        self, event: str, kind: object, fields: Mapping[str, object], *, cure: str, level: int = logging.WARNING
+    ) -> None:
+        left_out = self._repeats.admit((event, kind), self._clock.now().steady)
+        if left_out is not None:
+            repeated = {"left_out": left_out} if left_out else {}
+            self._log.log(level, event, **fields, cure=cure, **repeated)
+
+    # Process
+
+    def started(self, *, group: str, topics: Sequence[str], http_url: str) -> None:
+        self._log.info("started", version=self._version, group=group, topics=list(topics), http_url=http_url)
+
+    def drain_phase(self, phase: DrainPhase, *, held: int, in_flight: int) -> None:
+        self._log.info("draining", phase=phase.value, held=held, in_flight=in_flight)
+
+    def drained(self, *, seconds: float, left_unsettled: int) -> None:
+        if left_unsettled:
+            cure = "nothing is lost: the next owner goes on with them; more CAMPAIGN_SHUTDOWN__GRACE lets them finish"
+            self._log.warning("stopped, events left", seconds=_short(seconds), left=left_unsettled, cure=cure)
+        else:
+            self._log.info("stopped, everything settled", seconds=_short(seconds))
+
+    def loop_delayed(self, *, seconds: float) -> None:
+        self.metrics.loop_delay.observe((), seconds)
+        if seconds >= LOOP_DELAY_SECONDS:
+            cure = "give the process more CPU; past the session time-out (10 s) the group throws this member out"
+            self._problem("event loop was late", "", {"seconds": _short(seconds)}, cure=cure)
+
+    def summary(self) -> None:
+        at = self._clock.now().steady
+        tally, before = self._tally(), self._told
+        moved = {name: int(value - before.get(name, 0)) for name, value in tally.items() if value != before.get(name)}
+        seconds = at - self._told_at
+        self._told_at, self._told = at, tally
+        if not moved:
+            return
+        state: dict[str, object] = {}
+        if self._status is not None:
+            now = self._status()
+            state = {
+                "lag": sum(partition["lag"] or 0 for partition in now["partitions"]),
+                "held": now["buffer"]["events"],
+                "in_flight": now["sends"]["in_flight"],
+            }
+        self._log.info("progress", seconds=_short(seconds), **moved, **state)
+
+    def _tally(self) -> dict[str, float]:
+        metrics = self.metrics
+        return {
+            "read": sum(metrics.records_read.totals("topic").values()),
+            "requests": sum(metrics.requests.totals("priority").values()),
+            **metrics.results.totals("status"),
+        }
+
+    # Reading
+
+    def records_read(self, partition: Partition, *, count: int, size_bytes: int) -> None:
+        self.metrics.records_read.add(partition, count)
+        self.metrics.bytes_read.add(partition, size_bytes)
+
+    def decoded_invalid(self, partition: Partition, *, reason: Reason, count: int) -> None:
+        self.metrics.invalid.add((*partition, reason), count)
+        cure = "the dead-letter topic holds them, its header dlq-detail says what is wrong; tell their producer"
+        fields = {"partition": str(partition), "reason": reason.value, "count": count}
+        self._problem("records are no valid events", (partition, reason), fields, cure=cure)
+
+    def records_lost(self, partition: Partition, *, start: Offset, stop: Offset) -> None:
+        self.metrics.records_lost.add(partition, stop - start)
+        cure = "retention is shorter than the lag: raise the topic's retention.ms, or run more instances"
+        fields = {"partition": str(partition), "first_offset": start, "next_offset": stop}
+        self._log.error("records were removed before they were read", cure=cure, **fields)
+
+    # Sending
+
+    def send_posted(self, *, campaign_id: int, priority: Priority, contacts: int) -> None:
+        self.metrics.requests.add((self._campaigns.get(campaign_id, "other"), priority), 1)
+        self.metrics.request_contacts.observe((priority,), contacts)
+
+    def send_answered(self, *, answer: AnswerClass, status: int | None, seconds: float, contacts: int) -> None:
+        self.metrics.answers.add((answer, code(status)), 1)
+        self.metrics.request_duration.observe((answer,), seconds)
+        self._log.debug("answered", answer=answer.value, status=status, seconds=_short(seconds), contacts=contacts)
+
+    def send_split(self, *, campaign_id: int, status: int, contacts: int) -> None:
+        self.metrics.splits.add((), 1)
+        cure = "the contacts refused at the end stand in the results as rejected"
+        fields = {"campaign": campaign_id, "status": status, "contacts": contacts}
+        self._problem("request refused, halving it", (campaign_id, status), fields, cure=cure)
+
+    def send_retried(self, *, campaign_id: int, reason: RetryReason, delay_seconds: float, contacts: int) -> None:
+        self.metrics.retries.add((reason,), 1)
+        cure = RETRY_CURES.get(reason)
+        if cure is None:  # denied: dispatch_stopped has said so
+            return
+        fields = {"reason": reason.value, "campaign": campaign_id, "contacts": contacts}
+        self._problem("send put back", reason, {**fields, "delay_seconds": _short(delay_seconds)}, cure=cure)
+
+    def attempts_unknown(self, *, reason: Reason, contacts: int) -> None:
+        self.metrics.unknown.add((reason,), contacts)
+        cure = "CAMPAIGN_DELIVERY__ON_UNKNOWN_OUTCOME decides: resend repeats and marks them, hold settles in_doubt"
+        self._problem("attempt's fate is unknown", reason, {"reason": reason.value, "contacts": contacts}, cure=cure)
+
+    def dispatch_stopped(self, *, why: StopWhy, status: int, campaign_id: int) -> None:
+        self.metrics.dispatch_stops.add((why,), 1)
+        fields = {"why": why.value, "status": status, "campaign": campaign_id}
+        event, cure = "the platform does not let us in, probing", stop_cure(why, status)
+        self._problem(event, (why, status), fields, cure=cure, level=logging.ERROR)
+
+    def dispatch_narrowed(self, *, refused_campaigns: Iterable[int]) -> None:
+        cure = "check what the key's role may send; these campaigns are probed, all others go on"
+        refused = sorted(refused_campaigns)
+        self._problem("the platform refuses single campaigns", tuple(refused), {"campaigns": refused}, cure=cure)
+
+    def dispatch_resumed(self, *, stopped_seconds: float) -> None:
+        self._log.info("the platform lets us in", after_seconds=_short(stopped_seconds))
+
+    # Outcomes
+
+    def results_settled(self, *, status: Status, reason: Reason | None, count: int) -> None:
+        self.metrics.results.add((status, reason), count)
+        cure = OUTCOME_CURES.get((status, reason))
+        if cure is not None and reason is not None:
+            fields = {"status": status.value, "reason": reason.value, "count": count}
+            event = "events in doubt" if status is Status.IN_DOUBT else "events not sent"
+            self._problem(event, reason, fields, cure=cure)
+
+    def possible_duplicates(self, *, count: int) -> None:
+        self.metrics.possible_duplicates.add((), count)
+        cure = "their results say possibleDuplicate; CAMPAIGN_DELIVERY__ON_UNKNOWN_OUTCOME=hold avoids them"
+        self._problem("contacts may have been texted twice", "", {"count": count}, cure=cure)
+
+    def accepted(
+        self, *, priority: Priority, delays_seconds: Sequence[float], event_delays_seconds: Sequence[float]
+    ) -> None:
+        self.metrics.acceptance_delay.observe_all((priority,), delays_seconds)
+        self.metrics.event_delay.observe_all((priority,), event_delays_seconds)
+
+    def results_published(self, *, topic: str, count: int, seconds: float) -> None:
+        self.metrics.published.add((topic,), count)
+        self.metrics.publish_duration.observe((), seconds)
+
+    def producer_replaced(self, producer: Producer, *, why: str) -> None:
+        self.metrics.producers_replaced.add((producer,), 1)
+        cure = "happens around broker failures; lasting: check the brokers and the topic's min.insync.replicas"
+        self._problem("producer failed, replaced", producer, {"producer": producer.value, "why": why}, cure=cure)
+
+    # Commits
+
+    def committed(self, offsets: Mapping[Partition, Offset]) -> None:
+        self.metrics.commits.add(("committed",), 1)
+        self._log.debug("committed", partitions={str(partition): offset for partition, offset in offsets.items()})
+
+    def commit_failed(self, partitions: Iterable[Partition]) -> None:
+        self.metrics.commits.add(("failed",), 1)
+        cure = "tried again by itself, nothing is lost; lasting: check the brokers"
+        self._problem("commit failed", "", {"partitions": _names(partitions)}, cure=cure)
+
+    def commit_rewound(self, partition: Partition, *, committed: Offset, watermark: Offset) -> None:
+        self.metrics.rewinds.add(partition, 1)
+        cure = "nobody is texted again for that; to resend on purpose use campaign-consumer replay"
+        fields = {"partition": str(partition), "committed": committed, "watermark": watermark}
+        self._log.warning("the group was rewound, without effect", cure=cure, **fields)
+
+    def commit_skipped(self, partition: Partition, *, watermark: Offset, committed: Offset) -> None:
+        self.metrics.skipped.add(partition, committed - watermark)
+        cure = "these records are never sent; campaign-consumer audit lists them"
+        fields = {"partition": str(partition), "watermark": watermark, "committed": committed}
+        self._log.warning("the group was moved forward, records are passed over", cure=cure, **fields)
+
+    # Ownership and the journal
+
+    def partitions_assigned(self, partitions: Iterable[Partition]) -> None:
+        self._log.info("partitions assigned", partitions=_names(partitions))
+
+    def partitions_revoked(self, partitions: Iterable[Partition], *, seconds: float) -> None:
+        self.metrics.revoke_duration.observe((), seconds)
+        self._log.info("partitions handed back", partitions=_names(partitions), seconds=_short(seconds))
+
+    def partition_claimed(self, partition: Partition, *, claim_offset: JournalOffset) -> None:
+        self.metrics.claims.add(partition, 1)
+        self._log.debug("partition claimed", partition=str(partition), claim_offset=claim_offset)
+
+    def partition_owned(
+        self, partition: Partition, *, seconds: float, watermark: Offset, unknown_attempts: int
+    ) -> None:
+        self.metrics.takeover_duration.observe((), seconds)
+        fields = {"seconds": _short(seconds), "watermark": watermark, "unknown_attempts": unknown_attempts}
+        self._log.info("partition owned", partition=str(partition), **fields)
+
+    def partition_lost(self, partition: Partition, *, claimed_by: str) -> None:
+        self.metrics.lost.add(partition, 1)
+        cure = "normal after a freeze or a slow rebalance; lasting: look for a second group on the same journal"
+        fields = {"partition": str(partition), "claimed_by": claimed_by}
+        self._problem("partition lost", partition, fields, cure=cure)
+
+    def partition_stopped(self, partition: Partition, *, why: str) -> None:
+        self.metrics.stops.add(partition, 1)
+        cure = f"campaign-consumer inspect shows it; --accept {partition} lets it start"
+        fields = {"partition": str(partition), "why": why}
+        self._problem("partition stopped", partition, fields, cure=cure, level=logging.ERROR)
+
+    def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
+        self.metrics.journal_entries.add(partition, entries)
+        self.metrics.journal_duration.observe((), seconds)
+
+    def journal_void(self, partition: Partition, *, entries: int) -> None:
+        self.metrics.journal_void.add(partition, entries)
+        cure = "a former owner wrote late; they are appended again"
+        self._problem("journal entries void", partition, {"partition": str(partition), "entries": entries}, cure=cure)
+
+    def journal_unsure(self, partition: Partition, *, why: str) -> None:
+        self.metrics.journal_unsure.add(partition, 1)
+        cure = "claimed anew by itself; lasting: check the brokers and min.insync.replicas of the journal topic"
+        self._problem(
+            "journal append not acknowledged", partition, {"partition": str(partition), "why": why}, cure=cure
+        )
+
+
+def _short(seconds: float) -> float:
+    return round(seconds, 3)
+
+
+def _names(partitions: Iterable[Partition]) -> list[str]:
+    return [str(partition) for partition in sorted(partitions)]

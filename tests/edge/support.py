@@ -1,0 +1,80 @@
+"""What the tests of `edge` share: a clock that is set by hand, a status. Owns no assertion."""
+
+import json
+from io import StringIO
+
+from consumer.core.terms import Instant, Now, Partition, Ticks
+from consumer.edge import log
+from consumer.edge.telemetry import Telemetry
+from consumer.service.status_shape import PartitionStatus, Status
+
+P3 = Partition("contact-events", 3)
+
+
+class HandClock:
+    """A clock that stands still until told otherwise."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def now(self) -> Now:
+        return Now(Instant(1_790_000_000 + self.seconds), Ticks(self.seconds))
+
+
+class Lines:
+    """Log lines as they reach a file in JSON."""
+
+    def __init__(self, level: str = "INFO") -> None:
+        self.stream = StringIO()
+        log.configure("json", level, stream=self.stream)
+
+    def taken(self) -> list[dict[str, object]]:
+        """Return the lines since the last call."""
+        text = self.stream.getvalue()
+        self.stream.seek(0)
+        self.stream.truncate()
+        return [json.loads(line) for line in text.splitlines()]
+
+
+def telemetry(clock: HandClock | None = None, *, campaigns: tuple[int, ...] = ()) -> Telemetry:
+    return Telemetry(clock=clock or HandClock(), version="1.2.3", campaigns=campaigns)
+
+
+def partition_status(number: int, *, lag: int | None = 5) -> PartitionStatus:
+    return {
+        "topic": "contact-events",
+        "partition": number,
+        "state": "owned",
+        "committed": 10,
+        "watermark": 12,
+        "position": 15,
+        "log_end": 17,
+        "lag": lag,
+        "held": 3,
+        "paused": number == 1,
+        "why": None,
+    }
+
+
+def status(partitions: int = 2) -> Status:
+    return {
+        "version": "1.2.3",
+        "group": "campaign-consumer",
+        "member": "aiokafka-0.14.0-f3a1",
+        "uptime_seconds": 61.5,
+        "state": "running",
+        "partitions": [partition_status(number) for number in range(partitions)],
+        "windows_open": 4,
+        "sends": {"queued": 2, "in_flight": 7, "in_flight_by_campaign": {str(2**63 - 1): 7}},
+        "access": {
+            "state": "open",
+            "since": "2026-11-24T15:40:19Z",
+            "why": None,
+            "refused_campaigns": ["421"],
+            "next_probe_in_seconds": None,
+        },
+        "buffer": {"events": 6, "bytes": 2048, "max_events": 100_000, "max_bytes": 268_435_456},
+        "limits": {"max_concurrency": 32, "max_concurrency_per_campaign": 8},
+        "results": {"accepted": 100},
+        "deduplication": {"entries": 106, "effective_window_seconds": 3600.0},
+    }

@@ -1,0 +1,192 @@
+"""Promises about the metrics as Prometheus and the README see them."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families as text_families
+
+from consumer.core.outcome import Reason, Status
+from consumer.core.terms import Offset, Partition
+from consumer.edge.metrics import SETTLEMENTS, Metrics, table
+from consumer.edge.telemetry import Telemetry
+from consumer.service.facts import AnswerClass, Priority, Producer, RetryReason, StopWhy
+from tests.edge.support import P3, status, telemetry
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0"
+README = Path(__file__).parents[2] / "README.md"
+SUFFIXES = {
+    "counter": ("_total",),
+    "histogram": ("_seconds", "_contacts"),
+    "gauge": (
+        *("_seconds", "_bytes", "_offset", "_records", "_events", "_entries", "_state", "_info", "_fds"),
+        *("_partitions", "_paused", "_open", "_queued", "_in_flight", "_limit", "_campaigns"),
+    ),
+}
+
+
+def everything() -> Telemetry:
+    """Return a service's telemetry after every fact that moves a metric was told at least once."""
+    told = telemetry(campaigns=(421,))
+    told.bind(status)
+    told.records_read(P3, count=500, size_bytes=200_000)
+    told.decoded_invalid(P3, reason=Reason.NOT_JSON, count=2)
+    told.records_lost(P3, start=Offset(5), stop=Offset(9))
+    told.loop_delayed(seconds=0.002)
+    for campaign, priority in ((421, Priority.NORMAL), (7, Priority.IMMEDIATE)):
+        told.send_posted(campaign_id=campaign, priority=priority, contacts=500)
+    told.send_answered(answer=AnswerClass.ACCEPTED, status=200, seconds=0.02, contacts=500)
+    told.send_answered(answer=AnswerClass.UNKNOWN, status=None, seconds=10, contacts=1)
+    told.send_split(campaign_id=7, status=422, contacts=2)
+    told.send_retried(campaign_id=7, reason=RetryReason.THROTTLED, delay_seconds=1, contacts=1)
+    told.attempts_unknown(reason=Reason.ANSWER_LOST, contacts=1)
+    told.dispatch_stopped(why=StopWhy.DENIED, status=401, campaign_id=7)
+    told.results_settled(status=Status.ACCEPTED, reason=None, count=500)
+    told.possible_duplicates(count=1)
+    told.accepted(priority=Priority.NORMAL, delays_seconds=[2.0, 2.1], event_delays_seconds=[3.0, 3.1])
+    told.results_published(topic="campaign-send-results", count=500, seconds=0.003)
+    told.producer_replaced(Producer.JOURNAL, why="KafkaTimeoutError")
+    told.committed({P3: Offset(10)})
+    told.commit_failed([P3])
+    told.commit_rewound(P3, committed=Offset(1), watermark=Offset(9))
+    told.commit_skipped(P3, watermark=Offset(9), committed=Offset(19))
+    told.partitions_revoked([P3], seconds=0.1)
+    told.partition_claimed(P3, claim_offset=Offset(4))  # type: ignore[arg-type]
+    told.partition_owned(P3, seconds=0.2, watermark=Offset(9), unknown_attempts=0)
+    told.partition_lost(P3, claimed_by="other")
+    told.partition_stopped(P3, why="x")
+    told.journal_appended(P3, entries=3, seconds=0.001)
+    told.journal_void(P3, entries=1)
+    told.journal_unsure(P3, why="x")
+    return told
+
+
+def families(told: Telemetry, accept: str) -> dict[str, Metric]:
+    _, body = told.exposition(accept)
+    parse = openmetrics_families if accept else text_families
+    parsed: Iterable[Metric] = parse(body.decode())
+    return {family.name: family for family in parsed}
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_prometheus_reads_exactly_the_metrics_that_are_documented(accept: str) -> None:
+    read = families(everything(), accept)
+    documented = {d.name.removesuffix("_total") if d.kind == "counter" else d.name: d for d in Metrics().described()}
+    assert read.keys() == documented.keys()
+    for name, family in read.items():
+        assert family.type == documented[name].kind, name
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(documented[name].labels), sample
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+def test_every_metric_has_a_sample_once_its_fact_was_told(accept: str) -> None:
+    empty = [name for name, family in families(everything(), accept).items() if not family.samples]
+    assert empty == []
+
+
+def test_names_follow_prometheus_rules() -> None:
+    for described in Metrics().described():
+        assert re.fullmatch(r"campaign(_[a-z]+)+", described.name), described.name
+        assert described.name.endswith(SUFFIXES[described.kind]) or described.name == "campaign_partitions", described
+        assert described.kind == "counter" or not described.name.endswith(("_total", "_count", "_sum", "_bucket"))
+        assert not re.search(r"_(milliseconds|ms|minutes|kib|mib|kilobytes)\b", described.name), described.name
+        assert described.meaning
+        assert not described.meaning.endswith(".")
+
+
+def test_units_are_declared_to_openmetrics() -> None:
+    read = families(everything(), OPENMETRICS)
+    assert read["campaign_acceptance_delay_seconds"].unit == "seconds"
+    assert read["campaign_read_bytes"].unit == "bytes"
+    assert read["campaign_records_read"].unit == ""
+
+
+def test_labels_are_bounded_by_configuration_and_enums() -> None:
+    allowed = {
+        *("topic", "partition", "status", "reason", "campaign", "priority", "answer", "code", "why", "state"),
+        *("outcome", "producer", "version", "python"),
+    }
+    for described in Metrics().described():
+        assert set(described.labels) <= allowed, described
+        assert described.kind != "histogram" or "campaign" not in described.labels, "300 of them cost 45 ms a scrape"
+
+
+def test_campaigns_without_settings_of_their_own_share_one_label() -> None:
+    told = telemetry(campaigns=(421,))
+    for campaign in (421, *range(1000, 2000)):
+        told.send_posted(campaign_id=campaign, priority=Priority.NORMAL, contacts=1)
+    assert told.metrics.requests.totals("campaign") == {"421": 1, "other": 1000}
+
+
+def test_odd_answers_of_the_platform_cannot_blow_up_the_number_of_series() -> None:
+    told = telemetry()
+    for code in (None, *range(1000)):
+        told.send_answered(answer=AnswerClass.REFUSED, status=code, seconds=0.1, contacts=1)
+    codes = told.metrics.answers.totals("code")
+    assert codes["200"] == codes["429"] == codes["none"] == 1
+    assert len(codes) <= 30
+    assert sum(codes.values()) == 1001
+
+
+def test_every_status_of_the_contract_stands_at_zero_before_it_happens() -> None:
+    told = telemetry()
+    results = families(told, "")["campaign_results"]
+    assert {sample.labels["status"] for sample in results.samples} == set(Status)
+    assert {sample.labels["reason"] for sample in results.samples} == {*Reason, "none"}
+    assert all(sample.value == 0 for sample in results.samples)
+    assert len(set(SETTLEMENTS)) == len(SETTLEMENTS)
+
+
+def test_what_is_not_known_yet_has_no_sample_instead_of_a_wrong_one() -> None:
+    told = telemetry()
+
+    def unknown_lag() -> object:
+        now = status(1)
+        now["partitions"][0]["lag"] = None
+        return now
+
+    told.bind(unknown_lag)  # type: ignore[arg-type]
+    read = families(told, "")
+    assert read["campaign_lag_records"].samples == []
+    assert read["campaign_held_events"].samples[0].value == 3
+
+
+def test_gauges_say_what_the_status_says() -> None:
+    registry = everything().metrics.registry
+    at = {"topic": "contact-events", "partition": "1"}
+    assert registry.get_sample_value("campaign_lag_records", at) == 5
+    assert registry.get_sample_value("campaign_watermark_offset", at) == 12
+    assert registry.get_sample_value("campaign_partitions", {"state": "owned"}) == 2
+    assert registry.get_sample_value("campaign_partitions", {"state": "stopped"}) == 0
+    assert registry.get_sample_value("campaign_partitions_paused") == 1
+    assert registry.get_sample_value("campaign_access_state", {"state": "open"}) == 1
+    assert registry.get_sample_value("campaign_access_state", {"state": "stopped"}) == 0
+    assert registry.get_sample_value("campaign_requests_in_flight") == 7
+    assert registry.get_sample_value("campaign_deduplication_window_seconds") == 3600
+
+
+def test_a_batch_of_contacts_shows_in_requests_and_contacts() -> None:
+    registry = everything().metrics.registry
+    assert registry.get_sample_value("campaign_request_contacts_count", {"priority": "normal"}) == 1
+    assert registry.get_sample_value("campaign_request_contacts_sum", {"priority": "normal"}) == 500
+    assert registry.get_sample_value("campaign_acceptance_delay_seconds_count", {"priority": "normal"}) == 2
+    assert registry.get_sample_value("campaign_skipped_offsets_total", {"topic": P3.topic, "partition": "3"}) == 10
+
+
+def test_the_readme_table_is_the_generated_one() -> None:
+    inside = README.read_text().partition("<!-- metrics -->\n")[2].partition("<!-- /metrics -->")[0]
+    assert inside == table(), "between <!-- metrics --> and <!-- /metrics -->: python -m consumer.edge.metrics"
+
+
+def test_a_scrape_of_a_service_with_64_partitions_stays_small() -> None:
+    told = everything()
+    for number in range(64):
+        told.records_read(Partition("contact-events", number), count=1, size_bytes=1)
+        told.journal_appended(Partition("contact-events", number), entries=1, seconds=0.001)
+    told.bind(lambda: status(64))
+    _, body = told.exposition("")
+    assert len(body) < 100_000

@@ -1,0 +1,180 @@
+"""Promises about what a person reads in the log: quiet when all is well, one clear line with a cure when not."""
+
+import inspect
+
+import pytest
+
+from consumer.core.outcome import Reason, Status
+from consumer.core.terms import JournalOffset, Offset
+from consumer.edge.log import REPEAT_SECONDS
+from consumer.edge.telemetry import OUTCOME_CURES, RETRY_CURES, Telemetry
+from consumer.service.facts import AnswerClass, DrainPhase, Facts, Priority, Producer, RetryReason, StopWhy
+from tests.edge.support import P3, HandClock, Lines, status, telemetry
+
+
+def a_good_minute(told: Telemetry) -> None:
+    for _ in range(100):
+        told.records_read(P3, count=500, size_bytes=200_000)
+        told.journal_appended(P3, entries=2, seconds=0.001)
+        told.send_posted(campaign_id=421, priority=Priority.NORMAL, contacts=500)
+        told.send_answered(answer=AnswerClass.ACCEPTED, status=200, seconds=0.02, contacts=500)
+        told.accepted(priority=Priority.NORMAL, delays_seconds=[2.0] * 500, event_delays_seconds=[3.0] * 500)
+        told.results_settled(status=Status.ACCEPTED, reason=None, count=500)
+        told.results_settled(status=Status.REJECTED, reason=Reason.CONTACT_REFUSED, count=1)
+        told.results_settled(status=Status.DUPLICATE, reason=Reason.REPEATED, count=1)
+        told.results_settled(status=Status.EXPIRED, reason=Reason.DEADLINE, count=1)
+        told.results_published(topic="campaign-send-results", count=500, seconds=0.002)
+        told.committed({P3: Offset(500)})
+        told.loop_delayed(seconds=0.002)
+
+
+def test_a_steady_stream_writes_no_line() -> None:
+    lines = Lines("INFO")
+    a_good_minute(telemetry())
+    assert lines.taken() == []
+
+
+def test_the_summary_is_one_line_with_what_happened_since_the_last() -> None:
+    lines, clock = Lines(), HandClock()
+    told = telemetry(clock)
+    told.bind(status)
+    a_good_minute(told)
+    clock.seconds += 60
+    told.summary()
+    [line] = lines.taken()
+    assert line["event"] == "progress"
+    assert line["level"] == "info"
+    assert (line["seconds"], line["read"], line["requests"]) == (60, 50_000, 100)
+    assert (line["accepted"], line["rejected"], line["lag"], line["in_flight"]) == (50_000, 100, 10, 7)
+    assert "failed" not in line, "what did not happen takes no room"
+
+
+def test_the_summary_of_an_idle_stream_is_silence() -> None:
+    lines = Lines()
+    told = telemetry()
+    a_good_minute(told)
+    told.summary()
+    lines.taken()
+    told.summary()
+    assert lines.taken() == []
+
+
+def test_a_problem_that_lasts_is_written_twice_a_minute_with_the_number_left_out() -> None:
+    lines, clock = Lines(), HandClock()
+    told = telemetry(clock)
+    for _ in range(240):
+        told.send_retried(campaign_id=7, reason=RetryReason.UNREACHABLE, delay_seconds=1, contacts=1)
+        clock.seconds += REPEAT_SECONDS / 120
+    told.send_retried(campaign_id=7, reason=RetryReason.UNREACHABLE, delay_seconds=1, contacts=1)
+    written = lines.taken()
+    assert [line.get("left_out", 0) for line in written] == [0, 119, 119]
+    assert told.metrics.retries.value(RetryReason.UNREACHABLE) == 241, "the metric misses none"
+
+
+def test_one_problem_never_hides_another() -> None:
+    lines = Lines()
+    told = telemetry()
+    told.send_retried(campaign_id=7, reason=RetryReason.UNREACHABLE, delay_seconds=1, contacts=1)
+    told.send_retried(campaign_id=7, reason=RetryReason.THROTTLED, delay_seconds=1, contacts=1)
+    told.partition_lost(P3, claimed_by="a")
+    told.partition_lost(P3._replace(number=4), claimed_by="a")
+    assert len(lines.taken()) == 4
+
+
+def problems(told: Telemetry) -> None:
+    told.drained(seconds=20, left_unsettled=3)
+    told.loop_delayed(seconds=2)
+    told.decoded_invalid(P3, reason=Reason.SCHEMA, count=1)
+    told.records_lost(P3, start=Offset(1), stop=Offset(2))
+    told.send_split(campaign_id=7, status=422, contacts=500)
+    for retry in RETRY_CURES:
+        told.send_retried(campaign_id=7, reason=retry, delay_seconds=1, contacts=1)
+    told.attempts_unknown(reason=Reason.ANSWER_LOST, contacts=1)
+    for why, code in ((StopWhy.DENIED, 401), (StopWhy.DENIED, 302), (StopWhy.FIRST_CONTACT, 404)):
+        told.dispatch_stopped(why=why, status=code, campaign_id=7)
+    told.dispatch_narrowed(refused_campaigns=[8, 7])
+    for outcome, reason in OUTCOME_CURES:
+        told.results_settled(status=outcome, reason=reason, count=1)
+    told.possible_duplicates(count=1)
+    told.producer_replaced(Producer.RESULTS, why="KafkaTimeoutError")
+    told.commit_failed([P3])
+    told.commit_rewound(P3, committed=Offset(1), watermark=Offset(2))
+    told.commit_skipped(P3, watermark=Offset(1), committed=Offset(2))
+    told.partition_lost(P3, claimed_by="campaign-consumer/other")
+    told.partition_stopped(P3, why="its journal was recreated")
+    told.journal_void(P3, entries=1)
+    told.journal_unsure(P3, why="no acknowledgement in 5 s")
+
+
+def test_every_problem_line_names_its_cure_and_is_at_least_a_warning() -> None:
+    lines = Lines("DEBUG")
+    problems(telemetry())
+    written = lines.taken()
+    assert len(written) == 19 + len(RETRY_CURES) + len(OUTCOME_CURES)
+    for line in written:
+        assert line["level"] in {"warning", "error"}, line
+        assert line["cure"], line
+
+
+def test_what_wakes_somebody_up_is_an_error_and_nothing_else_is() -> None:
+    lines = Lines()
+    problems(telemetry())
+    errors = {str(line["event"]) for line in lines.taken() if line["level"] == "error"}
+    assert errors == {
+        "records were removed before they were read",
+        "the platform does not let us in, probing",
+        "partition stopped",
+    }
+
+
+@pytest.mark.parametrize(
+    "why, code, setting",
+    [
+        (StopWhy.DENIED, 401, "CAMPAIGN_API__SERVER_KEY"),
+        (StopWhy.DENIED, 301, "CAMPAIGN_API__URL"),
+        (StopWhy.FIRST_CONTACT, 400, "CAMPAIGN_API__FIELD_NAMES"),
+    ],
+)
+def test_a_refused_door_names_the_setting_to_check(why: StopWhy, code: int, setting: str) -> None:
+    lines = Lines()
+    telemetry().dispatch_stopped(why=why, status=code, campaign_id=7)
+    [line] = lines.taken()
+    assert setting in str(line["cure"])
+
+
+def test_a_stopped_partition_names_the_command_that_lets_it_start() -> None:
+    lines = Lines()
+    telemetry().partition_stopped(P3, why="its journal was recreated")
+    [line] = lines.taken()
+    assert "inspect" in str(line["cure"])
+    assert "--accept contact-events:3" in str(line["cure"])
+
+
+def test_the_life_of_a_process_can_be_followed_at_info() -> None:
+    lines = Lines()
+    told = telemetry()
+    told.started(group="g", topics=["contact-events"], http_url="http://127.0.0.1:9464/")
+    told.partitions_assigned([P3._replace(number=10), P3])
+    told.partition_claimed(P3, claim_offset=JournalOffset(4))
+    told.partition_owned(P3, seconds=0.21234, watermark=Offset(12345678), unknown_attempts=0)
+    told.dispatch_resumed(stopped_seconds=1.5)
+    told.drain_phase(DrainPhase.SENDING, held=3, in_flight=1)
+    told.partitions_revoked([P3], seconds=0.1)
+    told.drained(seconds=1, left_unsettled=0)
+    written = lines.taken()
+    assert [line["event"] for line in written] == [
+        *("started", "partitions assigned", "partition owned", "the platform lets us in"),
+        *("draining", "partitions handed back", "stopped, everything settled"),
+    ]
+    assert written[0]["http_url"] == "http://127.0.0.1:9464/"
+    assert written[1]["partitions"] == ["contact-events:3", "contact-events:10"]
+    assert (written[2]["seconds"], written[2]["watermark"]) == (0.212, 12345678)
+    assert {line["level"] for line in written} == {"info"}
+
+
+def test_every_fact_of_the_interface_is_told_with_the_same_words() -> None:
+    for name, fact in inspect.getmembers(Facts, inspect.isfunction):
+        if not name.startswith("_"):
+            assert name in vars(Telemetry), name
+            told = inspect.signature(getattr(Telemetry, name))
+            assert list(told.parameters) == list(inspect.signature(fact).parameters), name
