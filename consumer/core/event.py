@@ -28,11 +28,12 @@ class GroupKey(NamedTuple):
     identity: int
 
 
-class Event(msgspec.Struct, gc=False, kw_only=True, eq=False):
+class Event(msgspec.Struct, gc=False, eq=False):
     """A valid contact event and what has been tried with it so far.
 
-    Made once per record on the hot path, so it is a C struct and not a dataclass. Everything above the
-    line comes from the record and never changes; below it stands what its partition's owner has done.
+    Made once per record on the hot path, so it is a C struct and not a dataclass, and the decoder alone builds it by
+    position: by keyword it takes 1.0 microseconds instead of 0.2. Everything above the line comes from the record and
+    never changes; below it stands what its partition's owner has done.
     """
 
     partition: Partition

@@ -8,6 +8,9 @@ Instant = NewType("Instant", float)
 Ticks = NewType("Ticks", float)
 """Seconds on a clock that never goes back and goes on while the machine is suspended."""
 
+AT_ONCE = Ticks(float("-inf"))
+"""Before every reading of the clock: something that is due, or was never put off."""
+
 Offset = NewType("Offset", int)
 """A position in a partition of an events topic."""
 

@@ -1,0 +1,163 @@
+"""The door: what a decoded record becomes first. Settles what needs no request; never decodes, never sends.
+
+In this order: its own offset has an outcome already; it is invalid; it cannot go out any more (too old, expired,
+in doubt); its ID has an outcome or is in hand; else it takes its place in its person's queue.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+from consumer.core.deduplication import Deduplication
+from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.lane import Lane, Settlement, person_key, settle
+from consumer.core.outcome import Reason, Related, Status, Verdict
+from consumer.core.policy import OnUnknown, Policies
+from consumer.core.send_queue import SendQueue
+from consumer.core.terms import Now, Offset
+from consumer.core.window import Windows
+
+Items = list[tuple[Verdict, list[Decoded]]]
+
+
+def closing_verdict(event: Event, verdict: Verdict) -> Verdict:
+    """Return the verdict of an event that will not be tried (again); doubt dominates.
+
+    Whoever may have been texted is `in_doubt`, whatever else came to be the end of it.
+    """
+    if not event.lost:
+        return replace(verdict, attempts=event.attempts, dispatched_at=event.last_tried_at)
+    return replace(
+        verdict,
+        status=Status.IN_DOUBT,
+        reason=event.doubt,
+        attempts=event.attempts,
+        dispatched_at=event.last_tried_at,
+    )
+
+
+class Door:
+    """Admits the records of fetched batches."""
+
+    def __init__(self, policies: Policies, deduplication: Deduplication, windows: Windows, queue: SendQueue) -> None:
+        self._policies = policies
+        self._deduplication = deduplication
+        self._windows = windows
+        self._queue = queue
+
+    def admit(self, lane: Lane, decoded: Sequence[Decoded], now: Now) -> list[Settlement]:
+        """Take a batch in; return what has its outcome in the journal already and only needs its result."""
+        told: list[Settlement] = []
+        if lane.known or lane.published or lane.trials:
+            decoded = self._recall(lane, decoded, told)
+        closed: dict[tuple[Status, Reason], list[Decoded]] = {}
+        single: Items = []
+        tables = self._deduplication.lookup_tables(lane.partition)
+        in_hand, persons, add = lane.in_hand, lane.persons, self._windows.add
+        oldest = now.wall - self._policies.max_event_age_seconds
+        for record in decoded:
+            if type(record) is Invalid:
+                closed.setdefault((Status.INVALID, record.reason), []).append(record)
+                continue
+            event = cast("Event", record)
+            ending = self._ending(event, oldest, now)
+            if ending is not None:
+                if event.attempts or event.lost:
+                    single.append((closing_verdict(event, _verdict(ending, now)), [event]))
+                else:
+                    closed.setdefault(ending, []).append(event)
+                continue
+            fingerprint = event.fingerprint
+            if fingerprint in in_hand:
+                lane.repeats.setdefault(fingerprint, []).append(event)
+                continue
+            for table in tables:
+                if fingerprint in table:
+                    single.append((repeated(event, table[fingerprint], now), [event]))
+                    break
+            else:
+                in_hand[fingerprint] = event
+                key = person_key(event)
+                if key in persons:
+                    self._wait(lane, event)
+                else:
+                    persons[key] = event
+                    add(event, now)
+        items: Items = [(_verdict(ending, now), records) for ending, records in closed.items()]
+        settle(lane, items + single, None)
+        return told
+
+    def _recall(self, lane: Lane, decoded: Sequence[Decoded], told: list[Settlement]) -> list[Decoded]:
+        """Look up what the journal says of these offsets; return those that still need an outcome."""
+        fresh: list[Decoded] = []
+        for record in decoded:
+            known = lane.known.pop(record.offset, None)
+            if known is not None:
+                record.received_at = known.received_at
+                told.append(
+                    Settlement(lane=lane, items=[(known.verdict, [record])], journal_offset=known.journal_offset)
+                )
+            elif record.offset in lane.published:
+                lane.published.discard(record.offset)
+                lane.held_events -= 1
+                lane.held_bytes -= record.size_bytes
+                lane.watermark.done([record.offset])
+            else:
+                trials = lane.trials.pop(record.offset, None)
+                if trials is not None and type(record) is Event:
+                    record.attempts, record.lost = trials.attempts, trials.lost
+                    record.first_tried_at = record.last_tried_at = trials.first_tried_at
+                    record.doubt = Reason.OWNER_LOST if trials.lost else None
+                fresh.append(record)
+        lane.forget_below(lane.watermark.position)
+        return fresh
+
+    def _ending(self, event: Event, oldest: float, now: Now) -> tuple[Status, Reason] | None:
+        """Return why this event never becomes a request, None where it may."""
+        if event.lost:
+            policy = self._policies.of(event.group.campaign_id)
+            if policy.on_unknown is OnUnknown.HOLD or event.lost > policy.lost_answer_repeats:
+                return (Status.IN_DOUBT, Reason.OWNER_LOST)
+        if event.occurred < oldest and event.resend_id is None:
+            return (Status.EXPIRED, Reason.TOO_OLD)
+        if event.expires_at is not None and event.expires_at <= now.wall:
+            return (Status.EXPIRED, Reason.DEADLINE)
+        if event.unsendable is not None:
+            return (Status.REJECTED, event.unsendable)
+        return None
+
+    def _wait(self, lane: Lane, event: Event) -> None:
+        """Queue an event behind the same person's earlier ones; an immediate one makes those due."""
+        key = person_key(event)
+        queue = lane.persons[key]
+        if type(queue) is not deque:
+            queue = lane.persons[key] = deque((cast("Event", queue),))
+        queue.append(event)
+        if event.immediate and not queue[-2].immediate:
+            for predecessor in queue:
+                predecessor.immediate = True
+            self._windows.hurry(queue[0])
+            self._queue.promote(queue[0])
+
+    def next_of_person(self, lane: Lane, event: Event, now: Now) -> None:
+        """An outcome is proven: the person's next event takes its turn; those past their time settle."""
+        following = lane.take_out(event)
+        oldest = now.wall - self._policies.max_event_age_seconds
+        while following is not None:
+            ending = self._ending(following, oldest, now)
+            if ending is None:
+                self._windows.add(following, now)
+                return
+            settle(lane, [(closing_verdict(following, _verdict(ending, now)), [following])], None)
+            following = lane.take_out(following)
+
+
+def repeated(event: Event, first: Offset, now: Now) -> Verdict:
+    """Return the verdict of an event whose ID has been seen at offset `first`."""
+    related = Related(event_id=event.event_id, partition=event.partition.number, offset=first)
+    return Verdict(status=Status.DUPLICATE, reason=Reason.REPEATED, related=related, completed_at=now.wall)
+
+
+def _verdict(ending: tuple[Status, Reason], now: Now) -> Verdict:
+    return Verdict(status=ending[0], reason=ending[1], completed_at=now.wall)

@@ -1,0 +1,337 @@
+"""From a closed window to its outcome: pick, intent, proof, request, answer. Never posts: it says what to post.
+
+A send holds a slot from its pick to its answer. It is posted only when its intent is proven in the journal
+partition of every member; what cannot be proven in time goes back, and its intents are returned.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from consumer.core.access import Access
+from consumer.core.admit import closing_verdict
+from consumer.core.answer import Exchange, Withholding
+from consumer.core.event import Decoded, Event
+from consumer.core.journal import Intent, Returned
+from consumer.core.lane import Lane, settle
+from consumer.core.outcome import Reason, Status, Verdict
+from consumer.core.policy import Policies
+from consumer.core.retry import given_up
+from consumer.core.send import Send, Stage, earliest_expiry, hand_down
+from consumer.core.send_queue import SendQueue
+from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide
+from consumer.core.terms import Now, Partition, SendId, Ticks
+from consumer.core.window import Window
+
+PROVE_WITHIN_SECONDS = 2.0
+"""Members whose intent is not proven by then go back: their partition is unsure."""
+
+PROOF_LASTS_SECONDS = 1.0
+"""A request that starts later than this after the proof needs a new one: whoever was frozen must look again."""
+
+Parts = dict[Partition, tuple[Lane, list[Event]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chance:
+    """What comes from outside: dice and names."""
+
+    jitter: Callable[[], float]
+    send_id: Callable[[], SendId]
+
+
+class Delivery:
+    """Owns the sends: queued, and on their way."""
+
+    def __init__(
+        self, policies: Policies, lanes: dict[Partition, Lane], queue: SendQueue, access: Access, chance: Chance
+    ) -> None:
+        self._policies = policies
+        self._lanes = lanes
+        self._queue = queue
+        self._access = access
+        self._chance = chance
+        self._out: dict[SendId, tuple[Send, Parts]] = {}
+        self._stalled: list[Send] = []
+        """Sends whose members all wait for a partition that is unsure of its owner."""
+        self.to_post: list[Send] = []
+        """Sends whose proof is complete: the shell takes them and posts them."""
+        self.starting = True
+        """Whether sends are picked; a service that stops sets it to False."""
+
+    def queue_window(self, window: Window, now: Now) -> None:
+        """A window closed: its members are a send from here on."""
+        self._put(window.members, now, immediate=window.immediate)
+
+    def _put(self, members: list[Event], now: Now, *, immediate: bool) -> None:
+        send = Send(
+            send_id=self._chance.send_id(),
+            group=members[0].group,
+            members=members,
+            immediate=immediate,
+            ready_at=now.steady,
+            earliest_expiry=earliest_expiry(members),
+        )
+        self._queue.put(send, now)
+
+    # ---------------------------------------------------------------- picking
+
+    def pick(self, now: Now) -> None:
+        """Start as many sends as the limits allow, as far as their intents."""
+        while self.starting and (send := self._queue.pick(now)) is not None:
+            self._close_expired(send, now)
+            self._close_given_up(send, now)
+            self._set_aside_unsure(send)
+            if not send.members:
+                self._queue.landed(send)
+                send.move(Stage.OVER)
+                continue
+            self._intend(send, now)
+
+    def _intend(self, send: Send, now: Now) -> None:
+        send.move(Stage.PROVING)
+        send.attempt += 1
+        send.prove_by = Ticks(now.steady + PROVE_WITHIN_SECONDS)
+        parts: Parts = {}
+        for partition, members in send.by_partition().items():
+            lane = self._lanes[partition]
+            parts[partition] = (lane, members)
+            intent = Intent(
+                send_id=send.send_id,
+                attempt=send.attempt,
+                campaign_id=send.campaign_id,
+                offsets=tuple([event.offset for event in members]),
+                intended_at=now.wall,
+            )
+            lane.ledger.add(intent, send)
+        send.unproven = set(parts)
+        self._out[send.send_id] = (send, parts)
+
+    def _close_expired(self, send: Send, now: Now) -> None:
+        if send.earliest_expiry is None or send.earliest_expiry > now.wall:
+            return
+        late = [event for event in send.members if event.expires_at is not None and event.expires_at <= now.wall]
+        self._close(send, late, Verdict(status=Status.EXPIRED, reason=Reason.DEADLINE, completed_at=now.wall))
+
+    def _close_given_up(self, send: Send, now: Now) -> None:
+        reason = given_up(send, self._policies.of(send.campaign_id), now)
+        if reason is not None:
+            failed = Verdict(
+                status=Status.FAILED,
+                reason=reason,
+                send_id=send.send_id,
+                completed_at=now.wall,
+                response=send.response,
+            )
+            self._close(send, send.members, failed)
+
+    def _close(self, send: Send, members: Iterable[Event], verdict: Verdict) -> None:
+        """Settle members that will not be tried (again)."""
+        gone = list(members)
+        going = set(map(id, gone))
+        send.keep([event for event in send.members if id(event) not in going])
+        items: list[tuple[Verdict, list[Decoded]]] = []
+        for event in gone:
+            hand_down(send, event)
+            items.append((closing_verdict(event, verdict), [event]))
+        self._settle(items, send.send_id)
+
+    def _settle(self, items: Iterable[tuple[Verdict, list[Decoded]]], send_id: SendId | None) -> None:
+        lanes: dict[Partition, list[tuple[Verdict, list[Decoded]]]] = {}
+        for verdict, records in items:
+            parts: dict[Partition, list[Decoded]] = {}
+            for record in records:
+                parts.setdefault(record.partition, []).append(record)
+            for partition, part in parts.items():
+                lanes.setdefault(partition, []).append((verdict, part))
+        for partition, lane_items in lanes.items():
+            lane = self._lanes.get(partition)
+            if lane is not None:
+                settle(lane, lane_items, send_id)
+
+    def _set_aside_unsure(self, send: Send) -> None:
+        """Take out members of partitions that are unsure of their owner: they wait until it is known."""
+        unsure = [event for event in send.members if not self._may_send(event)]
+        if not unsure:
+            return
+        going = set(map(id, unsure))
+        self._stalled.append(send.part(self._chance.send_id(), unsure))
+        send.keep([event for event in send.members if id(event) not in going])
+
+    def _may_send(self, event: Event) -> bool:
+        lane = self._lanes.get(event.partition)
+        return lane is not None and lane.may_send
+
+    def resume(self, now: Now) -> None:
+        """A partition is sure again: queue what waited; what still has to wait is set aside anew when picked."""
+        stalled, self._stalled = self._stalled, []
+        for send in stalled:
+            self._queue.put(send, now, ahead=True)
+
+    # ---------------------------------------------------------------- proving
+
+    def intent_proven(self, lane: Lane, send: Send, attempt: int, now: Now) -> None:
+        """An intent stands where it was expected."""
+        if send.stage is not Stage.PROVING or send.attempt != attempt:
+            lane.ledger.add(Returned(send_id=send.send_id, attempt=attempt, started=False), None)
+            return
+        send.unproven.discard(lane.partition)
+        if not send.unproven:
+            send.proven_at = now.steady
+            send.move(Stage.POSTING)
+            self.to_post.append(send)
+
+    def call_off_unproven(self, now: Now) -> None:
+        """Give up on proofs that take too long or cannot come; what is proven already is returned."""
+        proving = [(send, parts) for send, parts in self._out.values() if send.stage is Stage.PROVING]
+        for send, parts in proving:
+            if send.prove_by <= now.steady or any(lane.dropped for lane, _ in parts.values()):
+                self._call_off(send, parts, now)
+
+    def _call_off(self, send: Send, parts: Parts, now: Now) -> None:
+        returned = Returned(send_id=send.send_id, attempt=send.attempt, started=False)
+        for lane, _ in parts.values():
+            if lane.partition not in send.unproven and not lane.dropped:
+                lane.ledger.add(returned, None)
+        self._requeue(send, parts, now)
+
+    def _requeue(self, send: Send, parts: Parts, now: Now) -> None:
+        del self._out[send.send_id]
+        self._queue.landed(send)
+        _keep_ours(send, parts)
+        if not send.members:
+            send.move(Stage.OVER)
+            return
+        send.move(Stage.QUEUED)
+        self._queue.put(send, now, ahead=True)
+
+    def next_wake_at(self) -> Ticks | None:
+        """Return when the first proof is overdue, None where none is out."""
+        return min((send.prove_by for send, _ in self._out.values() if send.stage is Stage.PROVING), default=None)
+
+    def last_look(self, send: Send, now: Now) -> Withholding | None:
+        """Say whether the request may start, with the connection in hand and right before the first byte."""
+        _, parts = self._out[send.send_id]
+        if any(lane.dropped for lane, _ in parts.values()):
+            return Withholding.NOT_OURS
+        if send.earliest_expiry is not None and send.earliest_expiry <= now.wall:
+            return Withholding.EXPIRED
+        if now.steady - send.proven_at > PROOF_LASTS_SECONDS:
+            return Withholding.STALE_PROOF
+        return None
+
+    # ---------------------------------------------------------------- answers
+
+    def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:
+        """An attempt is over: settle, split, or queue again. Return what was decided, for whoever tells of it."""
+        _, parts = self._out[send.send_id]
+        _keep_ours(send, parts)
+        first_tried_at = send.first_tried_at
+        if exchange.started_at is not None:
+            send.started += 1
+            send.first_tried_at = first_tried_at or exchange.started_at
+            send.last_tried_at = exchange.started_at
+        policy = self._policies.of(send.campaign_id)
+        decision = decide(send, exchange, policy, self._policies.field_names, self._access, now)
+        match decision:
+            case Finished():
+                self._finish(send, parts, decision)
+            case Halve():
+                self._return(send, parts, started=True)
+                self._halve(send, now.steady, now)
+            case Again():
+                if decision.returned:
+                    self._return(send, parts, started=decision.started)
+                if decision.excused:
+                    send.first_tried_at = first_tried_at
+                self._again(send, parts, decision, now)
+            case CalledOff():
+                self._return(send, parts, started=False)
+                self._requeue(send, parts, now)
+        return decision
+
+    def _finish(self, send: Send, parts: Parts, decision: Finished) -> None:
+        del self._out[send.send_id]
+        self._queue.landed(send)
+        send.move(Stage.OVER)
+        if len(decision.items) == 1:
+            verdict = decision.items[0][0]
+            for lane, members in parts.values():
+                if not lane.dropped:
+                    settle(lane, [(verdict, list(members))], send.send_id)
+            return
+        self._settle(((verdict, list(members)) for verdict, members in decision.items), send.send_id)
+
+    def _return(self, send: Send, parts: Parts, *, started: bool) -> None:
+        returned = Returned(send_id=send.send_id, attempt=send.attempt, started=started)
+        for lane, _ in parts.values():
+            if not lane.dropped:
+                lane.ledger.add(returned, None)
+
+    def _halve(self, send: Send, ready_at: Ticks, now: Now) -> None:
+        del self._out[send.send_id]
+        self._queue.landed(send)
+        send.move(Stage.OVER)
+        send.ready_at = ready_at
+        middle = (len(send.members) + 1) // 2
+        for members in (send.members[middle:], send.members[:middle]):
+            if members:
+                self._queue.put(send.part(self._chance.send_id(), members), now, ahead=True)
+
+    def _again(self, send: Send, parts: Parts, decision: Again, now: Now) -> None:
+        if decision.hold_seconds:
+            self._queue.hold(send.campaign_id, Ticks(now.steady + decision.hold_seconds))
+        send.setbacks += 1
+        if decision.counted:
+            send.counted += 1
+        policy = self._policies.of(send.campaign_id)
+        ready_at = Ticks(now.steady + decision.wait_seconds(send.setbacks, policy, self._chance.jitter()))
+        if decision.halve:
+            self._halve(send, ready_at, now)
+            return
+        send.ready_at = ready_at
+        self._close_given_up(send, now)
+        self._requeue(send, parts, now)
+
+    # ---------------------------------------------------------------- endings
+
+    def close_expired(self, now: Now) -> None:
+        """Settle queued members whose deadline has come, though their send may not start yet."""
+        late = [send for send in self._queue.sends() if send.earliest_expiry and send.earliest_expiry <= now.wall]
+        for send in late:
+            self._close_expired(send, now)
+        if late:
+            self._queue.take(lambda send: not send.members)
+
+    def drop(self, partition: Partition) -> None:
+        """A partition is no longer ours: its members leave every send that is not out yet."""
+
+        def gone(event: Event) -> bool:
+            return event.partition == partition
+
+        for send in (*self._queue.sends(), *self._stalled):
+            if any(map(gone, send.members)):
+                send.keep([event for event in send.members if not gone(event)])
+        self._queue.take(lambda send: not send.members)
+        self._stalled = [send for send in self._stalled if send.members]
+
+    def out_with(self, partitions: Iterable[Partition]) -> bool:
+        """Return whether a send that carries members of these is being proven or posted."""
+        wanted = set(partitions)
+        return any(wanted & parts.keys() for _, parts in self._out.values())
+
+    @property
+    def waiting(self) -> int:
+        """Sends that wait for a partition that is unsure of its owner."""
+        return len(self._stalled)
+
+    @property
+    def any_out(self) -> bool:
+        """Whether any send is being proven or posted."""
+        return bool(self._out)
+
+
+def _keep_ours(send: Send, parts: Parts) -> None:
+    """Let go of members whose partition was lost or given back meanwhile."""
+    dropped = {partition for partition, (lane, _) in parts.items() if lane.dropped}
+    if dropped:
+        send.keep([event for event in send.members if event.partition not in dropped])

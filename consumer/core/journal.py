@@ -1,0 +1,336 @@
+"""The journal's entries: their shapes, their JSON, and when one counts. Never appends, never reads a log.
+
+An entry counts only where it says it stands (`at`); a claim always counts. Nothing personal is in here:
+offsets, instants, verdicts, fingerprints of event IDs and the platform's masked words.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import accumulate, chain, pairwise
+from typing import Any
+
+import orjson
+
+from consumer.core.outcome import Reason, Related, Response, Status, Verdict
+from consumer.core.terms import Instant, JournalOffset, Offset, SendId
+
+FINGERPRINT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Says "I own this partition from here"."""
+
+    group: str
+    member: str
+    process: str
+    version: str
+    claimed_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """Says "these may be out from here on". Opens one attempt."""
+
+    send_id: SendId
+    attempt: int
+    campaign_id: int
+    offsets: tuple[Offset, ...]
+    intended_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """Surely not delivered. Closes that attempt and no other; `started` says whether a request really began."""
+
+    send_id: SendId
+    attempt: int
+    started: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """Records that share one verdict. `offsets`, `received` and `fingerprints` run side by side.
+
+    `fingerprints` holds 16 bytes a record, or nothing where the records do not enter deduplication.
+    """
+
+    verdict: Verdict
+    offsets: tuple[Offset, ...]
+    received: tuple[Instant, ...]
+    fingerprints: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The terminal verdicts of some records. Closes every attempt of the send that is named."""
+
+    send_id: SendId | None
+    settled: tuple[Settled, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What a record before the watermark looked like, to know the events topic again. Sizes are bytes."""
+
+    offset: Offset
+    timestamp_ms: int
+    key_bytes: int
+    value_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAttempt:
+    """An intent that nothing has closed yet."""
+
+    send_id: SendId
+    attempt: int
+    offsets: tuple[Offset, ...]
+    intended_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """Requests that were started for these records and surely not delivered."""
+
+    offsets: tuple[Offset, ...]
+    attempts: int
+    first_tried_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A snapshot of all that the entries before it say.
+
+    `settled` are the ranges above the watermark, first and past-the-end in turn, whose results are acknowledged;
+    `unpublished` is where the first outcome stands whose results are not.
+    """
+
+    group: str
+    watermark: Offset
+    settled: tuple[Offset, ...]
+    open_attempts: tuple[OpenAttempt, ...]
+    tried: tuple[Tried, ...]
+    unpublished: JournalOffset | None
+    mark: Mark | None
+
+
+Entry = Claim | Intent | Returned | Outcome | Checkpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """An entry as it was read: where it stands, and where its writer expected it to."""
+
+    offset: JournalOffset
+    at: JournalOffset
+    entry: Entry
+
+    @property
+    def counts(self) -> bool:
+        """Whether the entry says anything: its writer was the only one when it was appended."""
+        return isinstance(self.entry, Claim) or self.at == self.offset
+
+
+class NotAJournalError(ValueError):
+    """A record in a journal partition that no version of this service wrote."""
+
+
+def encode(entry: Entry, at: JournalOffset) -> bytes:
+    """Return the entry as one small JSON object; `at` is the offset that the writer expects for it."""
+    return orjson.dumps(_fields(entry, at))
+
+
+def _fields(entry: Entry, at: JournalOffset) -> dict[str, object]:
+    match entry:
+        case Claim():
+            return {"at": at, "kind": "claim", **asdict(entry)}
+        case Intent():
+            return {
+                "at": at,
+                "kind": "intent",
+                "send": entry.send_id,
+                "attempt": entry.attempt,
+                "campaign": entry.campaign_id,
+                "offsets": _deltas(entry.offsets),
+                "intended_at": entry.intended_at,
+            }
+        case Returned():
+            started = entry.started
+            return {"at": at, "kind": "returned", "send": entry.send_id, "attempt": entry.attempt, "started": started}
+        case Outcome():
+            items = [_settled_fields(settled) for settled in entry.settled]
+            return {"at": at, "kind": "outcome", "send": entry.send_id, "settled": items}
+        case Checkpoint():
+            return {"at": at, "kind": "checkpoint", **_checkpoint_fields(entry)}
+
+
+def _settled_fields(settled: Settled) -> dict[str, object]:
+    verdict = settled.verdict
+    fields: dict[str, object] = {
+        "offsets": _deltas(settled.offsets),
+        "received": _run_lengths(settled.received),
+        "fingerprints": b64encode(settled.fingerprints).decode("ascii"),
+        "status": verdict.status,
+        "completed_at": verdict.completed_at,
+    }
+    if verdict.attempts:
+        fields |= {"attempts": verdict.attempts, "send": verdict.send_id, "dispatched_at": verdict.dispatched_at}
+    if verdict.reason is not None:
+        fields["reason"] = verdict.reason
+    if verdict.possible_duplicate:
+        fields["possible_duplicate"] = True
+    if verdict.related is not None:
+        fields["related"] = asdict(verdict.related)
+    if verdict.response is not None:
+        response = verdict.response
+        fields["response"] = {
+            "status": response.status,
+            "id": response.id,
+            "message": response.message,
+            "item": response.item,
+        }
+    return fields
+
+
+def _checkpoint_fields(checkpoint: Checkpoint) -> dict[str, object]:
+    return {
+        "group": checkpoint.group,
+        "watermark": checkpoint.watermark,
+        "settled": _deltas(checkpoint.settled),
+        "open": [
+            {"send": one.send_id, "attempt": one.attempt, "at": one.intended_at, "offsets": _deltas(one.offsets)}
+            for one in checkpoint.open_attempts
+        ],
+        "tried": [
+            {"attempts": one.attempts, "first_at": one.first_tried_at, "offsets": _deltas(one.offsets)}
+            for one in checkpoint.tried
+        ],
+        "unpublished": checkpoint.unpublished,
+        "mark": None if checkpoint.mark is None else asdict(checkpoint.mark),
+    }
+
+
+def decode(offset: JournalOffset, value: bytes) -> Placed:
+    """Return the entry that stands at `offset`.
+
+    Raises:
+        NotAJournalError: the record is none of ours; the topic is used by somebody else.
+    """
+    try:
+        fields = orjson.loads(value)
+        return Placed(offset=offset, at=JournalOffset(fields["at"]), entry=_entry(fields))
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        message = f"the record at journal offset {offset} is not a journal entry ({type(error).__name__})"
+        raise NotAJournalError(message) from error
+
+
+def _entry(fields: Mapping[str, Any]) -> Entry:
+    match fields["kind"]:
+        case "claim":
+            return Claim(
+                group=fields["group"],
+                member=fields["member"],
+                process=fields["process"],
+                version=fields["version"],
+                claimed_at=fields["claimed_at"],
+            )
+        case "intent":
+            return Intent(
+                send_id=fields["send"],
+                attempt=fields["attempt"],
+                campaign_id=fields["campaign"],
+                offsets=_offsets(fields["offsets"]),
+                intended_at=fields["intended_at"],
+            )
+        case "returned":
+            return Returned(send_id=fields["send"], attempt=fields["attempt"], started=fields["started"])
+        case "outcome":
+            return Outcome(send_id=fields["send"], settled=tuple(_settled(item) for item in fields["settled"]))
+        case "checkpoint":
+            return _checkpoint(fields)
+        case _:
+            raise ValueError
+
+
+def _settled(item: Mapping[str, Any]) -> Settled:
+    related, response = item.get("related"), item.get("response")
+    reason = item.get("reason")
+    return Settled(
+        offsets=_offsets(item["offsets"]),
+        received=tuple(chain.from_iterable([instant] * count for instant, count in item["received"])),
+        fingerprints=b64decode(item["fingerprints"]),
+        verdict=Verdict(
+            status=Status(item["status"]),
+            reason=None if reason is None else Reason(reason),
+            send_id=item.get("send"),
+            attempts=item.get("attempts", 0),
+            possible_duplicate=item.get("possible_duplicate", False),
+            related=None if related is None else Related(**related),
+            dispatched_at=item.get("dispatched_at"),
+            completed_at=item["completed_at"],
+            response=None if response is None else Response(**response),
+        ),
+    )
+
+
+def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
+    mark = fields["mark"]
+    return Checkpoint(
+        group=fields["group"],
+        watermark=fields["watermark"],
+        settled=_offsets(fields["settled"]),
+        open_attempts=tuple(
+            OpenAttempt(
+                send_id=one["send"],
+                attempt=one["attempt"],
+                intended_at=one["at"],
+                offsets=_offsets(one["offsets"]),
+            )
+            for one in fields["open"]
+        ),
+        tried=tuple(
+            Tried(attempts=one["attempts"], first_tried_at=one["first_at"], offsets=_offsets(one["offsets"]))
+            for one in fields["tried"]
+        ),
+        unpublished=fields["unpublished"],
+        mark=None if mark is None else Mark(**mark),
+    )
+
+
+def _deltas(offsets: Sequence[int]) -> list[int]:
+    """Offsets as steps from one to the next: a few bytes each, whatever their size."""
+    return [*offsets[:1], *(after - before for before, after in pairwise(offsets))]
+
+
+def _offsets(deltas: Iterable[int]) -> tuple[Offset, ...]:
+    return tuple(Offset(offset) for offset in accumulate(deltas))
+
+
+def _run_lengths(instants: Iterable[Instant]) -> list[tuple[Instant, int]]:
+    """Instants with how often each repeats: records of one fetched batch share theirs."""
+    runs: list[tuple[Instant, int]] = []
+    last: Instant | None = None
+    count = 0
+    for instant in instants:
+        if instant == last:
+            count += 1
+            continue
+        if last is not None:
+            runs.append((last, count))
+        last, count = instant, 1
+    return runs if last is None else [*runs, (last, count)]
+
+
+def ranges(offsets: Iterable[Offset]) -> Iterator[Offset]:
+    """Yield the ranges that sorted `offsets` make up: first and past-the-end, in turn."""
+    end: int | None = None
+    for offset in offsets:
+        if offset != end:
+            if end is not None:
+                yield Offset(end)
+            yield offset
+        end = offset + 1
+    if end is not None:
+        yield Offset(end)

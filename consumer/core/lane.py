@@ -1,0 +1,211 @@
+"""All that is known of one partition while it is ours. Changed by the pipeline's stages alone; never does I/O."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from consumer.core.attempts import Attempts, Trials
+from consumer.core.event import Decoded, Event, GroupKey
+from consumer.core.journal import Checkpoint, Mark, Outcome, Settled, ranges
+from consumer.core.ledger import Draft, Ledger, Standing
+from consumer.core.outcome import Status, Verdict
+from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
+from consumer.core.watermark import Watermark
+
+PersonKey = tuple[int, int, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """An outcome that stands in the journal and whose result may not have been published."""
+
+    verdict: Verdict
+    received_at: Instant
+    journal_offset: JournalOffset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakenOver:
+    """What a take-over found out: where to start, and what the journal says of the records from there on."""
+
+    start: Offset
+    known: dict[Offset, Known]
+    published: set[Offset]
+    trials: dict[Offset, Trials]
+    attempts: Attempts
+    fingerprints: Sequence[tuple[Instant, dict[bytes, Offset]]]
+    """What deduplication is rebuilt from: entries by the instant of their outcomes, in order."""
+    mark: Mark | None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Settlement:
+    """Records of one partition with their verdicts: on its way into the journal, then to the results topic."""
+
+    lane: "Lane"
+    items: list[tuple[Verdict, list[Decoded]]]
+    journal_offset: JournalOffset | None = None
+
+    def records(self) -> Iterator[Decoded]:
+        """Yield the records, whatever their verdicts."""
+        for _, records in self.items:
+            yield from records
+
+
+def person_key(event: Event) -> PersonKey:
+    """Return what the order of a person's messages goes by: across groups, within a campaign."""
+    group: GroupKey = event.group
+    return (group.campaign_id, group.identity, event.person)
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One partition in hand."""
+
+    partition: Partition
+    group: str
+    ledger: Ledger
+    watermark: Watermark = field(default_factory=lambda: Watermark(Offset(0)))
+    attempts: Attempts = field(default_factory=Attempts)
+    persons: dict[PersonKey, Event | deque[Event]] = field(default_factory=dict)
+    """The event of each person that may be in a window or a request; behind it, in a deque, those that wait."""
+    in_hand: dict[bytes, Event] = field(default_factory=dict)
+    repeats: dict[bytes, list[Event]] = field(default_factory=dict)
+    known: dict[Offset, Known] = field(default_factory=dict)
+    published: set[Offset] = field(default_factory=set)
+    trials: dict[Offset, Trials] = field(default_factory=dict)
+    unpublished: dict[JournalOffset, int] = field(default_factory=dict)
+    """Records whose results are not acknowledged yet, by where their outcome stands."""
+    marks: deque[Mark] = field(default_factory=deque)
+    held_events: int = 0
+    held_bytes: int = 0
+    taking_over: bool = False
+    """Whether its journal is being read, or could not tell where to start."""
+    started: bool = False
+    """Whether it was taken over: its records may be read."""
+    leaving: bool = False
+    """Given back soon: nothing new starts."""
+    dropped: bool = False
+    publishing: int = 0
+    """Settlements whose results are on their way."""
+    checkpoint_wanted: bool = False
+    checkpointed: bool = False
+    """Whether a checkpoint of ours is proven: without one, no commit of ours may stand."""
+    moved: bool = True
+    """Whether anything happened since the last checkpoint."""
+
+    @property
+    def may_send(self) -> bool:
+        """Whether a request may carry members of this partition now."""
+        return self.ledger.standing is Standing.OWNED and not (self.leaving or self.dropped)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an entry or a result is still on its way."""
+        return not self.ledger.idle or self.publishing > 0
+
+    def take_over(self, taken: TakenOver) -> None:
+        """Start from what the journal says."""
+        self.watermark = Watermark(taken.start)
+        self.known, self.published, self.trials = taken.known, taken.published, taken.trials
+        self.attempts = taken.attempts
+        for known in taken.known.values():
+            self.unpublished[known.journal_offset] = self.unpublished.get(known.journal_offset, 0) + 1
+        if taken.mark is not None:
+            self.marks.append(taken.mark)
+        self.started = True
+        self.ledger.taken_over()
+
+    def hold(self, records: Sequence[Decoded], size_bytes: int) -> None:
+        """Charge records to the buffer."""
+        self.held_events += len(records)
+        self.held_bytes += size_bytes
+
+    def publish_done(self, settlement: Settlement) -> None:
+        """Results are acknowledged: the records leave the buffer and the watermark may move."""
+        records = list(settlement.records())
+        self.held_events -= len(records)
+        self.held_bytes -= sum(record.size_bytes for record in records)
+        self.watermark.done([record.offset for record in records])
+        self.moved = True
+        self.publishing -= 1
+        assert settlement.journal_offset is not None
+        self._published(settlement.journal_offset, len(records))
+
+    def forget_below(self, position: Offset) -> None:
+        """Forget what the journal says of records that were to be read by now: retention has removed them."""
+        for offset in [offset for offset in self.known if offset < position]:
+            known = self.known.pop(offset)
+            self._published(known.journal_offset, 1)
+        self.published = {offset for offset in self.published if offset >= position}
+        self.trials = {offset: trials for offset, trials in self.trials.items() if offset >= position}
+
+    def _published(self, at: JournalOffset, count: int) -> None:
+        left = self.unpublished[at] - count
+        if left:
+            self.unpublished[at] = left
+        else:
+            del self.unpublished[at]
+
+    def take_out(self, event: Event) -> Event | None:
+        """The event's outcome is proven: return the person's next event, which may go now."""
+        key = person_key(event)
+        queue = self.persons.get(key)
+        if queue is event:
+            del self.persons[key]
+            return None
+        if type(queue) is not deque or queue[0] is not event:
+            return None  # it was settled at the door and never had its turn
+        queue.popleft()
+        following = queue[0]
+        if len(queue) == 1:
+            self.persons[key] = following
+        return following
+
+    def mark(self) -> Mark | None:
+        """Return the youngest mark below the watermark; older ones are forgotten."""
+        while len(self.marks) > 1 and self.marks[1].offset < self.watermark.value:
+            self.marks.popleft()
+        return self.marks[0] if self.marks and self.marks[0].offset < self.watermark.value else None
+
+    def checkpoint(self) -> Draft | None:
+        """Return a checkpoint of what is proven, where one is wanted and says something new."""
+        if not (self.checkpoint_wanted and self.moved):
+            return None
+        self.checkpoint_wanted = self.moved = False
+        done = sorted({*self.watermark.done_above(), *self.published})
+        self.attempts.prune(self.watermark.value, done)
+        open_attempts, tried = self.attempts.snapshot()
+        checkpoint = Checkpoint(
+            group=self.group,
+            watermark=self.watermark.value,
+            settled=tuple(ranges(done)),
+            open_attempts=open_attempts,
+            tried=tried,
+            unpublished=min(self.unpublished, default=None),
+            mark=self.mark(),
+        )
+        return Draft(checkpoint, None)
+
+
+def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: SendId | None) -> None:
+    """Queue the outcome of records of one partition for the journal; what follows from it waits for the proof."""
+    for start in range(0, len(items), OUTCOME_ITEMS):
+        chunk = items[start : start + OUTCOME_ITEMS]
+        settled = tuple(settled_records(verdict, records) for verdict, records in chunk)
+        lane.ledger.add(Outcome(send_id=send_id, settled=settled), Settlement(lane=lane, items=chunk))
+
+
+OUTCOME_ITEMS = 100
+"""Verdicts in one entry: each may quote the platform at up to 4 KiB, and an append takes 900 KB."""
+
+
+def settled_records(verdict: Verdict, records: Sequence[Decoded]) -> Settled:
+    """Return the journal's form of one verdict for some records."""
+    enters = verdict.status not in (Status.DUPLICATE, Status.INVALID)
+    return Settled(
+        verdict=verdict,
+        offsets=tuple([record.offset for record in records]),
+        received=tuple([record.received_at for record in records]),
+        fingerprints=b"".join([record.fingerprint for record in records if type(record) is Event]) if enters else b"",
+    )

@@ -1,0 +1,214 @@
+"""The owner's side of one journal partition: what to append, what is proven, who owns it. Never does I/O.
+
+An append acknowledged where it was expected proves that nobody has claimed the partition before it. Anything
+else is looked into: the gap is read, and a foreign claim in it means that the partition is lost.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from consumer.core.journal import Claim, Entry, Placed, encode
+from consumer.core.terms import JournalOffset
+
+MAX_APPEND_BYTES = 900_000
+"""One append is one batch of the producer, which takes 1 MiB; a single entry stays far below."""
+
+
+class Standing(Enum):
+    """How sure an owner is that it is the owner."""
+
+    UNSURE = auto()
+    """A claim is to be appended: at the start, and after an append of unknown fate."""
+    CLAIMING = auto()
+    """The claim is out."""
+    TAKING_OVER = auto()
+    """The claim stands; the journal before it is being read."""
+    CHECKING = auto()
+    """An append landed elsewhere, or we claimed anew: the gap is being read."""
+    OWNED = auto()
+    LOST = auto()
+    """Somebody else has claimed the partition."""
+    RECREATED = auto()
+    """The journal ends before what was proven: it was deleted, or cut."""
+
+
+NEXT: dict[Standing, frozenset[Standing]] = {
+    Standing.UNSURE: frozenset({Standing.CLAIMING}),
+    Standing.CLAIMING: frozenset({Standing.UNSURE, Standing.TAKING_OVER, Standing.CHECKING, Standing.RECREATED}),
+    Standing.TAKING_OVER: frozenset({Standing.OWNED}),
+    Standing.CHECKING: frozenset({Standing.OWNED, Standing.LOST}),
+    Standing.OWNED: frozenset({Standing.CHECKING, Standing.UNSURE, Standing.RECREATED}),
+    Standing.LOST: frozenset(),
+    Standing.RECREATED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A range of the journal to be read, past-the-end exclusive."""
+
+    start: JournalOffset
+    stop: JournalOffset
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """An entry on its way into the journal, and what its proof is for."""
+
+    entry: Entry
+    token: object
+    landed_at: JournalOffset | None = None
+
+
+class Ledger:
+    """The one writer of one journal partition. At most one append is out at a time; the rest rides on the next."""
+
+    def __init__(self, claim: Callable[[], Claim], process: str) -> None:
+        self._claim = claim
+        self._process = process
+        self._waiting: deque[Draft] = deque()
+        self._out: list[Draft] = []
+        self._out_at = JournalOffset(0)
+        self._busy = False
+        self._expected: JournalOffset | None = None
+        self._claimed_at: JournalOffset | None = None
+        self.standing = Standing.UNSURE
+        self.gap: Gap | None = None
+        """What to read while CHECKING."""
+        self.lost_to: str | None = None
+        """The member whose claim took the partition away."""
+
+    def add(self, entry: Entry, token: object) -> None:
+        """Queue an entry; `token` comes back with its proof."""
+        self._waiting.append(Draft(entry, token))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is out."""
+        return not (self._waiting or self._out or self._busy)
+
+    @property
+    def expected(self) -> JournalOffset:
+        """Where the next append must land; known from the first claim on."""
+        assert self._expected is not None
+        return self._expected
+
+    @property
+    def claimed_at(self) -> JournalOffset:
+        """Where the latest claim of ours stands."""
+        assert self._claimed_at is not None
+        return self._claimed_at
+
+    def next_append(self, first: Callable[[], Draft | None]) -> list[bytes]:
+        """Return the values to append now as one batch; empty while one is out or there is nothing to say.
+
+        `first` may add an entry that goes before all that waits: with nothing out and nothing before it,
+        a checkpoint there says exactly what the proven entries say.
+        """
+        if self._busy:
+            return []
+        if self.standing is Standing.UNSURE:
+            self._move(Standing.CLAIMING)
+            self._busy = True
+            return [encode(self._claim(), self._expected or JournalOffset(0))]
+        if self.standing is not Standing.OWNED:
+            return []
+        leading = first()
+        if leading is not None:
+            self._waiting.appendleft(leading)
+        return self._hand_over()
+
+    def _hand_over(self) -> list[bytes]:
+        values: list[bytes] = []
+        size_bytes = 0
+        self._out_at = self.expected
+        while self._waiting:
+            value = encode(self._waiting[0].entry, JournalOffset(self._out_at + len(values)))
+            if values and size_bytes + len(value) > MAX_APPEND_BYTES:
+                break
+            size_bytes += len(value)
+            values.append(value)
+            self._out.append(self._waiting.popleft())
+        self._busy = bool(values)
+        return values
+
+    def acknowledged(self, base: JournalOffset) -> list[Draft]:
+        """Take note where the append landed; return what is proven by that."""
+        self._busy = False
+        match self.standing:
+            case Standing.CLAIMING:
+                self._claim_landed(base)
+                return []
+            case Standing.OWNED:
+                return self._append_landed(base)
+            case standing:
+                raise AssertionError(standing)
+
+    def _claim_landed(self, at: JournalOffset) -> None:
+        known, self._claimed_at = self._expected, at
+        self._expected = JournalOffset(at + 1)
+        if known is None:
+            self._move(Standing.TAKING_OVER)
+        elif at < known:
+            self._move(Standing.RECREATED)
+        else:
+            self.gap = Gap(start=known, stop=at)
+            self._move(Standing.CHECKING)
+
+    def _append_landed(self, base: JournalOffset) -> list[Draft]:
+        count = len(self._out)
+        if base == self._out_at:
+            return self._proven(JournalOffset(base + count))
+        if base < self._out_at:
+            self._move(Standing.RECREATED)
+            return []
+        self.gap = Gap(start=self._out_at, stop=JournalOffset(base + count))
+        self._expected = self.gap.stop
+        self._move(Standing.CHECKING)
+        return []
+
+    def _proven(self, end: JournalOffset) -> list[Draft]:
+        proven, self._out = self._out, []
+        for step, draft in enumerate(proven):
+            draft.landed_at = JournalOffset(self._out_at + step)
+        self._expected = end
+        return proven
+
+    def failed(self) -> None:
+        """Take note that an append's fate is unknown: the next thing is to claim anew."""
+        self._busy = False
+        self._move(Standing.UNSURE)
+
+    def gap_read(self, entries: Sequence[Placed]) -> list[Draft]:
+        """Look at what stands in the gap; return what of ours turned out to be proven. The rest waits again.
+
+        What of ours landed in vain (it stands elsewhere than it says) is void for every reader.
+        """
+        self.gap = None
+        for placed in entries:
+            if isinstance(placed.entry, Claim) and placed.entry.process != self._process:
+                self.lost_to = placed.entry.member
+                self._move(Standing.LOST)
+                return []
+        stands = {placed.offset for placed in entries if placed.counts and not isinstance(placed.entry, Claim)}
+        out, self._out = self._out, []
+        proven: list[Draft] = []
+        again: list[Draft] = []
+        for step, draft in enumerate(out):
+            at = JournalOffset(self._out_at + step)
+            draft.landed_at = at if at in stands else None
+            (proven if at in stands else again).append(draft)
+        self._waiting.extendleft(reversed(again))
+        self._move(Standing.OWNED)
+        return proven
+
+    def taken_over(self) -> None:
+        """The journal before the claim has been read: appends may begin."""
+        self._move(Standing.OWNED)
+
+    def _move(self, new: Standing) -> None:
+        if new not in NEXT[self.standing]:
+            raise AssertionError((self.standing, new))
+        self.standing = new

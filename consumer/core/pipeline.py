@@ -1,0 +1,268 @@
+"""Joins the stages: facts go in, what is to be done comes out. Alone knows their order; never does any of it itself.
+
+The shell tells it facts (a batch was fetched, an append landed, a request was answered, results are acknowledged),
+then asks with `turn` what to append, read, post and publish next, and when to come back.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from consumer.core.access import Access
+from consumer.core.admit import Door, repeated
+from consumer.core.answer import Exchange, Withholding
+from consumer.core.decode import Decoder, Record
+from consumer.core.deduplication import Deduplication
+from consumer.core.delivery import Chance, Delivery
+from consumer.core.event import Decoded, Event
+from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed
+from consumer.core.lane import Lane, Settlement, TakenOver, settle
+from consumer.core.ledger import Draft, Gap, Ledger, Standing
+from consumer.core.outcome import Status
+from consumer.core.policy import Policies
+from consumer.core.post import overhead_bytes
+from consumer.core.send import Send
+from consumer.core.send_queue import SendQueue
+from consumer.core.settle import Decision
+from consumer.core.terms import AT_ONCE, JournalOffset, Now, Offset, Partition, Ticks
+from consumer.core.window import Windows
+
+SWEEP_SECONDS = 0.5
+"""How often queued sends are looked through for deadlines that have come."""
+
+LOW_WATER = 0.8
+"""Reading goes on when the buffer is this full: a pause that ends at once would cost a fetch each time."""
+
+
+@dataclass(slots=True)
+class Commands:
+    """What the shell is to do now. Each thing is handed out once."""
+
+    appends: list[tuple[Lane, list[bytes]]] = field(default_factory=list)
+    gaps: list[tuple[Lane, Gap]] = field(default_factory=list)
+    posts: list[Send] = field(default_factory=list)
+    publications: list[Settlement] = field(default_factory=list)
+    wake_at: Ticks | None = None
+
+
+class Pipeline:
+    """The whole way of an event, without its edges."""
+
+    def __init__(self, policies: Policies, *, group: str, chance: Chance) -> None:
+        self._policies = policies
+        self._group = group
+        self._decoder = Decoder(policies)
+        self.deduplication = Deduplication(
+            ttl_seconds=policies.deduplication_ttl_seconds, max_entries=policies.deduplication_max_entries
+        )
+        self.access = Access(chance.jitter)
+        self.queue = SendQueue(policies, self.access)
+        self.windows = Windows(policies, lambda group: overhead_bytes(group, policies.field_names))
+        self.lanes: dict[Partition, Lane] = {}
+        self._door = Door(policies, self.deduplication, self.windows, self.queue)
+        self.delivery = Delivery(policies, self.lanes, self.queue, self.access, chance)
+        self._publications: list[Settlement] = []
+        self._sweep_at = AT_ONCE
+        self._reading = True
+        self.hurried = False
+        """Whether windows wait for nothing any more: the service is stopping."""
+
+    # ---------------------------------------------------------------- partitions
+
+    def assigned(self, partition: Partition, claim: Callable[[], Claim], process: str) -> Lane:
+        """A partition is ours by the group: claim it."""
+        assert partition not in self.lanes, partition
+        lane = self.lanes[partition] = Lane(partition, self._group, Ledger(claim, process))
+        return lane
+
+    def taken_over(self, lane: Lane, taken: TakenOver) -> None:
+        """The journal is read: reading may begin at `taken.start`. The first entry is a checkpoint that says so."""
+        if lane.dropped:
+            return
+        lane.take_over(taken)
+        lane.checkpoint_wanted = True
+        for at, entries in taken.fingerprints:
+            self.deduplication.settled(lane.partition, entries, at)
+
+    def leave(self, partitions: Iterable[Partition]) -> None:
+        """Start nothing more for these: they are given back soon."""
+        for partition in partitions:
+            if partition in self.lanes:
+                self.lanes[partition].leaving = True
+
+    def drop(self, partition: Partition) -> None:
+        """A partition is no longer ours: forget its events wherever they are."""
+        lane = self.lanes.pop(partition, None)
+        if lane is None:
+            return
+        lane.dropped = True
+        self.windows.drop(lambda event: event.partition == partition)
+        self.delivery.drop(partition)
+        self.deduplication.forget(partition)
+
+    # ---------------------------------------------------------------- facts
+
+    def fetched(self, partition: Partition, records: Sequence[Record], now: Now) -> Sequence[Decoded]:
+        """A batch was fetched. Return it decoded, for whoever tells of it; empty where it is not ours to read."""
+        lane = self.lanes.get(partition)
+        if lane is None or not records or not lane.started:
+            return ()
+        decoded = self._decoder.batch(partition, records, now)
+        lane.watermark.read([record.offset for record in decoded])
+        lane.hold(decoded, sum([record.size_bytes for record in decoded]))
+        last = records[-1]
+        lane.marks.append(
+            Mark(
+                offset=Offset(last.offset),
+                timestamp_ms=last.timestamp,
+                key_bytes=len(last.key or b""),
+                value_bytes=len(last.value or b""),
+            )
+        )
+        lane.moved = True
+        for told in self._door.admit(lane, decoded, now):
+            self._publish(told)
+        return decoded
+
+    def appended(self, lane: Lane, base: JournalOffset, now: Now) -> None:
+        """An append of this lane landed at `base`."""
+        self._proven(lane, lane.ledger.acknowledged(base), now)
+
+    def append_failed(self, lane: Lane) -> None:
+        """An append of this lane is of unknown fate."""
+        lane.ledger.failed()
+
+    def gap_read(self, lane: Lane, entries: Sequence[Placed], now: Now) -> None:
+        """The gap that the ledger asked for was read."""
+        self._proven(lane, lane.ledger.gap_read(entries), now)
+        if lane.may_send:
+            self.delivery.resume(now)
+
+    def _proven(self, lane: Lane, drafts: Sequence[Draft], now: Now) -> None:
+        if lane.dropped:
+            return
+        for draft in drafts:
+            lane.attempts.apply(draft.entry)
+            match draft.entry, draft.token:
+                case Intent(attempt=attempt), Send() as send:
+                    self.delivery.intent_proven(lane, send, attempt, now)
+                case Outcome(), Settlement() as settlement:
+                    self._outcome_proven(lane, settlement, draft, now)
+                case Checkpoint(), _:
+                    lane.checkpointed = True
+                    continue
+                case _:
+                    pass
+            lane.moved = True
+
+    def _outcome_proven(self, lane: Lane, settlement: Settlement, draft: Draft, now: Now) -> None:
+        settlement.journal_offset = draft.landed_at
+        assert draft.landed_at is not None
+        count = 0
+        entries: dict[bytes, Offset] = {}
+        in_hand, persons_next = lane.in_hand, self._door.next_of_person
+        for verdict, records in settlement.items:
+            count += len(records)
+            if verdict.status in (Status.DUPLICATE, Status.INVALID):
+                continue
+            for record in records:
+                assert isinstance(record, Event)
+                entries[record.fingerprint] = record.offset
+                if in_hand.get(record.fingerprint) is record:
+                    del in_hand[record.fingerprint]
+                    persons_next(lane, record, now)
+        lane.unpublished[draft.landed_at] = count
+        self.deduplication.settled(lane.partition, entries, now.wall)
+        if lane.repeats:
+            self._settle_repeats(lane, entries, now)
+        self._publish(settlement)
+
+    def _settle_repeats(self, lane: Lane, entries: dict[bytes, Offset], now: Now) -> None:
+        for fingerprint in [fingerprint for fingerprint in lane.repeats if fingerprint in entries]:
+            first = entries[fingerprint]
+            repeats = lane.repeats.pop(fingerprint)
+            settle(lane, [(repeated(event, first, now), [event]) for event in repeats], None)
+
+    def _publish(self, settlement: Settlement) -> None:
+        settlement.lane.publishing += 1
+        self._publications.append(settlement)
+
+    def published(self, settlements: Iterable[Settlement]) -> None:
+        """Results (and dead letters) of these are acknowledged."""
+        for settlement in settlements:
+            settlement.lane.publish_done(settlement)
+
+    def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:
+        """A request came to its end, or never began."""
+        return self.delivery.answered(send, exchange, now)
+
+    def last_look(self, send: Send, now: Now) -> Withholding | None:
+        """Say whether this request may start now, right before its first byte."""
+        return self.delivery.last_look(send, now)
+
+    # ---------------------------------------------------------------- turn
+
+    def turn(self, now: Now) -> Commands:
+        """Return what is to be done now."""
+        if self.hurried:
+            self.windows.close_all()
+        else:
+            self.windows.close_due(now)
+        closed, self.windows.closed = self.windows.closed, []
+        for window in closed:
+            self.delivery.queue_window(window, now)
+        self.delivery.call_off_unproven(now)
+        if now.steady >= self._sweep_at:
+            self._sweep_at = Ticks(now.steady + SWEEP_SECONDS)
+            self.delivery.close_expired(now)
+        self.delivery.pick(now)
+        commands = Commands()
+        for lane in self.lanes.values():
+            values = lane.ledger.next_append(lane.checkpoint)
+            if values:
+                commands.appends.append((lane, values))
+            if lane.ledger.gap is not None:
+                commands.gaps.append((lane, lane.ledger.gap))
+                lane.ledger.gap = None
+        commands.posts, self.delivery.to_post = self.delivery.to_post, []
+        commands.publications, self._publications = self._publications, []
+        commands.wake_at = self._wake_at(now)
+        return commands
+
+    def _wake_at(self, now: Now) -> Ticks | None:
+        wakes = [self.windows.next_wake_at(), self.queue.next_wake_at(now), self.delivery.next_wake_at()]
+        if self.queue.queued:
+            wakes.append(self._sweep_at)
+        return min((wake for wake in wakes if wake is not None), default=None)
+
+    def want_checkpoints(self) -> None:
+        """Let the next append of each partition begin with a checkpoint, where something moved."""
+        for lane in self.lanes.values():
+            lane.checkpoint_wanted = True
+
+    # ---------------------------------------------------------------- reading
+
+    @property
+    def held_events(self) -> int:
+        """Records read whose results are not acknowledged yet."""
+        return sum(lane.held_events for lane in self.lanes.values())
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes that those are charged with."""
+        return sum(lane.held_bytes for lane in self.lanes.values())
+
+    def readable(self) -> set[Partition]:
+        """Return the partitions to read from now; the others are to be paused."""
+        policies = self._policies
+        fill = max(self.held_events / policies.buffer_max_events, self.held_bytes / policies.buffer_max_bytes)
+        self._reading = fill < (1.0 if self._reading else LOW_WATER)
+        if not self._reading:
+            return set()
+        return {
+            partition
+            for partition, lane in self.lanes.items()
+            if lane.started
+            and not lane.leaving
+            and lane.ledger.standing not in (Standing.LOST, Standing.RECREATED)
+            and lane.watermark.ahead < policies.max_ahead
+        }

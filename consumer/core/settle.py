@@ -1,0 +1,232 @@
+"""What one attempt's answer does to its send: an outcome per member, halves, or another attempt. Never sends.
+
+The table in `post.py` says what an answer means; here stands what follows, with the first contact, the policy on
+unknown outcomes and the budgets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from consumer.core.access import Access
+from consumer.core.admit import closing_verdict
+from consumer.core.answer import Answer, Answered, Exchange
+from consumer.core.event import Event
+from consumer.core.outcome import Reason, Response, Status, Verdict
+from consumer.core.policy import CampaignPolicy, FieldNames, OnUnknown
+from consumer.core.post import REFUSALS, Ruling, meaning
+from consumer.core.reading import read_accepted, read_refused, read_refused_contact
+from consumer.core.retry import backoff_seconds, given_up
+from consumer.core.send import Send, hand_down
+from consumer.core.terms import Now
+
+Items = Sequence[tuple[Verdict, Sequence[Event]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """Every member has its verdict."""
+
+    ruling: Ruling
+    items: Items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halve:
+    """Refused, and several contacts: each half is a send of its own, at once. No budget is spent."""
+
+    ruling: Ruling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Another attempt later. `returned`: this one surely was not processed; else it stays open in the journal."""
+
+    ruling: Ruling
+    returned: bool
+    started: bool
+    counted: bool
+    hold_seconds: float = 0.0
+    """The platform asked for a pause: nothing of this campaign starts before."""
+    halve: bool = False
+    """A refusal that settles nothing yet, of several contacts: try a smaller request."""
+    excused: bool = False
+    """Not the request's own failure, so its age does not count: nothing may settle for it."""
+
+    def wait_seconds(self, setbacks: int, policy: CampaignPolicy, jitter: float) -> float:
+        """Return seconds until the next attempt."""
+        wait = backoff_seconds(
+            setbacks,
+            base_seconds=policy.backoff_base_seconds,
+            max_seconds=policy.backoff_max_seconds,
+            jitter=jitter,
+        )
+        return max(wait, self.hold_seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledOff:
+    """It never started: deadline, stale proof, or partition lost. Back to the queue at once."""
+
+    ruling: Ruling
+
+
+Decision = Finished | Halve | Again | CalledOff
+
+
+def decide(
+    send: Send, exchange: Exchange, policy: CampaignPolicy, names: FieldNames, access: Access, now: Now
+) -> Decision:
+    """Return what follows from an attempt's end. Tells `access` whether the platform let us in."""
+    answer = exchange.answer
+    ruling = meaning(answer, policy, contacts=len(send.members))
+    if not send.members:
+        return Finished(ruling=ruling, items=())
+    settles = access.settles_refusals
+    _tell_access(send, ruling, access, now)
+    if ruling in REFUSALS and not (settles and ruling is not Ruling.ACCESS_REFUSED):
+        send.response = _words(answer)
+        halve = ruling is Ruling.HALVE
+        return Again(ruling=ruling, returned=True, started=True, counted=False, halve=halve, excused=True)
+    if ruling in (Ruling.NOT_DELIVERED, Ruling.NOT_DELIVERED_UNCOUNTED):
+        return _not_delivered(send, exchange, ruling)
+    match ruling:
+        case Ruling.ACCEPTED:
+            assert isinstance(answer, Answered)
+            return Finished(ruling=ruling, items=_accepted(send, exchange, answer, names))
+        case Ruling.HALVE:
+            return Halve(ruling=ruling)
+        case Ruling.CONTACT_REFUSED | Ruling.CAMPAIGN_REFUSED:
+            return Finished(ruling=ruling, items=_refused(send, exchange, REASON_OF[ruling], names))
+        case Ruling.UNKNOWN_SERVER_ERROR | Ruling.UNKNOWN_ANSWER_LOST:
+            send.response = _words(answer) or send.response
+            return _unknown(send, REASON_OF[ruling], ruling, policy, now)
+        case Ruling.WITHHELD:
+            return CalledOff(ruling=ruling)
+        case _:
+            raise AssertionError(ruling)
+
+
+REASON_OF = {
+    Ruling.CONTACT_REFUSED: Reason.CONTACT_REFUSED,
+    Ruling.CAMPAIGN_REFUSED: Reason.CAMPAIGN_REFUSED,
+    Ruling.UNKNOWN_SERVER_ERROR: Reason.SERVER_ERROR,
+    Ruling.UNKNOWN_ANSWER_LOST: Reason.ANSWER_LOST,
+}
+
+
+def _not_delivered(send: Send, exchange: Exchange, ruling: Ruling) -> Again:
+    answer = exchange.answer
+    send.response = _words(answer) or send.response
+    asked = answer.retry_after_seconds if isinstance(answer, Answered) else None
+    return Again(
+        ruling=ruling,
+        returned=True,
+        started=exchange.started_at is not None,
+        counted=ruling is Ruling.NOT_DELIVERED,
+        hold_seconds=asked or 0.0,
+    )
+
+
+def _tell_access(send: Send, ruling: Ruling, access: Access, now: Now) -> None:
+    if ruling is Ruling.ACCEPTED:
+        access.accepted(send.campaign_id)
+    elif ruling is Ruling.ACCESS_REFUSED:
+        access.denied(send.campaign_id, now)
+    elif ruling is not Ruling.WITHHELD:
+        access.disappointed(now)
+
+
+def _words(answer: Answer) -> Response | None:
+    return read_refused(answer.body, answer.status) if isinstance(answer, Answered) else None
+
+
+def _accepted(send: Send, exchange: Exchange, answer: Answered, names: FieldNames) -> Items:
+    reading = read_accepted(answer.body, answer.status, send.members, names)
+    items: list[tuple[Verdict, Sequence[Event]]] = []
+    named: set[int] = set()
+    for event, words in reading.rejected:
+        named.add(id(event))
+        rejected = _verdict(send, exchange, Status.REJECTED, Reason.CONTACT_REFUSED, words)
+        items.append((_of_member(rejected, send, event), [event]))
+    if reading.suspected:
+        named.update(map(id, reading.suspected))
+        reported = Reason.PLATFORM_REPORTED_ERRORS
+        items += _grouped(
+            _verdict(send, exchange, Status.ACCEPTED, reported, reading.response), send, reading.suspected
+        )
+    others = [event for event in send.members if id(event) not in named] if named else send.members
+    accepted = _verdict(send, exchange, Status.ACCEPTED, reading.reason, reading.response)
+    return [*items, *_grouped(accepted, send, others)]
+
+
+def _refused(send: Send, exchange: Exchange, reason: Reason, names: FieldNames) -> Items:
+    answer, members = exchange.answer, send.members
+    assert isinstance(answer, Answered)
+    if len(members) == 1:
+        words = read_refused_contact(answer.body, answer.status, members[0], names)
+    else:
+        words = read_refused(answer.body, answer.status)
+    return _grouped(_verdict(send, exchange, Status.REJECTED, reason, words), send, members)
+
+
+def _verdict(
+    send: Send, exchange: Exchange, status: Status, reason: Reason | None, response: Response | None
+) -> Verdict:
+    return Verdict(
+        status=status,
+        reason=reason,
+        send_id=send.send_id,
+        attempts=send.started,
+        dispatched_at=exchange.started_at,
+        completed_at=exchange.finished_at,
+        response=response,
+    )
+
+
+def _grouped(verdict: Verdict, send: Send, members: Sequence[Event]) -> Items:
+    """Return members with their verdicts: one for all who share this send's history, others by theirs."""
+    if not members:
+        return []
+    if not (send.lost or any(event.attempts or event.lost for event in members)):
+        return [(verdict, members)]
+    groups: dict[tuple[int, bool], list[Event]] = {}
+    for event in members:
+        groups.setdefault((event.attempts, event.lost > 0), []).append(event)
+    return [(_of_member(verdict, send, group[0]), group) for group in groups.values()]
+
+
+def _of_member(verdict: Verdict, send: Send, event: Event) -> Verdict:
+    """Return the verdict of one member: what it went through before it came into this send counts too.
+
+    An acceptance after an attempt of unknown fate is marked; a refusal after one is in doubt: it says that this
+    request texted nobody, and nothing about the one before.
+    """
+    attempts = send.started + event.attempts
+    if not (event.lost or send.lost):
+        return replace(verdict, attempts=attempts)
+    if verdict.status is Status.ACCEPTED:
+        return replace(verdict, attempts=attempts, possible_duplicate=True)
+    return replace(verdict, attempts=attempts, status=Status.IN_DOUBT, reason=send.doubt or event.doubt)
+
+
+def _unknown(send: Send, reason: Reason, ruling: Ruling, policy: CampaignPolicy, now: Now) -> Decision:
+    """The attempt stays open in the journal; whoever is given up on is in doubt."""
+    send.lost += 1
+    send.doubt = reason
+    send.counted += 1
+    if reason is Reason.ANSWER_LOST:
+        send.answers_lost += 1
+    spent = (
+        policy.on_unknown is OnUnknown.HOLD
+        or send.answers_lost > policy.lost_answer_repeats
+        or given_up(send, policy, now) is not None
+    )
+    if spent:
+        return Finished(ruling=ruling, items=[_in_doubt(send, event, now) for event in send.members])
+    return Again(ruling=ruling, returned=False, started=True, counted=False)
+
+
+def _in_doubt(send: Send, event: Event, now: Now) -> tuple[Verdict, list[Event]]:
+    hand_down(send, event)
+    failed = Verdict(status=Status.FAILED, send_id=send.send_id, completed_at=now.wall, response=send.response)
+    return closing_verdict(event, failed), [event]

@@ -1,0 +1,172 @@
+"""Taking a partition over: where to start, and what its journal says of the records from there on. Never reads a log.
+
+The service reads; this decides, over values, so that every row of the table can be tried without a broker.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consumer.core.attempts import Attempts
+from consumer.core.journal import FINGERPRINT_BYTES, Checkpoint, Claim, Mark, Outcome, Placed, Settled
+from consumer.core.lane import Known, TakenOver
+from consumer.core.terms import Instant, JournalOffset, Offset
+
+OUR_MARK = "campaign-consumer/1"
+"""Stands in the metadata of our commits: a commit without it was made by somebody else (a tool, a migration)."""
+
+
+class SharedJournalError(Exception):
+    """Two consumer groups write one journal: neither could tell its own attempts from the other's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known before the first record is read. Offsets are of the events partition."""
+
+    committed: Offset | None
+    committed_by_us: bool
+    checkpoint: Checkpoint | None
+    journal_is_whole: bool
+    """Whether the journal still has its beginning."""
+    log_start: Offset
+    log_end: Offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Read from here. `rewound` and `skipped` count offsets that a tool moved the group by; `lost` ones are gone."""
+
+    offset: Offset
+    rewound: int = 0
+    skipped: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """This partition must not start before somebody has looked at it."""
+
+    why: str
+    may_pass: bool = False
+    """Whether waiting may help: a broker that is still catching up looks like a truncated topic."""
+
+
+def starting_point(evidence: Evidence) -> Start | Stop:
+    """Return where to start by the evidence, or why not to."""
+    committed, checkpoint = evidence.committed, evidence.checkpoint
+    if checkpoint is not None:
+        return _within_log(evidence, _resumed(committed, evidence, checkpoint.watermark))
+    if evidence.committed_by_us or not evidence.journal_is_whole:
+        return Stop(
+            why="the journal has lost its beginning and holds no checkpoint, so what was sent before cannot be known; "
+            "find out what happened to the journal topic before letting this partition start"
+        )
+    if committed is None:
+        return Start(offset=evidence.log_start)
+    return _within_log(evidence, Start(offset=committed))
+
+
+def _resumed(committed: Offset | None, evidence: Evidence, watermark: Offset) -> Start:
+    if committed is None or committed == watermark:
+        return Start(offset=watermark)
+    if committed < watermark:
+        rewound = 0 if evidence.committed_by_us else watermark - committed
+        return Start(offset=watermark, rewound=rewound)
+    skipped = 0 if evidence.committed_by_us else committed - watermark
+    return Start(offset=committed, skipped=skipped)
+
+
+def _within_log(evidence: Evidence, start: Start) -> Start | Stop:
+    if evidence.log_end < start.offset:
+        return Stop(
+            why=f"the events partition ends at offset {evidence.log_end}, below what is done ({start.offset}): "
+            "the topic was recreated or truncated",
+            may_pass=True,
+        )
+    if evidence.log_start > start.offset:
+        lost = evidence.log_start - start.offset
+        return Start(offset=evidence.log_start, rewound=start.rewound, skipped=start.skipped, lost=lost)
+    return start
+
+
+def differs(mark: Mark, timestamp_ms: int, key: bytes | None, value: bytes | None) -> bool:
+    """Return whether the record at the mark's offset is another one than when it was marked."""
+    return (timestamp_ms, len(key or b""), len(value or b"")) != (mark.timestamp_ms, mark.key_bytes, mark.value_bytes)
+
+
+def last_checkpoint(entries: Sequence[Placed]) -> tuple[JournalOffset, Checkpoint] | None:
+    """Return the youngest checkpoint that counts, and where it stands."""
+    for placed in reversed(entries):
+        if isinstance(placed.entry, Checkpoint) and placed.counts:
+            return placed.offset, placed.entry
+    return None
+
+
+def check_group(entries: Sequence[Placed], group: str, journal: str) -> None:
+    """Make sure that no other group has written here.
+
+    Raises:
+        SharedJournalError: another group claims this journal.
+    """
+    for placed in entries:
+        if isinstance(placed.entry, Claim | Checkpoint) and placed.counts and placed.entry.group != group:
+            message = (
+                f"journal {journal} is used by group {placed.entry.group!r} and by group {group!r}: "
+                "give each group a journal of its own (CAMPAIGN_KAFKA__JOURNAL_TOPIC)"
+            )
+            raise SharedJournalError(message)
+
+
+def replay(entries: Sequence[Placed], start: Offset) -> TakenOver:
+    """Return what `entries` (in the journal's order, up to our claim) say of the records from `start` on.
+
+    Outcomes count from the first entry on; attempts from the last checkpoint on, which sums up those before it.
+    """
+    found = last_checkpoint(entries)
+    checkpoint_at, checkpoint = found if found is not None else (JournalOffset(-1), None)
+    published = set() if checkpoint is None else _expand(checkpoint.settled, start)
+    attempts = Attempts()
+    known: dict[Offset, Known] = {}
+    fingerprints: list[tuple[Instant, dict[bytes, Offset]]] = []
+    for placed in entries:
+        if not placed.counts:
+            continue
+        if placed.offset >= checkpoint_at:
+            attempts.apply(placed.entry)
+        if isinstance(placed.entry, Outcome):
+            for settled in placed.entry.settled:
+                _recall(settled, placed.offset, start, known)
+                fingerprints.append((settled.verdict.completed_at, _fingerprints(settled)))
+    known = {offset: outcome for offset, outcome in known.items() if offset not in published}
+    trials = {
+        offset: tried
+        for offset, tried in attempts.trials().items()
+        if offset >= start and offset not in known and offset not in published
+    }
+    return TakenOver(
+        start=start,
+        known=known,
+        published=published,
+        trials=trials,
+        attempts=attempts,
+        fingerprints=fingerprints,
+        mark=None if checkpoint is None else checkpoint.mark,
+    )
+
+
+def _expand(settled: Sequence[Offset], start: Offset) -> set[Offset]:
+    pairs = zip(settled[::2], settled[1::2], strict=True)
+    return {Offset(offset) for first, end in pairs for offset in range(max(first, start), end)}
+
+
+def _recall(settled: Settled, at: JournalOffset, start: Offset, known: dict[Offset, Known]) -> None:
+    for offset, received_at in zip(settled.offsets, settled.received, strict=True):
+        if offset >= start:
+            known.setdefault(offset, Known(verdict=settled.verdict, received_at=received_at, journal_offset=at))
+
+
+def _fingerprints(settled: Settled) -> dict[bytes, Offset]:
+    prints, size = settled.fingerprints, FINGERPRINT_BYTES
+    if not prints:
+        return {}
+    return {prints[size * index : size * (index + 1)]: offset for index, offset in enumerate(settled.offsets)}

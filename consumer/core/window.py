@@ -1,0 +1,142 @@
+"""Open windows: which events share a send, and when it closes. Never reads a clock, never sends.
+
+A window belongs to one group and never holds a person twice: a person who stands in it already (the same one
+from another partition) goes into a second window of the group.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from consumer.core.event import Event, GroupKey
+from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.terms import Now, Ticks
+
+DEADLINE_MARGIN_SECONDS = 1.0
+"""A window closes this long before a member's deadline: time for the journal, the queue and the connection."""
+
+
+@dataclass(slots=True, eq=False)
+class Window:
+    """Events of one group that wait for each other."""
+
+    key: GroupKey
+    close_at: Ticks
+    size_bytes: int
+    members: list[Event] = field(default_factory=list)
+    persons: set[str] = field(default_factory=set)
+    immediate: bool = False
+    open: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    policy: CampaignPolicy
+    overhead_bytes: int
+    windows: list[Window] = field(default_factory=list)
+
+
+class Windows:
+    """All open windows of the process. Closed ones go to `closed`, in the order of their closing."""
+
+    def __init__(self, policies: Policies, overhead_bytes: Callable[[GroupKey], int]) -> None:
+        self._policies = policies
+        self._overhead_bytes = overhead_bytes
+        self._groups: dict[GroupKey, _Group] = {}
+        self._timers: list[tuple[Ticks, int, Window]] = []
+        self._timer_count = 0
+        self.closed: list[Window] = []
+
+    def __len__(self) -> int:
+        return sum(len(group.windows) for group in self._groups.values())
+
+    def add(self, event: Event, now: Now) -> None:
+        """Put an event into a window of its group; what that fills, or hurries, is closed."""
+        key = event.group
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(self._policies.of(key.campaign_id), self._overhead_bytes(key))
+        policy = group.policy
+        size_bytes = len(event.contact) + 1
+        close_at = event.arrived + policy.window_seconds
+        if event.expires_at is not None:
+            close_at = min(close_at, now.steady + event.expires_at - now.wall - DEADLINE_MARGIN_SECONDS)
+        window = self._window_for(event, group, size_bytes)
+        if close_at < window.close_at:
+            window.close_at = Ticks(close_at)
+            self._timer_count += 1
+            heappush(self._timers, (window.close_at, self._timer_count, window))
+        window.members.append(event)
+        window.persons.add(event.person)
+        window.size_bytes += size_bytes
+        if event.immediate:
+            window.immediate = True
+        if event.immediate or len(window.members) >= policy.max_contacts or close_at <= now.steady:
+            self._close(window, group)
+
+    def _window_for(self, event: Event, group: _Group, size_bytes: int) -> Window:
+        for window in group.windows:
+            if event.person in window.persons:
+                continue
+            if window.size_bytes + size_bytes <= group.policy.max_bytes:
+                return window
+            self._close(window, group)
+            break
+        window = Window(event.group, Ticks(float("inf")), group.overhead_bytes)
+        group.windows.append(window)
+        self._groups[event.group] = group
+        return window
+
+    def _close(self, window: Window, group: _Group) -> None:
+        window.open = False
+        group.windows.remove(window)
+        if not group.windows:
+            self._groups.pop(window.key, None)
+        self.closed.append(window)
+
+    def hurry(self, event: Event) -> None:
+        """Close the window that holds this event, wherever it is: somebody urgent waits for its outcome."""
+        group = self._groups.get(event.group)
+        for window in group.windows if group is not None else ():
+            if event.person in window.persons and event in window.members:
+                assert group is not None
+                window.immediate = True
+                self._close(window, group)
+                return
+
+    def next_wake_at(self) -> Ticks | None:
+        """Return when the next window is due, None where none is open."""
+        timers = self._timers
+        while timers and not (timers[0][2].open and timers[0][2].close_at == timers[0][0]):
+            heappop(timers)
+        return timers[0][0] if timers else None
+
+    def close_due(self, now: Now) -> None:
+        """Close every window whose time has come."""
+        while (due_at := self.next_wake_at()) is not None and due_at <= now.steady:
+            window = heappop(self._timers)[2]
+            self._close(window, self._groups[window.key])
+
+    def close_all(self) -> None:
+        """Close everything: the service is stopping."""
+        for group in list(self._groups.values()):
+            for window in list(group.windows):
+                self._close(window, group)
+
+    def drop(self, unwanted: Callable[[Event], bool]) -> None:
+        """Take events out whose partition is no longer ours."""
+        for group in list(self._groups.values()):
+            for window in list(group.windows):
+                left = [event for event in window.members if not unwanted(event)]
+                if len(left) != len(window.members):
+                    self._replace(window, group, left)
+
+    def _replace(self, window: Window, group: _Group, members: Iterable[Event]) -> None:
+        window.members = list(members)
+        window.persons = {event.person for event in window.members}
+        window.size_bytes = group.overhead_bytes + sum(len(event.contact) + 1 for event in window.members)
+        if not window.members:
+            window.open = False
+            group.windows.remove(window)
+            if not group.windows:
+                self._groups.pop(window.key, None)

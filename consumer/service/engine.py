@@ -1,0 +1,166 @@
+"""The task that owns the pipeline: applies facts, asks what to do next, starts it. Alone changes the pipeline.
+
+Every command runs as a task of the one TaskGroup and ends in a fact, so a crash of any of them ends the service.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from consumer.core.answer import Exchange, Withholding
+from consumer.core.journal import decode
+from consumer.core.lane import Lane, Settlement
+from consumer.core.ledger import Gap
+from consumer.core.pipeline import Pipeline
+from consumer.core.policy import FieldNames
+from consumer.core.post import body
+from consumer.core.send import Send
+from consumer.core.terms import Now
+from consumer.service.facts import Facts
+from consumer.service.inbox import Inbox
+from consumer.service.ports import Clock, JournalLog, Platform, UnsureAppendError
+from consumer.service.publisher import Publisher
+from consumer.service.tell import Teller
+
+CLAIM_AGAIN_SECONDS = 0.5
+"""A journal that fails at once is asked again after this, not at once."""
+
+MAX_WAIT_SECONDS = 1.0
+"""The engine turns at least this often: what `/healthz` calls progress."""
+
+
+@dataclass(slots=True)
+class _Condition:
+    holds: Callable[[], bool]
+    future: asyncio.Future[None]
+
+
+class Engine:
+    """Turns facts into commands."""
+
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        inbox: Inbox,
+        tasks: asyncio.TaskGroup,
+        journal: JournalLog,
+        platform: Platform,
+        publisher: Publisher,
+        clock: Clock,
+        names: FieldNames,
+        facts: Facts,
+        look_after: Callable[[Lane], None],
+    ) -> None:
+        self._pipeline = pipeline
+        self._inbox = inbox
+        self._tasks = tasks
+        self._journal = journal
+        self._platform = platform
+        self._publisher = publisher
+        self._clock = clock
+        self._names = names
+        self._facts = facts
+        self._teller = Teller(facts, pipeline)
+        self._look_after = look_after
+        self._conditions: list[_Condition] = []
+        self.posts: set[asyncio.Task[None]] = set()
+        """Requests that are out: a shutdown gives up on them when its time is over."""
+        self.results_by_status = self._teller.results_by_status
+        self.turned_at = clock.now().steady
+
+    async def run(self) -> None:
+        """Turn until cancelled."""
+        wait: float | None = 0.0
+        while True:
+            await self._inbox.wait(wait)
+            now = self._clock.now()
+            for fact in self._inbox.take():
+                fact(now)
+            wait = self._turn(now)
+            self._answer_conditions()
+
+    def _turn(self, now: Now) -> float:
+        commands = self._pipeline.turn(now)
+        for lane, values in commands.appends:
+            self._start(self._append(lane, values), "append")
+        for lane, gap in commands.gaps:
+            self._start(self._read_gap(lane, gap), "gap")
+        for send in commands.posts:
+            post = self._tasks.create_task(self._post(send), name="post")
+            self.posts.add(post)
+            post.add_done_callback(self.posts.discard)
+        self._teller.settled(commands.publications)
+        for number in self._publisher.add(commands.publications):
+            self._start(self._publisher.flush(number), "publish")
+        for lane in list(self._pipeline.lanes.values()):
+            self._look_after(lane)
+        self.turned_at = now.steady
+        if commands.wake_at is None:
+            return MAX_WAIT_SECONDS
+        return min(max(commands.wake_at - now.steady, 0.0005), MAX_WAIT_SECONDS)
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._tasks.create_task(work, name=name)
+
+    async def until(self, holds: Callable[[], bool], *, seconds: float) -> bool:
+        """Wait until `holds()` is true after a turn; return whether it came true within `seconds`."""
+        if holds():
+            return True
+        condition = _Condition(holds, asyncio.get_running_loop().create_future())
+        self._conditions.append(condition)
+        try:
+            async with asyncio.timeout(seconds):
+                await condition.future
+        except TimeoutError:
+            return holds()
+        finally:
+            self._conditions.remove(condition)
+        return True
+
+    def _answer_conditions(self) -> None:
+        for condition in self._conditions:
+            if not condition.future.done() and condition.holds():
+                condition.future.set_result(None)
+
+    # ---------------------------------------------------------------- commands
+
+    async def _append(self, lane: Lane, values: Sequence[bytes]) -> None:
+        began_at = self._clock.now().steady
+        try:
+            base = await self._journal.append(lane.partition, values)
+        except UnsureAppendError as error:
+            self._facts.journal_unsure(lane.partition, why=str(error))
+            await asyncio.sleep(CLAIM_AGAIN_SECONDS)
+            self._inbox.tell(lambda _now: self._pipeline.append_failed(lane))
+            return
+        seconds = self._clock.now().steady - began_at
+        self._facts.journal_appended(lane.partition, entries=len(values), seconds=seconds)
+        self._inbox.tell(partial(self._pipeline.appended, lane, base))
+
+    async def _read_gap(self, lane: Lane, gap: Gap) -> None:
+        entries = await self._journal.read(lane.partition, gap.start, gap.stop)
+        placed = [decode(entry.offset, entry.value) for entry in entries]
+        self._inbox.tell(partial(self._pipeline.gap_read, lane, placed))
+
+    async def _post(self, send: Send) -> None:
+        def last_look() -> Withholding | None:
+            withholding = self._pipeline.last_look(send, self._clock.now())
+            if withholding is None:
+                self._teller.posted(send)
+            return withholding
+
+        contacts = [event.contact for event in send.members]
+        exchange = await self._platform.post(body(send.group, contacts, self._names), last_look=last_look)
+        self._inbox.tell(partial(self._answered, send, exchange))
+
+    def _answered(self, send: Send, exchange: Exchange, now: Now) -> None:
+        members = list(send.members)
+        decision = self._pipeline.answered(send, exchange, now)
+        self._teller.answered(send, members, exchange, decision, now)
+
+    def published(self, settlements: Sequence[Settlement]) -> None:
+        """Results are acknowledged."""
+        self._inbox.tell(lambda _now: self._pipeline.published(settlements))

@@ -1,0 +1,185 @@
+"""Partitions coming and going: claims, take-overs, losses, revokes. Owns which take-over runs; never sends.
+
+The group says whose turn it is to try; the journal says who owns. A partition that was lost to another claim while
+the group still gives it to us is claimed again after a moment, so that a late claim cannot orphan it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from consumer.core.journal import Claim
+from consumer.core.lane import Lane
+from consumer.core.ledger import Standing
+from consumer.core.pipeline import Pipeline
+from consumer.core.takeover import OUR_MARK
+from consumer.core.terms import Now, Offset, Partition
+from consumer.service.facts import Facts
+from consumer.service.inbox import Inbox
+from consumer.service.ports import Clock, Committed, EventsConsumer
+from consumer.service.takeover import PartitionStoppedError, Takeover
+
+CLAIM_AGAIN_SECONDS = (1.0, 5.0)
+"""Between these, by chance: two members that both believe to own a partition must not take turns for ever."""
+
+COMMIT_DEADLINE_SECONDS = 5.0
+LOG_BOUNDS_SECONDS = 10.0
+
+
+class Partitions:
+    """The lanes of this process, as far as the group and the journal are concerned."""
+
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        consumer: EventsConsumer,
+        inbox: Inbox,
+        tasks: asyncio.TaskGroup,
+        takeover: Takeover,
+        clock: Clock,
+        jitter: Callable[[], float],
+        identity: Callable[[Now], Claim],
+        facts: Facts,
+    ) -> None:
+        self._pipeline = pipeline
+        self._consumer = consumer
+        self._inbox = inbox
+        self._tasks = tasks
+        self._takeover = takeover
+        self._clock = clock
+        self._jitter = jitter
+        self._identity = identity
+        self._facts = facts
+        self._paused: set[Partition] = set()
+        self.committed: dict[Partition, Offset] = {}
+        self.stopped: dict[Partition, str] = {}
+        """Partitions that wait for a person, and why."""
+        self.log_ends: dict[Partition, Offset] = {}
+        self.broker_trouble: str | None = None
+        """Why the ends of the logs could not be read last time."""
+
+    # ---------------------------------------------------------------- the group
+
+    def on_assigned(self, partitions: Iterable[Partition]) -> None:
+        """The group gave us these; they arrive paused."""
+        granted = list(partitions)
+        self._paused.update(granted)
+        self._facts.partitions_assigned(granted)
+        for partition in granted:
+            self._inbox.tell(partial(self._assign, partition))
+
+    def _assign(self, partition: Partition, _now: Now) -> None:
+        if partition in self._pipeline.lanes or partition not in self._consumer.assignment():
+            return
+        claim = self._identity(self._clock.now())
+        self._pipeline.assigned(partition, lambda: self._identity(self._clock.now()), claim.process)
+
+    def forget(self, partitions: Iterable[Partition]) -> None:
+        """These are no longer ours: drop what is known of them."""
+        for partition in partitions:
+            self._pipeline.drop(partition)
+            self._paused.discard(partition)
+            self.committed.pop(partition, None)
+            self.stopped.pop(partition, None)
+            self.log_ends.pop(partition, None)
+
+    # ---------------------------------------------------------------- the journal
+
+    def look_after(self, lane: Lane) -> None:
+        """Start what a lane's standing asks for; called after every turn."""
+        match lane.ledger.standing:
+            case Standing.TAKING_OVER if not lane.taking_over:
+                lane.taking_over = True
+                self._facts.partition_claimed(lane.partition, claim_offset=lane.ledger.claimed_at)
+                self._tasks.create_task(self._take_over(lane), name=f"take-over {lane.partition}")
+            case Standing.LOST:
+                self._lose(lane)
+            case Standing.RECREATED if lane.partition not in self.stopped:
+                self._stop(lane.partition, "its journal ends before what was proven: the topic was recreated or cut")
+            case _:
+                pass
+
+    async def _take_over(self, lane: Lane) -> None:
+        began_at = self._clock.now().steady
+        try:
+            taken = await self._takeover.run(lane.partition, lane.ledger.claimed_at)
+        except PartitionStoppedError as error:
+            self._stop(lane.partition, str(error))
+            return
+
+        def begin(now: Now) -> None:
+            if lane.dropped or lane.partition not in self._consumer.assignment():
+                return
+            self._pipeline.taken_over(lane, taken)
+            self._consumer.seek(lane.partition, taken.start)
+            self._facts.partition_owned(
+                lane.partition,
+                seconds=now.steady - began_at,
+                watermark=taken.start,
+                unknown_attempts=sum(trials.lost > 0 for trials in taken.trials.values()),
+            )
+
+        self._inbox.tell(begin)
+
+    def _stop(self, partition: Partition, why: str) -> None:
+        self.stopped[partition] = why
+        self._facts.partition_stopped(partition, why=why)
+
+    def _lose(self, lane: Lane) -> None:
+        self._facts.partition_lost(lane.partition, claimed_by=lane.ledger.lost_to or "another member")
+        self._pipeline.drop(lane.partition)
+        self._consumer.pause([lane.partition])
+        self._paused.add(lane.partition)
+        self._tasks.create_task(self._claim_again(lane.partition), name=f"claim {lane.partition} again")
+
+    async def _claim_again(self, partition: Partition) -> None:
+        low, high = CLAIM_AGAIN_SECONDS
+        await asyncio.sleep(low + (high - low) * self._jitter())
+        self._inbox.tell(partial(self._assign, partition))
+
+    # ---------------------------------------------------------------- reading and committing
+
+    def pause_and_resume(self) -> None:
+        """Read from what there is room for, and from nothing else."""
+        assigned = self._consumer.assignment()
+        readable = self._pipeline.readable() & assigned
+        pause = (assigned - readable) - self._paused
+        resume = self._paused & readable
+        if pause:
+            self._consumer.pause(pause)
+        if resume:
+            self._consumer.resume(resume)
+        self._paused = set(assigned - readable)
+
+    @property
+    def paused(self) -> frozenset[Partition]:
+        """Partitions that are not read from now."""
+        return frozenset(self._paused)
+
+    async def commit(self) -> None:
+        """Commit every watermark that moved, once a checkpoint that says at least as much stands in the journal."""
+        offsets = {
+            lane.partition: Committed(offset=lane.watermark.value, metadata=OUR_MARK)
+            for lane in self._pipeline.lanes.values()
+            if lane.checkpointed and self.committed.get(lane.partition) != lane.watermark.value
+        }
+        if not offsets:
+            return
+        if await self._consumer.commit(offsets, deadline_seconds=COMMIT_DEADLINE_SECONDS):
+            positions = {partition: committed.offset for partition, committed in offsets.items()}
+            self.committed.update(positions)
+            self._facts.committed(positions)
+        else:
+            self._facts.commit_failed(offsets)
+
+    async def look_at_logs(self) -> None:
+        """See how far the logs reach: what the lag is measured against, and whether brokers answer."""
+        try:
+            async with asyncio.timeout(LOG_BOUNDS_SECONDS):
+                for partition in list(self._pipeline.lanes):
+                    _, self.log_ends[partition] = await self._consumer.log_bounds(partition)
+        except TimeoutError:
+            self.broker_trouble = f"no answer within {LOG_BOUNDS_SECONDS:.0f} s"
+        else:
+            self.broker_trouble = None

@@ -1,0 +1,308 @@
+"""The service as a whole: its tasks, its start, its revokes and its drain. Decides nothing about events."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from consumer.core.delivery import Chance
+from consumer.core.journal import Claim
+from consumer.core.outcome import Status
+from consumer.core.pipeline import Pipeline
+from consumer.core.policy import Policies
+from consumer.core.terms import Now, Partition
+from consumer.service.engine import Engine
+from consumer.service.facts import DrainPhase, Facts
+from consumer.service.inbox import Inbox
+from consumer.service.partitions import Partitions
+from consumer.service.ports import Clock, EventsConsumer, JournalLog, Platform, ResultsProducer
+from consumer.service.publisher import Publisher
+from consumer.service.status_shape import ServiceState
+from consumer.service.takeover import Takeover
+from consumer.service.tell import Teller
+
+FETCH_RECORDS = 2_000
+"""Records taken from the client at once: some 15 ms of work, so that an urgent answer never waits long."""
+
+FETCH_SECONDS = 0.2
+"""How long a fetch waits for records: also how soon a partition that may be read again is."""
+
+ROOM_SECONDS = 0.02
+"""How often a full buffer is looked at."""
+
+COMMIT_EVERY_SECONDS = 1.0
+CHECKPOINT_EVERY_SECONDS = 5.0
+SUMMARY_EVERY_SECONDS = 30.0
+LOGS_EVERY_SECONDS = 5.0
+LOOP_PROBE_SECONDS = 0.5
+
+REVOKE_SECONDS = 10.0
+"""Requests in flight may finish for this long before partitions are handed over."""
+
+SETTLE_SECONDS = 5.0
+"""Results and the last checkpoint get this long after the last request: of a revoke and of a shutdown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who we are in claims, and what we consume."""
+
+    group: str
+    process: str
+    version: str
+    topics: tuple[str, ...]
+    results_topic: str
+    dead_letter_topic: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The edges that the service works with."""
+
+    consumer: EventsConsumer
+    journal: JournalLog
+    results: ResultsProducer
+    platform: Platform
+    clock: Clock
+    chance: Chance
+    facts: Facts
+
+
+class Service:
+    """One member of the group."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        policies: Policies,
+        world: World,
+        grace_seconds: float,
+        api_timeout_seconds: float,
+    ) -> None:
+        self.identity = identity
+        self.policies = policies
+        self._world = world
+        self._grace_seconds = grace_seconds
+        self._api_timeout_seconds = api_timeout_seconds
+        self.pipeline = Pipeline(policies, group=identity.group, chance=world.chance)
+        self.started_at = world.clock.now().steady
+        self.state: ServiceState = "starting"
+        self._inbox = Inbox()
+        self._teller = Teller(world.facts, self.pipeline)
+        self.partitions: Partitions
+        self.engine: Engine
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Consume until `stop` is set, then drain and leave.
+
+        Raises:
+            ExceptionGroup: a task of the service failed; nothing half of it goes on.
+        """
+        world = self._world
+        await world.journal.start()
+        await world.results.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._wire(tasks)
+                loops = [
+                    tasks.create_task(self.engine.run(), name="engine"),
+                    tasks.create_task(self._every(COMMIT_EVERY_SECONDS, self.partitions.commit), name="commit"),
+                    tasks.create_task(self._every(CHECKPOINT_EVERY_SECONDS, self._checkpoint), name="checkpoint"),
+                    tasks.create_task(self._every(SUMMARY_EVERY_SECONDS, self._summary), name="summary"),
+                    tasks.create_task(self._every(LOGS_EVERY_SECONDS, self.partitions.look_at_logs), name="logs"),
+                    tasks.create_task(self._probe_loop(), name="loop-probe"),
+                ]
+                await world.consumer.start(on_assigned=self.partitions.on_assigned, on_revoked=self._on_revoked)
+                self.state = "running"
+                fetch = tasks.create_task(self._fetch(), name="fetch")
+                await stop.wait()
+                fetch.cancel()
+                await self._drain()
+                for loop in loops:
+                    loop.cancel()
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        world = self._world
+        await world.consumer.stop()
+        await world.results.stop()
+        await world.journal.stop()
+        await world.platform.close()
+
+    def _wire(self, tasks: asyncio.TaskGroup) -> None:
+        world, identity = self._world, self.identity
+        takeover = Takeover(
+            consumer=world.consumer,
+            journal=world.journal,
+            clock=world.clock,
+            policies=self.policies,
+            group=identity.group,
+            facts=world.facts,
+        )
+        self.partitions = Partitions(
+            pipeline=self.pipeline,
+            consumer=world.consumer,
+            inbox=self._inbox,
+            tasks=tasks,
+            takeover=takeover,
+            clock=world.clock,
+            jitter=world.chance.jitter,
+            identity=self._claim,
+            facts=world.facts,
+        )
+        publisher = Publisher(
+            world.results,
+            results_topic=identity.results_topic,
+            dead_letter_topic=identity.dead_letter_topic,
+            published=lambda settlements: self.engine.published(settlements),  # noqa: PLW0108  # not there yet
+            clock=world.clock,
+            facts=world.facts,
+        )
+        self.engine = Engine(
+            pipeline=self.pipeline,
+            inbox=self._inbox,
+            tasks=tasks,
+            journal=world.journal,
+            platform=world.platform,
+            publisher=publisher,
+            clock=world.clock,
+            names=self.policies.field_names,
+            facts=world.facts,
+            look_after=self.partitions.look_after,
+        )
+
+    def _claim(self, now: Now) -> Claim:
+        return Claim(
+            group=self.identity.group,
+            member=self._world.consumer.member,
+            process=self.identity.process,
+            version=self.identity.version,
+            claimed_at=now.wall,
+        )
+
+    # ---------------------------------------------------------------- loops
+
+    async def _fetch(self) -> None:
+        consumer = self._world.consumer
+        while True:
+            self.partitions.pause_and_resume()
+            room = self.policies.buffer_max_events - self.pipeline.held_events
+            if room <= 0:
+                await asyncio.sleep(ROOM_SECONDS)
+                continue
+            batches = await consumer.fetch(max_records=min(FETCH_RECORDS, room), timeout_seconds=FETCH_SECONDS)
+            for partition, records in batches.items():
+                decoded = await self._inbox.ask(partial(self.pipeline.fetched, partition, records))
+                if decoded:
+                    self._teller.fetched(partition, decoded)
+
+    async def _every(self, seconds: float, action: Callable[[], "asyncio.Future[None] | object"]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            done = action()
+            if asyncio.iscoroutine(done):
+                await done
+
+    def _checkpoint(self) -> None:
+        self._inbox.tell(lambda _now: self.pipeline.want_checkpoints())
+
+    def _summary(self) -> None:
+        self._world.facts.summary()
+
+    async def _probe_loop(self) -> None:
+        clock = self._world.clock
+        while True:
+            before = clock.now().steady
+            await asyncio.sleep(LOOP_PROBE_SECONDS)
+            self._world.facts.loop_delayed(seconds=max(0.0, clock.now().steady - before - LOOP_PROBE_SECONDS))
+
+    # ---------------------------------------------------------------- revoke
+
+    async def _on_revoked(self, partitions: Iterable[Partition]) -> None:
+        """Hand partitions over in order: nothing starts, what is out finishes, all that is known is written down."""
+        leaving = [partition for partition in partitions if partition in self.pipeline.lanes]
+        began_at = self._world.clock.now().steady
+        await self._inbox.ask(lambda _now: self.pipeline.leave(leaving))
+        await self.engine.until(lambda: not self.pipeline.delivery.out_with(leaving), seconds=REVOKE_SECONDS)
+        await self._write_down(leaving, seconds=SETTLE_SECONDS)
+        await self._inbox.ask(lambda _now: self.partitions.forget(leaving))
+        seconds = self._world.clock.now().steady - began_at
+        self._world.facts.partitions_revoked(leaving, seconds=seconds)
+
+    async def _write_down(self, partitions: Iterable[Partition], *, seconds: float) -> None:
+        """Publish what is settled, then checkpoint and commit."""
+        lanes = [lane for partition in partitions if (lane := self.pipeline.lanes.get(partition)) is not None]
+        until = self._world.clock.now().steady + seconds
+
+        def quiet() -> bool:
+            return not any(lane.started and lane.busy for lane in lanes)
+
+        await self.engine.until(quiet, seconds=seconds)
+        await self._inbox.ask(lambda _now: self.pipeline.want_checkpoints())
+        left = max(0.0, until - self._world.clock.now().steady)
+        await self.engine.until(quiet, seconds=left)
+        await self.partitions.commit()
+
+    # ---------------------------------------------------------------- drain
+
+    async def _drain(self) -> None:
+        """Stop in order: grace is split as the design says, and what cannot be finished stays with the next owner."""
+        clock, facts, pipeline = self._world.clock, self._world.facts, self.pipeline
+        began_at = clock.now().steady
+        self.state = "draining"
+        start_until = began_at + self._grace_seconds - self._api_timeout_seconds - SETTLE_SECONDS
+        wait_until = began_at + self._grace_seconds - SETTLE_SECONDS
+
+        def left(until: float) -> float:
+            return max(0.0, until - clock.now().steady)
+
+        def tell(phase: DrainPhase) -> None:
+            facts.drain_phase(phase, held=pipeline.held_events, in_flight=pipeline.queue.in_flight)
+
+        tell(DrainPhase.CLOSING_WINDOWS)
+
+        def hurry(_now: Now) -> None:
+            pipeline.hurried = True
+
+        await self._inbox.ask(hurry)
+        tell(DrainPhase.SENDING)
+        await self.engine.until(self._nothing_to_send, seconds=left(start_until))
+
+        def stop_starting(_now: Now) -> None:
+            pipeline.delivery.starting = False
+
+        await self._inbox.ask(stop_starting)
+        await self.engine.until(lambda: not pipeline.delivery.any_out, seconds=left(wait_until))
+        for post in list(self.engine.posts):
+            post.cancel()
+        tell(DrainPhase.SETTLING)
+        await self._write_down(list(pipeline.lanes), seconds=SETTLE_SECONDS - 1.0)
+        tell(DrainPhase.LEAVING)
+        facts.drained(seconds=clock.now().steady - began_at, left_unsettled=pipeline.held_events)
+
+    def _nothing_to_send(self) -> bool:
+        pipeline = self.pipeline
+        return not (len(pipeline.windows) or pipeline.queue.queued or pipeline.delivery.any_out or self._owed())
+
+    def _owed(self) -> bool:
+        """Whether an event still waits for another of its person, or an entry for its proof."""
+        return any(lane.started and (lane.persons or not lane.ledger.idle) for lane in self.pipeline.lanes.values())
+
+    # ---------------------------------------------------------------- what status asks
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that the service goes by."""
+        return self._world.clock
+
+    @property
+    def member(self) -> str:
+        """Our ID in the group, empty before the first join."""
+        return self._world.consumer.member
+
+    @property
+    def results_by_status(self) -> Mapping[Status, int]:
+        """Outcomes proven since the process started."""
+        return self.engine.results_by_status

@@ -1,0 +1,143 @@
+"""What people and probes are told: status, health, readiness. Reads the service's state; changes none of it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from consumer.core.access import AccessState
+from consumer.core.lane import Lane
+from consumer.core.ledger import Standing
+from consumer.core.terms import Instant, Partition, Ticks
+from consumer.service.service import Service
+from consumer.service.status_shape import AccessStatus, Health, PartitionState, PartitionStatus, Status
+
+STUCK_SECONDS = 30.0
+"""The engine turns every second; a loop that has not for this long is not coming back by itself."""
+
+TOP_CAMPAIGNS = 20
+
+STATE_OF: Mapping[Standing, PartitionState] = {
+    Standing.UNSURE: "unsure",
+    Standing.CLAIMING: "claiming",
+    Standing.TAKING_OVER: "reading",
+    Standing.CHECKING: "unsure",
+    Standing.OWNED: "owned",
+    Standing.LOST: "lost",
+    Standing.RECREATED: "stopped",
+}
+
+
+class StatusBoard:
+    """Answers the HTTP side."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._idle_since: dict[Partition, Ticks] = {}
+        self._access = AccessState.FIRST_CONTACT
+        self._access_since: Instant | None = None
+
+    def status(self) -> Status:
+        """Return everything `GET /status` says."""
+        service, pipeline, policies = self._service, self._service.pipeline, self._service.policies
+        now = service.clock.now()
+        by_campaign = sorted(pipeline.queue.in_flight_by_campaign().items(), key=lambda item: -item[1])
+        return Status(
+            version=service.identity.version,
+            group=service.identity.group,
+            member=service.member,
+            uptime_seconds=round(now.steady - service.started_at, 1),
+            state=service.state,
+            partitions=[self._partition(lane) for lane in pipeline.lanes.values()],
+            windows_open=len(pipeline.windows),
+            sends={
+                "queued": pipeline.queue.queued,
+                "in_flight": pipeline.queue.in_flight,
+                "in_flight_by_campaign": {str(campaign): count for campaign, count in by_campaign[:TOP_CAMPAIGNS]},
+            },
+            access=self._access_status(),
+            buffer={
+                "events": pipeline.held_events,
+                "bytes": pipeline.held_bytes,
+                "max_events": policies.buffer_max_events,
+                "max_bytes": policies.buffer_max_bytes,
+            },
+            limits={
+                "max_concurrency": policies.max_concurrency,
+                "max_concurrency_per_campaign": policies.default.max_concurrency,
+            },
+            results={status.value: count for status, count in service.results_by_status.items()},
+            deduplication={
+                "entries": pipeline.deduplication.entries,
+                "effective_window_seconds": round(pipeline.deduplication.window_seconds(now.wall), 1),
+            },
+        )
+
+    def _partition(self, lane: Lane) -> PartitionStatus:
+        partitions = self._service.partitions
+        why = partitions.stopped.get(lane.partition)
+        log_end = partitions.log_ends.get(lane.partition)
+        watermark = lane.watermark.value if lane.started else None
+        return PartitionStatus(
+            topic=lane.partition.topic,
+            partition=lane.partition.number,
+            state="stopped" if why is not None else STATE_OF[lane.ledger.standing],
+            committed=partitions.committed.get(lane.partition),
+            watermark=watermark,
+            position=lane.watermark.position if lane.started else None,
+            log_end=log_end,
+            lag=max(0, log_end - watermark) if log_end is not None and watermark is not None else None,
+            held=lane.held_events,
+            paused=lane.partition in partitions.paused,
+            why=why,
+        )
+
+    def _access_status(self) -> AccessStatus:
+        service = self._service
+        access, now = service.pipeline.access, service.clock.now()
+        if self._access_since is None or access.state is not self._access:
+            self._access, self._access_since = access.state, now.wall
+        waits = [wake - now.steady for wake in access.wakes() if wake > now.steady]
+        return AccessStatus(
+            state=access.state.value,
+            since=datetime.fromtimestamp(self._access_since, UTC).isoformat(timespec="seconds"),
+            why=None if access.state is not AccessState.STOPPED else "the platform refuses our key, role or address",
+            refused_campaigns=[str(campaign) for campaign in access.refused],
+            next_probe_in_seconds=round(min(waits), 3) if waits else None,
+        )
+
+    def health(self) -> Health:
+        """Return whether the process makes progress; a restart is the cure where it does not."""
+        service = self._service
+        now = service.clock.now().steady
+        reasons: list[str] = []
+        if now - service.engine.turned_at > STUCK_SECONDS:
+            reasons.append(f"the engine has not turned for {now - service.engine.turned_at:.0f} s")
+        pipeline = service.pipeline
+        moving = (
+            len(pipeline.windows) or pipeline.queue.queued or pipeline.delivery.any_out or pipeline.delivery.waiting
+        )
+        for partition, lane in pipeline.lanes.items():
+            explained = not lane.started or moving or lane.busy or not lane.held_events
+            if explained:
+                self._idle_since.pop(partition, None)
+            elif now - self._idle_since.setdefault(partition, now) > STUCK_SECONDS:
+                reasons.append(f"partition {partition} holds {lane.held_events} events and nothing works on them")
+        return Health(reasons=tuple(reasons))
+
+    def ready(self) -> Health:
+        """Return whether the service does its work: joined, brokers reachable, the platform lets us in."""
+        service = self._service
+        reasons: list[str] = []
+        if service.state == "draining":
+            reasons.append("draining")
+        if not service.member:
+            reasons.append("has not joined the consumer group yet")
+        if service.partitions.broker_trouble is not None:
+            reasons.append(f"no broker can be reached: {service.partitions.broker_trouble}")
+        if service.pipeline.access.state is AccessState.STOPPED:
+            reasons.append(
+                "the platform refuses our key, role or address (401, 403 or a redirect); check API__URL and API__SERVER_KEY"
+            )
+        reasons.extend(
+            f"partition {partition} is stopped: {why}" for partition, why in service.partitions.stopped.items()
+        )
+        return Health(reasons=tuple(reasons))

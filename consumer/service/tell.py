@@ -1,0 +1,146 @@
+"""Puts what happened into facts for logs and metrics, per batch. Changes nothing."""
+
+from collections.abc import Sequence
+
+from consumer.core.access import AccessState
+from consumer.core.answer import Answered, Exchange
+from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.lane import Settlement
+from consumer.core.outcome import Reason, Status
+from consumer.core.pipeline import Pipeline
+from consumer.core.post import Ruling
+from consumer.core.send import Send
+from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve
+from consumer.core.terms import Instant, Now, Partition, Ticks
+from consumer.service.facts import AnswerClass, Facts, Priority, RetryReason, StopWhy
+
+CLASS_OF: dict[Ruling, AnswerClass] = {
+    Ruling.ACCEPTED: AnswerClass.ACCEPTED,
+    Ruling.HALVE: AnswerClass.REFUSED,
+    Ruling.CONTACT_REFUSED: AnswerClass.REFUSED,
+    Ruling.CAMPAIGN_REFUSED: AnswerClass.REFUSED,
+    Ruling.ACCESS_REFUSED: AnswerClass.DENIED,
+    Ruling.NOT_DELIVERED: AnswerClass.NOT_DELIVERED,
+    Ruling.NOT_DELIVERED_UNCOUNTED: AnswerClass.NOT_DELIVERED,
+    Ruling.UNKNOWN_SERVER_ERROR: AnswerClass.UNKNOWN,
+    Ruling.UNKNOWN_ANSWER_LOST: AnswerClass.UNKNOWN,
+    Ruling.WITHHELD: AnswerClass.WITHHELD,
+}
+
+DOUBT_OF: dict[Ruling, Reason] = {
+    Ruling.UNKNOWN_SERVER_ERROR: Reason.SERVER_ERROR,
+    Ruling.UNKNOWN_ANSWER_LOST: Reason.ANSWER_LOST,
+}
+
+UNAVAILABLE = 503
+
+
+class Teller:
+    """Watches what the engine does."""
+
+    def __init__(self, facts: Facts, pipeline: Pipeline) -> None:
+        self._facts = facts
+        self._pipeline = pipeline
+        self._access = AccessState.FIRST_CONTACT
+        self._access_since = Ticks(0.0)
+        self.results_by_status: dict[Status, int] = {}
+
+    def fetched(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
+        """A batch was read and decoded."""
+        self._facts.records_read(
+            partition, count=len(decoded), size_bytes=sum([record.size_bytes for record in decoded])
+        )
+        reasons: dict[Reason, int] = {}
+        for record in decoded:
+            if type(record) is Invalid:
+                reasons[record.reason] = reasons.get(record.reason, 0) + 1
+        for reason, count in reasons.items():
+            self._facts.decoded_invalid(partition, reason=reason, count=count)
+
+    def settled(self, settlements: Sequence[Settlement]) -> None:
+        """Outcomes are proven."""
+        counts: dict[tuple[Status, Reason | None], int] = {}
+        doubles = 0
+        for settlement in settlements:
+            for verdict, records in settlement.items:
+                ending = (verdict.status, verdict.reason)
+                counts[ending] = counts.get(ending, 0) + len(records)
+                doubles += len(records) if verdict.possible_duplicate else 0
+        for (status, reason), count in counts.items():
+            self.results_by_status[status] = self.results_by_status.get(status, 0) + count
+            self._facts.results_settled(status=status, reason=reason, count=count)
+        if doubles:
+            self._facts.possible_duplicates(count=doubles)
+
+    def posted(self, send: Send) -> None:
+        """A request is on its way to a connection."""
+        self._facts.send_posted(campaign_id=send.campaign_id, priority=_priority(send), contacts=len(send.members))
+
+    def answered(self, send: Send, members: Sequence[Event], exchange: Exchange, decision: Decision, now: Now) -> None:
+        """An attempt ended."""
+        answer = exchange.answer
+        status = answer.status if isinstance(answer, Answered) else None
+        began_at = exchange.started_at if exchange.started_at is not None else exchange.finished_at
+        self._facts.send_answered(
+            answer=CLASS_OF[decision.ruling],
+            status=status,
+            seconds=max(0.0, exchange.finished_at - began_at),
+            contacts=len(members),
+        )
+        match decision:
+            case Finished():
+                if decision.ruling is Ruling.ACCEPTED:
+                    self._accepted(send, members, exchange.finished_at)
+            case Halve():
+                self._facts.send_split(campaign_id=send.campaign_id, status=status or 0, contacts=len(members))
+            case Again() | CalledOff():
+                self._facts.send_retried(
+                    campaign_id=send.campaign_id,
+                    reason=_retry_reason(decision.ruling, status),
+                    delay_seconds=max(0.0, send.ready_at - now.steady),
+                    contacts=len(members),
+                )
+        if decision.ruling in DOUBT_OF:
+            self._facts.attempts_unknown(reason=DOUBT_OF[decision.ruling], contacts=len(members))
+        self._tell_access(send, decision, status, now)
+
+    def _accepted(self, send: Send, members: Sequence[Event], at: Instant) -> None:
+        self._facts.accepted(
+            priority=_priority(send),
+            delays_seconds=[at - event.received_at for event in members],
+            event_delays_seconds=[at - event.occurred for event in members],
+        )
+
+    def _tell_access(self, send: Send, decision: Decision, status: int | None, now: Now) -> None:
+        access = self._pipeline.access
+        before, self._access = self._access, access.state
+        if access.state is AccessState.OPEN and before is not AccessState.OPEN:
+            self._facts.dispatch_resumed(stopped_seconds=now.steady - (self._access_since or now.steady))
+            if access.refused:
+                self._facts.dispatch_narrowed(refused_campaigns=list(access.refused))
+        elif access.state is not AccessState.OPEN and isinstance(decision, Again) and decision.excused:
+            stopped = access.state is AccessState.STOPPED
+            why = StopWhy.DENIED if stopped or decision.ruling is Ruling.ACCESS_REFUSED else StopWhy.FIRST_CONTACT
+            self._facts.dispatch_stopped(why=why, status=status or 0, campaign_id=send.campaign_id)
+        if access.state is not before:
+            self._access_since = now.steady
+
+
+def _priority(send: Send) -> Priority:
+    return Priority.IMMEDIATE if send.immediate else Priority.NORMAL
+
+
+def _retry_reason(ruling: Ruling, status: int | None) -> RetryReason:
+    match ruling:
+        case Ruling.WITHHELD:
+            return RetryReason.NO_PROOF
+        case Ruling.UNKNOWN_SERVER_ERROR:
+            return RetryReason.SERVER_ERROR
+        case Ruling.UNKNOWN_ANSWER_LOST:
+            return RetryReason.ANSWER_LOST
+        case Ruling.NOT_DELIVERED | Ruling.NOT_DELIVERED_UNCOUNTED:
+            if status is None:
+                return RetryReason.UNREACHABLE
+            return RetryReason.UNAVAILABLE if status == UNAVAILABLE else RetryReason.THROTTLED
+        case _:
+            return RetryReason.DENIED
