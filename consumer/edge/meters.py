@@ -1,36 +1,24 @@
-"""Counters, distributions and gauges read at scrape time, rendered for Prometheus. Owns no metric's name or meaning.
+"""Counters, distributions, and gauges read at scrape time. Owns no metric's name or meaning.
 
 Families of our own, because the client's cost too much or say too little here: a batch of 500 delays is one call
 (sorted once, then one bisection a bucket), nothing is locked (one event loop tells all facts), no `_created`
 series, and every family knows its labels, so that the README's table can be generated from it.
 """
 
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
 State = TypeVar("State")
 
+SORTED_FROM = 16  # values; below, one by one is quicker than sorting them and going through the buckets
+
 Key = tuple[object, ...]
 """A family's label values, in the order of its labels; a `Partition` fits (`topic`, `partition`) as it is."""
-
-
-SPOKEN = {
-    ("application/openmetrics-text", ""),
-    ("application/openmetrics-text", "1.0.0"),
-    ("text/plain", "1.0.0"),
-    ("text/plain", "0.0.4"),
-    ("text/plain", ""),
-}
-"""Media types and versions of the exposition formats."""
-_WEIGHT = re.compile(r"[01](\.\d{0,3})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +103,9 @@ class Distribution:
 
     def observe_all(self, key: Key, values: Sequence[float]) -> None:
         """Count many values: the same as `observe` for each, at a twentieth of a microsecond a value."""
-        if not values:
+        if len(values) < SORTED_FROM:
+            for value in values:
+                self.observe(key, value)
             return
         ordered = sorted(values)
         counts = self._counts_of(key)
@@ -199,25 +189,3 @@ def label_values(key: Key, texts: dict[Key, list[str]]) -> list[str]:
     if values is None:
         values = texts[key] = ["none" if part is None else str(part) for part in key]
     return values
-
-
-def render(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
-    """Return content type and body in the format that an `Accept` header asks for; plain text where we speak none."""
-    encode, content_type = choose_encoder(_preferred(accept))
-    return content_type, encode(registry)
-
-
-def _preferred(accept: str) -> str:
-    """Return the entry of an `Accept` header that is wanted most among those we speak, empty where there is none.
-
-    The client's own choice goes by the order alone, echoes versions it does not know and fails on odd ones.
-    """
-    preferred, most = "", 0.0
-    for entry in accept.split(","):
-        media, *rest = (part.strip() for part in entry.split(";"))
-        parameters = dict(part.partition("=")[::2] for part in rest)
-        wanted = parameters.get("q", "1")
-        weight = float(wanted) if _WEIGHT.fullmatch(wanted) else 0.0
-        if weight > most and (media.lower(), parameters.get("version", "")) in SPOKEN:
-            preferred, most = entry, weight
-    return preferred

@@ -1,0 +1,74 @@
+"""Promises about the formats in which Prometheus reads us."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest as their_text
+from prometheus_client.openmetrics.exposition import generate_latest as their_openmetrics
+
+from consumer.edge.exposition import Format, encode, negotiated
+from consumer.edge.meters import Counters, Described, Distribution, Reading, Readings
+from tests.edge.test_metrics import everything
+
+VALUES = st.floats(min_value=0)
+
+
+def families(label: str, meaning: str, value: float) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    counted = Described(name="campaign_x_bytes_total", kind="counter", labels=("why", "a"), meaning=meaning)
+    counters = Counters(counted)
+    counters.add((label, 1), value)
+    measured = Described(name="campaign_y_seconds", kind="histogram", labels=("why",), meaning=meaning)
+    distribution = Distribution(measured, bounds=(0.005, 1, 86_400, 10_000_000))
+    distribution.observe((label,), value)
+    read = Described(name="campaign_z", kind="gauge", labels=(), meaning=meaning)
+    reading: Reading[float] = Reading(described=read, read=lambda now: [((), now)])
+    readings = Readings([reading])
+    readings.bind(lambda: -value)
+    for family in (counters, distribution, readings):
+        registry.register(family)
+    return registry
+
+
+@given(st.text(), st.text(), VALUES)
+def test_whatever_stands_in_labels_and_meanings_the_bytes_are_those_of_prometheus_own_client(
+    label: str, meaning: str, value: float
+) -> None:
+    registry = families(label, meaning, value)
+    assert encode(registry.collect(), Format.TEXT) == their_text(registry)
+    assert encode(registry.collect(), Format.OPENMETRICS) == their_openmetrics(registry)  # type: ignore[no-untyped-call]
+
+
+def test_the_whole_of_a_services_metrics_is_written_as_prometheus_own_client_would() -> None:
+    metrics = list(everything().metrics.registry.collect())  # one snapshot: the process's own figures move
+
+    class Snapshot:
+        def collect(self) -> list[object]:
+            return list(metrics)
+
+    assert encode(metrics, Format.TEXT) == their_text(Snapshot())  # type: ignore[arg-type]
+    assert encode(metrics, Format.OPENMETRICS) == their_openmetrics(Snapshot())  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize(
+    "accept, chosen",
+    [
+        ("", Format.TEXT),
+        ("*/*", Format.TEXT),
+        ("application/json", Format.TEXT),
+        ("text/plain;version=0.0.4", Format.TEXT),
+        ("text/plain;version=1.0.0", Format.TEXT),
+        ("application/openmetrics-text", Format.OPENMETRICS),
+        ("Application/OpenMetrics-Text; Version=1.0.0; charset=utf-8", Format.OPENMETRICS),
+        ("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.3", Format.OPENMETRICS),
+        ("text/plain;version=0.0.4;q=0.9,application/openmetrics-text;q=0.1", Format.TEXT),
+        ("application/openmetrics-text;q=0,text/plain;version=1.0.0;q=0.1", Format.TEXT),
+        ("application/openmetrics-text;version=2.0.0,application/openmetrics-text;version=1.0.0", Format.OPENMETRICS),
+        ("application/openmetrics-text;version=9.9.9", Format.TEXT),
+        ("application/openmetrics-text;version=oops", Format.TEXT),
+        ("application/openmetrics-text;q=nan;;=,;", Format.TEXT),
+    ],
+)
+def test_prometheus_gets_the_format_it_asks_for_and_text_when_it_asks_for_nonsense(accept: str, chosen: Format) -> None:
+    assert negotiated(accept) is chosen
