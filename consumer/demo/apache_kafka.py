@@ -122,10 +122,7 @@ class ApacheKafka:
             self._java = java = Java(class_path=tuple(class_path), temporary_folder=folder / "tmp", recorded=recorded)
             places = list(find_places(self._count, folder))
             self._brokers = tuple(Broker(place, places, self._settings) for place in places)
-            cluster_id = new_cluster_id()
-            async with asyncio.TaskGroup() as tasks:
-                for broker in self._brokers:
-                    tasks.create_task(broker.format(java, cluster_id), name=f"format broker {broker.place.number}")
+            await self._format(java, new_cluster_id())
             for broker in self._brokers:
                 await broker.start(java)
             for broker in self._brokers:
@@ -133,6 +130,17 @@ class ApacheKafka:
         except BaseException:
             await self.stop()
             raise
+
+    async def _format(self, java: Java, cluster_id: str) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for broker in self._brokers:
+                    tasks.create_task(broker.format(java, cluster_id), name=f"format broker {broker.place.number}")
+        except* KafkaStartError as errors:
+            first = errors.exceptions[0]
+        else:
+            return
+        raise first
 
     # --- to break it --------------------------------------------------------------------------------------------------
 

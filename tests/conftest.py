@@ -1,0 +1,46 @@
+"""What every test may ask for: the run's Apache Kafka and topics of its own. Owns how hard Hypothesis tries."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from hypothesis import HealthCheck, settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+from consumer.demo.apache_kafka import ApacheKafka
+from tests.support.cluster import Cluster, SomebodyElsesKafka
+from tests.support.topics import Topics
+
+# CAMPAIGN_TEST_PROFILE chooses: how many examples each property is tried on.
+for _profile, _examples in {"dev": 50, "ci": 500, "soak": 20_000}.items():
+    settings.register_profile(
+        _profile,
+        max_examples=_examples,
+        deadline=None,  # a busy machine is no bug
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],  # for the same reason
+        database=DirectoryBasedExampleDatabase(Path(__file__).parents[1] / ".cache" / "hypothesis"),
+    )
+settings.load_profile(os.environ.get("CAMPAIGN_TEST_PROFILE", "dev"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def kafka() -> AsyncIterator[Cluster]:
+    """The run's one Kafka: embedded, or the one that CAMPAIGN_TEST_BOOTSTRAP_SERVERS names.
+
+    It is shared, so nobody breaks it: a test that stops brokers starts an ApacheKafka of its own.
+    """
+    named = os.environ.get("CAMPAIGN_TEST_BOOTSTRAP_SERVERS")
+    if named:
+        yield SomebodyElsesKafka(bootstrap_servers=named)
+        return
+    async with ApacheKafka() as embedded:
+        yield embedded
+
+
+@pytest_asyncio.fixture
+async def topics(kafka: Cluster) -> AsyncIterator[Topics]:
+    """Creates topics under names that no other test has, on the run's Kafka."""
+    async with Topics(kafka.bootstrap_servers) as created:
+        yield created

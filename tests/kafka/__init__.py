@@ -1,0 +1,1 @@
+"""Promises that only a real Apache Kafka can keep or break."""
