@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from config.durations import Unit
 from config.kinds import KeyRule
-from config.settings import Settings
+from config.settings import Section, Settings
 
 Path = tuple[str, ...]
 """Where a setting stands: its names from the outermost table inwards, in lower case."""
@@ -91,6 +91,19 @@ def leaves(table: Table | None = None, above: Path = (), number: str = "<id>") -
             yield (*above, name), node
         else:
             yield from leaves(node, (*above, name), number)
+
+
+def set_in(section: Section, above: Path = ()) -> Iterator[tuple[Path, object]]:
+    """Yield what somebody set in a table and its tables, by path from `above`; defaults are left out."""
+    for name in sorted(section.model_fields_set):
+        path = (*above, type(section).model_fields[name].alias or name)
+        value = getattr(section, name)
+        if isinstance(value, Section):
+            yield from set_in(value, path)
+        elif isinstance(value, Mapping):
+            yield from (((*path, str(key)), each) for key, each in value.items())
+        else:
+            yield path, value
 
 
 def _node(info: FieldInfo) -> Leaf | Table:

@@ -1,0 +1,122 @@
+"""`campaign-consumer`: finds the command that was asked for and says in one line what failed. Does no work itself.
+
+A command is a module of this package with a `command`; only the one that is invoked is imported.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from consumer import __version__
+
+if TYPE_CHECKING:
+    from config import ConfigurationError, Settings
+
+OK: Final = 0
+FAILED: Final = 1
+MISUSED: Final = 2
+"""Bad usage or bad configuration."""
+INTERRUPTED: Final = 130
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "run": ("consumer.cli.run", "Run the service until SIGTERM or SIGINT, then drain and stop."),
+    "demo": ("consumer.cli.demo", "Run everything on this machine: Kafka, platform, events, service; then the sums."),
+    "check": ("consumer.cli.check", "Check the configuration; with --connect brokers, topics and platform, too."),
+    "produce": ("consumer.cli.produce", "Publish contact events from JSON Lines, or made-up ones."),
+    "sandbox": ("consumer.cli.sandbox", "Run a strict double of the SMS platform, with faults on demand."),
+    "schema": ("consumer.cli.schema", "Print JSON Schema of events, results and dead letters."),
+}
+"""Each command's module and what it does, in the order of `--help`."""
+
+
+class Failure(click.ClickException):
+    """What ends a command: a line for people on stderr (or several, one for each thing), and an exit code."""
+
+    def __init__(self, message: str, exit_code: int = FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # click types it as the class's; it reads the instance's
+
+    def show(self, file: Any = None) -> None:
+        """Print the message as it is."""
+        click.echo(self.message, file=file or sys.stderr)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is invoked, so that `--help` and small commands answer at once."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is the library's
+        """Return all commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command; None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command), cmd_name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table without importing anything."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what an operator can mend ends it in a line a mistake, without a traceback."""
+        try:
+            return super().invoke(ctx)
+        except _configuration_error() as error:
+            raise Failure(str(error), MISUSED) from None
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Settings file (TOML). CAMPAIGN_CONFIG names one, too; environment and secrets win over it.",
+)
+"""The option of every command that reads the settings; its argument is `config_file: Path | None`."""
+
+
+def environment() -> Mapping[str, str]:
+    """Return the process's environment, read here and handed on from here."""
+    return os.environ
+
+
+def load_settings(config_file: Path | None) -> "Settings":
+    """Return the settings that hold here and now.
+
+    Raises:
+        Failure: they cannot be used: a line a mistake, exit code 2.
+    """
+    from config import load
+
+    try:
+        return load(config_file, environment())
+    except _configuration_error() as error:
+        raise Failure(str(error), MISUSED) from None
+
+
+def _configuration_error() -> "type[ConfigurationError]":
+    """Look up a class that costs the import of all the settings: Python evaluates this when something was raised."""
+    from config.mistakes import ConfigurationError
+
+    return ConfigurationError
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, "--version", prog_name="campaign-consumer", message="%(prog)s %(version)s")
+def main() -> None:
+    """Turn contact events from Apache Kafka into campaign sends: each once, in order, with a result for every record.
+
+    Settings come from CAMPAIGN_... variables, a directory of secrets and a TOML file. Exit codes: 0 ok,
+    1 failed, 2 bad usage or configuration, 130 interrupted.
+    """

@@ -1,0 +1,66 @@
+"""From settings to the values that core and edge ask for. Copies, never judges: `config` has judged already."""
+
+from collections.abc import Mapping
+
+from config import Settings
+from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown, Policies
+
+
+def policies(settings: Settings) -> Policies:
+    """Return all that the core asks the operator's settings for."""
+    return Policies(
+        default=_campaign_policy(settings, None),
+        campaigns={campaign_id: _campaign_policy(settings, campaign_id) for campaign_id in settings.campaigns},
+        field_names=field_names(settings),
+        max_concurrency=settings.delivery.max_concurrency,
+        max_event_age_seconds=settings.kafka.max_event_age_seconds,
+        max_ahead=settings.kafka.max_ahead,
+        buffer_max_events=settings.buffer.max_events,
+        buffer_max_bytes=settings.buffer.max_bytes,
+        deduplication_ttl_seconds=settings.deduplication.ttl_seconds,
+        deduplication_max_entries=settings.deduplication.max_entries,
+    )
+
+
+def field_names(settings: Settings) -> FieldNames:
+    """Return the platform's wire names."""
+    names = settings.api.field_names
+    return FieldNames(
+        campaign_id=names.campaign_id,
+        scheduled_at=names.scheduled_at,
+        flash=names.flash,
+        charset=names.charset,
+        send_type_override=names.send_type_override,
+        origin_data=names.origin_data,
+        contacts=names.contacts,
+        external_code=names.external_code,
+        phone_number=names.phone_number,
+        country_code=names.country_code,
+        phone_e164=names.phone_e164,
+        custom_fields=names.custom_fields,
+        external_reference=names.external_reference,
+    )
+
+
+def _campaign_policy(settings: Settings, campaign_id: int | None) -> CampaignPolicy:
+    """Return one campaign's policy; None asks for that of campaigns which have nothing of their own."""
+    window = settings.window if campaign_id is None else settings.window_of(campaign_id)
+    delivery = settings.delivery if campaign_id is None else settings.delivery_of(campaign_id)
+    return CampaignPolicy(
+        window_seconds=window.duration_seconds,
+        max_contacts=window.max_contacts,
+        max_bytes=window.max_bytes,
+        expires_after_seconds=delivery.expires_after_seconds,
+        on_unknown=OnUnknown(delivery.on_unknown_outcome),
+        max_concurrency=delivery.max_concurrency_per_campaign,
+        max_attempts=delivery.retry.max_attempts,
+        max_age_seconds=delivery.retry.max_age_seconds,
+        backoff_base_seconds=delivery.retry.base_seconds,
+        backoff_max_seconds=delivery.retry.max_seconds,
+        lost_answer_repeats=delivery.retry.lost_answer_repeats,
+        answers=_answers(delivery.answers),
+    )
+
+
+def _answers(answers: Mapping[int, str]) -> Mapping[int, Meaning]:
+    return {status: Meaning(meaning) for status, meaning in answers.items()}
