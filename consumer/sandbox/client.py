@@ -1,0 +1,152 @@
+"""Asks a running sandbox over HTTP, in its own process or another's. Owns no records."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+import msgspec
+
+from consumer.sandbox.facts import AcceptedContact, FaultState, Outcome, Repeats, RequestSeen, Summary
+from consumer.sandbox.faults import Fault, as_document
+
+Line = TypeVar("Line")
+
+
+class SandboxError(Exception):
+    """The sandbox did not like a question; the text is its own."""
+
+
+class SandboxClient:
+    """`async with SandboxClient(sandbox.base_url) as ask: await ask.summary()`.
+
+    Takes any address on the sandbox, also that of its send endpoint.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.AsyncClient(base_url=httpx.URL(url).join("/sandbox/"), timeout=30.0, trust_env=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    # --- what was seen ------------------------------------------------------------------------------------------------
+
+    async def summary(self) -> Summary:
+        """All counts; cheap, may be polled."""
+        return msgspec.json.decode(await self._ask("GET", "summary"), type=Summary)
+
+    async def contacts(
+        self,
+        *,
+        campaign_id: int | None = None,
+        person: str | None = None,
+        reference: str | None = None,
+        after_request_id: int | None = None,
+    ) -> list[AcceptedContact]:
+        """Every accepted contact that fits, in the order of acceptance."""
+        found = self.stream_contacts(
+            campaign_id=campaign_id, person=person, reference=reference, after_request_id=after_request_id
+        )
+        return [contact async for contact in found]
+
+    async def stream_contacts(
+        self,
+        *,
+        campaign_id: int | None = None,
+        person: str | None = None,
+        reference: str | None = None,
+        after_request_id: int | None = None,
+    ) -> AsyncIterator[AcceptedContact]:
+        """The same one by one, for half a million of them."""
+        wanted = {"campaign": campaign_id, "person": person, "reference": reference, "after": after_request_id}
+        async for contact in self._lines("contacts", wanted, AcceptedContact):
+            yield contact
+
+    async def requests(
+        self,
+        *,
+        campaign_id: int | None = None,
+        outcome: Outcome | None = None,
+        fault: str | None = None,
+        after_request_id: int | None = None,
+    ) -> list[RequestSeen]:
+        """Every judged request that fits, in the order in which they were judged."""
+        wanted = {"campaign": campaign_id, "outcome": outcome, "fault": fault, "after": after_request_id}
+        return [seen async for seen in self._lines("requests", wanted, RequestSeen)]
+
+    async def repeats(self, *, campaign_id: int | None = None) -> Repeats:
+        """Which references were accepted more than once."""
+        return msgspec.json.decode(await self._ask("GET", "repeats", query={"campaign": campaign_id}), type=Repeats)
+
+    async def forget(self) -> None:
+        """Drop all records; faults and disabled people stay."""
+        await self._ask("DELETE", "records")
+
+    # --- people and faults --------------------------------------------------------------------------------------------
+
+    async def disable(self, persons: Iterable[str]) -> None:
+        """Disable people, named by phone or code."""
+        await self._ask("POST", "disabled", content={"persons": list(persons)})
+
+    async def enable(self, persons: Iterable[str] | None = None) -> None:
+        """Enable people again; everybody, if nobody is named."""
+        await self._ask("DELETE", "disabled", content=None if persons is None else {"persons": list(persons)})
+
+    async def introduce(self, contacts: Sequence[Mapping[str, object]]) -> None:
+        """Make contacts known, in the endpoint's own spelling, so that they need not be created."""
+        await self._ask("POST", "known", content={"contacts": contacts})
+
+    async def faults(self) -> list[FaultState]:
+        """The faults in force, with how often each fitted and struck."""
+        return msgspec.json.decode(await self._ask("GET", "faults"), type=list[FaultState])
+
+    async def set_faults(self, *faults: Fault | Mapping[str, object]) -> list[str]:
+        """Put these faults in the place of all others; returns their names."""
+        return await self._arm("PUT", faults)
+
+    async def add_faults(self, *faults: Fault | Mapping[str, object]) -> list[str]:
+        """Put these faults behind those in force; returns their names."""
+        return await self._arm("POST", faults)
+
+    async def clear_faults(self, name: str | None = None) -> None:
+        """Take away the fault of this name, or all."""
+        await self._ask("DELETE", "faults" if name is None else f"faults/{name}")
+
+    # --- the way there ------------------------------------------------------------------------------------------------
+
+    async def _arm(self, method: str, faults: Sequence[Fault | Mapping[str, object]]) -> list[str]:
+        documents = [dict(fault) if isinstance(fault, Mapping) else as_document(fault) for fault in faults]
+        return msgspec.json.decode(await self._ask(method, "faults", content=documents), type=list[str])
+
+    async def _ask(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, content: object = None
+    ) -> bytes:
+        body = None if content is None else msgspec.json.encode(content)
+        response = await self._http.request(method, path, params=_given(query), content=body)
+        if response.is_error:
+            raise SandboxError(_words(response.content))
+        return response.content
+
+    async def _lines(self, path: str, query: Mapping[str, Any], kind: type[Line]) -> AsyncIterator[Line]:
+        decoder = msgspec.json.Decoder(kind)
+        async with self._http.stream("GET", path, params=_given(query)) as response:
+            if response.is_error:
+                raise SandboxError(_words(await response.aread()))
+            rest = b""
+            async for chunk in response.aiter_bytes():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    yield decoder.decode(line)
+
+
+def _given(query: Mapping[str, Any] | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (query or {}).items() if value is not None}
+
+
+def _words(content: bytes) -> str:
+    return str(msgspec.json.decode(content)["message"])

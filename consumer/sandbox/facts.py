@@ -1,0 +1,141 @@
+"""The shapes in which the sandbox tells what it saw, the same for server and client. Owns no state.
+
+Instants are Unix seconds by the sandbox's wall clock. On the wire all names are camelCase.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Outcome(StrEnum):
+    """What became of one request."""
+
+    ACCEPTED = "accepted"
+    """Read, found right, recorded; the answer may still have been spoilt by a fault, see `fault`."""
+    INVALID = "invalid"
+    """The body breaks a rule of the platform: 400, 413 or 422."""
+    UNAUTHORIZED = "unauthorized"
+    """No key or a wrong one: 401."""
+    NOT_FOUND = "not_found"
+    """A path or method that is not the endpoint's: 404 or 405."""
+    UNREADABLE = "unreadable"
+    """The whole body never came, or it was not sent as JSON."""
+    FAULT = "fault"
+    """A fault decided before anything was accepted."""
+
+
+class RequestSeen(msgspec.Struct, kw_only=True, gc=False, rename="camel"):
+    """One request, from its first byte to its end."""
+
+    request_id: int
+    outcome: Outcome
+    first_byte_at: float
+    received_at: float
+    """When the whole body was there and read: what was accepted, was accepted at this instant."""
+    ended_at: float | None = None
+    """When the answer went out or the client left; None while the request is in flight."""
+    status: int | None = None
+    """The status whose whole head went out; None where there was none (yet)."""
+    connection: int
+    """Number of the TCP connection that brought it, from 1."""
+    campaign_id: int | None = None
+    fault: str | None = None
+    """Name of the fault that decided it."""
+    message: str | None = None
+    """The words of a refusal."""
+    body_bytes: int = 0
+    contacts: int = 0
+    accepted: int = 0
+    created: int = 0
+    duplicates: int = 0
+    disabled: int = 0
+    refused: int = 0
+    """Contacts that were reported as errors inside a 2xx, and not texted."""
+
+
+class Options(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
+    """The send-level options of a request; what stood at its default is left out."""
+
+    schedule_at: str | None = None
+    flash: bool = False
+    charset: str = "auto"
+    send_type_override: str = "list"
+    origin_data: dict[str, object] | None = None
+
+
+class AcceptedContact(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """One contact that got a text."""
+
+    campaign_id: int
+    person: str
+    """`+34600111222`, a national number as its digits, or `code:` and the external code."""
+    reference: str | None
+    """Its `customData`."""
+    accepted_at: float
+    first_byte_at: float
+    request_id: int
+    position: int
+    """Where it stood in `contacts`, from 0."""
+    options: Options
+    contact: msgspec.Raw
+    """The contact as it was sent; read it with `msgspec.json.decode`."""
+
+
+class CampaignSummary(msgspec.Struct, kw_only=True, rename="camel"):
+    """What came for one campaign, or for all of them."""
+
+    requests: int = 0
+    contacts: int = 0
+    accepted: int = 0
+    created: int = 0
+    duplicates: int = 0
+    disabled: int = 0
+    refused: int = 0
+    in_flight: int = 0
+    max_in_flight: int = 0
+    by_status: dict[str, int] = msgspec.field(default_factory=dict)
+    """Ended requests by answered status; `none` where no whole head went out."""
+
+
+class Summary(CampaignSummary, kw_only=True, rename="camel"):
+    """Everything that came."""
+
+    distinct_persons: int = 0
+    """People who were texted at all."""
+    by_outcome: dict[str, int] = msgspec.field(default_factory=dict)
+    connections: int = 0
+    """TCP connections that were ever opened, those of the questions included."""
+    open_connections: int = 0
+    first_accepted_at: float | None = None
+    last_accepted_at: float | None = None
+    campaigns: dict[str, CampaignSummary] = msgspec.field(default_factory=dict)
+
+
+class Repeat(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """One reference that was accepted more than once for the same campaign."""
+
+    campaign_id: int
+    reference: str
+    accepted_at: list[float]
+    request_ids: list[int]
+
+
+class Repeats(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """The arithmetic of doubled texts, for all campaigns or one."""
+
+    accepted: int
+    distinct_persons: int
+    """Different (campaign, person) among them."""
+    distinct_references: int
+    """Different (campaign, reference) among them; a contact without a reference counts as one of its own."""
+    repeats: list[Repeat]
+
+
+class FaultState(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+    """One fault as it is armed: what it is, how many requests it fitted and how many it hit."""
+
+    name: str
+    matched: int
+    fired: int
+    fault: dict[str, object]

@@ -1,0 +1,107 @@
+"""What a send request may look like: typed shapes and their strict, fast reading. Never explains a mistake itself.
+
+Most requests are right, so reading is one typed decode and one pattern over all phones at once. What it refuses
+goes to `mistakes.py`, which takes its time to tell a person which field broke which rule.
+"""
+
+from typing import Annotated, Any, Literal, cast
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from consumer.sandbox import rules
+from consumer.sandbox.mistakes import Mistake, find_mistakes
+
+Scalar = str | int | float | bool | None
+
+
+class Contact(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
+    """One entry of `contacts`. The form of `phone_e164` is checked by the reader, for all contacts at once."""
+
+    phone_e164: str | UnsetType = UNSET
+    phone_number: Annotated[str, Meta(pattern=rf"\A(?:{rules.PHONE_NUMBER.pattern})\Z")] | UnsetType = UNSET
+    country_code: Annotated[str, Meta(pattern=rf"\A{rules.COUNTRY_CODE.pattern}\Z")] | UnsetType | None = UNSET
+    external_code: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
+    custom_fields: dict[str, Scalar] | UnsetType = UNSET
+    custom_data: str | UnsetType | None = UNSET
+
+
+class SendRequest(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
+    """One whole request. Nobody knows for sure what `schedule_at` is called on the wire, so it can be set."""
+
+    campaign_id: Annotated[int, Meta(ge=1, le=rules.MAX_CAMPAIGN_ID)]
+    schedule_at: Annotated[str, Meta(pattern=rf"\A{rules.SCHEDULE.pattern}\Z")] | UnsetType = UNSET
+    flash: bool = False
+    charset: Literal["auto", "standard", "spanish"] = "auto"
+    send_type_override: Literal["list", "all"] = "list"
+    origin_data: dict[str, Any] | UnsetType = UNSET
+    contacts: Annotated[list[Contact], Meta(min_length=1)]
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The body is no valid request: the status to answer and every rule that it breaks."""
+
+    status: int
+    mistakes: list[Mistake]
+
+
+class RequestReader:
+    """Reads bodies by one set of wire names and limits."""
+
+    def __init__(self, *, schedule_field: str, max_contacts: int | None) -> None:
+        if schedule_field in rules.FIXED_SEND_FIELDS:
+            raise ValueError(f"{schedule_field} is the name of another field")
+        self._schedule_field = schedule_field
+        self._max_contacts = max_contacts
+        self._decoder = cast("msgspec.json.Decoder[SendRequest]", msgspec.json.Decoder(_request_type(schedule_field)))
+
+    def read(self, body: bytes) -> SendRequest | Refused:
+        """Return the request that `body` holds, or why it is refused."""
+        try:
+            request = self._decoder.decode(body)
+        except (ValueError, RecursionError) as error:  # msgspec's errors and UnicodeDecodeError are ValueErrors
+            return self._refuse(body, otherwise=str(error))
+        if not _contacts_are_right(request.contacts):
+            return self._refuse(body, otherwise="a contact breaks a rule")
+        if request.schedule_at is not UNSET and not rules.is_instant(request.schedule_at):
+            return self._refuse(body, otherwise="the schedule is no date")
+        if self._max_contacts is not None and len(request.contacts) > self._max_contacts:
+            rule = f"at most {self._max_contacts} in one request, these are {len(request.contacts)}"
+            return Refused(413, [Mistake(field="contacts", rule=rule)])
+        return request
+
+    def again(self, body: bytes) -> SendRequest:
+        """Read a body that was accepted before."""
+        return self._decoder.decode(body)
+
+    def _refuse(self, body: bytes, *, otherwise: str) -> Refused:
+        status, mistakes = find_mistakes(body, schedule_field=self._schedule_field)
+        return Refused(status, mistakes or [Mistake(field="body", rule=otherwise)])
+
+
+def _contacts_are_right(contacts: list[Contact]) -> bool:
+    phones = [phone for contact in contacts if (phone := contact.phone_e164) is not UNSET]
+    if phones:
+        joined = "\n".join(phones)
+        if joined.count("\n") != len(phones) - 1 or rules.PHONES.fullmatch(joined) is None:
+            return False
+    if len(phones) == len(contacts):
+        return True
+    return all(
+        contact.phone_e164 is not UNSET or contact.phone_number is not UNSET or contact.external_code is not UNSET
+        for contact in contacts
+    )
+
+
+def _request_type(schedule_field: str) -> type[msgspec.Struct]:
+    """`SendRequest` with the schedule under another wire name; a subclass cannot rename what it inherits."""
+    fields = msgspec.structs.fields(SendRequest)
+    return msgspec.defstruct(
+        SendRequest.__name__,
+        [(field.name, field.type) if field.required else (field.name, field.type, field.default) for field in fields],
+        kw_only=True,
+        frozen=True,
+        forbid_unknown_fields=True,
+        gc=False,
+        rename={field.name: field.encode_name for field in fields} | {"schedule_at": schedule_field},
+    )

@@ -1,0 +1,1 @@
+"""The sandbox is strict, remembers exactly and fails exactly as asked, over real sockets."""
