@@ -139,15 +139,17 @@ class HttpServer:
 
 
 def _connection(runner: web.AppRunner) -> asyncio.Protocol:
-    """Return the protocol of a new connection; when there are too many, the oldest makes room.
+    """Return the protocol of a new connection; where there are too many, the oldest make room.
 
-    So neither a crowd of idle connections nor one that never reads can shut out a probe.
+    So neither a crowd of idle connections nor some that never read can shut out a probe. Of many that come at once
+    a few are too many until the next one comes.
     """
     server = runner.server
     assert server is not None
     connections = server.connections
-    if len(connections) >= MAX_CONNECTIONS and (transport := connections[0].transport) is not None:
-        transport.abort()
+    for oldest in connections[: max(0, len(connections) + 1 - MAX_CONNECTIONS)]:
+        if oldest.transport is not None:
+            oldest.transport.abort()
     return server()
 
 
