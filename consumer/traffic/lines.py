@@ -42,14 +42,14 @@ class KeyField:
 
 
 def read_lines(
-    lines: Iterable[bytes], *, key_field: KeyField | None = None, headers: Headers = ()
+    lines: Iterable[bytes], *, first_number: int = 1, key_field: KeyField | None = None, headers: Headers = ()
 ) -> Iterator[Line | BadLine]:
-    """Yield what stands on each line that is not blank.
+    """Yield what stands on each line that is not blank; the first is line `first_number`.
 
     The key is the line's own, else what stands at `key_field`, else a person's external code, else a hash of
     their phone: events for one person get one key and so keep their order. `headers` are added to every record.
     """
-    for number, raw in enumerate(lines, start=1):
+    for number, raw in enumerate(lines, start=first_number):
         text = raw.strip()
         if text:
             yield _read(number, text, key_field, headers)

@@ -1,7 +1,7 @@
 """When each record goes out: at once, or so many a second. Never makes records, never publishes by itself."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from itertools import islice
 
 from consumer.traffic.publisher import Publishable, Publisher
@@ -11,9 +11,17 @@ RECORDS_AT_ONCE = 500
 SHORTEST_WAIT_SECONDS = 0.002
 
 
+async def in_batches(records: Iterable[Publishable]) -> AsyncIterator[Sequence[Publishable]]:
+    """Take records from a generator a few at a time, and let others run in between."""
+    source = iter(records)
+    while some := list(islice(source, RECORDS_AT_ONCE)):
+        yield some
+        await asyncio.sleep(0)
+
+
 async def publish_all(
     publisher: Publisher,
-    records: Iterable[Publishable],
+    batches: AsyncIterable[Sequence[Publishable]],
     *,
     per_second: float | None = None,
     on_progress: Callable[[int], None] = lambda _count: None,
@@ -28,24 +36,31 @@ async def publish_all(
     """
     loop = asyncio.get_running_loop()
     started = loop.time()
-    source = iter(records)
     handed_over = 0
-    while True:
-        due = RECORDS_AT_ONCE
-        if per_second is not None:
-            due = min(due, int((loop.time() - started) * per_second) + 1 - handed_over)
-        if due > 0:
-            some = list(islice(source, due))
-            if not some:
-                break
+    async for batch in batches:
+        rest = batch
+        while rest:
+            due = len(rest)
+            if per_second is not None:
+                await asyncio.sleep(wait_seconds(handed_over, per_second, loop.time() - started))
+                due = due_by_now(per_second, loop.time() - started) - handed_over
+            some, rest = rest[:due], rest[due:]
             await publisher.publish(some)
             handed_over += len(some)
             on_progress(len(some))
-        if per_second is not None:
-            await publisher.push()
-            wait_seconds = started + handed_over / per_second - loop.time()
-            if wait_seconds > 0:
-                await asyncio.sleep(max(wait_seconds, SHORTEST_WAIT_SECONDS))
-        else:
-            await asyncio.sleep(0)
+            if per_second is not None:
+                await publisher.push()
+        if len(batch) < RECORDS_AT_ONCE:
+            await publisher.push()  # a source that gives little is a slow one: nobody waits until a batch is full
     await publisher.finish()
+
+
+def due_by_now(per_second: float, elapsed_seconds: float) -> int:
+    """How many records may have gone out `elapsed_seconds` after the start: the first one at once."""
+    return int(elapsed_seconds * per_second) + 1
+
+
+def wait_seconds(handed_over: int, per_second: float, elapsed_seconds: float) -> float:
+    """How long until the next record is due after `handed_over` of them; at least a moment if it is not due yet."""
+    early_seconds = handed_over / per_second - elapsed_seconds
+    return max(early_seconds, SHORTEST_WAIT_SECONDS) if early_seconds > 0 else 0.0

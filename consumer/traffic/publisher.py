@@ -12,7 +12,7 @@ from itertools import cycle
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.partitioner import murmur2
 
 from consumer.traffic.record import Headers
@@ -123,9 +123,8 @@ class Publisher:
                 cluster = await self._producer.client.fetch_all_metadata()
         except (KafkaError, OSError, TimeoutError) as error:
             await self._abandon()
-            message = (
-                f"no Kafka broker answers at {servers} ({_words(error)}): check --bootstrap-servers and that it runs"
-            )
+            why = "" if isinstance(error, KafkaConnectionError) else f" ({_words(error)})"
+            message = f"no Kafka broker answers at {servers}{why}: check --bootstrap-servers and that it runs"
             raise PublishError(message) from error
         self._partitions = len(cluster.partitions_for_topic(self._topic) or ())
         if self._partitions == 0:
