@@ -1,13 +1,14 @@
 """Faults as they are armed: which requests they fit, how often they struck. Never touches a connection."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from msgspec import UNSET
 
 from consumer.sandbox.facts import FaultState
-from consumer.sandbox.faults import Deciding, Fault, Latency, as_document
+from consumer.sandbox.faults import Deciding, Fault, Hold, Latency, as_document
 from consumer.sandbox.people import CODE_PREFIX, Person, person_named
 from consumer.sandbox.wire import Contact
 
@@ -17,6 +18,8 @@ class Strike:
     """What the faults do to one request. `positions` are the contacts that `fault` asked for, if it asked for any."""
 
     latency_seconds: float = 0.0
+    held_by: tuple[asyncio.Event, ...] = ()
+    """What the answer waits for: each is set when a hold is removed."""
     name: str | None = None
     fault: Deciding | None = None
     positions: tuple[int, ...] = ()
@@ -25,7 +28,7 @@ class Strike:
 NO_STRIKE = Strike()
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Armed:
     """One fault with its counts, its dice and what it looks for."""
 
@@ -33,6 +36,7 @@ class _Armed:
     fault: Fault
     matched: int = 0
     fired: int = 0
+    removed: asyncio.Event = field(default_factory=asyncio.Event)
     dice: Random = field(init=False)
     persons: frozenset[Person] = field(init=False)
     codes: frozenset[str] = field(init=False)
@@ -93,6 +97,7 @@ class ArmedFaults:
             for index, old in enumerate(self._armed):
                 if old.name == armed.name:
                     self._armed[index] = armed
+                    old.removed.set()
                     break
             else:
                 self._armed.append(armed)
@@ -100,9 +105,11 @@ class ArmedFaults:
 
     def disarm(self, name: str | None = None) -> int:
         """Take away one fault, or all; returns how many."""
-        before = len(self._armed)
-        self._armed = [] if name is None else [armed for armed in self._armed if armed.name != name]
-        return before - len(self._armed)
+        removed = [armed for armed in self._armed if name in {None, armed.name}]
+        self._armed = [armed for armed in self._armed if armed not in removed]
+        for armed in removed:
+            armed.removed.set()
+        return len(removed)
 
     def states(self) -> list[FaultState]:
         """Every fault in force with its counts."""
@@ -112,27 +119,28 @@ class ArmedFaults:
         ]
 
     def strike(self, campaign_id: int, contacts: Sequence[Contact], persons: Sequence[Person]) -> Strike:
-        """What happens to this request: every latency that fits, added up, and the first other fault that strikes."""
+        """What happens to this request: every delay that strikes, and the first other fault that does."""
         if not self._armed:
             return NO_STRIKE
         latency_seconds = 0.0
+        held_by: list[asyncio.Event] = []
         decided = NO_STRIKE
         for armed in self._armed:
             fault = armed.fault
             if fault.campaign not in {None, campaign_id}:
                 continue
-            if decided.fault is not None and not isinstance(fault, Latency):
+            if decided.fault is not None and not isinstance(fault, Latency | Hold):
                 continue
             positions = armed.positions(contacts, persons) if fault.names_contacts else ()
             if (fault.names_contacts and not positions) or not armed.strikes_now():
                 continue
             if isinstance(fault, Latency):
                 latency_seconds += _drawn(fault, armed.dice)
+            elif isinstance(fault, Hold):
+                held_by.append(armed.removed)
             else:
                 decided = Strike(name=armed.name, fault=fault, positions=positions)
-        return Strike(
-            latency_seconds=latency_seconds, name=decided.name, fault=decided.fault, positions=decided.positions
-        )
+        return replace(decided, latency_seconds=latency_seconds, held_by=tuple(held_by))
 
 
 def _drawn(fault: Latency, dice: Random) -> float:

@@ -1,5 +1,6 @@
 """Asks a running sandbox over HTTP, in its own process or another's. Owns no records."""
 
+import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -7,10 +8,14 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
-from consumer.sandbox.facts import AcceptedContact, FaultState, Outcome, Repeats, RequestSeen, Summary
+from consumer.sandbox.facts import AcceptedContact, FaultState, Outcome, Repeats, RequestSeen, Summary, Wanted
 from consumer.sandbox.faults import Fault, as_document
 
 Line = TypeVar("Line")
+
+TIMEOUT_SECONDS = 30.0
+SLACK_SECONDS = 10.0
+"""How much longer a waiting question may take than it waits: the sandbox may be busy with half a million contacts."""
 
 
 class SandboxError(Exception):
@@ -24,7 +29,13 @@ class SandboxClient:
     """
 
     def __init__(self, url: str) -> None:
-        self._http = httpx.AsyncClient(base_url=httpx.URL(url).join("/sandbox/"), timeout=30.0, trust_env=False)
+        # Plain HTTP only: loading the machine's certificates would cost more than all questions of a test.
+        self._http = httpx.AsyncClient(
+            base_url=httpx.URL(url).join("/sandbox/"),
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+            verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -39,6 +50,35 @@ class SandboxClient:
     async def summary(self) -> Summary:
         """All counts; cheap, may be polled."""
         return msgspec.json.decode(await self._ask("GET", "summary"), type=Summary)
+
+    async def wait(
+        self,
+        *,
+        accepted: int = 0,
+        requests: int = 0,
+        in_flight: int = 0,
+        at_most_in_flight: int | None = None,
+        timeout_seconds: int = 30,
+    ) -> Summary:
+        """All counts, as soon as so many are reached; without polling.
+
+        Raises:
+            TimeoutError: they were not, in time.
+        """
+        wanted = Wanted(accepted=accepted, requests=requests, in_flight=in_flight, at_most_in_flight=at_most_in_flight)
+        query = {
+            "accepted": accepted,
+            "requests": requests,
+            "inFlight": in_flight,
+            "atMostInFlight": at_most_in_flight,
+            "wait": timeout_seconds,
+        }
+        answer = await self._ask("GET", "summary", query=query, timeout_seconds=timeout_seconds + SLACK_SECONDS)
+        summary = msgspec.json.decode(answer, type=Summary)
+        if not wanted.holds(summary):
+            counts = f"accepted={summary.accepted} requests={summary.requests} in_flight={summary.in_flight}"
+            raise TimeoutError(f"after {timeout_seconds} s the sandbox has seen {counts}")
+        return summary
 
     async def contacts(
         self,
@@ -124,10 +164,16 @@ class SandboxClient:
         return msgspec.json.decode(await self._ask(method, "faults", content=documents), type=list[str])
 
     async def _ask(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, content: object = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        content: object = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> bytes:
         body = None if content is None else msgspec.json.encode(content)
-        response = await self._http.request(method, path, params=_given(query), content=body)
+        response = await self._http.request(method, path, params=_given(query), content=body, timeout=timeout_seconds)
         if response.is_error:
             raise SandboxError(_words(response.content))
         return response.content

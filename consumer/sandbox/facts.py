@@ -3,6 +3,7 @@
 Instants are Unix seconds by the sandbox's wall clock. On the wire all names are camelCase.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -110,6 +111,25 @@ class Summary(CampaignSummary, kw_only=True, rename="camel"):
     first_accepted_at: float | None = None
     last_accepted_at: float | None = None
     campaigns: dict[str, CampaignSummary] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Counts that somebody waits for: at least so many, and at most so many in flight."""
+
+    accepted: int = 0
+    requests: int = 0
+    in_flight: int = 0
+    at_most_in_flight: int | None = None
+
+    def holds(self, summary: Summary) -> bool:
+        """Whether all of them are reached."""
+        return (
+            summary.accepted >= self.accepted
+            and summary.requests >= self.requests
+            and summary.in_flight >= self.in_flight
+            and (self.at_most_in_flight is None or summary.in_flight <= self.at_most_in_flight)
+        )
 
 
 class Repeat(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):

@@ -8,6 +8,7 @@ one object or a list) or while the sandbox runs:
 
 WHAT IT DOES: "fault" is one of
   latency          answers later: "seconds": 0.2, or [0.05, 0.3] for any time between the two
+  hold             answers only when this fault is removed (DELETE /sandbox/faults/NAME)
   status           answers "status" 300 to 599; with "message", "location" (for 3xx), "headers" {},
                    "retryAfterSeconds": 2, "retryAfterForm": "seconds" or "date";
                    "accept": true accepts the contacts first (accept, then answer 500 or 504)
@@ -34,13 +35,15 @@ WHEN IT STRIKES: every condition that is given must hold
   "times": 3                 strikes three times, then never again
   "probability": 0.1         strikes one in ten, "seed": 7 says which
   "name": "slow-otp"         what it is called in answers and logs; arming the name again replaces it
-All latencies that strike add up; of the other faults the first that strikes decides. Faults look at
+Every latency and hold that strikes delays; of the other faults the first that strikes decides. Faults look at
 requests with the right key and a valid body only. What is accepted is recorded the instant the whole
 body is there, before any delay and any answer.
 
 QUESTIONS (no key needed)
   GET    /sandbox/summary     all counts, live: accepted, duplicates, disabled, created, statuses,
-                              most requests in flight at once; for all and by campaign
+                              most requests in flight at once; for all and by campaign.
+                              ?wait=SECONDS answers once &accepted= &requests= &inFlight= are reached
+                              and &atMostInFlight= is kept
   GET    /sandbox/contacts    every accepted contact, JSON Lines; ?campaign= &person= &reference=
                               &after=REQUEST_ID
   GET    /sandbox/requests    every request, JSON Lines; ?campaign= &outcome= &fault= &after=REQUEST_ID

@@ -47,6 +47,12 @@ class Latency(Conditions):
         return self
 
 
+class Hold(Conditions):
+    """The answer waits until this fault is removed; goes together with any other fault."""
+
+    fault: Literal["hold"]
+
+
 class Status(Conditions):
     """A complete answer with this status."""
 
@@ -164,7 +170,9 @@ Deciding = (
     | Unreadable
 )
 """Faults that decide what is answered; the first that strikes does."""
-Fault = Latency | Deciding
+Delaying = Latency | Hold
+"""Faults that only delay; all that strike do."""
+Fault = Delaying | Deciding
 
 _ONE: TypeAdapter[Fault] = TypeAdapter(Annotated[Fault, Field(discriminator="fault")])
 

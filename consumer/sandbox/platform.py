@@ -13,7 +13,7 @@ from typing import assert_never
 from msgspec import UNSET
 
 from consumer.sandbox import replies
-from consumer.sandbox.armed import ArmedFaults, Strike
+from consumer.sandbox.armed import NO_STRIKE, ArmedFaults, Strike
 from consumer.sandbox.facts import Outcome, RequestSeen
 from consumer.sandbox.faults import (
     Close,
@@ -55,11 +55,12 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was noted about a request, and what it gets for an answer, after how long."""
+    """What was noted about a request, and what it gets for an answer."""
 
     seen: RequestSeen
     answer: Answer
-    latency_seconds: float = 0.0
+    strike: Strike = NO_STRIKE
+    """What delays the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +113,7 @@ class Platform:
         seen.fault = strike.name
         self.records.judge(seen)
         answer = _answer_to(strike.fault, strike.positions, request_id=seen.request_id, now=arrival.received_at)
-        return Verdict(seen=seen, answer=answer, latency_seconds=strike.latency_seconds)
+        return Verdict(seen=seen, answer=answer, strike=strike)
 
     def _accept(
         self, body: bytes, arrival: Arrival, *, request: SendRequest, persons: list[Person], strike: Strike
@@ -142,7 +143,7 @@ class Platform:
         self.records.judge(seen)
         if kept.accepted:
             self.records.keep(seen, body=body, left_out=kept.left_out)
-        return Verdict(seen=seen, answer=answer, latency_seconds=strike.latency_seconds)
+        return Verdict(seen=seen, answer=answer, strike=strike)
 
     def _take(self, contacts: list[Contact], persons: list[Person], *, refused: Sequence[int]) -> _Kept:
         """Text everybody once: refused, disabled and repeated contacts are left out."""

@@ -1,6 +1,7 @@
 """The sandbox's own endpoints, `/sandbox/...`: what it saw, whom it knows, which faults are in force. Never sends."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
@@ -9,13 +10,14 @@ from aiohttp import web
 
 from consumer.sandbox import replies
 from consumer.sandbox.delivery import whole
+from consumer.sandbox.facts import Wanted
 from consumer.sandbox.faults import FaultMistakeError, parse_faults
 from consumer.sandbox.people import person_named
 from consumer.sandbox.platform import Platform
 from consumer.sandbox.records import RepeatCounter
 from consumer.sandbox.wire import Contact
 
-Wanted = TypeVar("Wanted")
+Asked = TypeVar("Asked")
 
 LINES_AT_ONCE = 500
 """Lines written before others get their turn."""
@@ -72,8 +74,19 @@ class Questions:
 
     # --- what was seen ------------------------------------------------------------------------------------------------
 
-    async def _summary(self, _: web.BaseRequest) -> web.StreamResponse:
-        summary = self._platform.records.summary()
+    async def _summary(self, request: web.BaseRequest) -> web.StreamResponse:
+        records = self._platform.records
+        wanted = Wanted(
+            accepted=_number(request, "accepted") or 0,
+            requests=_number(request, "requests") or 0,
+            in_flight=_number(request, "inFlight") or 0,
+            at_most_in_flight=_number(request, "atMostInFlight"),
+        )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_number(request, "wait") or 0):
+                while not wanted.holds(records.summary()):
+                    await records.next_change().wait()
+        summary = records.summary()
         summary.connections, summary.open_connections = self._connections()
         return _json(summary)
 
@@ -181,7 +194,7 @@ def _json(value: object) -> web.Response:
     return web.Response(body=msgspec.json.encode(value), content_type="application/json")
 
 
-def _decode(body: bytes, kind: type[Wanted]) -> Wanted:
+def _decode(body: bytes, kind: type[Asked]) -> Asked:
     try:
         return msgspec.json.decode(body, type=kind)
     except ValueError as error:

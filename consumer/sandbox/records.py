@@ -4,6 +4,7 @@ A request keeps its compressed body; its contacts are read again when somebody a
 short entry a request, a tenth of the bytes that came, and the names of the people.
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -52,6 +53,7 @@ class Records:
         self.requests: list[RequestSeen] = []
         self._accepted: list[_Accepted] = []
         self._total = Summary()
+        self._change: asyncio.Event | None = None
 
     def forget(self) -> None:
         """Forget everything but what is in flight. Request IDs go on, so that none ever stands for two requests."""
@@ -68,6 +70,7 @@ class Records:
         """A request's head is here."""
         self._total.in_flight += 1
         self._total.max_in_flight = max(self._total.max_in_flight, self._total.in_flight)
+        self._changed()
 
     def next_request_id(self) -> int:
         """The ID of the request that is judged now."""
@@ -85,6 +88,7 @@ class Records:
             _add(campaign, seen)
             campaign.in_flight += 1
             campaign.max_in_flight = max(campaign.max_in_flight, campaign.in_flight)
+        self._changed()
 
     def keep(self, seen: RequestSeen, *, body: bytes, left_out: frozenset[int]) -> None:
         """Keep the accepted contacts of a judged request: all in `body` but those at `left_out`."""
@@ -96,6 +100,7 @@ class Records:
     def end(self, seen: RequestSeen | None, *, status: int | None, now: float) -> None:
         """A request left: answered with `status`, or without a whole head. None: it was never judged."""
         self._total.in_flight -= 1
+        self._changed()
         if seen is None:
             return
         seen.ended_at = now
@@ -106,6 +111,17 @@ class Records:
             campaign = self._campaign(seen.campaign_id)
             campaign.in_flight -= 1
             campaign.by_status[text] = campaign.by_status.get(text, 0) + 1
+
+    def next_change(self) -> asyncio.Event:
+        """What is set when the counts have changed; made only while somebody waits."""
+        if self._change is None:
+            self._change = asyncio.Event()
+        return self._change
+
+    def _changed(self) -> None:
+        if self._change is not None:
+            self._change.set()
+            self._change = None
 
     def _campaign(self, campaign_id: int) -> CampaignSummary:
         found = self._total.campaigns.get(str(campaign_id))

@@ -141,12 +141,15 @@ class Sandbox:
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
-        if path.startswith(QUESTIONS_PREFIX):
-            assert self._questions is not None
-            return await self._questions.answer(request)
-        if path == STATUS_PATH and request.method == "GET":
+        is_probe = path == STATUS_PATH and request.method == "GET"
+        if not is_probe and not path.startswith(QUESTIONS_PREFIX):
+            return await self._count(request)
+        await request.read()
+        _connection(request).first_byte_at = None
+        if is_probe:
             return whole(replies.told(200, "OK", {"service": "sandbox"}))
-        return await self._count(request)
+        assert self._questions is not None
+        return await self._questions.answer(request)
 
     async def _count(self, request: web.BaseRequest) -> web.StreamResponse:
         """Count a request from here until it is answered or its client has left."""
@@ -157,8 +160,10 @@ class Sandbox:
         try:
             verdict = await self._judge(request)
             seen = verdict.seen
-            if verdict.latency_seconds:
-                await asyncio.sleep(verdict.latency_seconds)
+            if verdict.strike.latency_seconds:
+                await asyncio.sleep(verdict.strike.latency_seconds)
+            for removed in verdict.strike.held_by:
+                await removed.wait()
             if isinstance(verdict.answer, Reply):
                 status = verdict.answer.status
                 return whole(verdict.answer)
@@ -170,8 +175,7 @@ class Sandbox:
                 self._log(_log_line(seen))
 
     async def _judge(self, request: web.BaseRequest) -> Verdict:
-        connection = request.protocol
-        assert isinstance(connection, Connection)
+        connection = _connection(request)
         first_byte_at = connection.first_byte_at or clock.now()
         body: bytes | None = None
         problem: tuple[int, str] | None = None
@@ -214,6 +218,12 @@ class Sandbox:
         if not status:
             return None
         return replies.told(status, message, headers=headers), outcome, message
+
+
+def _connection(request: web.BaseRequest) -> Connection:
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    return connection
 
 
 def _log_line(seen: RequestSeen) -> str:

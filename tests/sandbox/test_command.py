@@ -9,16 +9,15 @@ import httpx
 import pytest
 
 from consumer.sandbox.client import SandboxClient
-from tests.sandbox.support import MARIA, PAUL, running, send, sender_to, start_command
+from tests.sandbox.support import MARIA, NO_TLS, PAUL, running, send, sender_to, start_command
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_it_at_once_even_while_requests_hang(number: signal.Signals) -> None:
     async with running("--fault", '{"fault": "hang"}') as sandbox, sender_to(sandbox.url) as sender:
         _, writer = await sender.open(send(MARIA))
-        async with SandboxClient(sandbox.url) as ask, asyncio.timeout(5):
-            while not (await ask.summary()).in_flight:
-                pass
+        async with SandboxClient(sandbox.url) as ask:
+            await ask.wait(in_flight=1)
             async with asyncio.timeout(2):
                 assert await sandbox.stop(number) == (0, "", "")
         writer.close()
@@ -31,7 +30,7 @@ async def test_options_set_key_schedule_limit_and_faults(tmp_path: Path) -> None
     fault = '{"fault": "status", "status": 500, "campaign": 8}'
     async with running(*options, "--faults", str(faults), "--fault", fault) as sandbox:
         headers = {"Authorization": "ServerKey k2"}
-        async with httpx.AsyncClient(headers=headers, trust_env=False) as http:
+        async with httpx.AsyncClient(headers=headers, trust_env=False, verify=NO_TLS) as http:
             fine = await http.post(sandbox.url, json=send(MARIA, sendDate="2026-11-24T18:00:00Z"))
             statuses = [
                 (await http.post(sandbox.url, json=document)).status_code
@@ -58,6 +57,17 @@ async def test_the_log_has_a_line_for_each_request_and_no_phone() -> None:
 async def test_without_the_log_option_it_says_one_line_only() -> None:
     async with running() as sandbox, sender_to(sandbox.url) as sender:
         await sender.post(send(MARIA))
+        assert await sandbox.stop() == (0, "", "")
+
+
+async def test_bytes_that_are_no_http_get_400_and_trouble_nobody() -> None:
+    async with running() as sandbox, sender_to(sandbox.url) as sender:
+        url = httpx.URL(sandbox.url)
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(b"\x16\x03\x01 hello\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"400"
+        writer.close()
+        assert (await sender.post(send(MARIA))).status_code == 200
         assert await sandbox.stop() == (0, "", "")
 
 

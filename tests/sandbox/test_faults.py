@@ -171,16 +171,18 @@ async def test_contacts_are_recorded_before_a_slow_answer(platform: Sender, ask:
     (seen,) = await ask.requests()
     assert contact.accepted_at - contact.first_byte_at < 0.3
     assert seen.status is None
-    summary = await until_nothing_is_in_flight(ask)
-    assert summary == {"none": 1}
+    assert (await ask.wait(at_most_in_flight=0)).by_status == {"none": 1}
 
 
-async def until_nothing_is_in_flight(ask: SandboxClient) -> dict[str, int]:
-    """What was answered, once the sandbox has noticed that its clients left."""
-    async with asyncio.timeout(5):
-        while (summary := await ask.summary()).in_flight:
-            pass
-    return summary.by_status
+async def test_a_held_answer_comes_when_the_hold_is_removed(platform: Sender, ask: SandboxClient) -> None:
+    await ask.set_faults({"fault": "hold", "name": "gate"}, {"fault": "status", "status": 500, "campaign": 422})
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(platform.post(send(MARIA)))
+        second = tasks.create_task(platform.post(send(MARIA, campaign=422)))
+        held = await ask.wait(in_flight=2, requests=2)
+        assert (held.accepted, held.by_status) == (1, {})
+        await ask.clear_faults("gate")
+    assert (first.result().status_code, second.result().status_code) == (200, 500)
 
 
 async def test_faults_are_added_replaced_by_name_and_removed(ask: SandboxClient) -> None:
@@ -249,12 +251,9 @@ async def test_a_hanging_request_is_in_flight_until_its_client_leaves(address: s
     async with sender_to(address) as sender, SandboxClient(address) as ask:
         await ask.set_faults({"fault": "hang"})
         _, writer = await sender.open(send(MARIA))
-        async with asyncio.timeout(5):
-            while not (await ask.summary()).accepted:
-                pass
-        assert (await ask.summary()).in_flight == 1
+        assert (await ask.wait(accepted=1)).in_flight == 1
         writer.close()
-        assert await until_nothing_is_in_flight(ask) == {"none": 1}
+        assert (await ask.wait(at_most_in_flight=0)).by_status == {"none": 1}
 
 
 async def test_a_body_that_never_comes_whole_is_not_accepted(address: str) -> None:
@@ -263,12 +262,9 @@ async def test_a_body_that_never_comes_whole_is_not_accepted(address: str) -> No
         reader, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(b"POST /v2/sms/send/list HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{")
         await writer.drain()
-        async with asyncio.timeout(5):
-            while not (await ask.summary()).in_flight:
-                pass
+        await ask.wait(in_flight=1)
         writer.close()
-        await until_nothing_is_in_flight(ask)
-        assert (await ask.summary()).accepted == 0
+        assert (await ask.wait(at_most_in_flight=0)).accepted == 0
         assert (await sender.post(send(MARIA))).status_code == 200
         del reader
 
@@ -276,9 +272,8 @@ async def test_a_body_that_never_comes_whole_is_not_accepted(address: str) -> No
 async def test_leaving_ends_hanging_requests_at_once() -> None:
     async with Sandbox(faults=parse_faults({"fault": "hang"})) as sandbox, sender_to(sandbox.url) as sender:
         reader, writer = await sender.open(send(MARIA))
-        async with SandboxClient(sandbox.url) as ask, asyncio.timeout(5):
-            while not (await ask.summary()).in_flight:
-                pass
+        async with SandboxClient(sandbox.url) as ask:
+            await ask.wait(in_flight=1)
         leaving = asyncio.timeout(1)
         await leaving.__aenter__()
     await leaving.__aexit__(None, None, None)
@@ -313,9 +308,9 @@ def test_a_wrong_fault_is_refused_in_one_line(document: object, words: str) -> N
 
 
 def test_the_page_describes_every_fault_and_every_field() -> None:
-    from consumer.sandbox.faults import Deciding
+    from consumer.sandbox.faults import Deciding, Delaying
 
-    for model in (Latency, *Deciding.__args__):
+    for model in (*Delaying.__args__, *Deciding.__args__):
         kind = model.model_fields["fault"].annotation.__args__[0]
         assert f"\n  {kind} " in PAGE, kind
         for field in model.model_fields.values():

@@ -149,6 +149,27 @@ async def test_the_first_byte_counts_even_when_the_rest_is_late(
     writer.close()
 
 
+async def test_a_question_before_it_does_not_age_the_first_byte(sandbox: Sandbox, platform: Sender) -> None:
+    await platform.http.get(f"{sandbox.base_url}/v1/status")
+    await platform.http.get(f"{sandbox.base_url}/sandbox/nothing")
+    before = clock.now()
+    await platform.post(send(MARIA))
+    (seen,) = sandbox.platform.records.requests
+    assert seen.connection == 1
+    assert seen.first_byte_at >= before
+
+
+async def test_waiting_ends_when_the_counts_are_there_or_in_time(platform: Sender, ask: SandboxClient) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(ask.wait(accepted=2, requests=2))
+        await platform.post(send(MARIA))
+        assert not waiting.done()
+        await platform.post(send(PAUL))
+    assert waiting.result().accepted == 2
+    with pytest.raises(TimeoutError, match="after 0 s the sandbox has seen accepted=2 requests=2 in_flight=0"):
+        await ask.wait(accepted=3, timeout_seconds=0)
+
+
 async def test_requests_in_flight_are_counted_for_all_and_by_campaign(platform: Sender, ask: SandboxClient) -> None:
     await ask.set_faults({"fault": "latency", "seconds": 0.2})
     async with asyncio.TaskGroup() as tasks:

@@ -13,7 +13,7 @@ from consumer.sandbox.facts import Outcome
 from consumer.sandbox.mistakes import find_mistakes
 from consumer.sandbox.server import Sandbox
 from consumer.sandbox.wire import Refused, RequestReader
-from tests.sandbox.support import HEADERS, MARIA, PAUL, Sender, send, sender_to
+from tests.sandbox.support import HEADERS, MARIA, NO_TLS, PAUL, Sender, send, sender_to
 
 
 async def test_a_right_request_is_answered_with_a_numeric_id(platform: Sender) -> None:
@@ -33,7 +33,7 @@ async def test_without_the_right_key_nothing_is_accepted(
     sandbox: Sandbox, ask: SandboxClient, authorization: str | None
 ) -> None:
     headers = {"Content-Type": "application/json"} | ({} if authorization is None else {"Authorization": authorization})
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as http:
         response = await http.post(sandbox.url, json=send(MARIA), headers=headers)
     assert response.status_code == 401
     assert response.json()["statusCode"] == 401
@@ -44,13 +44,13 @@ async def test_without_the_right_key_nothing_is_accepted(
 
 
 async def test_the_reachability_probe_needs_no_key(sandbox: Sandbox) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS) as http:
         response = await http.get(f"{sandbox.base_url}/v1/status")
     assert (response.status_code, response.json()["statusCode"]) == (200, 200)
 
 
 async def test_a_wrong_path_or_method_says_so_and_is_remembered(sandbox: Sandbox, ask: SandboxClient) -> None:
-    async with httpx.AsyncClient(trust_env=False, headers=HEADERS) as http:
+    async with httpx.AsyncClient(trust_env=False, headers=HEADERS, verify=NO_TLS) as http:
         wrong_path = await http.post(f"{sandbox.base_url}/v2/sms/sent/list", json=send(MARIA))
         wrong_method = await http.put(sandbox.url, json=send(MARIA))
     assert wrong_path.status_code == 404
