@@ -1,0 +1,31 @@
+"""A dead letter's headers: why a record was no valid event. Key and value are the record's own."""
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from schemas.send_result import InvalidReason
+
+HEADER_PREFIX: Final = "dlq-"
+
+_Number = Annotated[str, StringConstraints(pattern=r"^-?[0-9]+$")]
+
+
+def _header(alias: str) -> str:
+    return HEADER_PREFIX + alias
+
+
+class DeadLetterHeaders(BaseModel):
+    """The headers that stand beside the record's own; every value is UTF-8 text."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, alias_generator=_header)
+
+    reason: InvalidReason
+    detail: str = Field(description="Field path and rule, never a value of the record.")
+    topic: str
+    partition: _Number
+    offset: _Number
+    timestamp: _Number = Field(description="The record's own, in milliseconds since 1970-01-01T00:00:00Z.")
+    truncated: str | None = Field(
+        default=None, description="Only where something did not fit: what was left out, with its size in bytes."
+    )
