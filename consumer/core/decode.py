@@ -1,0 +1,379 @@
+"""Bytes to events: every record becomes an `Event` or an `Invalid`, never an exception. Decides nothing about sending.
+
+Two ways lead to the same event. Ordinary records go through one typed decode (`fast_event`), also when they stand in
+an envelope or bring fields that nobody knows; what that does not accept goes through `schemas`, which alone says what
+is invalid, and why.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from sys import intern
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+import orjson
+from xxhash import xxh3_128_digest
+
+from consumer.core.event import Decoded, Event, GroupKey, Identity, Invalid
+from consumer.core.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
+from consumer.core.headers import NO_MARKS, NO_RESEND, Marks, Resend
+from consumer.core.outcome import Reason
+from consumer.core.person import international, person_of
+from consumer.core.policy import Policies
+from consumer.core.terms import Instant, Now, Offset, Partition
+from schemas.contact_event import GREATEST_CAMPAIGN_ID, Contact, ContactEvent, SendOptions, contact_event_of
+from schemas.envelopes import (
+    REGISTRY_MAGIC,
+    REGISTRY_MAGIC_BYTE,
+    REGISTRY_PREFIX_BYTES,
+    check_attributes,
+    filled,
+    structured_data_of,
+)
+from schemas.instants import END_OF_TIME, instant_of, text_of
+from schemas.mistake import SchemaError
+
+EVENT_OVERHEAD_BYTES: Final = 768
+"""What an event takes beside its record's bytes: 500 (a struct of 25 fields, its strings, floats and their headers),
+and its places in order, deduplication, window and send."""
+
+MAX_REFERENCE_CHARS: Final = 16_384
+"""An external reference travels into the result, which must fit into a Kafka record with its key (1 MiB)."""
+
+_MAX_DETAIL_CHARS: Final = 512
+_MAX_IDENTIFIER_CHARS: Final = 128
+_MAX_CAMPAIGNS_KNOWN: Final = 4096
+_RESENT: Final = 1  # seed of a resend's fingerprint; a first send has 0
+_NOT_ORDINARY: Final = (msgspec.MsgspecError, ValueError)
+"""What the fast way raises: no such event, an instant that is none, a mistake that only the other way can tell."""
+
+# Not orjson: what it returns keeps 4 KiB of memory, whatever its length, and this is held as long as the event.
+_encode: Final = msgspec.json.Encoder().encode
+_encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+class Record(Protocol):
+    """The part of a fetched record that is decoded."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class _MistakeError(ValueError):
+    """What is wrong with a record, with its reason of the contract."""
+
+    def __init__(self, reason: Reason, detail: str, seen: Mapping[str, object] | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.seen = seen
+
+
+class _Campaign(NamedTuple):
+    """What a campaign's policy means to its events."""
+
+    room_bytes: int
+    """For options and one contact, in a request of its own."""
+    expires_after_seconds: float | None
+    groups: tuple[GroupKey, GroupKey, GroupKey]
+    """Of events without send options, by kind of identity."""
+
+
+class Decoder:
+    """Decodes fetched batches under the operator's policies."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        self._names = policies.field_names
+        self._campaigns: dict[int, _Campaign] = {}
+
+    def batch(self, partition: Partition, records: Sequence[Record], now: Now) -> list[Decoded]:
+        """Decode a fetched batch, in its order."""
+        decoded: list[Decoded] = []
+        append, event_of = decoded.append, self._event
+        for record in records:
+            value = record.value
+            if value and value[0] != REGISTRY_MAGIC and not record.headers:
+                try:
+                    append(event_of(partition, record, fast_event_of(value), NO_RESEND, now))
+                except _NOT_ORDINARY:
+                    pass
+                else:
+                    continue
+            append(self._unusual(partition, record, now))
+        return decoded
+
+    # ---------------------------------------------------------------- an event, whichever way it came
+
+    def _event(
+        self, partition: Partition, record: Record, fields: FastEvent | ContactEvent, resend: Resend, now: Now
+    ) -> Event:
+        contact, key = fields.contact, record.key
+        campaign = self._campaigns.get(fields.campaign_id) or self._campaign(fields.campaign_id)
+        phone, event_id = contact.phone_e164, fields.event_id
+        reference = contact.external_reference or event_id
+        if phone is not None:
+            digits = phone[1:]
+            if phone[0] != "+" or not digits.isdigit() or not digits.isascii():
+                raise _MistakeError(Reason.SCHEMA, "contact.phoneE164: must be + and 7 to 15 digits")
+            kind, person = Identity.E164, phone if digits[0] != "0" else international(digits)
+        else:
+            kind, person = _person(contact)
+        occurred = instant_of(fields.occurred_at)
+        expires_at = None
+        if fields.expires_at is not None:
+            expires_at = Instant(instant_of(fields.expires_at))
+        elif campaign.expires_after_seconds is not None:
+            expires_at = Instant(occurred + campaign.expires_after_seconds)
+        group, unsendable = campaign.groups[kind], None
+        if fields.send is not None:
+            options, unsendable = self._options(fields.send, expires_at, now)
+            group = GroupKey(fields.campaign_id, options, kind) if options else group
+        fragment = self._fragment(contact, reference)
+        if len(fragment) + len(group.options) > campaign.room_bytes or len(reference) > MAX_REFERENCE_CHARS:
+            raise _too_large(reference, campaign)
+        return Event(  # by position: see there
+            partition,
+            Offset(record.offset),
+            key,
+            event_id,
+            intern(fields.event_type),
+            fields.occurred_at,
+            Instant(occurred),
+            reference,
+            resend.id,
+            resend.reason,
+            xxh3_128_digest(event_id.encode()) if resend.id is None else _resent(event_id, resend.id),
+            group,
+            person,
+            fragment,
+            expires_at,
+            fields.priority == "immediate",
+            unsendable,
+            len(record.value or b"") + (len(key) if key else 0) + EVENT_OVERHEAD_BYTES,
+            now.wall,
+            now.steady,
+        )
+
+    def _campaign(self, campaign_id: int) -> _Campaign:
+        policy, names = self._policies.of(campaign_id), self._names
+        frame = orjson.dumps({names.campaign_id: campaign_id, names.contacts: []})
+        campaign = _Campaign(
+            room_bytes=policy.max_bytes - len(frame) - 2,  # a comma before the options, one counted for each contact
+            expires_after_seconds=policy.expires_after_seconds,
+            groups=(
+                GroupKey(campaign_id, b"", Identity.E164),
+                GroupKey(campaign_id, b"", Identity.LOCAL),
+                GroupKey(campaign_id, b"", Identity.CODE),
+            ),
+        )
+        if len(self._campaigns) >= _MAX_CAMPAIGNS_KNOWN:
+            self._campaigns.clear()
+        self._campaigns[campaign_id] = campaign
+        return campaign
+
+    def _fragment(self, contact: FastContact | Contact, reference: str) -> bytes:
+        """The contact as the platform reads it; what is null or empty is left out."""
+        names = self._names
+        members: dict[str, object] = {}
+        if contact.phone_e164 is not None:
+            members[names.phone_e164] = contact.phone_e164
+        if contact.phone_number is not None:
+            members[names.phone_number] = contact.phone_number
+        if contact.country_code is not None:
+            members[names.country_code] = contact.country_code
+        if contact.external_code is not None:
+            members[names.external_code] = contact.external_code
+        if contact.custom_fields:
+            members[names.custom_fields] = contact.custom_fields
+        members[names.external_reference] = reference
+        return _encode(members)
+
+    def _options(
+        self, send: FastSend | SendOptions, expires_at: Instant | None, now: Now
+    ) -> tuple[bytes, Reason | None]:
+        """The inside of the options' JSON object in canonical order, without defaults; why they cannot be sent."""
+        names = self._names
+        members: dict[str, object] = {}
+        unsendable = None
+        if send.scheduled_at is not None:
+            scheduled_at = instant_of(send.scheduled_at)
+            if expires_at is not None and scheduled_at >= expires_at:
+                raise _MistakeError(Reason.SCHEMA, "send.scheduledAt: must be before the event expires")
+            if scheduled_at > now.wall and names.scheduled_at is None:
+                unsendable = Reason.SCHEDULE_NOT_CONFIGURED
+            elif scheduled_at > now.wall and names.scheduled_at is not None:
+                members[names.scheduled_at] = _schedule_text(scheduled_at)
+        if send.flash:
+            members[names.flash] = True
+        if send.charset is not None and send.charset != "auto":
+            members[names.charset] = send.charset
+        if send.send_type_override is not None and send.send_type_override != "list":
+            members[names.send_type_override] = send.send_type_override
+        if send.origin_data:
+            members[names.origin_data] = send.origin_data
+        return _encode_sorted(members)[1:-1], unsendable
+
+    # ---------------------------------------------------------------- the way of everything that is not ordinary
+
+    def _unusual(self, partition: Partition, record: Record, now: Now) -> Decoded:
+        marks = Marks(record.headers) if record.headers else NO_MARKS
+        seen: Mapping[str, object] = {}
+        try:
+            payload = _unframed(record.value)
+            if marks.is_enveloped:
+                seen = _document_of_cloud_event(payload, marks)
+            else:
+                if payload is not record.value or record.headers:  # not yet tried
+                    with suppress(*_NOT_ORDINARY):
+                        return self._event(partition, record, fast_event_of(payload), marks.resend(), now)
+                seen = _object_of(payload)
+            with suppress(*_NOT_ORDINARY):
+                return self._event(partition, record, fast_event_in(seen), marks.resend(), now)
+            return self._event(partition, record, contact_event_of(seen), marks.resend(), now)
+        except SchemaError as mistake:
+            reason, detail = Reason.SCHEMA, str(mistake)
+        except _MistakeError as mistake:
+            reason, detail, seen = mistake.reason, str(mistake), mistake.seen or seen
+        return _invalid(partition, record, reason=reason, detail=detail, seen=seen, marks=marks, now=now)
+
+
+def _unframed(value: bytes | None) -> bytes:
+    """The JSON in a schema registry's wire format, or the value itself."""
+    if value is None:
+        raise _MistakeError(Reason.TOMBSTONE, "no value")
+    return value[REGISTRY_PREFIX_BYTES:] if value[:1] == REGISTRY_MAGIC_BYTE else value
+
+
+def _object_of(payload: bytes, seen: Mapping[str, object] | None = None) -> dict[str, object]:
+    """Parse a JSON object; `seen` is what is known of the event otherwise."""
+    try:
+        payload.decode()
+    except UnicodeDecodeError as error:
+        raise _MistakeError(Reason.NOT_UTF8, f"not UTF-8 at byte {error.start}", seen) from None
+    try:
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise _MistakeError(Reason.NOT_JSON, str(error), seen) from None
+    if not isinstance(document, dict):
+        raise _MistakeError(Reason.NOT_AN_OBJECT, "JSON, but not an object", seen)
+    return document
+
+
+def _document_of_cloud_event(payload: bytes, marks: Marks) -> dict[str, object]:
+    attributes = _object_of(payload) if marks.is_structured else marks.attributes()
+    seen = filled({}, attributes)
+    try:
+        check_attributes(attributes)
+        data = structured_data_of(attributes) if marks.is_structured else payload
+    except SchemaError as mistake:
+        raise _MistakeError(Reason.SCHEMA, str(mistake), seen) from None
+    if isinstance(data, bytes):
+        data = _object_of(data, seen)
+    if not isinstance(data, dict):
+        raise _MistakeError(Reason.NOT_AN_OBJECT, "the data of the CloudEvent is not a JSON object", seen)
+    return filled(data, attributes)
+
+
+def _person(contact: FastContact | Contact) -> tuple[int, str]:
+    if contact.phone_number is None and contact.external_code is None:
+        raise _MistakeError(Reason.SCHEMA, "contact: nobody is named")
+    return person_of(
+        phone_e164=None,
+        phone_number=contact.phone_number,
+        country_code=contact.country_code,
+        external_code=contact.external_code,
+    )
+
+
+def _resent(event_id: str, resend_id: str) -> bytes:
+    """The fingerprint of a resend: the first ID's length tells where the second begins."""
+    first = event_id.encode()
+    return xxh3_128_digest(len(first).to_bytes(4, "big") + first + resend_id.encode(), seed=_RESENT)
+
+
+def _schedule_text(instant: float) -> str:
+    """As the platform reads it: `YYYY-MM-DDThh:mm:ssZ`; never later than asked for."""
+    if instant >= END_OF_TIME:
+        raise _MistakeError(Reason.SCHEMA, "send.scheduledAt: must be an instant of a year with four digits")
+    return text_of(math.floor(instant))[:-5] + "Z"  # without .000Z
+
+
+def _too_large(reference: str, campaign: _Campaign) -> _MistakeError:
+    if len(reference) > MAX_REFERENCE_CHARS:
+        return _MistakeError(
+            Reason.TOO_LARGE, f"contact.externalReference: longer than {MAX_REFERENCE_CHARS} characters"
+        )
+    return _MistakeError(
+        Reason.TOO_LARGE, f"contact and send: more than the {campaign.room_bytes} bytes that one request has for them"
+    )
+
+
+def _invalid(
+    partition: Partition,
+    record: Record,
+    *,
+    reason: Reason,
+    detail: str,
+    seen: Mapping[str, object],
+    marks: Marks,
+    now: Now,
+) -> Invalid:
+    """An invalid record, with those fields of `seen` that are valid by themselves."""
+    contact, key, value = seen.get("contact"), record.key, record.value
+    event_id = _identifier(seen.get("eventId"))
+    reference = event_id if isinstance(contact, dict) else None
+    if isinstance(contact, dict) and contact.get("externalReference"):
+        reference = _text(contact["externalReference"], MAX_REFERENCE_CHARS)
+    resend = NO_RESEND
+    with suppress(SchemaError):
+        resend = marks.resend()
+    headers = tuple(record.headers)
+    return Invalid(
+        partition=partition,
+        offset=Offset(record.offset),
+        key=key,
+        reason=reason,
+        detail=detail[:_MAX_DETAIL_CHARS],
+        value=value,
+        headers=headers,
+        timestamp_ms=record.timestamp,
+        event_id=event_id,
+        event_type=_identifier(seen.get("eventType")),
+        campaign_id=_campaign_id(seen.get("campaignId")),
+        external_reference=reference,
+        occurred_at=_instant_text(seen.get("occurredAt")),
+        resend_id=resend.id,
+        resend_reason=resend.reason,
+        size_bytes=sum(map(len, filter(None, (key, value, *(part for header in headers for part in header)))))
+        + EVENT_OVERHEAD_BYTES,
+        received_at=now.wall,
+    )
+
+
+def _text(value: object, most_chars: int) -> str | None:
+    return value if isinstance(value, str) and 1 <= len(value) <= most_chars else None
+
+
+def _identifier(value: object) -> str | None:
+    return _text(value, _MAX_IDENTIFIER_CHARS)
+
+
+def _campaign_id(value: object) -> int | None:
+    return value if type(value) is int and 1 <= value <= GREATEST_CAMPAIGN_ID else None
+
+
+def _instant_text(value: object) -> str | None:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            instant_of(value)
+            return value
+    return None

@@ -1,0 +1,98 @@
+"""What a record's headers say to the decoder: an envelope around the event, a mark of a resend. Reads no value."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from schemas.envelopes import ATTRIBUTE_HEADER_PREFIX, ATTRIBUTES, ENVELOPE_CONTENT_TYPE_PREFIX, STRUCTURED_CONTENT_TYPE
+from schemas.mistake import SchemaError
+
+RESEND_ID: Final = "resend-id"
+RESEND_REASON: Final = "resend-reason"
+CONTENT_TYPE: Final = "content-type"
+MAX_RESEND_ID_CHARS: Final = 128  # as an event ID
+MAX_RESEND_REASON_CHARS: Final = 512  # travels in the result; the rest is cut
+
+_SPECVERSION: Final = ATTRIBUTE_HEADER_PREFIX + "specversion"
+_OURS: Final = frozenset(
+    {RESEND_ID, RESEND_REASON, CONTENT_TYPE, *(ATTRIBUTE_HEADER_PREFIX + name for name in ATTRIBUTES)}
+)
+
+
+class Resend(NamedTuple):
+    """A deliberate resend, or none."""
+
+    id: str | None
+    reason: str | None
+
+
+NO_RESEND: Final = Resend(None, None)
+
+
+class Marks:
+    """The headers that concern us; of a repeated one the last counts, names are read in any case."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self, headers: Sequence[tuple[str, bytes | None]]) -> None:
+        self._found: dict[str, bytes] = {}
+        for name, value in headers:
+            lowered = name.lower()
+            if value is not None and lowered in _OURS:
+                self._found[lowered] = value
+
+    @property
+    def is_enveloped(self) -> bool:
+        """The value is a CloudEvent, or the data of one."""
+        return _SPECVERSION in self._found or self._media_type.startswith(ENVELOPE_CONTENT_TYPE_PREFIX)
+
+    @property
+    def is_structured(self) -> bool:
+        """The value is a whole CloudEvent.
+
+        Raises:
+            SchemaError: it is one in a format that is not read, or several.
+        """
+        media_type = self._media_type
+        if media_type.startswith(ENVELOPE_CONTENT_TYPE_PREFIX) and media_type != STRUCTURED_CONTENT_TYPE:
+            raise SchemaError(f"header {CONTENT_TYPE}: of CloudEvents only {STRUCTURED_CONTENT_TYPE} is read")
+        return media_type == STRUCTURED_CONTENT_TYPE
+
+    @property
+    def _media_type(self) -> str:
+        value = self._found.get(CONTENT_TYPE, b"")
+        return value.partition(b";")[0].strip().decode(errors="replace").lower()
+
+    def attributes(self) -> dict[str, object]:
+        """The attributes of a binary CloudEvent; one that is not UTF-8 is left out."""
+        found: dict[str, object] = {}
+        for name in ATTRIBUTES:
+            value = self._found.get(ATTRIBUTE_HEADER_PREFIX + name)
+            text = None if value is None else _text(value)
+            if text is not None:
+                found[name] = text
+        return found
+
+    def resend(self) -> Resend:
+        """The mark of a deliberate resend.
+
+        Raises:
+            SchemaError: the resend's ID is none.
+        """
+        value = self._found.get(RESEND_ID)
+        if value is None:
+            return NO_RESEND
+        text = _text(value)
+        if not text or len(text) > MAX_RESEND_ID_CHARS:
+            raise SchemaError(f"header {RESEND_ID}: must be UTF-8 of 1 to {MAX_RESEND_ID_CHARS} characters")
+        reason = self._found.get(RESEND_REASON)
+        return Resend(text, None if reason is None else reason.decode(errors="replace")[:MAX_RESEND_REASON_CHARS])
+
+
+def _text(value: bytes) -> str | None:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+NO_MARKS: Final = Marks(())
