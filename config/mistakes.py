@@ -1,12 +1,12 @@
 """What is wrong with a configuration, one line a mistake: setting, value, source, cure. Never shows a secret."""
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import orjson
 from pydantic_core import ErrorDetails
 
 from config.catalogue import Leaf, Path, leaves, setting_name
@@ -52,7 +52,7 @@ def shown(value: object, leaf: Leaf) -> str | None:
     """Return what people may see of a value as it was written, None for a secret's."""
     if leaf.secret:
         return None
-    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     text = one_line(CREDENTIALS.sub("***@", text))
     return text if len(text) <= LONGEST_VALUE_SHOWN else text[:LONGEST_VALUE_SHOWN] + "…"
 
@@ -104,7 +104,9 @@ BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "less_than_equal": ("at most", "le"),
 }
 PROBLEMS: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("int_parsing", "int_type", "int_from_float", "int_parsing_size"), "must be a whole number"),
+    **dict.fromkeys(
+        ("int_parsing", "int_type", "int_from_float", "int_parsing_size", "finite_number"), "must be a whole number"
+    ),
     **dict.fromkeys(("bool_parsing", "bool_type"), "must be true or false"),
     **dict.fromkeys(("string_type", "string_sub_type"), "must be text"),
     **dict.fromkeys(("tuple_type", "list_type", "iterable_type"), "must be a list"),

@@ -82,7 +82,7 @@ class Kafka(Section):
         description="Older events, by `occurredAt`, are `expired`; resends are exempt.",
     )
     max_ahead: kinds.Whole = Field(
-        100_000, ge=1, description="Offsets read beyond the watermark, per partition, at most."
+        100_000, ge=1, le=1_000_000_000, description="Offsets read beyond the watermark, per partition, at most."
     )
     group_instance_id: kinds.InstanceId | None = Field(
         None,
@@ -212,7 +212,7 @@ class Deduplication(Section):
 class Buffer(Section):
     """What may be held in memory."""
 
-    max_events: kinds.Whole = Field(100_000, ge=1, description="Events held at once, at most.")
+    max_events: kinds.Whole = Field(100_000, ge=1, le=1_000_000_000, description="Events held at once, at most.")
     max_bytes: SizeBytes = Field(256 * MIB, ge=MIB, le=1024 * GIB, description="Bytes of decoded events held at once.")
 
 

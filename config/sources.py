@@ -1,5 +1,6 @@
 """Where settings come from: environment, secrets directory, TOML file, in that order. Judges no value by itself."""
 
+import errno
 import os
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -94,9 +95,11 @@ class SecretsLayer(Layer):
     def __init__(self, directory: str) -> None:
         super().__init__(directory)
         try:
-            files = sorted(FilePath(directory).iterdir())
+            files = sorted(_named(directory).iterdir())
         except OSError as mistake:
-            self.refuse(SECRETS_VARIABLE, f"cannot be read: {mistake.strerror}", value=directory, source="environment")
+            self.refuse(
+                SECRETS_VARIABLE, f"cannot be read: {mistake.strerror}", value=one_line(directory), source="environment"
+            )
             self.unread = True
             return
         for file in files:
@@ -129,7 +132,7 @@ class FileLayer(Layer):
     def __init__(self, file: str, *, named_by: str, source: str) -> None:
         super().__init__(file)
         try:
-            text = FilePath(file).read_bytes().decode("utf-8-sig")
+            text = _named(file).read_bytes().decode("utf-8-sig")
             tables = tomllib.loads(text)
         except OSError as mistake:
             self.refuse(named_by, f"cannot be read: {mistake.strerror}", value=one_line(file), source=source)
@@ -245,6 +248,13 @@ def _stray(path: Path, value: object, spell: Callable[[Path], str]) -> str | Non
         first = next(leaves(node, path))[0]
         return f"is a group of settings, not one; name what is meant, for example {spell(first)}"
     return None
+
+
+def _named(path: str) -> FilePath:
+    """Return a path that somebody named; an empty one would be the working directory."""
+    if not path:
+        raise OSError(errno.ENOENT, "nothing is named; leave it out")
+    return FilePath(path)
 
 
 def _secret_in(file: FilePath) -> str:

@@ -184,6 +184,13 @@ def test_a_file_that_cannot_be_read_or_is_no_toml_is_one_mistake(file: Path) -> 
     assert mistakes(file=file) == [f"--config={file} (command line): must be a TOML file in UTF-8"]
 
 
+def test_an_empty_name_is_a_mistake_and_not_the_working_directory() -> None:
+    assert mistakes(CONFIG="", SECRETS_DIR="") == [
+        "CAMPAIGN_CONFIG= (environment): cannot be read: nothing is named; leave it out",
+        "CAMPAIGN_SECRETS_DIR= (environment): cannot be read: nothing is named; leave it out",
+    ]
+
+
 def test_what_an_unreadable_file_may_have_set_is_not_called_missing(file: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
         load(file, {})
