@@ -46,6 +46,12 @@ fix: setup ## Mend what ruff can mend, and format
 	@$(RUN)/ruff check --fix
 	@$(RUN)/ruff format
 
+.PHONY: generate
+generate: setup ## Write anew what is made from the code: published schemas, the settings' table and example
+	@for subject in event result dead-letter; do \
+		$(RUN)/campaign-consumer schema "$$subject" > "schemas/published/$$subject.json"; done
+	@$(RUN)/python -m config.reference
+
 .PHONY: locks
 locks: setup ## Resolve pyproject.toml anew into deploy/locks
 	@$(RUN)/python -m tests.support.locks write
