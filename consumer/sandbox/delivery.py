@@ -7,6 +7,7 @@ from typing import NoReturn, assert_never
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
+from multidict import CIMultiDict
 
 from consumer.sandbox.replies import Reply, Spoiling, Spoilt, phrase
 
@@ -25,9 +26,11 @@ class Nothing(web.StreamResponse):
 
 def whole(reply: Reply) -> web.Response:
     """A proper answer."""
-    response = web.Response(status=reply.status, body=reply.body, headers=reply.headers)
-    response.content_type = "application/json"
-    return response
+    if not reply.headers:
+        return web.Response(status=reply.status, body=reply.body, content_type="application/json")
+    headers = CIMultiDict({"Content-Type": "application/json"})
+    headers.update(reply.headers)
+    return web.Response(status=reply.status, body=reply.body, headers=headers)
 
 
 async def spoil(request: web.BaseRequest, spoilt: Spoilt) -> web.StreamResponse:

@@ -95,6 +95,8 @@ class CampaignSummary(msgspec.Struct, kw_only=True, rename="camel"):
     refused: int = 0
     in_flight: int = 0
     max_in_flight: int = 0
+    """Most at once: for all from the head on, for one campaign from the whole body on. A client that gives up a
+    request and starts another may be seen with both: the end of the first comes over another connection."""
     by_status: dict[str, int] = msgspec.field(default_factory=dict)
     """Ended requests by answered status; `none` where no whole head went out."""
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic.alias_generators import to_camel
 
 Texts = Annotated[tuple[str, ...], Field(min_length=1)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
@@ -62,8 +64,8 @@ class Status(Conditions):
     message: str | None = None
     retry_after_seconds: float | None = Field(default=None, ge=0)
     retry_after_form: Literal["seconds", "date"] = "seconds"
-    location: str | None = None
-    headers: dict[str, str] = Field(default_factory=dict)
+    location: HeaderValue | None = None
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
 
 
 class RefuseContact(Conditions):

@@ -61,6 +61,15 @@ async def test_retry_after_comes_in_seconds_or_as_a_date_that_is_never_too_early
     assert (await platform.post(send(MARIA))).headers["Retry-After"] == "soon"
 
 
+async def test_headers_of_a_fault_win_over_ours(platform: Sender, ask: SandboxClient) -> None:
+    await ask.set_faults(
+        {"fault": "status", "status": 502, "headers": {"content-type": "text/html", "Via": "1.1 gateway"}}
+    )
+    response = await platform.post(send(MARIA))
+    assert response.headers.get_list("Content-Type") == ["text/html"]
+    assert response.headers["Via"] == "1.1 gateway"
+
+
 async def test_a_redirect_says_where_to(platform: Sender, ask: SandboxClient) -> None:
     await ask.set_faults({"fault": "status", "status": 308, "location": "https://other.example/v2"})
     response = await platform.post(send(MARIA))
@@ -294,6 +303,7 @@ async def test_leaving_ends_hanging_requests_at_once() -> None:
         ({"fault": "hang", "probability": 2}, "fault 1: probability: input should be less than or equal to 1"),
         ({"fault": "hang", "campain": 421}, "fault 1: campain: extra inputs are not permitted"),
         ({"fault": "hang", "campaign": "421"}, "fault 1: campaign: input should be a valid integer"),
+        ({"fault": "status", "status": 500, "headers": {"a": "b\r\nc"}}, "fault 1: headers.a: string should match"),
         ({"fault": "latency", "seconds": [2, 1]}, "fault 1: seconds: the first of the two"),
         ({"fault": "refuse_contact"}, "fault 1: needs person or reference"),
         ({"fault": "refuse_campaign"}, "fault 1: needs campaign"),
