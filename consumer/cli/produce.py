@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from consumer.cli.main import Failure, config_option, environment
 from consumer.edge.clock import SystemClock
-from consumer.traffic.connection import BadBrokersError, client_arguments, hush_client_library, kafka_settings
+from consumer.traffic.connection import BadBrokersError, connection_of, hush_client_library, kafka_settings
 from consumer.traffic.generator import generate
 from consumer.traffic.lines import BadLine, KeyField, read_lines
 from consumer.traffic.pace import in_batches, publish_all
@@ -123,7 +123,7 @@ def command(
     tally = Tally()
     publisher = Publisher(
         topic=topic,
-        connection=client_arguments(kafka),
+        connection=connection_of(kafka),
         compression=Compression(compression),
         partitioner=Partitioner(partitioner),
         on_acknowledged=lambda partition, _offset, _records: tally.partitions.add(partition),

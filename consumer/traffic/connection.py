@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from aiokafka.helpers import create_ssl_context
 from pydantic import TypeAdapter, ValidationError
 
 import config
 from config import kinds
 from config.settings import Kafka
+from consumer.edge.kafka_connection import KafkaConnection
 
 _NOT_NEEDED = {"CAMPAIGN_API__URL": "https://unused.invalid/send", "CAMPAIGN_API__SERVER_KEY": "unused"}
 _BROKERS: TypeAdapter[tuple[str, ...]] = TypeAdapter(kinds.Brokers)
@@ -37,22 +36,18 @@ def kafka_settings(config_file: Path | None, environment: Mapping[str, str], *, 
     return kafka.model_copy(update={"bootstrap_servers": brokers})
 
 
-def client_arguments(kafka: Kafka) -> Mapping[str, Any]:
-    """Return what any aiokafka client must be given to reach these brokers."""
-    arguments: dict[str, Any] = {
-        "bootstrap_servers": ",".join(kafka.bootstrap_servers),
-        "security_protocol": kafka.security_protocol,
-    }
-    if kafka.security_protocol.endswith("SSL"):
-        arguments["ssl_context"] = create_ssl_context(
-            cafile=_path(kafka.ssl_cafile), certfile=_path(kafka.ssl_certfile), keyfile=_path(kafka.ssl_keyfile)
-        )
-    if kafka.security_protocol.startswith("SASL"):
-        arguments["sasl_mechanism"] = kafka.sasl_mechanism
-        arguments["sasl_plain_username"] = kafka.sasl_username
-        password = kafka.sasl_password
-        arguments["sasl_plain_password"] = None if password is None else password.get_secret_value()
-    return arguments
+def connection_of(kafka: Kafka) -> KafkaConnection:
+    """Return how these settings say that the brokers are reached."""
+    return KafkaConnection(
+        bootstrap_servers=kafka.bootstrap_servers,
+        security_protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        sasl_username=kafka.sasl_username,
+        sasl_password=kafka.sasl_password,
+        ssl_cafile=kafka.ssl_cafile,
+        ssl_certfile=kafka.ssl_certfile,
+        ssl_keyfile=kafka.ssl_keyfile,
+    )
 
 
 def hush_client_library() -> None:
@@ -60,7 +55,3 @@ def hush_client_library() -> None:
     library = logging.getLogger("aiokafka")
     library.addHandler(logging.NullHandler())
     library.propagate = False
-
-
-def _path(file: Path | None) -> str | None:
-    return None if file is None else str(file)

@@ -5,16 +5,26 @@ Never makes a topic, never publishes a record twice, never reads one.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import cycle
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
+from consumer.edge.kafka_connection import (
+    REFUSALS,
+    KafkaConnection,
+    KafkaRefusedError,
+    KafkaUnreachableError,
+    partition_numbers,
+    reach,
+    refused,
+    words,
+)
 from consumer.traffic.record import Headers
 
 BATCH_BYTES = 128 * 1024
@@ -85,12 +95,12 @@ class Publisher:
         self,
         *,
         topic: str,
-        connection: Mapping[str, Any],
+        connection: KafkaConnection,
         compression: Compression = Compression.NONE,
         partitioner: Partitioner = Partitioner.MURMUR2,
         on_acknowledged: OnAcknowledged = lambda _partition, _offset, _records: None,
     ) -> None:
-        """Prepare; `connection` holds aiokafka's own arguments, at least `bootstrap_servers`."""
+        """Prepare; nothing is connected yet."""
         self._topic = topic
         self._connection = connection
         self._compression = compression
@@ -108,9 +118,12 @@ class Publisher:
         Raises:
             PublishError: no broker answers, or the topic does not exist.
         """
-        servers = self._connection["bootstrap_servers"]
+        try:
+            await reach(self._connection)
+        except (KafkaUnreachableError, KafkaRefusedError) as error:
+            raise PublishError(str(error)) from error
         self._producer = AIOKafkaProducer(
-            **self._connection,
+            **self._connection.client_arguments(),
             enable_idempotence=True,
             compression_type=None if self._compression is Compression.NONE else self._compression.value,
             max_batch_size=BATCH_BYTES,
@@ -119,18 +132,20 @@ class Publisher:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._producer.start()
-                # asking for one topic by name would make a cluster that creates topics by itself create it
-                cluster = await self._producer.client.fetch_all_metadata()
+                numbers = await partition_numbers(self._producer.client, self._topic)
+        except REFUSALS as error:
+            await self._abandon()
+            raise PublishError(str(refused(error, self._connection))) from error
         except (KafkaError, OSError, TimeoutError) as error:
             await self._abandon()
-            why = "" if isinstance(error, KafkaConnectionError) else f" ({_words(error)})"
-            message = f"no Kafka broker answers at {servers}{why}: check --bootstrap-servers and that it runs"
-            raise PublishError(message) from error
-        self._partitions = len(cluster.partitions_for_topic(self._topic) or ())
-        if self._partitions == 0:
+            raise PublishError(
+                f"the brokers at {self._connection} do not answer ({words(error)}): try again"
+            ) from error
+        if not numbers:
             await self._abandon()
-            message = f"topic {self._topic!r} does not exist at {servers}: create it, or name another with --topic"
+            message = f"topic {self._topic!r} does not exist at {self._connection}: create it, or name another topic"
             raise PublishError(message)
+        self._partitions = len(numbers)
         self._turns = cycle(range(self._partitions))
 
     async def publish(self, records: Iterable[Publishable]) -> None:
@@ -212,7 +227,7 @@ class Publisher:
 
     def _failure(self, partition: int, error: Exception) -> PublishError:
         return PublishError(
-            f"the brokers did not take a batch for {self._topic}:{partition} ({_words(error)}); "
+            f"the brokers did not take a batch for {self._topic}:{partition} ({words(error)}); "
             f"{self.published} records before it are published"
         )
 
@@ -223,9 +238,3 @@ def _append(batch: _OpenBatch, record: Publishable) -> bool:
         return False
     batch.records.append(record)
     return True
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return str(error).splitlines()[0].removeprefix(f"{type(error).__name__}: ") or type(error).__name__

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
+from consumer.edge.kafka_connection import KafkaConnection
 from consumer.traffic.generator import generate
 from consumer.traffic.lines import Line
 from consumer.traffic.pace import due_by_now, in_batches, publish_all, wait_seconds
@@ -13,6 +14,11 @@ from consumer.traffic.publisher import Compression, Partitioner, Publishable, Pu
 from tests.support.cluster import Cluster
 from tests.support.records import read_all
 from tests.support.topics import Topics
+
+
+def reached(kafka: Cluster) -> KafkaConnection:
+    return KafkaConnection(bootstrap_servers=tuple(kafka.bootstrap_servers.split(",")))
+
 
 EVENTS = list(generate(count=3_000, seed=3, now=1_795_000_000.0))
 
@@ -22,9 +28,7 @@ async def test_all_of_it_arrives_as_it_was_in_every_compression(
     kafka: Cluster, topics: Topics, compression: Compression
 ) -> None:
     topic = await topics.create("events", partitions=3)
-    publisher = Publisher(
-        topic=topic, connection={"bootstrap_servers": kafka.bootstrap_servers}, compression=compression
-    )
+    publisher = Publisher(topic=topic, connection=reached(kafka), compression=compression)
     await publisher.start()
     await publish_all(publisher, in_batches(EVENTS))
     await publisher.stop()
@@ -40,7 +44,7 @@ async def test_a_keys_events_stay_in_order_in_the_partition_where_kafkas_own_cli
     kafka: Cluster, topics: Topics
 ) -> None:
     topic = await topics.create("events", partitions=4)
-    publisher = Publisher(topic=topic, connection={"bootstrap_servers": kafka.bootstrap_servers})
+    publisher = Publisher(topic=topic, connection=reached(kafka))
     await publisher.start()
     await publish_all(publisher, in_batches(EVENTS))
     await publisher.stop()
@@ -62,7 +66,7 @@ async def test_acknowledgements_say_where_each_record_stands(kafka: Cluster, top
     def note(partition: int, offset: int, records: Sequence[Publishable]) -> None:
         noted.update({(partition, number): record.value for number, record in enumerate(records, start=offset)})
 
-    publisher = Publisher(topic=topic, connection={"bootstrap_servers": kafka.bootstrap_servers}, on_acknowledged=note)
+    publisher = Publisher(topic=topic, connection=reached(kafka), on_acknowledged=note)
     await publisher.start()
     await publish_all(publisher, in_batches(EVENTS), per_second=5_000.0)
     await publisher.stop()
@@ -74,7 +78,7 @@ async def test_round_robin_spreads_one_key_evenly(kafka: Cluster, topics: Topics
     topic = await topics.create("events", partitions=4)
     publisher = Publisher(
         topic=topic,
-        connection={"bootstrap_servers": kafka.bootstrap_servers},
+        connection=reached(kafka),
         partitioner=Partitioner.ROUND_ROBIN,
     )
     await publisher.start()
@@ -86,7 +90,7 @@ async def test_round_robin_spreads_one_key_evenly(kafka: Cluster, topics: Topics
 
 async def test_a_record_that_is_too_large_for_the_topic_is_said_in_one_line(kafka: Cluster, topics: Topics) -> None:
     topic = await topics.create("events", settings={"max.message.bytes": "10000"})
-    publisher = Publisher(topic=topic, connection={"bootstrap_servers": kafka.bootstrap_servers})
+    publisher = Publisher(topic=topic, connection=reached(kafka))
     await publisher.start()
     await publisher.publish([Line(1, b"key", b"x" * 20_000, ())])
     with pytest.raises(PublishError, match=f"{topic}:0") as caught:
@@ -97,7 +101,7 @@ async def test_a_record_that_is_too_large_for_the_topic_is_said_in_one_line(kafk
 
 async def test_a_topic_that_is_missing_is_said_and_not_made(kafka: Cluster, topics: Topics) -> None:
     del topics
-    publisher = Publisher(topic="nobody-made-this", connection={"bootstrap_servers": kafka.bootstrap_servers})
+    publisher = Publisher(topic="nobody-made-this", connection=reached(kafka))
     with pytest.raises(PublishError, match="'nobody-made-this' does not exist"):
         await publisher.start()
     with pytest.raises(LookupError):
@@ -105,7 +109,7 @@ async def test_a_topic_that_is_missing_is_said_and_not_made(kafka: Cluster, topi
 
 
 async def test_brokers_that_do_not_answer_are_said_in_one_line() -> None:
-    publisher = Publisher(topic="events", connection={"bootstrap_servers": "127.0.0.1:1"})
+    publisher = Publisher(topic="events", connection=KafkaConnection(bootstrap_servers=("127.0.0.1:1",)))
     with pytest.raises(PublishError, match=r"no Kafka broker answers at 127\.0\.0\.1:1") as caught:
         await publisher.start()
     assert "\n" not in str(caught.value)
