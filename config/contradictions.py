@@ -1,9 +1,11 @@
 """Settings that are right one by one and wrong together, and settings that deserve a word. Mends nothing."""
 
 import ipaddress
+import ssl
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -191,6 +193,22 @@ def _security(settings: Settings) -> Iterator[Contradiction]:
         yield Contradiction(
             path=("kafka", "ssl_keyfile"), others=(certificate,), problem=f"needs {setting_name(certificate)} beside it"
         )
+    elif kafka.ssl_certfile is not None and not _is_pair(kafka.ssl_certfile, kafka.ssl_keyfile):
+        key = ("kafka", "ssl_keyfile")
+        yield Contradiction(
+            path=("kafka", "ssl_certfile"),
+            others=(key,),
+            problem=f"must hold a certificate in PEM, and its key, without a password, here or in {setting_name(key)}",
+        )
+
+
+def _is_pair(certificate: FilePath, key: FilePath | None) -> bool:
+    """Say whether a client can show this certificate; an empty password keeps OpenSSL from asking for one."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
+    except ssl.SSLError:
+        return False
+    return True
 
 
 def _useless(path: Path, protocol: Path, cure: str) -> Contradiction:

@@ -1,6 +1,7 @@
 """What one setting's value may look like, as annotated types. Knows no setting by name and compares no two."""
 
 import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -131,6 +132,14 @@ def _readable(value: Path) -> Path:
     return value
 
 
+def _certificates(value: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(_readable(value))
+    except ssl.SSLError:
+        raise ValueError("must hold certificates in PEM") from None
+    return value
+
+
 def _not_yet(value: object) -> None:
     if value is not None and not (isinstance(value, str) and value.strip().lower() == NO_VALUE):
         raise ValueError(NOT_YET)
@@ -155,6 +164,7 @@ EndpointUrl = Annotated[str, AfterValidator(_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 ServerKey = Annotated[SecretStr, AfterValidator(_server_key)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
+CertificatesFile = Annotated[Path, AfterValidator(_certificates)]
 Unavailable = Annotated[None, BeforeValidator(_not_yet)]
 """A setting of the contract that a later version acts on: it may be left out, or be "none"."""
 OnUnknownOutcome = Literal["resend", "hold"]

@@ -59,7 +59,7 @@ class Kafka(Section):
     sasl_password: kinds.Secret | None = Field(
         None, description="Password for SASL; secret.", examples=["better in a file of CAMPAIGN_SECRETS_DIR"]
     )
-    ssl_cafile: kinds.ReadableFile | None = Field(
+    ssl_cafile: kinds.CertificatesFile | None = Field(
         None,
         description="CA certificates (PEM) that the brokers' are checked against; none: the system's.",
         examples=["/etc/kafka/ca.pem"],

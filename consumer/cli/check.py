@@ -1,6 +1,7 @@
 """`campaign-consumer check`: says what would be used and what is in its way. Sends nobody anything, changes nothing."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ def command(*, config_file: Path | None, connect: bool) -> None:
     for note in notes(settings):
         click.echo(f"note: {note}")
     if connect:
+        # Kafka's client logs what it runs into; here that is said once, in a line of ours.
+        logging.getLogger("aiokafka").disabled = True
         obstacles = asyncio.run(_reach(settings))
         if obstacles:
             raise Failure("\n".join(obstacles))
@@ -91,10 +94,28 @@ def _own(settings: "Settings", campaign_id: int) -> Iterator[str]:
 
 
 async def _reach(settings: "Settings") -> list[str]:
-    """Look at everything outside; return what is in the way, a line each. Platform and brokers do not wait in turn."""
+    """Look at everything outside; return what is in the way, a line each. Brokers and platform are asked at once."""
     async with asyncio.TaskGroup() as tasks:
+        kafka = tasks.create_task(_reach_kafka(settings), name="kafka")
         platform = tasks.create_task(_reach_platform(settings), name="platform")
-    return [*platform.result()]
+    return [*kafka.result(), *platform.result()]
+
+
+async def _reach_kafka(settings: "Settings") -> list[str]:
+    from consumer.cli.wiring import expectations, kafka_connection
+    from consumer.edge.topics import Missing, examine
+
+    obstacles: list[str] = []
+    for finding in await examine(kafka_connection(settings), expectations(settings)):
+        if isinstance(finding, Missing) and settings.kafka.create_topics:
+            click.echo(f"note: the {finding.role.value} topic {finding.topic!r} does not exist yet: `run` creates it")
+        elif finding.is_note:
+            click.echo(f"note: {finding}")
+        else:
+            obstacles.append(str(finding))
+    if not obstacles:
+        click.echo("ok: the brokers answer, and the topics are fit")
+    return obstacles
 
 
 async def _reach_platform(settings: "Settings") -> list[str]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from config import Settings
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown, Policies
+from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.topics import Expectations
 
 
 def policies(settings: Settings) -> Policies:
@@ -39,6 +41,31 @@ def field_names(settings: Settings) -> FieldNames:
         phone_e164=names.phone_e164,
         custom_fields=names.custom_fields,
         external_reference=names.external_reference,
+    )
+
+
+def kafka_connection(settings: Settings) -> KafkaConnection:
+    """Return where the brokers are and how they know us."""
+    kafka = settings.kafka
+    return KafkaConnection(
+        bootstrap_servers=kafka.bootstrap_servers,
+        security_protocol=kafka.security_protocol,
+        sasl_mechanism=kafka.sasl_mechanism,
+        sasl_username=kafka.sasl_username,
+        sasl_password=kafka.sasl_password,
+        ssl_cafile=kafka.ssl_cafile,
+        ssl_certfile=kafka.ssl_certfile,
+        ssl_keyfile=kafka.ssl_keyfile,
+    )
+
+
+def expectations(settings: Settings) -> Expectations:
+    """Return the topics that must be there."""
+    kafka = settings.kafka
+    return Expectations(
+        journals={topic: settings.journal_topic(topic) for topic in kafka.events_topics},
+        results=kafka.results_topic,
+        dead_letter=kafka.dead_letter_topic,
     )
 
 

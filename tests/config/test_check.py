@@ -7,7 +7,12 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import httpx
+import pytest
 import pytest_asyncio
+
+from tests.support.cluster import Cluster
+from tests.support.topics import Topics
 
 SURROUNDINGS = {name: value for name, value in os.environ.items() if not name.upper().startswith("CAMPAIGN_")}
 KEY = "right-key-4711"
@@ -75,3 +80,117 @@ async def test_what_would_be_used_is_printed_without_the_key() -> None:
     assert "a-journal, b-journal" in page
     assert "campaign 421  DELIVERY__ANSWERS__500=refused, WINDOW__DURATION=0s" in page
     assert "note: CAMPAIGN_API__FIELD_NAMES__SCHEDULED_AT is not set" in page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A Kafka with fit topics and a platform: what a check should find nothing wrong with."""
+
+    topics: Topics
+    settings: dict[str, str]
+
+
+@pytest_asyncio.fixture
+async def world(kafka: Cluster, topics: Topics, platform: str) -> World:
+    events = await topics.create("events", partitions=2)
+    await topics.create_named(f"{events}-journal", partitions=2)
+    return World(
+        topics=topics,
+        settings={
+            "KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "KAFKA__EVENTS_TOPICS": events,
+            "KAFKA__RESULTS_TOPIC": await topics.create("results"),
+            "KAFKA__DEAD_LETTER_TOPIC": await topics.create("dead-letters"),
+            "API__URL": platform,
+            "API__SERVER_KEY": KEY,
+        },
+    )
+
+
+async def obstacle(world: World, **differently: str) -> str:
+    """What stands in the way when something is set differently: one line, exit code 1, no secret."""
+    done = await check("--connect", **world.settings | differently)
+    assert done.exit_code == 1
+    assert KEY not in "".join(done.out + done.err)
+    (line,) = done.err
+    return line
+
+
+async def test_where_everything_is_fit_check_says_so_and_ends_with_0(world: World) -> None:
+    done = await check("--connect", **world.settings)
+    assert (done.exit_code, done.err) == (0, [])
+    assert {"ok: the brokers answer, and the topics are fit", "ok: the platform answers and takes the server key"} <= {
+        *done.out
+    }
+
+
+async def test_a_check_asks_with_the_key_and_texts_nobody(world: World) -> None:
+    asked = world.settings["API__URL"].partition("/v2/")[0] + "/sandbox/"
+    async with httpx.AsyncClient(trust_env=False, base_url=asked) as client:
+        await client.delete("records")
+        await check("--connect", **world.settings)
+        requests, contacts = await client.get("requests"), await client.get("contacts")
+    assert len(requests.text.splitlines()) == 1
+    assert (contacts.status_code, contacts.text) == (200, "")
+
+
+async def test_brokers_that_are_away_are_one_line(world: World) -> None:
+    line = await obstacle(world, KAFKA__BOOTSTRAP_SERVERS=f"127.0.0.1:{unused_port()}")
+    assert line.startswith("no Kafka broker answers at 127.0.0.1:")
+    assert "check CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS" in line
+
+
+@pytest.mark.parametrize("setting", ["EVENTS_TOPICS", "RESULTS_TOPIC", "DEAD_LETTER_TOPIC", "JOURNAL_TOPIC"])
+async def test_a_missing_topic_is_one_line_with_the_setting_that_names_it(world: World, setting: str) -> None:
+    journal = {"KAFKA__JOURNAL_TOPIC": world.settings["KAFKA__EVENTS_TOPICS"] + "-journal"}
+    line = await obstacle(world, **journal | {f"KAFKA__{setting}": "not-there"})
+    assert line.startswith(f"CAMPAIGN_KAFKA__{setting}: the ")
+    assert "'not-there' does not exist: create it" in line
+
+
+async def test_topics_that_the_service_will_create_are_noted_and_stand_in_nobodys_way(world: World) -> None:
+    done = await check("--connect", **world.settings | {"KAFKA__RESULTS_TOPIC": "nt", "KAFKA__CREATE_TOPICS": "true"})
+    assert (done.exit_code, done.err) == (0, [])
+    assert "note: the results topic 'nt' does not exist yet: `run` creates it" in done.out
+
+
+async def test_a_journal_with_too_few_partitions_is_one_line(world: World) -> None:
+    events = world.settings["KAFKA__EVENTS_TOPICS"]
+    await world.topics.grow(events, partitions=3)
+    assert await obstacle(world) == (
+        f"the journal '{events}-journal' has 2 partitions, '{events}' has 3: give the journal 3 partitions"
+    )
+
+
+async def test_a_journal_that_kafka_may_compact_is_one_line(world: World) -> None:
+    journal = await world.topics.create("journal", partitions=2, settings={"cleanup.policy": "compact,delete"})
+    assert "compaction eats entries" in await obstacle(world, KAFKA__JOURNAL_TOPIC=journal)
+
+
+async def test_a_refused_key_is_one_line_and_the_key_is_not_in_it(world: World) -> None:
+    line = await obstacle(world, API__SERVER_KEY="wrong-key-0815")
+    assert line.startswith("CAMPAIGN_API__SERVER_KEY: refused, the platform answered 401; check the key")
+    assert "0815" not in line
+
+
+async def test_a_wrong_path_is_one_line(world: World) -> None:
+    url = world.settings["API__URL"] + "s"
+    line = await obstacle(world, API__URL=url)
+    assert line.startswith(f"CAMPAIGN_API__URL={url}: not the endpoint, the platform answered 404")
+
+
+async def test_a_platform_that_is_away_is_one_line(world: World) -> None:
+    port = unused_port()
+    line = await obstacle(world, API__URL=f"http://127.0.0.1:{port}/v2/sms/send/list?token=4711")
+    assert line.startswith(
+        f"CAMPAIGN_API__URL=http://127.0.0.1:{port}/v2/sms/send/list: 127.0.0.1:{port} cannot be reached"
+    )
+    assert "4711" not in line
+
+
+async def test_all_that_is_in_the_way_is_said_at_once(world: World) -> None:
+    done = await check(
+        "--connect",
+        **world.settings | {"KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{unused_port()}", "API__SERVER_KEY": "wrong"},
+    )
+    assert (done.exit_code, len(done.err)) == (1, 2)

@@ -5,6 +5,13 @@ import traceback
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -141,13 +148,44 @@ def test_a_value_from_a_file_is_shown_as_it_stands_there(tmp_path: Path) -> None
         ({"KAFKA__JOURNAL_TOPIC": "{topic}-dead-letter"}, "CAMPAIGN_KAFKA__JOURNAL_TOPIC={topic}-dead-letter (environment): must not give the name of another topic: contact-events-dead-letter is in CAMPAIGN_KAFKA__DEAD_LETTER_TOPIC"),
         ({"KAFKA__SASL_USERNAME": "me"}, "CAMPAIGN_KAFKA__SASL_USERNAME=me (environment): has no use while CAMPAIGN_KAFKA__SECURITY_PROTOCOL is PLAINTEXT; set SASL_SSL or leave this out"),
         ({"KAFKA__SECURITY_PROTOCOL": "SASL_SSL", "KAFKA__SASL_MECHANISM": "PLAIN", "KAFKA__SASL_USERNAME": "me"}, "CAMPAIGN_KAFKA__SASL_PASSWORD (not set): must be set, because CAMPAIGN_KAFKA__SECURITY_PROTOCOL is SASL_SSL"),
-        ({"KAFKA__SSL_CAFILE": __file__}, f"CAMPAIGN_KAFKA__SSL_CAFILE={__file__} (environment): has no use while CAMPAIGN_KAFKA__SECURITY_PROTOCOL is PLAINTEXT; set SSL or SASL_SSL"),
+        ({"KAFKA__SSL_CERTFILE": __file__}, f"CAMPAIGN_KAFKA__SSL_CERTFILE={__file__} (environment): has no use while CAMPAIGN_KAFKA__SECURITY_PROTOCOL is PLAINTEXT; set SSL or SASL_SSL"),
+        ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_CERTFILE": __file__}, f"CAMPAIGN_KAFKA__SSL_CERTFILE={__file__} (environment): must hold a certificate in PEM, and its key, without a password, here or in CAMPAIGN_KAFKA__SSL_KEYFILE"),
         ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_KEYFILE": __file__}, f"CAMPAIGN_KAFKA__SSL_KEYFILE={__file__} (environment): needs CAMPAIGN_KAFKA__SSL_CERTFILE beside it"),
+        ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_CAFILE": __file__}, f"CAMPAIGN_KAFKA__SSL_CAFILE={__file__} (environment): must hold certificates in PEM"),
         ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_CAFILE": "/no/such.pem"}, "CAMPAIGN_KAFKA__SSL_CAFILE=/no/such.pem (environment): cannot be read: No such file or directory"),
     ],
 )  # fmt: skip
 def test_settings_that_do_not_fit_one_another_are_one_mistake(more: dict[str, str], expected: str) -> None:
     assert mistakes(**more) == [expected]
+
+
+def test_certificates_that_a_client_can_use_are_taken(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("campaign-consumer")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "client.pem")
+    issued.private_key_pem.write_to_path(tmp_path / "client.key")
+    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    files = {"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_CAFILE": str(tmp_path / "ca.pem")}
+    client = {"KAFKA__SSL_CERTFILE": str(tmp_path / "client.pem"), "KAFKA__SSL_KEYFILE": str(tmp_path / "client.key")}
+    assert loaded(**files, **client).kafka.ssl_keyfile == tmp_path / "client.key"
+    assert loaded(**files, KAFKA__SSL_CERTFILE=str(tmp_path / "both.pem")).kafka.ssl_keyfile is None
+    (said,) = mistakes(**files, KAFKA__SSL_CERTFILE=str(tmp_path / "client.pem"))
+    assert "without a password" in said
+
+
+def test_a_key_with_a_password_is_a_mistake_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+    issued = trustme.CA().issue_cert("campaign-consumer")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "client.pem")
+    key = load_pem_private_key(issued.private_key_pem.bytes(), password=None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hush"))
+    (tmp_path / "client.key").write_bytes(locked)
+    (said,) = mistakes(
+        KAFKA__SECURITY_PROTOCOL="SSL",
+        KAFKA__SSL_CERTFILE=str(tmp_path / "client.pem"),
+        KAFKA__SSL_KEYFILE=str(tmp_path / "client.key"),
+    )
+    assert "without a password" in said
 
 
 def test_one_wire_name_may_stand_in_the_send_and_in_its_contacts() -> None:
