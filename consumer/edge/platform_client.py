@@ -1,0 +1,248 @@
+"""The SMS platform's send endpoint. Tells what came back from one request; never repeats one, never says what it means.
+
+`Unreachable` is said only where surely not one byte went out. Once a byte may have gone out, anything but a complete
+head is `Lost`; a complete head whose body is cut, garbled or too large is still an answer.
+"""
+
+import asyncio
+import math
+import ssl
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+import httpx
+from pydantic import SecretStr
+
+from consumer import __version__
+from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
+from consumer.core.terms import Instant
+from consumer.edge.http_transport import AiohttpTransport, Attempt, CookielessClient, WithheldError
+from consumer.service.ports import Clock
+
+MAX_BODY_BYTES = 1024 * 1024
+"""Of an answer's body, as sent and as decoded: 500 contacts with an item of 2 KiB each."""
+
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+"""A platform that asks for more than a day has made a mistake; retries are bounded by their age anyway."""
+
+NOBODY = b'{"contacts":[]}'
+"""A request that texts nobody: no campaign, no contact."""
+
+
+class KeyVerdict(StrEnum):
+    """What an answer to a request for nobody says about key and address."""
+
+    FINE = "fine"
+    REFUSED = "refused"
+    WRONG_URL = "wrong_url"
+    UNCLEAR = "unclear"
+    """No answer, or one that says nothing about the key."""
+
+
+KEY_VERDICTS = {
+    400: KeyVerdict.FINE,  # it read our request, and missed the contacts
+    401: KeyVerdict.REFUSED,
+    403: KeyVerdict.REFUSED,
+    404: KeyVerdict.WRONG_URL,
+    405: KeyVerdict.WRONG_URL,
+    410: KeyVerdict.WRONG_URL,
+    422: KeyVerdict.FINE,
+}
+KEY_VERDICTS_BY_CLASS = {2: KeyVerdict.FINE, 3: KeyVerdict.WRONG_URL}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyCheck:
+    """The platform's answer to a request for nobody, and what it says about key and address."""
+
+    verdict: KeyVerdict
+    answer: Answer
+
+
+class PlatformClient:
+    """Posts to the platform. Belongs to the event loop that first uses it."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        server_key: SecretStr,
+        timeout_seconds: float,
+        connect_timeout_seconds: float,
+        max_connections: int,
+        clock: Clock,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """`timeout_seconds` run from the first byte, `connect_timeout_seconds` from the call to the first byte.
+
+        They cover DNS, TCP, TLS and the wait for one of `max_connections`. `ssl_context` is for a platform whose
+        certificate the system does not know; without one, certificates are verified against the system's.
+        """
+        self._url = httpx.URL(url)
+        self._headers = httpx.Headers(
+            {
+                "Authorization": f"ServerKey {server_key.get_secret_value()}",
+                "Content-Type": "application/json",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+                "User-Agent": f"campaign-consumer/{__version__}",
+            }
+        )
+        self._timeout_seconds = timeout_seconds
+        self._connect_timeout_seconds = connect_timeout_seconds
+        self._clock = clock
+        self._client = CookielessClient(
+            transport=AiohttpTransport(max_connections=max_connections, ssl_context=ssl_context),
+            timeout=None,  # httpx's own reach no transport but its own: the deadline of each attempt covers it
+            trust_env=False,
+        )
+
+    async def post(self, body: bytes, *, last_look: Callable[[], Withholding | None]) -> Exchange:
+        """Make one attempt. `last_look` is asked with the connection in hand, right before the first byte.
+
+        Never raises for what the network does. Cancelled after the first byte, the attempt's fate is unknown.
+        """
+        request = httpx.Request("POST", self._url, headers=self._headers, stream=httpx.ByteStream(body))
+        return await self._attempt(request, last_look)
+
+    async def ask_status(self) -> Answer:
+        """Ask whether the platform can be reached at all; needs no key."""
+        url = self._url.copy_with(path="/v1/status", query=None, fragment=None)
+        headers = {
+            name: value for name, value in self._headers.items() if name not in {"authorization", "content-type"}
+        }
+        request = httpx.Request("GET", url, headers=headers, stream=httpx.ByteStream(b""))
+        return (await self._attempt(request, _go_ahead)).answer
+
+    async def ask_key(self) -> KeyCheck:
+        """Ask whether key and address are right, by a request that texts nobody."""
+        answer = (await self.post(NOBODY, last_look=_go_ahead)).answer
+        return KeyCheck(verdict=_verdict_on_key(answer), answer=answer)
+
+    async def close(self) -> None:
+        """Close every connection. Requests that are out end as lost."""
+        await self._client.aclose()
+
+    async def _attempt(self, request: httpx.Request, last_look: Callable[[], Withholding | None]) -> Exchange:
+        head: Answered | None = None
+        attempt: Attempt | None = None
+        try:
+            async with asyncio.timeout(self._connect_timeout_seconds) as deadline:
+                attempt = Attempt(
+                    last_look=last_look, clock=self._clock, deadline=deadline, timeout_seconds=self._timeout_seconds
+                )
+                request.extensions = {"attempt": attempt}
+                response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+                try:
+                    head = self._head(response)
+                    body = await _body(response)
+                finally:
+                    await response.aclose()
+            answer: Answer = Answered(status=head.status, retry_after_seconds=head.retry_after_seconds, body=body)
+        except WithheldError:
+            assert attempt is not None
+            assert attempt.withheld is not None
+            answer = Withheld(why=attempt.withheld)
+        except TimeoutError:
+            answer = head or self._timed_out(attempt)
+        except httpx.TransportError as error:
+            answer = head or _failed(error)
+        started_at = attempt.started_at if attempt is not None else None
+        return Exchange(answer=answer, started_at=started_at, finished_at=self._clock.now().wall)
+
+    def _head(self, response: httpx.Response) -> Answered:
+        """The answer as far as its head says it, without a body."""
+        now = self._clock.now().wall
+        return Answered(
+            status=response.status_code, retry_after_seconds=_retry_after_seconds(response.headers, now), body=None
+        )
+
+    def _timed_out(self, attempt: Attempt | None) -> Answer:
+        if attempt is None or attempt.started_at is None:
+            return Unreachable(detail=f"no connection within {self._connect_timeout_seconds:g} s")
+        return Lost(detail=f"no complete head within {self._timeout_seconds:g} s")
+
+
+def _go_ahead() -> None:
+    return None
+
+
+def _failed(error: httpx.TransportError) -> Answer:
+    """The transport says `ConnectError` only where nothing went out."""
+    return Unreachable(detail=str(error)) if isinstance(error, httpx.ConnectError) else Lost(detail=str(error))
+
+
+def _verdict_on_key(answer: Answer) -> KeyVerdict:
+    if not isinstance(answer, Answered):
+        return KeyVerdict.UNCLEAR
+    return KEY_VERDICTS.get(answer.status) or KEY_VERDICTS_BY_CLASS.get(answer.status // 100, KeyVerdict.UNCLEAR)
+
+
+# ------------------------------------------------------------------------------------------------ reading an answer
+
+
+async def _body(response: httpx.Response) -> bytes | None:
+    """The whole body, decoded; None where it cannot be read to its end, or is larger than `MAX_BODY_BYTES`."""
+    received = bytearray()
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    try:
+        async for chunk in response.stream:
+            received += chunk
+            if len(received) > MAX_BODY_BYTES:
+                return None
+    except httpx.ReadError:
+        return None
+    return _decoded(bytes(received), response.headers.get("Content-Encoding", "").strip().lower())
+
+
+def _decoded(received: bytes, encoding: str) -> bytes | None:
+    match encoding:
+        case "" | "identity":
+            return received
+        case "gzip" | "x-gzip":
+            return _inflated(received, zlib.MAX_WBITS | 16)  # 16: with gzip's frame
+        case "deflate":  # by the standard in zlib's frame; some servers send it bare
+            return _inflated(received, zlib.MAX_WBITS) or _inflated(received, -zlib.MAX_WBITS)
+        case _:
+            return None
+
+
+def _inflated(received: bytes, window_bits: int) -> bytes | None:
+    inflate = zlib.decompressobj(window_bits)
+    try:
+        body = inflate.decompress(received, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        return None
+    return body if inflate.eof and len(body) <= MAX_BODY_BYTES else None
+
+
+def _retry_after_seconds(headers: httpx.Headers, now: Instant) -> float | None:
+    """Seconds to wait from now on, at least 0; None where the platform did not say, or not in a way that can be read.
+
+    A date is compared with the answer's own `Date`, so that a clock that is wrong on one side does no harm.
+    """
+    said = headers.get("Retry-After", "").strip()
+    if not said:
+        return None
+    try:
+        seconds = float(said)
+    except ValueError:
+        until = _instant(said)
+        if until is None:
+            return None
+        seconds = until - (_instant(headers.get("Date", "")) or now)
+    if math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def _instant(date: str) -> float | None:
+    try:
+        parsed: datetime = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,1 @@
+"""Faults of the network and of servers, over real sockets. Owns the fault table, fakes nothing."""

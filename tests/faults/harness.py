@@ -1,0 +1,92 @@
+"""A platform client against a raw server, and what every exchange must keep to. Owns no fault."""
+
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from pydantic import SecretStr
+
+from consumer.core.answer import Exchange, Lost, Unreachable, Withholding
+from consumer.core.terms import Instant, Now, Ticks
+from consumer.edge.platform_client import PlatformClient
+
+KEY = "s3cret-key"
+PHONE = "+34600111222"
+BODY = b'{"campaignId":421,"contacts":[{"phoneE164":"+34600111222"}]}'
+SECRETS = (KEY, PHONE, "600111222", "hidden-token")
+
+SHORT_SECONDS = 0.15
+"""For time-outs that are meant to come."""
+
+LONG_SECONDS = 20.0
+"""For time-outs that are not."""
+
+
+class CountingClock:
+    """Goes on by one second with every reading: whoever read first is seen from the number."""
+
+    def __init__(self) -> None:
+        self.readings = 0
+
+    def now(self) -> Now:
+        self.readings += 1
+        return Now(Instant(1000.0 + self.readings), Ticks(float(self.readings)))
+
+
+class Look:
+    """A last look that counts how often it is asked, and says what it was told to say."""
+
+    def __init__(self, says: Withholding | None = None) -> None:
+        self.says = says
+        self.asked = 0
+
+    def __call__(self) -> Withholding | None:
+        self.asked += 1
+        return self.says
+
+
+@asynccontextmanager
+async def platform(
+    url: str,
+    *,
+    timeout_seconds: float = LONG_SECONDS,
+    connect_timeout_seconds: float = LONG_SECONDS,
+    max_connections: int = 4,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[PlatformClient]:
+    """A client that is closed on leaving."""
+    client = PlatformClient(
+        url=url,
+        server_key=SecretStr(KEY),
+        timeout_seconds=timeout_seconds,
+        connect_timeout_seconds=connect_timeout_seconds,
+        max_connections=max_connections,
+        clock=CountingClock(),
+        ssl_context=tls,
+    )
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def go_ahead() -> None:
+    """Nothing is held against it."""
+
+
+async def post(
+    client: PlatformClient, body: bytes = BODY, *, look: Callable[[], Withholding | None] = go_ahead
+) -> Exchange:
+    """One attempt; what it says of itself must be consistent, and hold no secret."""
+    exchange = await client.post(body, last_look=look)
+    assert not any(secret in repr(exchange.answer) for secret in SECRETS), exchange
+    match exchange.answer:
+        case Unreachable():
+            assert exchange.started_at is None
+        case Lost():
+            assert exchange.started_at is not None
+        case _:
+            pass
+    if exchange.started_at is not None:
+        assert exchange.started_at < exchange.finished_at
+    return exchange
