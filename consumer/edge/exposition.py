@@ -60,7 +60,7 @@ def encode(families: Iterable[Metric], chosen: Format) -> bytes:
         lines += _head(family, chosen)
         for sample in family.samples:
             labels = _labels(tuple(sample.labels.items())) if sample.labels else ""
-            lines.append(f"{sample.name}{labels} {floatToGoString(sample.value)}\n")
+            lines.append(f"{sample.name}{labels} {floatToGoString(sample.value)}\n")  # type: ignore[no-untyped-call]
     if chosen is Format.OPENMETRICS:
         lines.append("# EOF\n")
     return "".join(lines).encode()
