@@ -12,6 +12,7 @@ import orjson
 from consumer.core.event import Event
 from consumer.core.masking import MASK, MAX_WORDS_BYTES, masked
 from consumer.core.outcome import Reason, Response
+from consumer.core.person import person_of
 from consumer.core.policy import FieldNames
 
 MAX_ID_CHARACTERS = 256
@@ -170,15 +171,18 @@ class Directory:
         self._names = names
         self._references: dict[str, set[int]] = {}
         self._phones: dict[str, set[int]] = {}
+        self._bare_numbers: dict[str, set[int]] = {}
         self._codes: dict[str, set[int]] = {}
         for index, member in enumerate(members):
             contact = orjson.loads(member.contact)
-            self._references.setdefault(member.external_reference, set()).add(index)
-            for phone in _full_phones(contact, names) or _phones(contact, names):
-                self._phones.setdefault(phone, set()).add(index)
-            code = contact.get(names.external_code)
-            if code is not None:
-                self._codes.setdefault(code, set()).add(index)
+            for by_name, name in (
+                (self._references, member.external_reference),
+                (self._phones, _phone(contact, names)),
+                (self._bare_numbers, _bare_number(contact, names)),
+                (self._codes, _text(contact.get(names.external_code))),
+            ):
+                if name is not None:
+                    by_name.setdefault(name, set()).add(index)
 
     def named_by(self, item: object) -> set[int]:
         """The members that an item names.
@@ -188,49 +192,48 @@ class Directory:
         """
         if not isinstance(item, dict):
             return set()
-        said = [
-            self._bearers(self._references, [_text(item.get(self._names.external_reference))]),
-            self._bearers(self._phones, _phones(item, self._names)),
-            self._bearers(self._codes, [_text(item.get(self._names.external_code))]),
-        ]
+        said = (
+            _bearers(self._references, _text(item.get(self._names.external_reference))),
+            _bearers(self._phones, _phone(item, self._names)) or self._by_bare_number(item),
+            _bearers(self._codes, _text(item.get(self._names.external_code))),
+        )
         known = [bearers for bearers in said if bearers]
         if not known:
             return set()
         return set.intersection(*known) or set.union(*known)
 
-    @staticmethod
-    def _bearers(by_name: Mapping[str, set[int]], spellings: Sequence[str | None]) -> set[int]:
-        found: set[int] = set()
-        for spelling in spellings:
-            if spelling is not None:
-                found |= by_name.get(spelling, set())
-        return found
+    def _by_bare_number(self, item: Mapping[str, Any]) -> set[int]:
+        """A number that came without its country, or an international one without its plus."""
+        number = _bare_number(item, self._names)
+        return _bearers(self._bare_numbers, number) or _bearers(self._phones, number)
+
+
+def _bearers(by_name: Mapping[str, set[int]], name: str | None) -> set[int]:
+    return set() if name is None else by_name.get(name, set())
 
 
 def _text(value: object) -> str | None:
-    """A name as text: platforms write numbers where they were given digits."""
+    """A name as text, None for an empty one: platforms write numbers where they were given digits."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
-    return str(value)
+    return str(value) or None
 
 
-def _digits(value: object) -> str | None:
-    """The digits of a phone in any spelling, without the `00` that stands for `+`."""
-    text = _text(value)
-    if text is None:
-        return None
-    digits = "".join(str(int(character)) for character in text if character.isdecimal())
-    return digits.removeprefix("00") or None
+def _phone(fields: Mapping[str, Any], names: FieldNames) -> str | None:
+    """The phone that the fields name, as digits in a comparable spelling; E.164 wins, as it does at the platform."""
+    e164 = _text(fields.get(names.phone_e164))
+    if e164 is not None:
+        return _comparable(e164, None)
+    number, country = _text(fields.get(names.phone_number)), _text(fields.get(names.country_code))
+    return None if number is None else _comparable(number, country)
 
 
-def _full_phones(contact: Mapping[str, Any], names: FieldNames) -> list[str]:
-    """The spellings that hold a country: they alone are compared where a contact has one."""
-    e164 = _digits(contact.get(names.phone_e164))
-    country, number = _digits(contact.get(names.country_code)), _digits(contact.get(names.phone_number))
-    return [phone for phone in (e164, country + number if country and number else None) if phone]
+def _bare_number(fields: Mapping[str, Any], names: FieldNames) -> str | None:
+    number = _text(fields.get(names.phone_number))
+    return None if number is None else _comparable(number, None)
 
 
-def _phones(contact: Mapping[str, Any], names: FieldNames) -> list[str]:
-    """Every spelling that a phone could have been meant by, as digits: with its country, and as it stands."""
-    number = _digits(contact.get(names.phone_number))
-    return [*_full_phones(contact, names), *([number] if number else [])]
+def _comparable(number: str, country: str | None) -> str:
+    code = country.strip().lstrip("+") if country else None
+    _, person = person_of(phone_e164=None, phone_number=number, country_code=code, external_code=None)
+    return person.removeprefix("+")
