@@ -63,6 +63,7 @@ class Door:
             event = cast("Event", record)
             ending = self._ending(event, oldest, now)
             if ending is not None:
+                in_hand.setdefault(event.fingerprint, event)  # repeats wait for its proof
                 if event.attempts or event.lost:
                     single.append((closing_verdict(event, _verdict(ending, now)), [event]))
                 else:

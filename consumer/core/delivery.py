@@ -194,7 +194,7 @@ class Delivery:
                 lane.ledger.add(returned, None)
         self._requeue(send, parts, now)
 
-    def _requeue(self, send: Send, parts: Parts, now: Now) -> None:
+    def _requeue(self, send: Send, parts: Parts, now: Now, *, ahead: bool = True) -> None:
         del self._out[send.send_id]
         self._queue.landed(send)
         _keep_ours(send, parts)
@@ -202,7 +202,7 @@ class Delivery:
             send.move(Stage.OVER)
             return
         send.move(Stage.QUEUED)
-        self._queue.put(send, now, ahead=True)
+        self._queue.put(send, now, ahead=ahead)
 
     def next_wake_at(self) -> Ticks | None:
         """Return when the first proof is overdue, None where none is out."""
@@ -237,7 +237,7 @@ class Delivery:
                 self._finish(send, parts, decision)
             case Halve():
                 self._return(send, parts, started=True)
-                self._halve(send, now.steady, now)
+                self._halve(send, now.steady, now, ahead=True)
             case Again():
                 if decision.returned:
                     self._return(send, parts, started=decision.started)
@@ -267,7 +267,7 @@ class Delivery:
             if not lane.dropped:
                 lane.ledger.add(returned, None)
 
-    def _halve(self, send: Send, ready_at: Ticks, now: Now) -> None:
+    def _halve(self, send: Send, ready_at: Ticks, now: Now, *, ahead: bool) -> None:
         del self._out[send.send_id]
         self._queue.landed(send)
         send.move(Stage.OVER)
@@ -275,7 +275,7 @@ class Delivery:
         middle = (len(send.members) + 1) // 2
         for members in (send.members[middle:], send.members[:middle]):
             if members:
-                self._queue.put(send.part(self._chance.send_id(), members), now, ahead=True)
+                self._queue.put(send.part(self._chance.send_id(), members), now, ahead=ahead)
 
     def _again(self, send: Send, parts: Parts, decision: Again, now: Now) -> None:
         if decision.hold_seconds:
@@ -286,11 +286,11 @@ class Delivery:
         policy = self._policies.of(send.campaign_id)
         ready_at = Ticks(now.steady + decision.wait_seconds(send.setbacks, policy, self._chance.jitter()))
         if decision.halve:
-            self._halve(send, ready_at, now)
+            self._halve(send, ready_at, now, ahead=False)
             return
         send.ready_at = ready_at
         self._close_given_up(send, now)
-        self._requeue(send, parts, now)
+        self._requeue(send, parts, now, ahead=not decision.excused)  # a probe that failed lets others have their turn
 
     # ---------------------------------------------------------------- endings
 

@@ -37,7 +37,7 @@ class Standing(Enum):
 NEXT: dict[Standing, frozenset[Standing]] = {
     Standing.UNSURE: frozenset({Standing.CLAIMING}),
     Standing.CLAIMING: frozenset({Standing.UNSURE, Standing.TAKING_OVER, Standing.CHECKING, Standing.RECREATED}),
-    Standing.TAKING_OVER: frozenset({Standing.OWNED}),
+    Standing.TAKING_OVER: frozenset({Standing.OWNED, Standing.LOST}),
     Standing.CHECKING: frozenset({Standing.OWNED, Standing.LOST}),
     Standing.OWNED: frozenset({Standing.CHECKING, Standing.UNSURE, Standing.RECREATED}),
     Standing.LOST: frozenset(),
@@ -67,7 +67,8 @@ class Ledger:
 
     def __init__(self, claim: Callable[[], Claim], process: str) -> None:
         self._claim = claim
-        self._process = process
+        self.process = process
+        """Our name in claims: any other's is foreign."""
         self._waiting: deque[Draft] = deque()
         self._out: list[Draft] = []
         self._out_at = JournalOffset(0)
@@ -188,7 +189,7 @@ class Ledger:
         """
         self.gap = None
         for placed in entries:
-            if isinstance(placed.entry, Claim) and placed.entry.process != self._process:
+            if isinstance(placed.entry, Claim) and placed.entry.process != self.process:
                 self.lost_to = placed.entry.member
                 self._move(Standing.LOST)
                 return []
@@ -203,6 +204,11 @@ class Ledger:
         self._waiting.extendleft(reversed(again))
         self._move(Standing.OWNED)
         return proven
+
+    def overtaken(self, *, by: str) -> None:
+        """Another member has claimed the partition while its journal was being read."""
+        self.lost_to = by
+        self._move(Standing.LOST)
 
     def taken_over(self) -> None:
         """The journal before the claim has been read: appends may begin."""

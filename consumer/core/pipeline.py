@@ -159,7 +159,7 @@ class Pipeline:
         assert draft.landed_at is not None
         count = 0
         entries: dict[bytes, Offset] = {}
-        in_hand, persons_next = lane.in_hand, self._door.next_of_person
+        in_hand, repeats, persons_next = lane.in_hand, lane.repeats, self._door.next_of_person
         for verdict, records in settlement.items:
             count += len(records)
             if verdict.status in (Status.DUPLICATE, Status.INVALID):
@@ -170,17 +170,15 @@ class Pipeline:
                 if in_hand.get(record.fingerprint) is record:
                     del in_hand[record.fingerprint]
                     persons_next(lane, record, now)
+                    if record.fingerprint in repeats:
+                        self._settle_repeats(lane, record, now)
         lane.unpublished[draft.landed_at] = count
         self.deduplication.settled(lane.partition, entries, now.wall)
-        if lane.repeats:
-            self._settle_repeats(lane, entries, now)
         self._publish(settlement)
 
-    def _settle_repeats(self, lane: Lane, entries: dict[bytes, Offset], now: Now) -> None:
-        for fingerprint in [fingerprint for fingerprint in lane.repeats if fingerprint in entries]:
-            first = entries[fingerprint]
-            repeats = lane.repeats.pop(fingerprint)
-            settle(lane, [(repeated(event, first, now), [event]) for event in repeats], None)
+    def _settle_repeats(self, lane: Lane, first: Event, now: Now) -> None:
+        repeats = lane.repeats.pop(first.fingerprint)
+        settle(lane, [(repeated(event, first.offset, now), [event]) for event in repeats], None)
 
     def _publish(self, settlement: Settlement) -> None:
         settlement.lane.publishing += 1

@@ -40,7 +40,7 @@ class SendQueue:
         self._lines: dict[int, _Line] = {}
         self._turns: tuple[deque[_Line], deque[_Line]] = (deque(), deque())
         """Lines with immediate sends, and with normal ones, in the order of their turns."""
-        self._delayed: list[tuple[Ticks, int, Send]] = []
+        self._delayed: list[tuple[Ticks, int, Send, bool]] = []
         self._delayed_count = 0
         self.in_flight = 0
         self.queued = 0
@@ -52,7 +52,7 @@ class SendQueue:
         ready_at = max(send.ready_at, line.held_until)
         if ready_at > now.steady:
             self._delayed_count += 1
-            heappush(self._delayed, (ready_at, self._delayed_count, send))
+            heappush(self._delayed, (ready_at, self._delayed_count, send, ahead))
             return
         self._enter(line, send, ahead=ahead)
 
@@ -126,8 +126,8 @@ class SendQueue:
 
     def _wake(self, now: Now) -> None:
         while self._delayed and self._delayed[0][0] <= now.steady:
-            send = heappop(self._delayed)[2]
-            self._enter(self._line(send.campaign_id), send, ahead=True)
+            _, _, send, ahead = heappop(self._delayed)
+            self._enter(self._line(send.campaign_id), send, ahead=ahead)
 
     def next_wake_at(self, now: Now) -> Ticks | None:
         """Return when a send may become ready without anything else happening, None where none may.
@@ -145,7 +145,7 @@ class SendQueue:
         for line in self._lines.values():
             yield from line.immediate
             yield from line.normal
-        for _, _, send in self._delayed:
+        for _, _, send, _ in self._delayed:
             yield send
 
     def promote(self, event: Event) -> None:

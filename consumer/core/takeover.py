@@ -89,6 +89,15 @@ def _within_log(evidence: Evidence, start: Start) -> Start | Stop:
     return start
 
 
+def claimed_since(entries: Sequence[Placed], process: str) -> str | None:
+    """Return the member that has claimed the partition in `entries`, which stand after our claim; None where nobody has.
+
+    A take-over that was overtaken may read a commit that is younger than its claim: no evidence of a lost journal.
+    """
+    claims = [placed.entry for placed in entries if isinstance(placed.entry, Claim)]
+    return next((claim.member for claim in claims if claim.process != process), None)
+
+
 def differs(mark: Mark, timestamp_ms: int, key: bytes | None, value: bytes | None) -> bool:
     """Return whether the record at the mark's offset is another one than when it was marked."""
     return (timestamp_ms, len(key or b""), len(value or b"")) != (mark.timestamp_ms, mark.key_bytes, mark.value_bytes)

@@ -4,7 +4,7 @@ A window belongs to one group and never holds a person twice: a person who stand
 from another partition) goes into a second window of the group.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -31,6 +31,7 @@ class Window:
 
 @dataclass(slots=True, eq=False)
 class _Group:
+    key: GroupKey
     policy: CampaignPolicy
     overhead_bytes: int
     windows: list[Window] = field(default_factory=list)
@@ -55,7 +56,7 @@ class Windows:
         key = event.group
         group = self._groups.get(key)
         if group is None:
-            group = self._groups[key] = _Group(self._policies.of(key.campaign_id), self._overhead_bytes(key))
+            group = self._groups[key] = _Group(key, self._policies.of(key.campaign_id), self._overhead_bytes(key))
         policy = group.policy
         size_bytes = len(event.contact) + 1
         close_at = event.arrived + policy.window_seconds
@@ -127,16 +128,20 @@ class Windows:
         """Take events out whose partition is no longer ours."""
         for group in list(self._groups.values()):
             for window in list(group.windows):
-                left = [event for event in window.members if not unwanted(event)]
-                if len(left) != len(window.members):
-                    self._replace(window, group, left)
-
-    def _replace(self, window: Window, group: _Group, members: Iterable[Event]) -> None:
-        window.members = list(members)
-        window.persons = {event.person for event in window.members}
-        window.size_bytes = group.overhead_bytes + sum(len(event.contact) + 1 for event in window.members)
-        if not window.members:
-            window.open = False
-            group.windows.remove(window)
+                if not _without(window, unwanted):
+                    window.open = False
+                    group.windows.remove(window)
             if not group.windows:
-                self._groups.pop(window.key, None)
+                self._groups.pop(group.key, None)
+        self.closed = [window for window in self.closed if _without(window, unwanted)]
+
+
+def _without(window: Window, unwanted: Callable[[Event], bool]) -> bool:
+    """Take unwanted events out of a window; return whether anything is left in it."""
+    left = [event for event in window.members if not unwanted(event)]
+    if len(left) != len(window.members):
+        window.size_bytes -= sum(len(event.contact) + 1 for event in window.members)
+        window.size_bytes += sum(len(event.contact) + 1 for event in left)
+        window.members = left
+        window.persons = {event.person for event in left}
+    return bool(left)

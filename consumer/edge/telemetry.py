@@ -240,6 +240,10 @@ class Telemetry(Facts):
         cure = "happens around broker failures; lasting: check the brokers and the topic's min.insync.replicas"
         self._problem("producer failed, replaced", producer, {"producer": producer.value, "why": why}, cure=cure)
 
+    def kafka_trouble(self, *, why: str) -> None:
+        cure = "tried again by itself; lasting: check the brokers and CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS"
+        self._problem("trouble with Kafka", "", {"why": why}, cure=cure)
+
     # Commits
 
     def committed(self, offsets: Mapping[Partition, Offset]) -> None:

@@ -154,6 +154,9 @@ class Facts(Protocol):
     def producer_replaced(self, producer: Producer, *, why: str) -> None:
         """A failed producer was stopped and a new one stands in its place; `why` names the error, no values."""
 
+    def kafka_trouble(self, *, why: str) -> None:
+        """A passing error of a broker or of the client; tried again."""
+
     # Commits
 
     def committed(self, offsets: Mapping[Partition, Offset]) -> None:

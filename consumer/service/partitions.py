@@ -17,7 +17,7 @@ from consumer.core.terms import Now, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
 from consumer.service.ports import Clock, Committed, EventsConsumer
-from consumer.service.takeover import PartitionStoppedError, Takeover
+from consumer.service.takeover import OvertakenError, PartitionStoppedError, Takeover
 
 CLAIM_AGAIN_SECONDS = (1.0, 5.0)
 """Between these, by chance: two members that both believe to own a partition must not take turns for ever."""
@@ -103,9 +103,13 @@ class Partitions:
     async def _take_over(self, lane: Lane) -> None:
         began_at = self._clock.now().steady
         try:
-            taken = await self._takeover.run(lane.partition, lane.ledger.claimed_at)
+            taken = await self._takeover.run(lane.partition, lane.ledger.claimed_at, lane.ledger.process)
         except PartitionStoppedError as error:
             self._stop(lane.partition, str(error))
+            return
+        except OvertakenError as error:
+            lane.ledger.overtaken(by=str(error))
+            self._inbox.ring()
             return
 
         def begin(now: Now) -> None:

@@ -12,6 +12,7 @@ from consumer.core.takeover import (
     Evidence,
     Start,
     check_group,
+    claimed_since,
     differs,
     last_checkpoint,
     replay,
@@ -28,6 +29,10 @@ TRUNCATION_PATIENCE_SECONDS = 30.0
 """A broker that has just become leader may know a shorter log for a moment."""
 
 PATIENCE_STEP_SECONDS = 1.0
+
+
+class OvertakenError(Exception):
+    """Another member has claimed the partition since; the message is its name."""
 
 
 class PartitionStoppedError(Exception):
@@ -62,16 +67,21 @@ class Takeover:
         self._group = group
         self._facts = facts
 
-    async def run(self, partition: Partition, claimed_at: JournalOffset) -> TakenOver:
+    async def run(self, partition: Partition, claimed_at: JournalOffset, process: str) -> TakenOver:
         """Return where to start and what the journal says of the records from there on.
 
         Raises:
+            OvertakenError: somebody else has claimed the partition meanwhile.
             PartitionStoppedError: the evidence forbids a start.
             SharedJournalError: another group writes this journal.
         """
         reading = await self._read(partition, claimed_at)
         check_group(reading.entries, self._group, f"of {partition}")
-        start = await self._start(partition, reading)
+        try:
+            start = await self._start(partition, reading)
+        except PartitionStoppedError:
+            await self._check_overtaken(partition, claimed_at, process)
+            raise
         if start.rewound:
             committed = Offset(start.offset - start.rewound)
             self._facts.commit_rewound(partition, committed=committed, watermark=start.offset)
@@ -81,6 +91,13 @@ class Takeover:
         if start.lost:
             self._facts.records_lost(partition, start=Offset(start.offset - start.lost), stop=start.offset)
         return replay(reading.entries, start.offset)
+
+    async def _check_overtaken(self, partition: Partition, claimed_at: JournalOffset, process: str) -> None:
+        _, end = await self._journal.bounds(partition)
+        since = await self._journal.read(partition, JournalOffset(claimed_at + 1), end)
+        other = claimed_since([decode(entry.offset, entry.value) for entry in since], process)
+        if other is not None:
+            raise OvertakenError(other)
 
     async def _start(self, partition: Partition, reading: Reading) -> Start:
         found = last_checkpoint(reading.entries)

@@ -1,0 +1,189 @@
+"""`campaign-consumer run`: builds the service from its settings and runs it until a signal. Decides nothing else."""
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from consumer.cli.main import INTERRUPTED, Failure, config_option, load_settings
+
+if TYPE_CHECKING:
+    from config import Settings
+    from consumer.service.service import Service
+
+GC_THRESHOLDS = (50_000, 20, 50)
+"""Events are structs without cycles: the collector has little to find and a large heap to look through."""
+
+
+class UnfitError(Exception):
+    """Topics are missing or unfit; a line each."""
+
+
+@click.command()
+@config_option
+def command(*, config_file: Path | None) -> None:
+    """Consume contact events and send campaigns until SIGTERM or SIGINT; then drain and stop.
+
+    A second signal stops at once (exit code 130): requests that are out then stay of unknown fate.
+    """
+    import uvloop
+
+    from consumer.core.journal import NotAJournalError
+    from consumer.core.takeover import SharedJournalError
+    from consumer.edge.events_consumer import InstanceIdInUseError, LogTruncatedError
+    from consumer.edge.http_server import CannotListenError
+    from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
+    from consumer.edge.topics import TopicCreationError
+    from consumer.service.ports import TopicGoneError
+
+    settings = load_settings(config_file)
+    gc.set_threshold(*GC_THRESHOLDS)
+    expected = (
+        CannotListenError,
+        InstanceIdInUseError,
+        KafkaRefusedError,
+        KafkaUnreachableError,
+        LogTruncatedError,
+        NotAJournalError,
+        SharedJournalError,
+        TopicCreationError,
+        TopicGoneError,
+        UnfitError,
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            interrupted = runner.run(_run(settings))
+    except* expected as group:
+        raise Failure("\n".join(str(error) for error in _leaves(group))) from None
+    if interrupted:
+        raise click.exceptions.Exit(INTERRUPTED)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves
+
+
+async def _run(settings: "Settings") -> bool:
+    """Run the service; return whether a second signal cut it short."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def on_signal() -> None:
+        if stop.is_set():
+            task.cancel()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        async with _service(settings) as service:
+            await service.run(stop)
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+@asynccontextmanager
+async def _service(settings: "Settings") -> "AsyncIterator[Service]":
+    """Build the service with its edges and its HTTP side."""
+    from consumer import __version__
+    from consumer.cli.wiring import expectations, kafka_connection, policies
+    from consumer.core.delivery import Chance
+    from consumer.edge import log
+    from consumer.edge.clock import SystemClock, jitter, new_process_id, new_send_id
+    from consumer.edge.events_consumer import GroupConsumer
+    from consumer.edge.http_server import HttpServer
+    from consumer.edge.journal_log import KafkaJournal
+    from consumer.edge.kafka_connection import until_reachable
+    from consumer.edge.platform_client import PlatformClient
+    from consumer.edge.results_producer import KafkaResults
+    from consumer.edge.telemetry import Telemetry
+    from consumer.edge.topics import create_topics, examine
+    from consumer.service.facts import Producer
+    from consumer.service.service import Identity, Service, World
+    from consumer.service.status import StatusBoard
+
+    log.configure(settings.log.format, settings.log.level)
+    clock = SystemClock()
+    telemetry = Telemetry(clock=clock, version=__version__, campaigns=settings.campaigns)
+    connection, kafka, api = kafka_connection(settings), settings.kafka, settings.api
+
+    def on_trouble(why: str) -> None:
+        telemetry.kafka_trouble(why=why)
+
+    await until_reachable(connection, on_trouble=on_trouble)
+    if kafka.create_topics:
+        await create_topics(connection, expectations(settings))
+    obstacles = [str(found) for found in await examine(connection, expectations(settings)) if not found.is_note]
+    if obstacles:
+        raise UnfitError("\n".join(obstacles))
+    world = World(
+        consumer=GroupConsumer(
+            connection,
+            group=kafka.group_id,
+            topics=kafka.events_topics,
+            instance_id=kafka.group_instance_id,
+            on_trouble=on_trouble,
+            on_records_lost=lambda partition, start, end: telemetry.records_lost(partition, start=start, stop=end),
+        ),
+        journal=KafkaJournal(
+            connection,
+            topic_template=kafka.journal_topic,
+            on_replaced=lambda why: telemetry.producer_replaced(Producer.JOURNAL, why=why),
+            on_trouble=on_trouble,
+        ),
+        results=KafkaResults(
+            connection, on_replaced=lambda why: telemetry.producer_replaced(Producer.RESULTS, why=why)
+        ),
+        platform=PlatformClient(
+            url=api.url,
+            server_key=api.server_key,
+            timeout_seconds=api.timeout_seconds,
+            connect_timeout_seconds=api.connect_timeout_seconds,
+            max_connections=settings.delivery.max_concurrency,
+            clock=clock,
+        ),
+        clock=clock,
+        chance=Chance(jitter=jitter, send_id=new_send_id),
+        facts=telemetry,
+    )
+    service = Service(
+        identity=Identity(
+            group=kafka.group_id,
+            process=new_process_id(),
+            version=__version__,
+            topics=tuple(kafka.events_topics),
+            results_topic=kafka.results_topic,
+            dead_letter_topic=kafka.dead_letter_topic,
+        ),
+        policies=policies(settings),
+        world=world,
+        grace_seconds=settings.shutdown.grace_seconds,
+        api_timeout_seconds=api.timeout_seconds,
+    )
+    board = StatusBoard(service)
+    telemetry.bind(board.status)
+    server = HttpServer(
+        host=settings.http.host,
+        port=settings.http.port,
+        metrics=telemetry.exposition,
+        health=board.health,
+        ready=board.ready,
+        status=board.status,
+    )
+    await server.start()
+    telemetry.started(group=kafka.group_id, topics=kafka.events_topics, http_url=server.url)
+    try:
+        yield service
+    finally:
+        await server.stop()
