@@ -72,7 +72,9 @@ def _placed(items: Sequence[Any], response: Response, members: Sequence[Event], 
     for item in items:
         named = directory.named_by(item)
         if len(named) == 1:
-            rejected.setdefault(named.pop(), _with_item(response, item, names))
+            index = named.pop()
+            if index not in rejected:
+                rejected[index] = _with_item(response, item, names)
             continue
         unplaced += 1
         nameless += not named
