@@ -18,6 +18,7 @@ from config.durations import (
     "written, seconds",
     [
         ("250ms", 0.25),
+        ("9ms", 0.009),
         ("2s", 2.0),
         ("5m", 300.0),
         ("1h", 3600.0),

@@ -118,6 +118,11 @@ def test_a_broken_setting_is_not_blamed_a_second_time_in_a_contradiction() -> No
     ]
 
 
+def test_a_setting_that_is_wrong_in_several_ways_is_one_mistake() -> None:
+    (said,) = mistakes(KAFKA__BOOTSTRAP_SERVERS="a,b,c:9092")
+    assert said.startswith("CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS=a,b,c:9092 (environment): must be host:port")
+
+
 def test_a_value_from_a_file_is_shown_as_it_stands_there(tmp_path: Path) -> None:
     file = tmp_path / "campaign.toml"
     file.write_text("[window]\nmax_contacts = true\n[kafka]\nevents_topics = ['a', 7]\ngroup_id = 2026-11-25\n")

@@ -4,7 +4,7 @@ import tomllib
 
 from config import load
 from config.catalogue import leaves
-from config.reference import EXAMPLE_FILE, README_FILE, example_toml, markdown_table, with_table
+from config.reference import BEGIN, EXAMPLE_FILE, README_FILE, example_toml, markdown_table, with_table
 from config.settings import Settings
 
 KEY = {"CAMPAIGN_API__SERVER_KEY": "k-1"}
@@ -61,6 +61,7 @@ def test_the_table_has_a_row_for_every_setting_with_its_default() -> None:
 
 def test_the_readme_has_the_table_of_settings_as_it_is() -> None:
     text = README_FILE.read_text(encoding="utf-8")
+    assert BEGIN in text
     assert with_table(text) == text, "run: python -m config.reference"
 
 

@@ -64,7 +64,7 @@ def test_the_file_can_be_named_by_the_environment_and_the_command_line_wins(file
 def test_a_secret_is_read_without_its_closing_newline_and_beside_what_kubernetes_puts_there(secrets: Path) -> None:
     data = secrets / "..2026_11_25"
     data.mkdir()
-    (data / "campaign_kafka__sasl_password").write_text("pass word\r\n")
+    (data / "campaign_kafka__sasl_password").write_text(" pass word \r\n")
     (secrets / "..data").symlink_to(data)
     (secrets / "campaign_kafka__sasl_password").symlink_to(secrets / "..data" / "campaign_kafka__sasl_password")
     (secrets / "another-service").write_text("not ours")
@@ -75,7 +75,7 @@ def test_a_secret_is_read_without_its_closing_newline_and_beside_what_kubernetes
         KAFKA__SASL_USERNAME="me",
     )
     assert settings.kafka.sasl_password is not None
-    assert settings.kafka.sasl_password.get_secret_value() == "pass word"
+    assert settings.kafka.sasl_password.get_secret_value() == " pass word "
 
 
 @pytest.mark.parametrize("written", ["a,b", " a , b ", '["a","b"]', '[ "a", "b" ]'])
