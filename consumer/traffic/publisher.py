@@ -15,12 +15,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
+from consumer.edge.kafka_clients import ended, partition_numbers
 from consumer.edge.kafka_connection import (
     REFUSALS,
     KafkaConnection,
     KafkaRefusedError,
     KafkaUnreachableError,
-    partition_numbers,
     reach,
     refused,
     words,
@@ -219,11 +219,7 @@ class Publisher:
         self._on_acknowledged(partition, metadata.offset, records)
 
     async def _abandon(self) -> None:
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._producer.stop()
-        except (KafkaError, OSError, TimeoutError):
-            return  # it is of no use any more, and what matters has been said
+        await ended(self._producer.stop(), seconds=STOP_SECONDS)  # else it is of no use any more, and all is said
 
     def _failure(self, partition: int, error: Exception) -> PublishError:
         return PublishError(

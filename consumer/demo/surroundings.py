@@ -1,0 +1,159 @@
+"""Where a demo plays: its folder, its topics, its environment, an embedded Apache Kafka or a cluster of the user's."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from rich.console import Console
+
+from config.settings import Kafka
+from consumer.demo.apache_kafka import ApacheKafka
+from consumer.demo.jars import KAFKA_VERSION
+from consumer.edge.clock import new_process_id
+from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError, reach, words
+from consumer.traffic.connection import connection_of
+
+SERVER_KEY = "demo-key"
+SCHEDULE_FIELD = "scheduleAt"
+CONNECTION_SETTINGS = (
+    "security_protocol",
+    "sasl_mechanism",
+    "sasl_username",
+    "ssl_cafile",
+    "ssl_certfile",
+    "ssl_keyfile",
+)
+
+
+class ClusterError(Exception):
+    """The user's cluster cannot be used. The message is one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topics:
+    """The demo's topics; on a user's cluster their names are nobody else's."""
+
+    prefix: str = ""
+
+    @property
+    def events(self) -> str:
+        """Where events are published."""
+        return f"{self.prefix}contact-events"
+
+    @property
+    def results(self) -> str:
+        """Where results are read."""
+        return f"{self.prefix}campaign-send-results"
+
+    @property
+    def dead_letter(self) -> str:
+        """Where the bytes of invalid records go."""
+        return f"{self.events}-dead-letter"
+
+    @property
+    def all(self) -> Sequence[str]:
+        """Every topic that the service makes."""
+        return (self.events, f"{self.events}-journal", self.results, self.dead_letter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """The brokers, and what is ours there."""
+
+    kafka: Kafka
+    topics: Topics
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """The brokers' addresses, as people and settings write them."""
+        return ",".join(self.kafka.bootstrap_servers)
+
+    def environment(self) -> Mapping[str, str]:
+        """Return what our other commands need to reach the same brokers and topics."""
+        found = {
+            "CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "CAMPAIGN_KAFKA__GROUP_ID": f"{self.topics.prefix}campaign-consumer",
+            "CAMPAIGN_KAFKA__EVENTS_TOPICS": self.topics.events,
+            "CAMPAIGN_KAFKA__RESULTS_TOPIC": self.topics.results,
+            "CAMPAIGN_KAFKA__DEAD_LETTER_TOPIC": self.topics.dead_letter,
+        }
+        for name in CONNECTION_SETTINGS:
+            value = getattr(self.kafka, name)
+            if value is not None:
+                found[f"CAMPAIGN_KAFKA__{name.upper()}"] = str(value)
+        if self.kafka.sasl_password is not None:
+            found["CAMPAIGN_KAFKA__SASL_PASSWORD"] = self.kafka.sasl_password.get_secret_value()
+        return found
+
+
+def plain_environment() -> Mapping[str, str]:
+    """Return the environment without what the user has set for a service of their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_")}
+
+
+def service_environment(cluster: Cluster, *, sandbox_url: str, port: int) -> Mapping[str, str]:
+    """Return the service's whole environment."""
+    return {
+        **plain_environment(),
+        **cluster.environment(),
+        "CAMPAIGN_KAFKA__CREATE_TOPICS": "true",
+        "CAMPAIGN_API__URL": f"{sandbox_url}/v2/sms/send/list",
+        "CAMPAIGN_API__SERVER_KEY": SERVER_KEY,
+        "CAMPAIGN_API__FIELD_NAMES__SCHEDULED_AT": SCHEDULE_FIELD,
+        "CAMPAIGN_HTTP__PORT": str(port),
+        "CAMPAIGN_LOG__FORMAT": "console",
+    }
+
+
+@contextmanager
+def logs_folder() -> Iterator[Path]:
+    """A folder for logs, gone once all went well."""
+    folder = Path(tempfile.mkdtemp(prefix="campaign-demo-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def embedded_cluster(console: Console) -> AsyncIterator[Cluster]:
+    """Apache Kafka on this machine, for as long as it is used.
+
+    Raises:
+        KafkaStartError: it did not start.
+    """
+    async with ApacheKafka(tell=console.print) as kafka:
+        console.print(f"Apache Kafka {KAFKA_VERSION} at {kafka.bootstrap_servers}")
+        yield Cluster(kafka=Kafka(bootstrap_servers=(kafka.bootstrap_servers,)), topics=Topics())
+
+
+@asynccontextmanager
+async def users_cluster(kafka: Kafka, console: Console) -> AsyncIterator[Cluster]:
+    """The user's brokers, with topics of our own that are deleted at the end.
+
+    Raises:
+        ClusterError: no broker answers.
+    """
+    cluster = Cluster(kafka=kafka, topics=Topics(prefix=f"demo-{new_process_id()[:8]}-"))
+    connection = connection_of(kafka)
+    try:
+        await reach(connection)
+        admin = AIOKafkaAdminClient(**connection.client_arguments())
+        await admin.start()
+    except (KafkaRefusedError, KafkaUnreachableError) as error:
+        raise ClusterError(str(error)) from error
+    except (KafkaError, OSError) as error:
+        raise ClusterError(f"the brokers at {connection} do not answer ({words(error)}): try again") from error
+    console.print(f"Apache Kafka at {cluster.bootstrap_servers}, topics {cluster.topics.prefix}*")
+    try:
+        yield cluster
+    finally:
+        try:
+            await admin.delete_topics(list(cluster.topics.all))
+        except KafkaError as error:
+            console.print(f"could not delete the topics {cluster.topics.prefix}*: {type(error).__name__}")
+        await admin.close()
