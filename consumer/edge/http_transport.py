@@ -187,7 +187,7 @@ class _Request(ClientRequest):
     """A request that is written at once, head and body together, after its attempt has had its last look.
 
     aiohttp's own `send` leaves the writing to a task of its own: between the look and the first byte anything could
-    happen. What is written here is what it would write (aiohttp 3.13, 3.14).
+    happen. What is written here is what it would write (aiohttp 3.14).
     """
 
     attempt: Attempt

@@ -81,11 +81,17 @@ class PlatformClient:
 
         They cover DNS, TCP, TLS and the wait for one of `max_connections`. `ssl_context` is for a platform whose
         certificate the system does not know; without one, certificates are verified against the system's.
+
+        Raises:
+            ValueError: no header can carry the key.
         """
+        key = server_key.get_secret_value()
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("the server key holds a character that no header can carry")
         self._url = httpx.URL(url)
         self._headers = httpx.Headers(
             {
-                "Authorization": f"ServerKey {server_key.get_secret_value()}",
+                "Authorization": f"ServerKey {key}",
                 "Content-Type": "application/json",
                 "Accept": "application/json",
                 "Accept-Encoding": "gzip, deflate",
