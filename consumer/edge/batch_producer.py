@@ -1,0 +1,308 @@
+"""Batches to partitions through an idempotent producer that is replaced as soon as it fails. Never sends one twice.
+
+aiokafka's idempotent producer is of no use once a batch of it has failed, never gives a batch up, and may hang when it
+is stopped. So every batch has a deadline here, and a producer that misses one is cut off at once: it retries nothing,
+though what has left it may still land. A partition whose batch failed gets a producer of its own until it is well
+again, so that one sick partition does not hold up the others.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any, Literal
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import (
+    KafkaError,
+    LeaderNotAvailableError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    UnknownError,
+)
+
+from consumer.edge.kafka_clients import close, last_turn, partition_numbers, sever
+from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, until_reachable, words
+from consumer.service.ports import Message, TopicGoneError
+
+Codec = Literal["gzip", "snappy", "lz4", "zstd"]
+
+ASK_AGAIN_SECONDS = 0.2
+GONE_AFTER = 10
+"""So many times in a row a broker has to say that a topic does not exist: a new one gets around in less."""
+MAX_BATCH_BYTES = 1_048_588
+"""What a broker takes (`max.message.bytes`) unless it was told otherwise."""
+
+
+class NotAcknowledgedError(Exception):
+    """A batch was not acknowledged: it may have landed, or may land yet."""
+
+
+class NotHandedOverError(NotAcknowledgedError):
+    """A batch was not acknowledged, and surely never will be: it was not handed over."""
+
+
+class TooLargeError(Exception):
+    """A batch, or a record alone, is larger than the brokers take; it did not land."""
+
+
+class PartitionMissingError(Exception):
+    """The topic exists and has fewer partitions than asked for."""
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """One producer; `failed` is resolved with the reason when it must not be used any more."""
+
+    producer: AIOKafkaProducer
+    failed: "asyncio.Future[str]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class BatchProducer:
+    """Sends batches, each to one partition, one caller for each partition at a time."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        batch_bytes: int,
+        compression: Codec | None,
+        acknowledge_seconds: float,
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        """Prepare. `on_trouble` hears why a producer was replaced, or why none could be started."""
+        self._connection = connection
+        self._batch_bytes = batch_bytes
+        self._compression = compression
+        self._acknowledge_seconds = acknowledge_seconds
+        self._on_trouble = on_trouble
+        self._shared: _Running | None = None
+        self._starting = asyncio.Lock()  # whoever needs the shared producer first starts it, for all
+        self._apart: dict[TopicPartition, _Running | None] = {}
+        self._cut_off: list[AIOKafkaProducer] = []
+
+    async def start(self) -> None:
+        """Connect; patient with brokers that are starting.
+
+        Raises:
+            KafkaRefusedError: the brokers refuse us.
+            KafkaUnreachableError: none answers.
+        """
+        await until_reachable(self._connection, on_trouble=self._on_trouble)
+
+    async def stop(self) -> None:
+        """Disconnect. What is not acknowledged by then may or may not land."""
+        running = [self._shared, *self._apart.values()]
+        self._shared = None
+        self._apart.clear()
+        for one in running:
+            if one is not None:
+                self._cut(one, "stopped")
+        await self._bury()
+
+    async def numbers(self, topic: str) -> frozenset[int]:
+        """Return the topic's partitions.
+
+        Raises:
+            NotHandedOverError: nobody knows within the deadline.
+            TopicGoneError: there is no such topic.
+            KafkaRefusedError: the brokers refuse us.
+        """
+        try:
+            async with asyncio.timeout(self._acknowledge_seconds):
+                return await self._known(await self._running(None), topic)
+        except REFUSALS as error:
+            raise refused(error, self._connection) from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise NotHandedOverError(f"{topic}: {words(error)}") from error
+
+    async def send_whole(self, target: TopicPartition, messages: Sequence[Message]) -> int:
+        """Send `messages` as one batch; return the first one's offset. Raises as `send_some` does."""
+        offset, _ = await self._send(target, partial(_whole, messages=messages))
+        return offset
+
+    async def send_some(
+        self, target: TopicPartition, messages: Sequence[Message], *, first: int, at_most: int
+    ) -> tuple[int, int]:
+        """Send as many of `messages`, from the one at index `first`, as a batch takes, and not more than `at_most`.
+
+        Return the offset at which the first of them stands, and how many they were.
+
+        Raises:
+            NotHandedOverError: surely not sent.
+            NotAcknowledgedError: it may have landed or may land yet; its producer has been replaced.
+            TooLargeError: the broker does not take the batch, or the first message alone exceeds what it may take.
+            PartitionMissingError: the topic has no such partition.
+            TopicGoneError: there is no such topic.
+            KafkaRefusedError: the brokers refuse us.
+        """
+        return await self._send(target, partial(_fill, messages=islice(messages, first, first + at_most)))
+
+    async def _send(self, target: TopicPartition, fill: Callable[[Any], int]) -> tuple[int, int]:
+        handed_over: _Running | None = None
+        try:
+            async with asyncio.timeout(self._acknowledge_seconds):
+                running = await self._ready(target)
+                builder = running.producer.create_batch()
+                count = fill(builder)
+                handed_over = running
+                offset = await self._acknowledged(running, builder, target)
+        except REFUSALS as error:
+            self._fail(handed_over, target, words(error))
+            raise refused(error, self._connection) from error
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            self._fail(handed_over, target, words(error))
+            raise TooLargeError(f"the broker does not take a batch this large for {_name(target)}") from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            why = f"{_name(target)}: {words(error)}"
+            if handed_over is None:
+                raise NotHandedOverError(why) from error
+            self._fail(handed_over, target, why)
+            raise NotAcknowledgedError(why) from error
+        self._well(target, running)
+        return offset, count
+
+    async def _acknowledged(self, running: _Running, builder: Any, target: TopicPartition) -> int:
+        future = await running.producer.send_batch(builder, target.topic, partition=target.partition)
+        try:
+            await asyncio.wait({future, running.failed}, return_when=asyncio.FIRST_COMPLETED)
+            if not future.done():
+                raise NotAcknowledgedError(f"{_name(target)}: its producer failed ({running.failed.result()})")
+            offset = int(future.result().offset)
+            if offset < 0:  # it landed before, and the broker no longer knows where
+                raise UnknownError(f"duplicate of a batch at an unknown offset of {_name(target)}")
+            return offset
+        finally:
+            future.cancel()  # a shield around the batch: nobody is to miss what becomes of it
+
+    # ---------------------------------------------------------------- producers
+
+    async def _ready(self, target: TopicPartition) -> _Running:
+        """Return a producer that knows a leader for the partition, so that nothing handed over lies in wait."""
+        running = await self._running(target)
+        client = running.producer.client
+        while True:
+            numbers = await self._known(running, target.topic)
+            if target.partition not in numbers:
+                await client.force_metadata_update()
+                numbers = await self._known(running, target.topic)
+                if target.partition not in numbers:
+                    raise PartitionMissingError(f"{target.topic} has {len(numbers)} partitions, no {target.partition}")
+            leader = client.cluster.leader_for_partition(target)
+            if leader is not None and leader != -1:
+                return running
+            if not await client.force_metadata_update():
+                raise LeaderNotAvailableError(target)
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+
+    async def _known(self, running: _Running, topic: str) -> frozenset[int]:
+        client = running.producer.client
+        denials = 0
+        while (numbers := client.cluster.partitions_for_topic(topic)) is None:
+            await client.add_topic(topic)
+            await client.force_metadata_update()
+            if client.cluster.partitions_for_topic(topic) is None:
+                denials = denials + 1 if await partition_numbers(client, topic) is None else 0
+                if denials >= GONE_AFTER:
+                    raise TopicGoneError(f"topic {topic!r} does not exist (any more): create it, then start again")
+                await asyncio.sleep(ASK_AGAIN_SECONDS)
+        return frozenset(numbers)
+
+    async def _running(self, target: TopicPartition | None) -> _Running:
+        """Return the partition's producer: the shared one, or its own while it is sick."""
+        if target is not None and target in self._apart:
+            running = self._apart[target]
+            if running is None:
+                running = self._apart[target] = await self._started()
+                await self._bury()
+            return running
+        async with self._starting:
+            if self._shared is None:
+                self._shared = await self._started()
+                await self._bury()
+            return self._shared
+
+    async def _started(self) -> _Running:
+        producer = AIOKafkaProducer(
+            **self._connection.client_arguments(),
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            compression_type=self._compression,
+            max_batch_size=self._batch_bytes,
+            # a frozen broker is noticed in this time, so that another may be asked within the deadline
+            request_timeout_ms=int(self._acknowledge_seconds * 600),
+        )
+        try:
+            await producer.start()
+        except BaseException:
+            self._drop(producer)
+            raise
+        return _Running(producer)
+
+    def _fail(self, running: _Running | None, target: TopicPartition, why: str) -> None:
+        """Take a producer out of use: nobody sends through it again, and it retries nothing."""
+        if running is None or running.failed.done():
+            return
+        if running is self._shared:
+            self._shared = None
+        self._apart[target] = None
+        self._cut(running, why)
+        self._on_trouble(why)
+
+    def _well(self, target: TopicPartition, running: _Running) -> None:
+        """A partition with a producer of its own shares again after its first success."""
+        if target in self._apart:
+            del self._apart[target]
+            if running is not self._shared:
+                self._cut(running, "no longer needed")
+
+    def _cut(self, running: _Running, why: str) -> None:
+        if not running.failed.done():
+            running.failed.set_result(why)
+            self._drop(running.producer)
+
+    def _drop(self, producer: AIOKafkaProducer) -> None:
+        sever(producer.client)
+        sender = producer._sender.sender_task  # noqa: SLF001 - stop() would wait for batches, and retry them
+        if sender is not None:
+            sender.cancel()
+        producer._closed = True  # noqa: SLF001
+        self._cut_off.append(producer)
+
+    async def _bury(self) -> None:
+        """Let what is left of producers that were cut off come to its end."""
+        while self._cut_off:
+            producer = self._cut_off[0]
+            sender = producer._sender.sender_task  # noqa: SLF001
+            if sender is not None:
+                await last_turn({sender})
+            await close(producer.client)
+            if producer in self._cut_off:
+                self._cut_off.remove(producer)
+
+
+def _fill(builder: Any, messages: Iterable[Message]) -> int:
+    """Put as many messages into a batch as fit, at least one; return how many they are."""
+    append = builder.append
+    count = 0
+    for message in messages:
+        if append(timestamp=None, key=message.key, value=message.value, headers=list(message.headers)) is None:
+            break
+        count += 1
+    builder.close()
+    if builder.size() > MAX_BATCH_BYTES:  # a builder takes any first record, however large
+        raise TooLargeError(f"a record of {builder.size()} bytes: at most {MAX_BATCH_BYTES} are handed over")
+    return count
+
+
+def _whole(builder: Any, messages: Sequence[Message]) -> int:
+    count = _fill(builder, messages)
+    if count < len(messages):
+        raise TooLargeError(f"{len(messages)} messages do not fit into one batch")
+    return count
+
+
+def _name(target: TopicPartition) -> str:
+    return f"{target.topic}:{target.partition}"

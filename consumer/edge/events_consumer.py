@@ -1,0 +1,396 @@
+"""The group member that reads events. Owns positions and what is read from; never decides what is done with a record.
+
+Partitions arrive paused, and nothing of them comes out before they were sought and resumed: the client would take a
+failed look at the commits for a first start, so positions are given to it, never left to it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
+from aiokafka.structs import OffsetAndMetadata
+
+from config.settings import HEARTBEAT_SECONDS, REBALANCE_SECONDS, REQUEST_SECONDS, SESSION_SECONDS
+from consumer.core.terms import Offset, Partition
+from consumer.edge.group_commits import GroupCommits
+from consumer.edge.kafka_clients import Seat, client_of, partition_numbers, seat_of, stop_consumer
+from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, until_reachable, words
+from consumer.edge.topic_reader import Isolation, TopicReader
+from consumer.service.ports import Committed, Record, TopicGoneError
+
+FETCH_BYTES = 16 * 1024 * 1024
+"""What one broker answers with at most, and so what is held of it unread: below the buffer, whatever it leads."""
+PARTITION_FETCH_BYTES = 1024 * 1024
+"""What it answers with for one partition: some 2,500 events, so that one partition is no wait for the others."""
+FETCH_WAIT_SECONDS = 0.1
+"""How long a broker waits for records. A partition resumed meanwhile is not asked for until it has answered."""
+FOREVER_MS = 7 * 24 * 60 * 60 * 1000
+"""Between two fetches: a member that the client itself throws out may never come back."""
+
+LATE_SECONDS = 0.1
+"""The client waits through a rejoin whatever it was told; so long after the time-out it is not waited for."""
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 2.0
+GONE_SECONDS = 30.0
+TRUNCATED_SECONDS = 30.0
+"""A broker that has just become leader may know a shorter log for a moment."""
+
+_NOWHERE = TopicPartition("", -1)  # asked for where nothing is to be read: no names would mean all
+
+
+class LogTruncatedError(Exception):
+    """A partition ends before what was read of it: its topic was recreated or truncated. Start again to see."""
+
+
+class InstanceIdInUseError(Exception):
+    """Another process has taken our seat in the group by our own static name."""
+
+
+class GroupConsumer:
+    """A member of the group, one task fetching. Use: `start`, then seek and resume what arrives, `fetch`."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        group: str,
+        topics: Sequence[str],
+        instance_id: str | None = None,
+        on_trouble: Callable[[str], None] = lambda _why: None,
+        on_records_lost: Callable[[Partition, Offset, Offset], None] = lambda _partition, _start, _stop: None,
+    ) -> None:
+        """Prepare.
+
+        `on_trouble` hears of passing errors, `on_records_lost` of a range (past-the-end exclusive) that retention
+        removed while the partition was being read; reading goes on behind it.
+        """
+        self._connection = connection
+        self._group = group
+        self._topics = tuple(topics)
+        self._instance_id = instance_id
+        self._on_trouble = on_trouble
+        self._on_records_lost = on_records_lost
+        self._reader = TopicReader(connection, isolation=Isolation.COMMITTED, on_trouble=on_trouble)
+        self._commits = GroupCommits(connection, group=group, on_trouble=on_trouble)
+        self._consumer: AIOKafkaConsumer | None = None
+        self._failure: BaseException | None = None
+        self._assigned: frozenset[Partition] = frozenset()
+        self._positions: dict[Partition, int] = {}
+        """Where reading goes on: behind the last record handed out. Only of partitions that were sought."""
+        self._resumed: set[Partition] = set()
+        self._seat: Seat | None = None
+        self._absent_since: float | None = None
+        self._beyond_since: dict[Partition, float] = {}
+        self._pause_seconds = FIRST_PAUSE_SECONDS
+
+    @property
+    def member(self) -> str:
+        """The member's ID in the group; empty before the first join."""
+        return "" if self._consumer is None else seat_of(self._consumer).member
+
+    async def start(
+        self,
+        *,
+        on_assigned: Callable[[Iterable[Partition]], None],
+        on_revoked: Callable[[Iterable[Partition]], Awaitable[None]],
+    ) -> None:
+        """Start joining the group; patient with brokers that are starting.
+
+        Raises:
+            KafkaRefusedError: the brokers refuse us.
+            KafkaUnreachableError: none answers.
+            TopicGoneError: an events topic does not exist.
+        """
+        await until_reachable(self._connection, on_trouble=self._on_trouble)
+        self._consumer = consumer = self._new_consumer()
+        async with asyncio.timeout(REQUEST_SECONDS):
+            await consumer.start()
+            for topic in self._topics:
+                if await partition_numbers(client_of(consumer), topic) is None:
+                    raise TopicGoneError(f"the events topic {topic!r} does not exist: create it, then start again")
+        consumer.subscribe(self._topics, listener=_Listener(self, on_assigned, on_revoked))
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            **self._connection.client_arguments(),
+            group_id=self._group,
+            group_instance_id=self._instance_id,
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            heartbeat_interval_ms=int(HEARTBEAT_SECONDS * 1000),
+            session_timeout_ms=int(SESSION_SECONDS * 1000),
+            rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
+            request_timeout_ms=int(REQUEST_SECONDS * 1000),
+            max_poll_interval_ms=FOREVER_MS,
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
+            fetch_max_wait_ms=int(FETCH_WAIT_SECONDS * 1000),
+        )
+
+    # ---------------------------------------------------------------- reading
+
+    async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[Partition, Sequence[Record]]:
+        """Return what has arrived of resumed partitions; empty after `timeout_seconds`, and through a rebalance.
+
+        Passing errors are reported and waited out. Whatever else goes wrong in the member, in its callbacks too,
+        comes out here.
+
+        Raises:
+            KafkaRefusedError: the brokers refuse us.
+            TopicGoneError: an events topic has been deleted.
+            LogTruncatedError: a log has ended below our position for 30 s.
+            InstanceIdInUseError: another process uses our static name.
+        """
+        self._check()
+        readable = [TopicPartition(*partition) for partition in self._resumed if partition in self._positions]
+        try:
+            async with asyncio.timeout(timeout_seconds + LATE_SECONDS):
+                fetched = await self._running.getmany(
+                    *(readable or (_NOWHERE,)), timeout_ms=int(timeout_seconds * 1000), max_records=max_records
+                )
+        except TimeoutError:
+            return {}
+        except REFUSALS as error:
+            raise refused(error, self._connection) from error
+        except OffsetOutOfRangeError as error:
+            await self._out_of_range(error)
+            return {}
+        except (CorruptRecordException, NoOffsetForPartitionError) as error:
+            await self._read_again(error)
+            return {}
+        self._check()
+        records = {Partition(*partition): batch for partition, batch in fetched.items()}
+        for partition, batch in records.items():
+            self._positions[partition] = batch[-1].offset + 1
+            self._beyond_since.pop(partition, None)
+        if records:
+            self._pause_seconds = FIRST_PAUSE_SECONDS
+        return records
+
+    def seek(self, partition: Partition, offset: Offset) -> None:
+        """Read from here when resumed. Without effect on a partition that is not ours."""
+        if partition in self._assigned and self._seek(partition, offset):
+            self._positions[partition] = offset
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Hand out nothing more of these. What has been fetched of them stays for when they are resumed."""
+        for partition in partitions:
+            self._resumed.discard(partition)
+            self._pause(partition)
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Hand out records of these, once they have been sought. Without effect on those that are not ours."""
+        for partition in partitions:
+            if partition in self._assigned and self._is_known(partition):
+                self._resumed.add(partition)
+                self._running.resume(TopicPartition(*partition))
+
+    def assignment(self) -> frozenset[Partition]:
+        """Return what the group has given us and not taken back."""
+        return self._assigned
+
+    # ---------------------------------------------------------------- commits
+
+    async def committed(self, partition: Partition) -> Committed | None:
+        """Return the group's commit, None where there surely is none. Retries until it knows.
+
+        Raises:
+            KafkaRefusedError: the brokers refuse us.
+        """
+        return await self._commits.of(partition)
+
+    async def commit(self, offsets: Mapping[Partition, Committed], *, deadline_seconds: float) -> bool:
+        """Commit; False means "not committed, as far as we know", never "not the owner".
+
+        A commit that is late may still land, even after a newer one.
+        """
+        consumer = self._running
+        ours = consumer.assignment()
+        wanted = {
+            TopicPartition(*partition): OffsetAndMetadata(commit.offset, commit.metadata)
+            for partition, commit in offsets.items()
+        }
+        if not wanted.keys() <= ours or seat_of(consumer).generation < 0:
+            return False  # without a generation it would go out as nobody's, which an empty group accepts
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await consumer.commit(wanted)
+        except (KafkaError, OSError, TimeoutError) as error:
+            self._on_trouble(f"committing: {words(error)}")
+            return False
+        return True
+
+    # ---------------------------------------------------------------- logs
+
+    async def log_bounds(self, partition: Partition) -> tuple[Offset, Offset]:
+        """Return the log's first offset and its end (one past the last readable record). Retries until it knows.
+
+        Raises:
+            TopicGoneError: there is no such topic or partition.
+            KafkaRefusedError: the brokers refuse us.
+        """
+        first, end = await self._reader.bounds(TopicPartition(*partition))
+        return Offset(first), Offset(end)
+
+    async def read_one(self, partition: Partition, offset: Offset) -> Record | None:
+        """Return the record at exactly `offset`, None where none is readable there. Raises as `log_bounds` does."""
+        record: Record | None = await self._reader.read_one(TopicPartition(*partition), offset)
+        return record
+
+    async def stop(self) -> None:
+        """Leave the group. No revoke is called: drain first."""
+        if self._consumer is not None:
+            await stop_consumer(self._consumer)
+        await self._reader.stop()
+
+    # ---------------------------------------------------------------- the group's news, from the listener
+
+    def _revoking(self) -> None:
+        self._resumed.clear()
+
+    def _revoked(self) -> None:
+        self._assigned = frozenset()
+        self._positions.clear()
+        self._beyond_since.clear()
+
+    def _received(self, partitions: frozenset[Partition]) -> None:
+        self._assigned = partitions
+        self._positions.clear()
+        self._resumed.clear()
+        for partition in partitions:
+            self._pause(partition)
+            self._seek(partition, 0)  # any position: without one the client looks for a commit by itself
+        self._check_seat()
+
+    def _check_seat(self) -> None:
+        before, seat = self._seat, seat_of(self._running)
+        self._seat = seat
+        if self._instance_id is None or before is None:
+            return
+        # A member thrown out for its silence comes back to a new generation; one whose seat was taken by its
+        # own name comes back, as another member, to the same.
+        if before.generation == seat.generation and before.member != seat.member:
+            raise InstanceIdInUseError(
+                f"CAMPAIGN_KAFKA__GROUP_INSTANCE_ID={self._instance_id}: another process is a member of group "
+                f"{self._group!r} by this name: give each instance a name of its own"
+            )
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+
+    # ---------------------------------------------------------------- trouble
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        cluster = client_of(self._running).cluster
+        absent = [topic for topic in self._topics if cluster.partitions_for_topic(topic) is None]
+        now = asyncio.get_running_loop().time()
+        if not absent:
+            self._absent_since = None
+        elif self._absent_since is None:
+            self._absent_since = now
+        elif now - self._absent_since > GONE_SECONDS:
+            raise TopicGoneError(f"the events topic {absent[0]!r} does not exist (any more): create it, start again")
+
+    async def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
+        """Retention has gone past us, or the log has become shorter than what we have read of it."""
+        for asked, position in dict(*error.args).items():
+            partition = Partition(*asked)
+            if self._positions.get(partition) != position:
+                continue
+            first, end = await self.log_bounds(partition)
+            if self._positions.get(partition) != position:
+                continue
+            if position < first:
+                self.seek(partition, first)
+                self._on_records_lost(partition, Offset(position), first)
+            elif position > end:
+                await self._beyond(partition, position, end)
+
+    async def _beyond(self, partition: Partition, position: int, end: int) -> None:
+        now = asyncio.get_running_loop().time()
+        since = self._beyond_since.setdefault(partition, now)
+        if now - since > TRUNCATED_SECONDS:
+            raise LogTruncatedError(
+                f"{partition} ends at offset {end}, below what was read of it ({position}): the topic was recreated "
+                "or truncated; start again to see what is known of it"
+            )
+        await self._pause_after(f"{partition} ends at offset {end}, below {position}")
+
+    async def _read_again(self, error: KafkaError) -> None:
+        """Go back to where the last records handed out end: the client may have dropped others with the bad one."""
+        for partition, position in self._positions.items():
+            if partition in self._assigned:
+                self._seek(partition, position)
+        await self._pause_after(f"reading: {words(error)}; tried again")
+
+    async def _pause_after(self, why: str) -> None:
+        self._on_trouble(why)
+        await asyncio.sleep(self._pause_seconds)
+        self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+
+    # ---------------------------------------------------------------- the client
+
+    @property
+    def _running(self) -> AIOKafkaConsumer:
+        assert self._consumer is not None, "start comes first"
+        return self._consumer
+
+    def _is_known(self, partition: Partition) -> bool:
+        """Whether the client, too, has the partition: it may be ahead of what its listener has been told."""
+        return TopicPartition(*partition) in self._running.assignment()
+
+    def _seek(self, partition: Partition, offset: int) -> bool:
+        if not self._is_known(partition):
+            return False
+        self._running.seek(TopicPartition(*partition), offset)
+        return True
+
+    def _pause(self, partition: Partition) -> None:
+        if self._is_known(partition):
+            self._running.pause(TopicPartition(*partition))
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
+    """Carries what goes wrong in the callbacks out to `fetch`: the client would only log it."""
+
+    def __init__(
+        self,
+        consumer: GroupConsumer,
+        on_assigned: Callable[[Iterable[Partition]], None],
+        on_revoked: Callable[[Iterable[Partition]], Awaitable[None]],
+    ) -> None:
+        self._consumer = consumer
+        self._on_assigned = on_assigned
+        self._on_revoked = on_revoked
+
+    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        consumer = self._consumer
+        partitions = sorted(Partition(*partition) for partition in revoked)
+        if not partitions:
+            return
+        consumer._revoking()  # noqa: SLF001 - its other half
+        try:
+            await self._on_revoked(partitions)
+        except Exception as error:  # noqa: BLE001 - whatever it is ends the service
+            consumer._fail(error)  # noqa: SLF001
+        consumer._revoked()  # noqa: SLF001
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """No heartbeat is sent until this returns, so nothing is waited for."""
+        partitions = sorted(Partition(*partition) for partition in assigned)
+        try:
+            self._consumer._received(frozenset(partitions))  # noqa: SLF001
+            self._on_assigned(partitions)
+        except Exception as error:  # noqa: BLE001
+            self._consumer._fail(error)  # noqa: SLF001

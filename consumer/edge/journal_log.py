@@ -1,0 +1,138 @@
+"""The journal topics: appends that are acknowledged at an offset or unsure, and reads. Knows nothing of entries.
+
+Appends have a producer of their own: one request at a time goes to each broker, so a large batch of results in the
+same producer would delay every intent.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from aiokafka import TopicPartition
+
+from consumer.core.terms import JournalOffset, Partition
+from consumer.edge.batch_producer import (
+    MAX_BATCH_BYTES,
+    BatchProducer,
+    NotAcknowledgedError,
+    PartitionMissingError,
+    TooLargeError,
+)
+from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.topic_reader import Isolation, TopicReader
+from consumer.edge.topics import TopicCreationError, grow
+from consumer.service.ports import Entry, Message, UnsureAppendError
+
+ACKNOWLEDGE_SECONDS = 5.0
+GROW_AGAIN_SECONDS = 30.0
+
+
+class AppendTooLargeError(ValueError):
+    """An append does not fit into one batch, or the journal topic takes only smaller ones. Nothing landed."""
+
+
+class KafkaJournal:
+    """Every journal of this service, one topic for each events topic."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        topic_template: str,
+        on_replaced: Callable[[str], None],
+        on_trouble: Callable[[str], None] = lambda _why: None,
+    ) -> None:
+        """Prepare.
+
+        `{topic}` in `topic_template` is the events topic's name. `on_replaced` hears why a producer was replaced,
+        `on_trouble` why a read is tried again.
+        """
+        self._connection = connection
+        self._template = topic_template
+        self._producer = BatchProducer(
+            connection,
+            batch_bytes=MAX_BATCH_BYTES,
+            compression=None,  # an intent is some hundred bytes, and every millisecond of it delays a send
+            acknowledge_seconds=ACKNOWLEDGE_SECONDS,
+            on_trouble=on_replaced,
+        )
+        self._reader = TopicReader(connection, isolation=Isolation.UNCOMMITTED, on_trouble=on_trouble)
+        self._grown_at: dict[str, float] = {}
+
+    async def start(self) -> None:
+        """Connect; patient with brokers that are starting.
+
+        Raises:
+            KafkaRefusedError: the brokers refuse us.
+            KafkaUnreachableError: none answers.
+        """
+        await self._producer.start()
+
+    async def append(self, partition: Partition, values: Sequence[bytes]) -> JournalOffset:
+        """Append as one batch; return the first one's offset.
+
+        Raises:
+            UnsureAppendError: no acknowledgement in 5 s, or a failed producer (it has been replaced), or no such
+                journal partition yet.
+            AppendTooLargeError: it does not fit into one batch (only a batch lands in one piece); nothing landed.
+            TopicGoneError: there is no such journal.
+            KafkaRefusedError: the brokers refuse us.
+        """
+        assert values, "an append says something"
+        journal = self._journal_of(partition)
+        messages = [Message(key=None, value=value) for value in values]
+        try:
+            return JournalOffset(await self._producer.send_whole(journal, messages))
+        except NotAcknowledgedError as error:
+            raise UnsureAppendError(str(error)) from error
+        except TooLargeError as error:
+            size_bytes = sum(map(len, values))
+            message = f"{journal.topic!r} takes no batch of {len(values)} entries, {size_bytes} bytes: {error}"
+            raise AppendTooLargeError(message) from error
+        except PartitionMissingError as error:
+            raise UnsureAppendError(await self._grow(partition, error)) from error
+
+    async def read(self, partition: Partition, start: JournalOffset, stop: JournalOffset) -> Sequence[Entry]:
+        """Return what stands at `start` up to but without `stop`, whatever retention has left of it.
+
+        Tries for as long as it takes. An entry without a value has an empty one.
+
+        Raises:
+            TopicGoneError: there is no such journal, or no such partition of it.
+            KafkaRefusedError: the brokers refuse us.
+        """
+        records = await self._reader.read(self._journal_of(partition), start, stop)
+        return [
+            Entry(offset=JournalOffset(record.offset), timestamp_ms=record.timestamp, value=record.value or b"")
+            for record in records
+        ]
+
+    async def bounds(self, partition: Partition) -> tuple[JournalOffset, JournalOffset]:
+        """Return the journal partition's first offset and its end; raises as `read` does."""
+        first, end = await self._reader.bounds(self._journal_of(partition))
+        return JournalOffset(first), JournalOffset(end)
+
+    async def offset_at(self, partition: Partition, timestamp_ms: int) -> JournalOffset | None:
+        """Return the first offset whose record is at least as young, None where none is; raises as `read` does."""
+        offset = await self._reader.offset_at(self._journal_of(partition), timestamp_ms)
+        return None if offset is None else JournalOffset(offset)
+
+    async def stop(self) -> None:
+        """Disconnect. What is not acknowledged by then may or may not land."""
+        await self._producer.stop()
+        await self._reader.stop()
+
+    def _journal_of(self, partition: Partition) -> TopicPartition:
+        return TopicPartition(self._template.replace("{topic}", partition.topic), partition.number)
+
+    async def _grow(self, partition: Partition, missing: PartitionMissingError) -> str:
+        """Give a journal that its events topic has outgrown more partitions, now and then; return what to tell."""
+        topic = self._journal_of(partition).topic
+        now = asyncio.get_running_loop().time()
+        if now < self._grown_at.get(topic, 0.0):
+            return f"{missing}: give the journal as many partitions as {partition.topic!r} has"
+        self._grown_at[topic] = now + GROW_AGAIN_SECONDS
+        try:
+            count = await grow(self._connection, topic, like=partition.topic)
+        except TopicCreationError as error:
+            return str(error)
+        return f"{missing}: it now has {count}"

@@ -1,0 +1,129 @@
+"""What aiokafka's clients lack: an end within a bounded time, and questions that create nothing. Decides nothing.
+
+Their own ways to stop wait for brokers that may never answer, and for batches that they go on sending meanwhile.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
+
+CLOSE_SECONDS = 2.0
+STOP_SECONDS = 5.0
+LAST_TURN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Which member of which generation of a group we are."""
+
+    generation: int
+    member: str
+
+
+def seat_of(consumer: AIOKafkaConsumer) -> Seat:
+    """Return where a consumer stands in its group; generation -1 where it has no place there."""
+    coordinator = consumer._coordinator  # noqa: SLF001 - the consumer has no such door
+    if coordinator is None:
+        return Seat(generation=-1, member="")
+    return Seat(generation=coordinator.generation, member=coordinator.member_id)
+
+
+def client_of(clients_user: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
+    """Return the client that holds the connections and knows the cluster."""
+    return clients_user._client  # noqa: SLF001 - there is no such door
+
+
+async def partition_numbers(client: AIOKafkaClient, topic: str) -> frozenset[int] | None:
+    """Ask a broker for a topic's partitions; None where it says that there is no such topic.
+
+    Raises:
+        KafkaError: nobody answered, or the broker refused.
+    """
+    answer = await client.send(client.get_random_node(), MetadataRequest([topic], allow_auto_topic_creation=False))
+    for code, _name, _internal, partitions in answer.topics:
+        error = for_code(code)
+        if error is UnknownTopicOrPartitionError:
+            return None
+        if code:
+            raise error(topic)
+        return frozenset(partition[1] for partition in partitions)
+    return None
+
+
+def sever(client: AIOKafkaClient) -> None:
+    """Cut a client off at once: no byte leaves it any more, whatever its tasks still try. `close` tidies up."""
+
+    async def no_connection(*_: object, **__: object) -> None:
+        """Stand in for the client's way to get connections: its callers take None for a broker that is not ready."""
+
+    client._get_conn = no_connection  # noqa: SLF001 - the client has no such door
+    for connection in list(client._conns.values()):  # noqa: SLF001
+        writer = connection._writer  # noqa: SLF001
+        connection.close()
+        if writer is not None:
+            writer.transport.abort()  # close() alone would wait for a frozen broker to read what is buffered
+
+
+async def close(client: AIOKafkaClient) -> None:
+    """Close a client within a bounded time, cutting off what does not end by itself."""
+    if not await ended(client.close(), seconds=CLOSE_SECONDS):
+        sever(client)
+        await ended(client.close(), seconds=CLOSE_SECONDS)
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop a consumer (a member leaves its group) within a bounded time; one that does not end is cut off."""
+    if await ended(consumer.stop(), seconds=STOP_SECONDS):
+        return
+    sever(client_of(consumer))
+    tasks = {task for task in _tasks_of(consumer) if task is not None and not task.done()}
+    for task in tasks:
+        task.cancel()
+    await last_turn(tasks)
+    await close(client_of(consumer))
+
+
+def _tasks_of(consumer: AIOKafkaConsumer) -> "list[asyncio.Task[Any] | None]":
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher  # noqa: SLF001
+    names = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task", "_reset_committed_task")
+    tasks = [getattr(coordinator, name, None) for name in names]
+    if fetcher is not None:
+        tasks += [fetcher._fetch_task, *fetcher._pending_tasks]  # noqa: SLF001
+    return tasks
+
+
+async def last_turn(tasks: "set[asyncio.Task[Any]]") -> None:
+    """Let cancelled tasks come to their end, and nobody be told of what they raise."""
+    if not tasks:
+        return
+    done, _ = await asyncio.wait(tasks, timeout=LAST_TURN_SECONDS)
+    for task in done:
+        if not task.cancelled():
+            task.exception()
+
+
+async def ended(work: Awaitable[object], *, seconds: float) -> bool:
+    """Await what ends a client; return whether it did within `seconds`.
+
+    The clients await tasks of theirs that they have cancelled, so a CancelledError may come out although nobody
+    has cancelled us.
+    """
+    us = asyncio.current_task()
+    assert us is not None
+    cancelled_before = us.cancelling()
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except asyncio.CancelledError:
+        if us.cancelling() > cancelled_before:
+            raise
+        return False
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    return True

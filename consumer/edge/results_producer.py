@@ -1,0 +1,118 @@
+"""Publishes results and dead letters, as large batches, until the brokers have acknowledged them. Never reads a topic.
+
+At least once: what was not acknowledged is sent again, so after trouble a message may stand there twice.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from aiokafka import TopicPartition
+from aiokafka.partitioner import murmur2
+
+from consumer.edge.batch_producer import (
+    BatchProducer,
+    Codec,
+    NotAcknowledgedError,
+    PartitionMissingError,
+    TooLargeError,
+)
+from consumer.edge.kafka_connection import KafkaConnection
+from consumer.service.ports import Message
+
+BATCH_BYTES = 512 * 1024
+ACKNOWLEDGE_SECONDS = 15.0
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+class MessageTooLargeError(ValueError):
+    """A message alone is larger than its topic takes. It was not published."""
+
+
+class KafkaResults:
+    """Publishes to any topic; one caller for each partition number at a time."""
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        *,
+        on_replaced: Callable[[str], None],
+        compression: Codec | None = "lz4",
+    ) -> None:
+        """Prepare. `on_replaced` hears why a producer was replaced, or why a batch is sent again."""
+        self._on_trouble = on_replaced
+        self._producer = BatchProducer(
+            connection,
+            batch_bytes=BATCH_BYTES,
+            compression=compression,
+            acknowledge_seconds=ACKNOWLEDGE_SECONDS,
+            on_trouble=on_replaced,
+        )
+
+    async def start(self) -> None:
+        """Connect; patient with brokers that are starting.
+
+        Raises:
+            KafkaRefusedError: the brokers refuse us.
+            KafkaUnreachableError: none answers.
+        """
+        await self._producer.start()
+
+    async def publish(self, topic: str, partition: int | None, messages: Sequence[Message]) -> None:
+        """Return once the brokers have acknowledged all of `messages`; retries for as long as it takes.
+
+        `partition` is taken modulo the topic's partition count; None spreads by key. One caller per partition.
+
+        Raises:
+            MessageTooLargeError: a message alone is larger than the topic takes.
+            TopicGoneError: there is no such topic.
+            KafkaRefusedError: the brokers refuse us.
+        """
+        if partition is not None:
+            await self._publish(topic, partition, messages)
+            return
+        count = await self._count(topic)
+        spread: dict[int, list[Message]] = {}
+        for index, message in enumerate(messages):
+            number = index if message.key is None else murmur2(message.key) & 0x7FFFFFFF
+            spread.setdefault(number % count, []).append(message)
+        for number, part in spread.items():
+            await self._publish(topic, number, part)
+
+    async def stop(self) -> None:
+        """Disconnect. What is not acknowledged by then may or may not land."""
+        await self._producer.stop()
+
+    async def _publish(self, topic: str, number: int, messages: Sequence[Message]) -> None:
+        done, at_most, pause_seconds = 0, len(messages), FIRST_PAUSE_SECONDS
+        while done < len(messages):
+            try:
+                target = TopicPartition(topic, number % await self._count(topic))
+                _, count = await self._producer.send_some(target, messages, first=done, at_most=at_most)
+            except TooLargeError as error:
+                if at_most == 1:
+                    raise MessageTooLargeError(_too_large(topic, messages[done])) from error
+                at_most = min(at_most, len(messages) - done) // 2 or 1
+            except (NotAcknowledgedError, PartitionMissingError) as error:
+                self._on_trouble(f"{error}; sent again")
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+            else:
+                done += count
+                pause_seconds = FIRST_PAUSE_SECONDS
+
+    async def _count(self, topic: str) -> int:
+        """Return how many partitions the topic has; asks for as long as it takes."""
+        pause_seconds = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return len(await self._producer.numbers(topic))
+            except NotAcknowledgedError as error:
+                self._on_trouble(str(error))
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+
+
+def _too_large(topic: str, message: Message) -> str:
+    size_bytes = len(message.key or b"") + len(message.value or b"")
+    return f"topic {topic!r} takes no message of {size_bytes} bytes: raise its max.message.bytes"

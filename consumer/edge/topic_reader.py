@@ -1,0 +1,205 @@
+"""Reads ranges of partitions, outside any group, at the reader's own pace. Commits nothing, follows nothing.
+
+Readers are kept for the next question, a bounded number of them; each looks at one partition at a time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from consumer.edge.kafka_clients import client_of, partition_numbers, stop_consumer
+from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, words
+from consumer.service.ports import TopicGoneError
+
+T = TypeVar("T")
+
+AT_ONCE = 8
+"""Readers at work: a take-over of a hundred partitions opens no hundred connections."""
+KEPT_IDLE = 2
+ANSWER_SECONDS = 10.0
+"""A broker that says nothing for so long is asked again, over a new connection."""
+LONGEST_PAUSE_SECONDS = 2.0
+FIRST_PAUSE_SECONDS = 0.1
+GONE_AFTER = 5
+"""So many times in a row a broker has to say that a topic or a partition does not exist."""
+
+FETCH_BYTES = 2 * 1024 * 1024
+"""Of one partition in one round: some 5,000 entries or more, and what a reader holds at once."""
+FETCH_SECONDS = 0.1
+REQUEST_SECONDS = 10.0
+
+
+class Isolation(Enum):
+    """Whether what a transaction wrote is seen before it is committed."""
+
+    COMMITTED = "read_committed"
+    UNCOMMITTED = "read_uncommitted"
+
+
+class _MissingError(Exception):
+    """A broker says that the topic or the partition does not exist."""
+
+
+class TopicReader:
+    """Answers questions about single partitions; many callers at once."""
+
+    def __init__(self, connection: KafkaConnection, *, isolation: Isolation, on_trouble: Callable[[str], None]) -> None:
+        """Prepare. `on_trouble` hears why a question is asked again."""
+        self._connection = connection
+        self._isolation = isolation
+        self._on_trouble = on_trouble
+        self._idle: list[AIOKafkaConsumer] = []
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    async def read(self, partition: TopicPartition, start: int, stop: int) -> Sequence[Any]:
+        """Return the records from `start` up to but without `stop`, as far as they exist.
+
+        Tries for as long as it takes; so do the other questions.
+
+        Raises:
+            TopicGoneError: there is no such topic, or no such partition of it.
+            KafkaRefusedError: the brokers refuse us.
+        """
+        read: list[Any] = []
+
+        async def go_on(consumer: AIOKafkaConsumer) -> None:
+            first, end = await _bounds(consumer, partition)
+            last = min(stop, end)
+            position = max(start, first, read[-1].offset + 1 if read else start)
+            if position >= last:
+                return
+            consumer.seek(partition, position)
+            consumer.resume(partition)
+            while position < last:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    position = await _take(consumer, partition, position, read)
+            while read and read[-1].offset >= stop:
+                read.pop()
+
+        await self._ask(partition, go_on)
+        return read
+
+    async def read_one(self, partition: TopicPartition, offset: int) -> Any | None:
+        """Return the record at exactly `offset`, None where none is readable there."""
+        records = await self.read(partition, offset, offset + 1)
+        return records[0] if records else None
+
+    async def bounds(self, partition: TopicPartition) -> tuple[int, int]:
+        """Return the partition's first offset and its end (of what may be read)."""
+        return await self._ask(partition, lambda consumer: _bounds(consumer, partition))
+
+    async def offset_at(self, partition: TopicPartition, timestamp_ms: int) -> int | None:
+        """Return the first offset whose record is at least as young, None where none is."""
+
+        async def ask(consumer: AIOKafkaConsumer) -> int | None:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                found = await consumer.offsets_for_times({partition: max(0, timestamp_ms)})
+            return None if found[partition] is None else int(found[partition].offset)
+
+        return await self._ask(partition, ask)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        while self._idle:
+            await stop_consumer(self._idle.pop())
+
+    # ---------------------------------------------------------------- readers
+
+    async def _ask(self, partition: TopicPartition, question: Callable[[AIOKafkaConsumer], Awaitable[T]]) -> T:
+        missing, pause_seconds = 0, FIRST_PAUSE_SECONDS
+        async with self._slots:
+            while True:
+                try:
+                    async with self._reader() as consumer:
+                        await _look_at(consumer, partition)
+                        return await question(consumer)
+                except OffsetOutOfRangeError:  # retention went past us: look at the bounds again
+                    continue
+                except REFUSALS as error:
+                    raise refused(error, self._connection) from error
+                except _MissingError as error:
+                    missing += 1
+                    if missing >= GONE_AFTER:
+                        raise TopicGoneError(f"{error}: create it, then start again") from error
+                    why = str(error)
+                except (KafkaError, OSError, TimeoutError) as error:
+                    missing, why = 0, words(error)
+                self._on_trouble(f"reading {partition.topic}:{partition.partition}: {why}; tried again")
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+
+    @asynccontextmanager
+    async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = self._idle.pop() if self._idle else await self._new()
+        try:
+            yield consumer
+        except BaseException:
+            await stop_consumer(consumer)
+            raise
+        for partition in consumer.assignment():
+            consumer.pause(partition)
+        if len(self._idle) < KEPT_IDLE:
+            self._idle.append(consumer)
+        else:
+            await stop_consumer(consumer)
+
+    async def _new(self) -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            **self._connection.client_arguments(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level=self._isolation.value,
+            fetch_max_wait_ms=int(FETCH_SECONDS * 1000),
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=FETCH_BYTES,
+            request_timeout_ms=int(REQUEST_SECONDS * 1000),
+        )
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await consumer.start()
+        except BaseException:
+            await stop_consumer(consumer)
+            raise
+        return consumer
+
+
+async def _look_at(consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
+    """Let a reader look at one partition, paused, and make sure that it exists."""
+    if consumer.assignment() != {partition}:
+        consumer.assign([partition])
+    consumer.pause(partition)
+    consumer.seek(partition, 0)  # without a position the client would look for a commit
+    async with asyncio.timeout(ANSWER_SECONDS):
+        client = client_of(consumer)
+        if client.cluster.leader_for_partition(partition) is not None:
+            return
+        numbers = await partition_numbers(client, partition.topic)
+        if numbers is None:
+            raise _MissingError(f"topic {partition.topic!r} does not exist")
+        if partition.partition not in numbers:
+            raise _MissingError(f"topic {partition.topic!r} has {len(numbers)} partitions, no {partition.partition}")
+        await client.force_metadata_update()
+
+
+async def _bounds(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tuple[int, int]:
+    async with asyncio.timeout(ANSWER_SECONDS):
+        first = await consumer.beginning_offsets([partition])
+        end = await consumer.end_offsets([partition])
+    return int(first[partition]), int(end[partition])
+
+
+async def _take(consumer: AIOKafkaConsumer, partition: TopicPartition, position: int, read: list[Any]) -> int:
+    """Wait until the reader has come further than `position`; return how far. What it read is added to `read`."""
+    while True:
+        fetched = await consumer.getmany(partition, timeout_ms=int(FETCH_SECONDS * 1000))
+        for records in fetched.values():
+            read.extend(records)
+        reached = int(await consumer.position(partition))
+        if reached > position:
+            return reached

@@ -1,0 +1,389 @@
+"""The topics that the service needs: whether they are fit for it, and making those that are missing. Reads no record.
+
+Never changes a topic that exists, except that a journal may be given more partitions.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.metadata import MetadataRequest
+
+from consumer.edge.kafka_clients import client_of, close
+from consumer.edge.kafka_connection import (
+    REFUSALS,
+    KafkaConnection,
+    KafkaRefusedError,
+    KafkaUnreachableError,
+    reach,
+    refused,
+    words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ASK_SECONDS: Final = 15.0
+CREATE_SECONDS: Final = 30.0
+ASK_AGAIN_SECONDS: Final = 0.1
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+JOURNAL_RETENTION_MS: Final = 30 * DAY_MS
+"""The longest downtime that a restart is safe against."""
+
+EVENTS_PARTITIONS: Final = 6
+"""Of an events topic that we make: enough for a try-out, and for some instances."""
+
+COPIES: Final = 3
+COPIES_IN_SYNC: Final = 2
+
+
+class TopicRole(StrEnum):
+    """What a topic is for, as people are told."""
+
+    EVENTS = "events"
+    JOURNAL = "journal"
+    RESULTS = "results"
+    DEAD_LETTER = "dead-letter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectations:
+    """The topics of one service."""
+
+    journals: Mapping[str, str]
+    """Each events topic's journal."""
+    results: str
+    dead_letter: str
+
+    def topics(self) -> Iterator[tuple[str, TopicRole]]:
+        """Yield every topic and what it is for."""
+        for events, journal in self.journals.items():
+            yield events, TopicRole.EVENTS
+            yield journal, TopicRole.JOURNAL
+        yield self.results, TopicRole.RESULTS
+        yield self.dead_letter, TopicRole.DEAD_LETTER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicFinding:
+    """Something to be mended, or (a note) worth knowing. Its `str()` is one line and says what to do."""
+
+    is_note: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreachable(TopicFinding):
+    """No broker answers."""
+
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(TopicFinding):
+    """Credentials or permissions are wrong."""
+
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing(TopicFinding):
+    """There is no such topic."""
+
+    topic: str
+    role: TopicRole
+    partitions: int | None
+    """As many as it should have, where that is known."""
+
+    def __str__(self) -> str:
+        setting = f"CAMPAIGN_KAFKA__{_SETTINGS[self.role]}"
+        how = "" if self.partitions is None else f" with {self.partitions} partitions"
+        policy = " and cleanup.policy=delete" if self.role is TopicRole.JOURNAL else ""
+        return (
+            f"{setting}: the {self.role.value} topic {self.topic!r} does not exist: create it{how}{policy}, "
+            "or set CAMPAIGN_KAFKA__CREATE_TOPICS=true"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TooFewPartitions(TopicFinding):
+    """A journal with fewer partitions than its events topic: some events could not be sent safely."""
+
+    topic: str
+    partitions: int
+    events_topic: str
+    events_partitions: int
+
+    def __str__(self) -> str:
+        return (
+            f"the journal {self.topic!r} has {self.partitions} partitions, {self.events_topic!r} has "
+            f"{self.events_partitions}: give the journal {self.events_partitions} partitions"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compacted(TopicFinding):
+    """A journal whose entries Kafka may remove one by one."""
+
+    topic: str
+    policy: str
+
+    def __str__(self) -> str:
+        return f"the journal {self.topic!r} has cleanup.policy={self.policy}: set it to delete, compaction eats entries"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortRetention(TopicFinding):
+    """A journal that forgets sooner than is wise."""
+
+    is_note: ClassVar[bool] = True
+    topic: str
+    retention_ms: int
+
+    def __str__(self) -> str:
+        days = self.retention_ms / DAY_MS
+        return (
+            f"the journal {self.topic!r} keeps {days:.3g} days: a downtime longer than that cannot be told from a "
+            f"lost journal; retention.ms={JOURNAL_RETENTION_MS} keeps 30 days"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FewCopiesInSync(TopicFinding):
+    """Acknowledged records that one broker's loss may take away."""
+
+    is_note: ClassVar[bool] = True
+    topic: str
+    role: TopicRole
+    copies: int
+    in_sync: int
+
+    def __str__(self) -> str:
+        cure = "set min.insync.replicas=2" if self.copies >= COPIES else "3 replicas and min.insync.replicas=2 are safe"
+        return (
+            f"the {self.role.value} topic {self.topic!r} has {self.copies} replicas and min.insync.replicas="
+            f"{self.in_sync}: what one broker acknowledged can be lost with it; {cure}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsUnseen(TopicFinding):
+    """The topic is there, and how it is set is not for us to see."""
+
+    is_note: ClassVar[bool] = True
+    topic: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"the settings of topic {self.topic!r} cannot be read ({self.why}): grant DESCRIBE_CONFIGS to check them"
+
+
+_SETTINGS: Final = {
+    TopicRole.EVENTS: "EVENTS_TOPICS",
+    TopicRole.JOURNAL: "JOURNAL_TOPIC",
+    TopicRole.RESULTS: "RESULTS_TOPIC",
+    TopicRole.DEAD_LETTER: "DEAD_LETTER_TOPIC",
+}
+
+
+class TopicCreationError(Exception):
+    """A topic could not be made. The message is one line and says what to do."""
+
+
+async def examine(connection: KafkaConnection, expectations: Expectations) -> list[TopicFinding]:
+    """Look at brokers and topics; return all that stands in the way, and notes. Empty: everything is fit."""
+    try:
+        await reach(connection)
+        async with asyncio.timeout(ASK_SECONDS), _admin(connection) as admin:
+            return await _examine(admin, expectations)
+    except KafkaRefusedError as error:
+        return [Refused(words=str(error))]
+    except KafkaUnreachableError as error:
+        return [Unreachable(words=str(error))]
+    except REFUSALS as error:
+        return [Refused(words=str(refused(error, connection)))]
+    except (KafkaError, OSError, TimeoutError) as error:
+        return [Unreachable(words=f"the brokers at {connection} do not answer questions ({words(error)}): try again")]
+
+
+async def create_topics(
+    connection: KafkaConnection, expectations: Expectations, *, events_partitions: int = EVENTS_PARTITIONS
+) -> list[str]:
+    """Make what is missing, and return the names of it once every partition has a leader.
+
+    A journal gets as many partitions as its events topic, results and dead letters as many as the largest; events
+    topics get `events_partitions`. What exists stays as it is.
+
+    Raises:
+        TopicCreationError: the brokers did not do it.
+        KafkaRefusedError: they refuse us.
+        KafkaUnreachableError: none answers.
+    """
+    await reach(connection)
+    try:
+        async with asyncio.timeout(CREATE_SECONDS), _admin(connection) as admin:
+            found = await _describe(admin, dict(expectations.topics()))
+            wanted = _wanted(found, expectations, events_partitions)
+            if wanted:
+                copies = min(COPIES, len((await admin.describe_cluster())["brokers"]))
+                await _create(admin, wanted, expectations, copies)
+            return list(wanted)
+    except REFUSALS as error:
+        raise refused(error, connection) from error
+    except (KafkaError, OSError, TimeoutError) as error:
+        message = f"topics could not be created at {connection} ({words(error)}): create them yourself, or try again"
+        raise TopicCreationError(message) from error
+
+
+async def grow(connection: KafkaConnection, topic: str, *, like: str) -> int:
+    """Give a topic as many partitions as another has, at least; return how many it has then.
+
+    Raises:
+        TopicCreationError: the brokers did not do it.
+    """
+    try:
+        async with asyncio.timeout(CREATE_SECONDS), _admin(connection) as admin:
+            found = await _describe(admin, [topic, like])
+            ours, theirs = len(found.get(topic, {})), len(found.get(like, {}))
+            if ours < theirs:
+                await admin.create_partitions({topic: NewPartitions(theirs)})
+                await _until_led(admin, {topic: theirs})
+            return max(ours, theirs)
+    except (KafkaError, OSError, TimeoutError) as error:
+        message = f"topic {topic!r} could not be given the partitions of {like!r} ({words(error)}): do it yourself"
+        raise TopicCreationError(message) from error
+
+
+# ------------------------------------------------------------------------------------------------ looking
+
+
+@asynccontextmanager
+async def _admin(connection: KafkaConnection) -> "AsyncIterator[AIOKafkaAdminClient]":
+    admin = AIOKafkaAdminClient(**connection.client_arguments())
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await close(client_of(admin))  # its own close() waits for frozen brokers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PartitionSeen:
+    leader: int
+    copies: int
+
+
+_Seen = Mapping[str, Mapping[int, _PartitionSeen]]
+
+
+async def _describe(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> _Seen:
+    """Ask for these topics; those that do not exist are left out. Looking creates none."""
+    request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
+    answer = await admin._send_request(request)  # noqa: SLF001 - describe_topics() creates what it looks for
+    seen: dict[str, dict[int, _PartitionSeen]] = {}
+    for code, topic, _internal, partitions in answer.topics:
+        error = for_code(code)
+        if error is UnknownTopicOrPartitionError:
+            continue
+        if code:
+            raise error(topic)
+        seen[topic] = {
+            number: _PartitionSeen(leader=leader, copies=len(replicas))
+            for _code, number, leader, replicas, *_ in partitions
+        }
+    return seen
+
+
+async def _examine(admin: AIOKafkaAdminClient, expectations: Expectations) -> list[TopicFinding]:
+    roles = dict(expectations.topics())
+    found = await _describe(admin, roles)
+    events_of = {journal: events for events, journal in expectations.journals.items()}
+    findings: list[TopicFinding] = []
+    for topic, role in roles.items():
+        events = events_of.get(topic)
+        if topic not in found:
+            like = found.get(events) if events is not None else None
+            findings.append(Missing(topic=topic, role=role, partitions=None if like is None else len(like)))
+        elif events is not None and len(found[topic]) < len(found.get(events, {})):
+            few, many = len(found[topic]), len(found[events])
+            findings.append(TooFewPartitions(topic=topic, partitions=few, events_topic=events, events_partitions=many))
+    for topic in found:
+        copies = min((partition.copies for partition in found[topic].values()), default=0)
+        findings += await _examine_settings(admin, topic, roles[topic], copies)
+    return findings
+
+
+async def _examine_settings(admin: AIOKafkaAdminClient, topic: str, role: TopicRole, copies: int) -> list[TopicFinding]:
+    (answer,) = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    ((code, message, _kind, _name, entries),) = answer.resources
+    if code:
+        return [SettingsUnseen(topic=topic, why=message or for_code(code).__name__)]
+    settings = {name: value for name, value, *_ in entries}
+    findings: list[TopicFinding] = []
+    if role is TopicRole.JOURNAL:
+        policy, retention_ms = settings.get("cleanup.policy", ""), int(settings.get("retention.ms", "-1"))
+        if "compact" in policy:
+            findings.append(Compacted(topic=topic, policy=policy))
+        if 0 <= retention_ms < JOURNAL_RETENTION_MS:
+            findings.append(ShortRetention(topic=topic, retention_ms=retention_ms))
+    in_sync = int(settings.get("min.insync.replicas", "1"))
+    if role is not TopicRole.DEAD_LETTER and in_sync < COPIES_IN_SYNC:
+        findings.append(FewCopiesInSync(topic=topic, role=role, copies=copies, in_sync=in_sync))
+    return findings
+
+
+# ------------------------------------------------------------------------------------------------ making
+
+
+def _wanted(found: _Seen, expectations: Expectations, events_partitions: int) -> dict[str, int]:
+    """Return the topics to be made, and how many partitions each is to have."""
+    counts = {events: len(found.get(events, {})) or events_partitions for events in expectations.journals}
+    most = max(counts.values(), default=events_partitions)
+    wanted = dict(counts)
+    wanted |= {journal: counts[events] for events, journal in expectations.journals.items()}
+    wanted |= {expectations.results: most, expectations.dead_letter: most}
+    return {topic: partitions for topic, partitions in wanted.items() if topic not in found}
+
+
+async def _create(
+    admin: AIOKafkaAdminClient, wanted: Mapping[str, int], expectations: Expectations, copies: int
+) -> None:
+    journals = set(expectations.journals.values())
+    settings = {"min.insync.replicas": str(min(COPIES_IN_SYNC, copies)), "cleanup.policy": "delete"}
+    of_journal = settings | {"retention.ms": str(JOURNAL_RETENTION_MS)}
+    answer = await admin.create_topics(
+        [
+            NewTopic(topic, partitions, copies, topic_configs=of_journal if topic in journals else settings)
+            for topic, partitions in wanted.items()
+        ]
+    )
+    made = dict(wanted)
+    for topic, code, message in answer.topic_errors:
+        error = for_code(code)
+        if error is TopicAlreadyExistsError:  # another instance was quicker, with a number of its own
+            made[topic] = 1
+        elif code:
+            raise error(f"{topic}: {message or error.__name__}")
+    await _until_led(admin, made)
+
+
+async def _until_led(admin: AIOKafkaAdminClient, wanted: Mapping[str, int]) -> None:
+    """Return once the brokers know a leader for every partition; the caller's deadline bounds it."""
+    while True:
+        seen = await _describe(admin, wanted)
+        led = {topic: sum(partition.leader >= 0 for partition in seen.get(topic, {}).values()) for topic in wanted}
+        if all(led[topic] >= partitions for topic, partitions in wanted.items()):
+            return
+        await asyncio.sleep(ASK_AGAIN_SECONDS)
