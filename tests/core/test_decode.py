@@ -91,6 +91,9 @@ def test_any_bytes_are_an_event_or_invalid_and_never_an_exception(
 @given(broken_texts() | doubled_members(), HEADERS | st.just([]))
 @example(json_bytes(plain_event())[:-1] + b',"send":{"originData":{"x":1e400}},"send":null}', [])
 @example(json_bytes(plain_event())[:-1] + b',"unknown":1e400}', [])
+@example(json_bytes(plain_event())[:-1] + b',"contact":{"externalCode":"c","unknown":1e400}}', [])
+@example(json_bytes(plain_event())[:-1] + b',"contact":{"externalCode":"c","unknown":"\xff"}}', [])
+@example(json_bytes(plain_event())[:-1] + b',"send":{"unknown":1e400}}', [])
 @example(json_bytes(plain_event())[:-1] + b',"unknown":' + b"[" * 5000 + b"]" * 5000 + b"}", [])
 @example(json_bytes(plain_event(contact={"externalCode": "c", "customFields": {"n": 2**64}})), [])
 @example(json_bytes(plain_event(contact={"externalCode": "c", "customFields": {"n": -(2**63) - 1}})), [])
@@ -345,6 +348,17 @@ def test_each_kind_of_identity_is_a_group_of_its_own() -> None:
     assert [group.identity for group in groups] == [Identity.E164, Identity.LOCAL, Identity.CODE]
 
 
+def test_one_person_is_one_person_in_every_field() -> None:
+    contacts = [
+        {"phoneE164": "+34600111222"},
+        {"phoneE164": "+0034600111222"},
+        {"phoneNumber": "600 111 222", "countryCode": "34"},
+        {"phoneNumber": "0034 600-111-222", "externalCode": "c"},
+    ]
+    events = [event_of(plain_event(contact=contact)) for contact in contacts]
+    assert {(event.group.identity, event.person) for event in events} == {(Identity.E164, "+34600111222")}
+
+
 def test_a_decoded_event_costs_the_buffer_at_least_its_bytes() -> None:
     value = json_bytes(plain_event())
     assert event_of(plain_event()).size_bytes > len(value) + len(b"customer-1")
@@ -354,6 +368,7 @@ def test_a_decoded_event_costs_the_buffer_at_least_its_bytes() -> None:
 
 
 @given(st.lists(st.tuples(st.text(min_size=1, max_size=4), st.none() | st.text(min_size=1, max_size=4)), max_size=30))
+@example([("a", "bc"), ("ab", "c"), ("abc", None), ("abc", "\0")])
 def test_fingerprints_differ_exactly_when_event_id_or_resend_id_differ(pairs: list[tuple[str, str | None]]) -> None:
     prints = {
         (event_id, resend_id): event_of(
