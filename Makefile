@@ -15,6 +15,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP_INSTALL := $(RUN)/python -m pip --disable-pip-version-check --quiet install
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .PHONY: help
 help: ## Say what each target does
@@ -45,6 +46,10 @@ lint: setup ## Check style, types, import contracts, spelling and locks
 fix: setup ## Mend what ruff can mend, and format
 	@$(RUN)/ruff check --fix
 	@$(RUN)/ruff format
+
+.PHONY: bench
+bench: setup ## Measure: drain a full topic beside bare loops, and a lone urgent event's way
+	@$(RUN)/python -m tests.benchmarks.drain $(BENCH_ARGS)
 
 .PHONY: generate
 generate: setup ## Write anew what is made from the code: published schemas, the settings' table and example

@@ -13,9 +13,9 @@ from aiokafka.protocol.metadata import MetadataRequest
 from consumer.demo.java import ENVIRONMENT, Java
 from consumer.demo.leash import Leashed
 
-START_SECONDS = 60.0  # three brokers take 12 on two idle cores; a busy machine takes its time
+START_SECONDS = 120.0  # three brokers take 9 on two idle cores; a busy machine takes its time
 STOP_SECONDS = 30.0  # a controlled shutdown takes 1 to 3, writing a recording 10; after that the broker is killed
-FORMAT_SECONDS = 30.0  # a JVM that writes one file: 1 to 3
+FORMAT_SECONDS = 60.0  # a JVM that writes one file: 1 to 3
 HEAP_MEBIBYTES = 512
 _POLL_SECONDS = 0.05
 _TAIL_LINES = 25
