@@ -1,0 +1,247 @@
+"""A stage for the real service: topics and a group of its own, the sandbox platform, instances as processes.
+
+Judges nothing but the account: every text and every result, person by person.
+"""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+
+from consumer.demo.arithmetic import Account, Place, settle_accounts
+from consumer.demo.leash import Leashed
+from consumer.demo.processes import command_line
+from consumer.demo.surroundings import SCHEDULE_FIELD, plain_environment
+from consumer.sandbox.client import SandboxClient
+from consumer.sandbox.server import Sandbox
+from tests.service.results import Results
+from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
+from tests.support.records import Codec, Written, write
+from tests.support.topics import Topics
+
+START_SECONDS = 60.0
+END_SECONDS = 60.0
+TAIL_LINES = 25
+
+QUICK: Mapping[str, str] = {
+    "WINDOW__DURATION": "200ms",
+    "API__TIMEOUT": "5s",
+    "SHUTDOWN__GRACE": "20s",
+    "DELIVERY__RETRY__BASE": "20ms",
+    "DELIVERY__RETRY__MAX": "100ms",
+}
+"""Waits that suit tests: whatever is tried again, is tried again soon."""
+
+
+class Instance:
+    """`campaign-consumer run`, a process with a log of its own. Killed with the test, if nothing else ends it."""
+
+    def __init__(self, process: Leashed, log: Path) -> None:
+        self._process = process
+        self.log = log
+        self.url = ""
+        """Its HTTP side, known once it has started."""
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Negative for the signal that ended it; None while it runs."""
+        return self._process.exit_code
+
+    def lines(self, event: str | None = None) -> list[dict[str, Any]]:
+        """Its log lines, or those of one event."""
+        whole = self.log.read_text("utf-8").splitlines() if self.log.exists() else []
+        lines = [orjson.loads(line) for line in whole if line.startswith("{") and line.endswith("}")]
+        return [line for line in lines if event in {None, line["event"]}]
+
+    async def until_logged(self, event: str) -> dict[str, Any]:
+        """The first log line of this event."""
+
+        async def look() -> dict[str, Any] | None:
+            found = self.lines(event)
+            if not found and self.exit_code is not None:
+                raise AssertionError(f"it ended with exit code {self.exit_code} before it said {event!r}")
+            return found[0] if found else None
+
+        return await eventually(look, within_seconds=START_SECONDS, what=f"{event!r} in {self.log}")
+
+    async def get(self, path: str) -> httpx.Response:
+        """Ask its HTTP side."""
+        async with httpx.AsyncClient(trust_env=False, verify=False, timeout=10.0) as http:  # noqa: S501 - plain HTTP
+            return await http.get(self.url + path)
+
+    async def status(self) -> dict[str, Any]:
+        """What `GET /status` says."""
+        answer: dict[str, Any] = (await self.get("/status")).json()
+        return answer
+
+    async def until_ready(self) -> None:
+        """Return once it has joined its group and says that it does its work."""
+        self.url = (await self.until_logged("started"))["http_url"].rstrip("/")
+
+        async def ready() -> bool:
+            return (await self.get("/readyz")).is_success
+
+        await eventually(ready, within_seconds=START_SECONDS, what=f"{self.url}/readyz is content")
+
+    async def until_owns(self, partitions: int) -> None:
+        """Return once it works on exactly so many partitions."""
+
+        async def owns() -> bool:
+            states = [partition["state"] for partition in (await self.status())["partitions"]]
+            return states == ["owned"] * partitions
+
+        await eventually(owns, within_seconds=START_SECONDS, what=f"{partitions} partitions owned by {self.url}")
+
+    def send(self, what: signal.Signals) -> None:
+        """Send it a signal, and wait for nothing."""
+        self._process.send(what)
+
+    async def ended(self) -> int:
+        """Its exit code, once it has ended."""
+        return await asyncio.to_thread(self._process.wait, END_SECONDS)
+
+    async def stop(self) -> int:
+        """SIGTERM it; its exit code, once it has ended."""
+        self.send(signal.SIGTERM)
+        return await self.ended()
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        self.send(signal.SIGKILL)
+        assert await self.ended() == -signal.SIGKILL
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text("utf-8", errors="replace").splitlines()[-TAIL_LINES:])
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """Everything around the service. `texts` and `results` are what it is judged by."""
+
+    kafka: Cluster
+    topics: Topics
+    events: str
+    results_topic: str
+    dead_letter_topic: str
+    partitions: int
+    group: str
+    folder: Path
+    sandbox: Sandbox
+    ask: SandboxClient
+    results: Results
+    instances: list[Instance] = field(default_factory=list)
+    published: dict[Place, str | None] = field(default_factory=dict)
+    """Every record, with the reason that its result must give where it is invalid."""
+
+    @property
+    def journal(self) -> str:
+        """The service's own topic."""
+        return f"{self.events}-journal"
+
+    def environment(self, settings: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The service's environment; `settings` are named without their prefix, and win."""
+        chosen: dict[str, str] = {
+            "KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
+            "KAFKA__GROUP_ID": self.group,
+            "KAFKA__EVENTS_TOPICS": self.events,
+            "KAFKA__RESULTS_TOPIC": self.results_topic,
+            "KAFKA__DEAD_LETTER_TOPIC": self.dead_letter_topic,
+            "API__URL": self.sandbox.url,
+            "API__SERVER_KEY": self.sandbox.server_key,
+            "API__FIELD_NAMES__SCHEDULED_AT": SCHEDULE_FIELD,
+            "HTTP__PORT": "0",
+            "LOG__FORMAT": "json",
+            **QUICK,
+            **(settings or {}),
+        }
+        return {**plain_environment(), **{f"CAMPAIGN_{name}": value for name, value in chosen.items()}}
+
+    async def launch(self, settings: Mapping[str, str] | None = None) -> Instance:
+        """Start an instance and wait for nothing."""
+        log = self.folder / f"instance-{len(self.instances) + 1}.log"
+        process = await asyncio.to_thread(
+            Leashed.start, command_line("run"), output=log, environment=self.environment(settings)
+        )
+        instance = Instance(process, log)
+        self.instances.append(instance)
+        return instance
+
+    async def start(self, settings: Mapping[str, str] | None = None) -> Instance:
+        """Start an instance; it has joined the group when this returns."""
+        instance = await self.launch(settings)
+        await instance.until_ready()
+        return instance
+
+    async def publish(self, records: Iterable[Written], *, codec: Codec | None = None) -> list[Place]:
+        """Write events; where they stand, once all are acknowledged."""
+        written = await write(self.kafka.bootstrap_servers, self.events, records, codec=codec)
+        places = [Place(*place) for place in written]
+        self.published.update(dict.fromkeys(places))
+        return places
+
+    async def texts(self) -> Counter[str]:
+        """How often the platform texted each external reference."""
+        return Counter([contact.reference or "" async for contact in self.ask.stream_contacts()])
+
+    async def account(self) -> Account:
+        """Add up every record, result and text; the test sees where they do not agree."""
+        await self.results.catch_up()
+        account = settle_accounts(produced=self.published, results=self.results.seen, texts=await self.texts())
+        assert not account.faults, account.faults[:10]
+        return account
+
+    async def close(self) -> None:
+        """End whatever still runs, at once."""
+        for instance in self.instances:
+            if instance.exit_code is None:
+                instance.send(signal.SIGKILL)
+                await instance.ended()
+
+
+@asynccontextmanager
+async def stage_on(
+    kafka: Cluster, folder: Path, *, partitions: int = 1, results_partitions: int | None = None
+) -> AsyncIterator[Stage]:
+    """A stage on the run's Kafka, with topics that nobody else has. A failure tells what the instances said last."""
+    async with AsyncExitStack() as stack:
+        topics = await stack.enter_async_context(Topics(kafka.bootstrap_servers))
+        events = await topics.create("events", partitions=partitions)
+        results_topic = await topics.create("results", partitions=results_partitions or partitions)
+        await topics.create_named(f"{events}-journal", partitions=partitions)
+        sandbox = await stack.enter_async_context(Sandbox(schedule_field=SCHEDULE_FIELD))
+        stage = Stage(
+            kafka=kafka,
+            topics=topics,
+            events=events,
+            results_topic=results_topic,
+            dead_letter_topic=await topics.create("dead-letter"),
+            partitions=partitions,
+            group=f"group-of-{events}",
+            folder=folder,
+            sandbox=sandbox,
+            ask=await stack.enter_async_context(SandboxClient(sandbox.url)),
+            results=await stack.enter_async_context(
+                Results(kafka.bootstrap_servers, results_topic, partitions=results_partitions or partitions)
+            ),
+        )
+        try:
+            yield stage
+        except BaseException as error:
+            for instance in stage.instances:
+                error.add_note(f"--- the end of {instance.log} (exit code {instance.exit_code})\n{instance.tail()}")
+            raise
+        finally:
+            await stage.close()
