@@ -211,3 +211,18 @@ class RawServer:
     def url(self) -> str:
         scheme = "https" if self._tls else "http"
         return f"{scheme}://127.0.0.1:{self.port}/v2/sms/send/list?token=hidden-token"
+
+
+def after_the_request(*answer: bytes, end: Callable[[Peer], None] | None = None) -> Script:
+    """Take the request whole, say `answer` part by part, and end the connection; without an end, wait for the client's."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        for part in answer:
+            peer.say(part)
+            await peer.delivered()
+        if end is not None:
+            end(peer)
+        await peer.gone()
+
+    return script

@@ -209,11 +209,14 @@ async def test_a_connection_whose_end_the_event_loop_has_not_noticed_yet_is_repl
         assert (server.connections, server.requests, look.asked) == (2, 2, 1)
 
 
-async def test_an_answer_that_nobody_asked_for_is_never_taken_for_the_next_ones() -> None:
+@pytest.mark.parametrize("has_been_read", [True, False])
+async def test_an_answer_that_nobody_asked_for_is_never_taken_for_the_next_ones(*, has_been_read: bool) -> None:
     unasked = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
     async with RawServer(answer_all) as server, platform(server.url) as client:
         await post(client)
         server.peers[0].send_at_once(unasked)
+        if has_been_read:
+            await server.peers[0].delivered()
         answer = (await post(client)).answer
         assert isinstance(answer, Answered)
         assert (answer.status, server.connections, server.requests) == (200, 2, 2)
