@@ -395,3 +395,10 @@ def test_a_resend_id_that_is_none_makes_the_record_invalid(value: bytes) -> None
 def test_headers_that_do_not_concern_us_change_nothing() -> None:
     headers = [("traceparent", b"00-1-2-01"), ("content-type", b"application/json"), ("ce_traceparent", b"\xff")]
     assert fields_of(event_of(plain_event(), headers=headers)) == fields_of(event_of(plain_event()))
+
+
+@pytest.mark.parametrize("name", ["resend-id", "resend-reason", "content-type", "ce_specversion", "ce_id", "x"])
+def test_a_header_without_a_value_counts_as_left_out(name: str) -> None:
+    headers: Any = [(name, None)]  # Kafka allows it
+    assert fields_of(event_of(plain_event(), headers=headers)) == fields_of(event_of(plain_event()))
+    assert invalid_of(b"", headers=headers).headers == ((name, None),)

@@ -188,6 +188,11 @@ def test_a_dead_letter_is_the_record_and_says_why() -> None:
     }  # fmt: skip
 
 
+def test_a_dead_letter_keeps_a_header_without_a_value() -> None:
+    headers: Any = [("raw", None)]
+    assert letter_of(invalid(b"", headers))[2]["raw"] is None
+
+
 def test_a_dead_letter_that_fails_again_tells_only_its_last_reason() -> None:
     _, _, headers = letter_of(invalid(None, [("dlq-reason", b"schema"), ("dlq-truncated", b"value of 9 bytes")]))
     assert headers["dlq-reason"] == b"tombstone"
