@@ -58,7 +58,7 @@ class Block(NamedTuple):
 def blocks() -> list[Block]:
     found: list[Block] = []
     heading = ""
-    for part in re.finditer(r"^#+ (.*)$|^```console\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL):
+    for part in re.finditer(r"^#+ ([^\n]*)$|^```console\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL):
         if part[1]:
             heading = part[1]
         else:
