@@ -8,7 +8,7 @@ import pytest
 
 from consumer.core.answer import Answered
 from consumer.edge.platform_client import MAX_BODY_BYTES
-from tests.faults.harness import BODY, SHORT_SECONDS, platform, post
+from tests.faults.harness import AMPLE_SECONDS, BODY, platform, post
 from tests.faults.raw_server import Peer, RawServer, Script, after_the_request
 from tests.faults.test_nothing_went_out import OK, answer_all, tls_server_and_trust
 
@@ -56,7 +56,7 @@ async def test_a_complete_head_is_an_answer_even_if_its_body_cannot_be_read(scri
 async def test_a_body_that_does_not_come_in_time_does_not_undo_its_head() -> None:
     async with (
         RawServer(after_the_request(HEAD, b'{"statusCode"')) as server,
-        platform(server.url, timeout_seconds=SHORT_SECONDS) as client,
+        platform(server.url, timeout_seconds=AMPLE_SECONDS) as client,
     ):
         assert (await post(client)).answer == Answered(status=200, retry_after_seconds=None, body=None)
 
