@@ -6,6 +6,7 @@ event (the second, and the fraction with its offset) is remembered in two small 
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -79,7 +80,12 @@ def text_of(instant: float) -> str:
     Rounded, not cut: an instant that was itself rounded to the millisecond reads the same as before.
     """
     seconds, milliseconds = divmod(round(instant * 1000), 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+    return f"{_second_text(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _second_text(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:_SECOND_CHARS]
 
 
 def _checked(text: str) -> str:

@@ -3,7 +3,7 @@
 What members of a send share is encoded once for all of them; the rest is put into a template.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -11,11 +11,15 @@ import orjson
 from xxhash import xxh3_64_intdigest
 
 from consumer.core.event import Decoded, Event, Invalid
-from consumer.core.outcome import Verdict
+from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.terms import Partition
 from schemas.instants import text_of
 
 _NULL: Final = b"null"
+_WORDS: Final[Mapping[Status | Reason | None, bytes]] = {
+    None: _NULL,
+    **{word: b'"%b"' % word.value.encode() for word in (*Status, *Reason)},
+}
 
 
 def result_value(record: Decoded, verdict: Verdict) -> bytes:
@@ -122,21 +126,21 @@ def _template(verdict: Verdict) -> bytes:
         b'{"resultId":"%%b%%014x","eventId":%%b,"eventType":%%b,"campaignId":%%b,'
         b'"status":%b,"reason":%b,"sendId":%b,"attempts":%d,'
         b'"externalReference":%%b,"resendId":%%b,"resendReason":%%b,"possibleDuplicate":%b,"related":%b,'
-        b'"occurredAt":%%b,"receivedAt":"%%b","dispatchedAt":%b,"completedAt":%b,'
+        b'"occurredAt":%%b,"receivedAt":"%%b","dispatchedAt":%b,"completedAt":"%b",'
         b'"source":{"topic":%%b,"partition":%%d,"offset":%%d},"response":%b}'
     ) % (
-        _constant(verdict.status),
-        _constant(verdict.reason),
+        _WORDS[verdict.status],
+        _WORDS[verdict.reason],
         _constant(verdict.send_id),
         verdict.attempts,
-        _constant(verdict.possible_duplicate),
+        b"true" if verdict.possible_duplicate else b"false",
         _constant(related),
-        _NULL if verdict.dispatched_at is None else _constant(text_of(verdict.dispatched_at)),
-        _constant(text_of(verdict.completed_at)),
+        _NULL if verdict.dispatched_at is None else b'"%b"' % text_of(verdict.dispatched_at).encode(),
+        text_of(verdict.completed_at).encode(),
         _constant(response),
     )
 
 
 def _constant(value: object) -> bytes:
     """JSON that stands in the template as it is."""
-    return orjson.dumps(value).replace(b"%", b"%%")
+    return _NULL if value is None else orjson.dumps(value).replace(b"%", b"%%")

@@ -401,4 +401,4 @@ def test_headers_that_do_not_concern_us_change_nothing() -> None:
 def test_a_header_without_a_value_counts_as_left_out(name: str) -> None:
     headers: Any = [(name, None)]  # Kafka allows it
     assert fields_of(event_of(plain_event(), headers=headers)) == fields_of(event_of(plain_event()))
-    assert invalid_of(b"", headers=headers).headers == ((name, None),)
+    assert list(invalid_of(b"", headers=headers).headers) == headers
