@@ -95,95 +95,34 @@ async def _run(settings: "Settings") -> bool:
 
 @asynccontextmanager
 async def _service(settings: "Settings") -> "AsyncIterator[Service]":
-    """Build the service with its edges and its HTTP side."""
+    """Yield the service with its HTTP side up, once the brokers answer and the topics are fit."""
+    from config.contradictions import notes
     from consumer import __version__
-    from consumer.cli.wiring import expectations, kafka_connection, policies
-    from consumer.core.delivery import Chance
+    from consumer.cli.assembly import http_server_of, service_of
+    from consumer.cli.wiring import expectations, kafka_connection
     from consumer.edge import log
-    from consumer.edge.clock import SystemClock, jitter, new_process_id, new_send_id
-    from consumer.edge.events_consumer import GroupConsumer
-    from consumer.edge.http_server import HttpServer
-    from consumer.edge.journal_log import KafkaJournal
+    from consumer.edge.clock import SystemClock
     from consumer.edge.kafka_connection import until_reachable
-    from consumer.edge.platform_client import PlatformClient
-    from consumer.edge.results_producer import KafkaResults
     from consumer.edge.telemetry import Telemetry
     from consumer.edge.topics import create_topics, examine
-    from consumer.service.facts import Producer
-    from consumer.service.service import Identity, Service, World
-    from consumer.service.status import StatusBoard
 
     log.configure(settings.log.format, settings.log.level)
     clock = SystemClock()
     telemetry = Telemetry(clock=clock, version=__version__, campaigns=settings.campaigns)
-    connection, kafka, api = kafka_connection(settings), settings.kafka, settings.api
-
-    def on_trouble(why: str) -> None:
-        telemetry.kafka_trouble(why=why)
-
-    await until_reachable(connection, on_trouble=on_trouble)
-    if kafka.create_topics:
-        await create_topics(connection, expectations(settings))
-    obstacles = [str(found) for found in await examine(connection, expectations(settings)) if not found.is_note]
-    if obstacles:
-        raise UnfitError("\n".join(obstacles))
-    world = World(
-        consumer=GroupConsumer(
-            connection,
-            group=kafka.group_id,
-            topics=kafka.events_topics,
-            instance_id=kafka.group_instance_id,
-            on_trouble=on_trouble,
-            on_records_lost=lambda partition, start, end: telemetry.records_lost(partition, start=start, stop=end),
-        ),
-        journal=KafkaJournal(
-            connection,
-            topic_template=kafka.journal_topic,
-            on_replaced=lambda why: telemetry.producer_replaced(Producer.JOURNAL, why=why),
-            on_trouble=on_trouble,
-        ),
-        results=KafkaResults(
-            connection, on_replaced=lambda why: telemetry.producer_replaced(Producer.RESULTS, why=why)
-        ),
-        platform=PlatformClient(
-            url=api.url,
-            server_key=api.server_key,
-            timeout_seconds=api.timeout_seconds,
-            connect_timeout_seconds=api.connect_timeout_seconds,
-            max_connections=settings.delivery.max_concurrency,
-            clock=clock,
-        ),
-        clock=clock,
-        chance=Chance(jitter=jitter, send_id=new_send_id),
-        facts=telemetry,
-    )
-    service = Service(
-        identity=Identity(
-            group=kafka.group_id,
-            process=new_process_id(),
-            version=__version__,
-            topics=tuple(kafka.events_topics),
-            results_topic=kafka.results_topic,
-            dead_letter_topic=kafka.dead_letter_topic,
-        ),
-        policies=policies(settings),
-        world=world,
-        grace_seconds=settings.shutdown.grace_seconds,
-        api_timeout_seconds=api.timeout_seconds,
-    )
-    board = StatusBoard(service)
-    telemetry.bind(board.status)
-    server = HttpServer(
-        host=settings.http.host,
-        port=settings.http.port,
-        metrics=telemetry.exposition,
-        health=board.health,
-        ready=board.ready,
-        status=board.status,
-    )
+    service = service_of(settings, telemetry, clock)
+    server = http_server_of(settings, service, telemetry)
     await server.start()
-    telemetry.started(group=kafka.group_id, topics=kafka.events_topics, http_url=server.url)
     try:
+        kafka, connection, expected = settings.kafka, kafka_connection(settings), expectations(settings)
+        telemetry.started(group=kafka.group_id, topics=kafka.events_topics, http_url=server.url)
+        for note in notes(settings):
+            telemetry.noted(note)
+        await until_reachable(connection, on_trouble=lambda why: telemetry.kafka_trouble(why=why))
+        if kafka.create_topics:
+            await create_topics(connection, expected)
+        obstacles = [str(found) for found in await examine(connection, expected) if not found.is_note]
+        if obstacles:
+            raise UnfitError("\n".join(obstacles))
         yield service
     finally:
         await server.stop()

@@ -6,6 +6,7 @@ then asks with `turn` what to append, read, post and publish next, and when to c
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from consumer.core.access import Access
 from consumer.core.admit import Door, repeated
@@ -16,7 +17,7 @@ from consumer.core.delivery import Chance, Delivery
 from consumer.core.event import Decoded, Event
 from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed
 from consumer.core.lane import Lane, Settlement, TakenOver, settle
-from consumer.core.ledger import Draft, Gap, Ledger, Standing
+from consumer.core.ledger import Draft, Gap, Ledger
 from consumer.core.outcome import Status
 from consumer.core.policy import Policies
 from consumer.core.post import overhead_bytes
@@ -101,12 +102,15 @@ class Pipeline:
 
     # ---------------------------------------------------------------- facts
 
-    def fetched(self, partition: Partition, records: Sequence[Record], now: Now) -> Sequence[Decoded]:
-        """A batch was fetched. Return it decoded, for whoever tells of it; empty where it is not ours to read."""
-        lane = self.lanes.get(partition)
-        if lane is None or not records or not lane.started:
+    def fetched(self, lane: Lane, records: Sequence[Record], now: Now) -> Sequence[Decoded]:
+        """A batch was fetched for this lane. Return it decoded, for whoever tells of it.
+
+        Empty where the lane was dropped meanwhile: a lane that has taken its place starts elsewhere, and a batch
+        that does not follow on what was read would leave a hole.
+        """
+        if lane.dropped or not records or not lane.started:
             return ()
-        decoded = self._decoder.batch(partition, records, now)
+        decoded = self._decoder.batch(lane.partition, records, now)
         lane.watermark.read([record.offset for record in decoded])
         lane.hold(decoded, sum([record.size_bytes for record in decoded]))
         last = records[-1]
@@ -159,19 +163,25 @@ class Pipeline:
         assert draft.landed_at is not None
         count = 0
         entries: dict[bytes, Offset] = {}
-        in_hand, repeats, persons_next = lane.in_hand, lane.repeats, self._door.next_of_person
+        in_hand, repeats, persons = lane.in_hand, lane.repeats, lane.persons
         for verdict, records in settlement.items:
             count += len(records)
             if verdict.status in (Status.DUPLICATE, Status.INVALID):
                 continue
-            for record in records:
-                assert isinstance(record, Event)
-                entries[record.fingerprint] = record.offset
-                if in_hand.get(record.fingerprint) is record:
-                    del in_hand[record.fingerprint]
-                    persons_next(lane, record, now)
-                    if record.fingerprint in repeats:
-                        self._settle_repeats(lane, record, now)
+            for record in cast("Sequence[Event]", records):
+                fingerprint = record.fingerprint
+                entries[fingerprint] = record.offset
+                if in_hand.get(fingerprint) is not record:
+                    continue
+                del in_hand[fingerprint]
+                group = record.group
+                key = (group.campaign_id, group.identity, record.person)
+                if persons.get(key) is record:
+                    del persons[key]
+                else:
+                    self._door.next_of_person(lane, record, now)
+                if fingerprint in repeats:
+                    self._settle_repeats(lane, record, now)
         lane.unpublished[draft.landed_at] = count
         self.deduplication.settled(lane.partition, entries, now.wall)
         self._publish(settlement)
@@ -211,7 +221,7 @@ class Pipeline:
         self.delivery.call_off_unproven(now)
         if now.steady >= self._sweep_at:
             self._sweep_at = Ticks(now.steady + SWEEP_SECONDS)
-            self.delivery.close_expired(now)
+            self.delivery.close_overdue(now)
         self.delivery.pick(now)
         commands = Commands()
         for lane in self.lanes.values():
@@ -250,7 +260,10 @@ class Pipeline:
         return sum(lane.held_bytes for lane in self.lanes.values())
 
     def readable(self) -> set[Partition]:
-        """Return the partitions to read from now; the others are to be paused."""
+        """Return the partitions to read from now; the others are to be paused.
+
+        One that is unsure of its owner is not read: what it cannot send would fill the buffer that all share.
+        """
         policies = self._policies
         fill = max(self.held_events / policies.buffer_max_events, self.held_bytes / policies.buffer_max_bytes)
         self._reading = fill < (1.0 if self._reading else LOW_WATER)
@@ -259,8 +272,5 @@ class Pipeline:
         return {
             partition
             for partition, lane in self.lanes.items()
-            if lane.started
-            and not lane.leaving
-            and lane.ledger.standing not in (Standing.LOST, Standing.RECREATED)
-            and lane.watermark.ahead < policies.max_ahead
+            if lane.started and lane.may_send and lane.watermark.ahead < policies.max_ahead
         }

@@ -6,7 +6,7 @@ from another partition) goes into a second window of the group.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from consumer.core.event import Event, GroupKey
 from consumer.core.policy import CampaignPolicy, Policies
@@ -14,6 +14,9 @@ from consumer.core.terms import Now, Ticks
 
 DEADLINE_MARGIN_SECONDS = 1.0
 """A window closes this long before a member's deadline: time for the journal, the queue and the connection."""
+
+STALE_TIMERS = 16
+"""Timers of windows that closed otherwise, beyond as many as there are open windows."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,10 +49,11 @@ class Windows:
         self._groups: dict[GroupKey, _Group] = {}
         self._timers: list[tuple[Ticks, int, Window]] = []
         self._timer_count = 0
+        self._open_count = 0
         self.closed: list[Window] = []
 
     def __len__(self) -> int:
-        return sum(len(group.windows) for group in self._groups.values())
+        return self._open_count
 
     def add(self, event: Event, now: Now) -> None:
         """Put an event into a window of its group; what that fills, or hurries, is closed."""
@@ -62,11 +66,18 @@ class Windows:
         close_at = event.arrived + policy.window_seconds
         if event.expires_at is not None:
             close_at = min(close_at, now.steady + event.expires_at - now.wall - DEADLINE_MARGIN_SECONDS)
-        window = self._window_for(event, group, size_bytes)
+        windows = group.windows
+        if (
+            windows
+            and event.person not in windows[0].persons
+            and windows[0].size_bytes + size_bytes <= policy.max_bytes
+        ):
+            window = windows[0]
+        else:
+            window = self._window_for(event, group, size_bytes)
         if close_at < window.close_at:
             window.close_at = Ticks(close_at)
-            self._timer_count += 1
-            heappush(self._timers, (window.close_at, self._timer_count, window))
+            self._set_timer(window)
         window.members.append(event)
         window.persons.add(event.person)
         window.size_bytes += size_bytes
@@ -85,12 +96,22 @@ class Windows:
             break
         window = Window(event.group, Ticks(float("inf")), group.overhead_bytes)
         group.windows.append(window)
+        self._open_count += 1
         self._groups[event.group] = group
         return window
+
+    def _set_timer(self, window: Window) -> None:
+        """Have the window closed at its time. A timer that is out of date holds its members, so few may be left over."""
+        if len(self._timers) > 2 * self._open_count + STALE_TIMERS:
+            self._timers = [timer for timer in self._timers if _rings(timer)]
+            heapify(self._timers)
+        self._timer_count += 1
+        heappush(self._timers, (window.close_at, self._timer_count, window))
 
     def _close(self, window: Window, group: _Group) -> None:
         window.open = False
         group.windows.remove(window)
+        self._open_count -= 1
         if not group.windows:
             self._groups.pop(window.key, None)
         self.closed.append(window)
@@ -108,7 +129,7 @@ class Windows:
     def next_wake_at(self) -> Ticks | None:
         """Return when the next window is due, None where none is open."""
         timers = self._timers
-        while timers and not (timers[0][2].open and timers[0][2].close_at == timers[0][0]):
+        while timers and not _rings(timers[0]):
             heappop(timers)
         return timers[0][0] if timers else None
 
@@ -131,9 +152,16 @@ class Windows:
                 if not _without(window, unwanted):
                     window.open = False
                     group.windows.remove(window)
+                    self._open_count -= 1
             if not group.windows:
                 self._groups.pop(group.key, None)
         self.closed = [window for window in self.closed if _without(window, unwanted)]
+
+
+def _rings(timer: tuple[Ticks, int, Window]) -> bool:
+    """Whether a timer is its window's, and the window still waits for it."""
+    close_at, _, window = timer
+    return window.open and window.close_at == close_at
 
 
 def _without(window: Window, unwanted: Callable[[Event], bool]) -> bool:

@@ -105,6 +105,9 @@ class Telemetry(Facts):
     def started(self, *, group: str, topics: Sequence[str], http_url: str) -> None:
         self._log.info("started", version=self._version, group=group, topics=list(topics), http_url=http_url)
 
+    def noted(self, note: str) -> None:
+        self._log.info("note", about=note)
+
     def drain_phase(self, phase: DrainPhase, *, held: int, in_flight: int) -> None:
         self._log.info("draining", phase=phase.value, held=held, in_flight=in_flight)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from consumer.core.answer import Exchange, Withholding
 from consumer.core.journal import decode
-from consumer.core.lane import Lane, Settlement
+from consumer.core.lane import Lane
 from consumer.core.ledger import Gap
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import FieldNames
@@ -160,7 +160,3 @@ class Engine:
         members = list(send.members)
         decision = self._pipeline.answered(send, exchange, now)
         self._teller.answered(send, members, exchange, decision, now)
-
-    def published(self, settlements: Sequence[Settlement]) -> None:
-        """Results are acknowledged."""
-        self._inbox.tell(lambda _now: self._pipeline.published(settlements))

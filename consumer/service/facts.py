@@ -82,6 +82,9 @@ class Facts(Protocol):
     def started(self, *, group: str, topics: Sequence[str], http_url: str) -> None:
         """The service is up; what it consumes, and where its operations page is."""
 
+    def noted(self, note: str) -> None:
+        """Something about the configuration that is worth knowing."""
+
     def drain_phase(self, phase: DrainPhase, *, held: int, in_flight: int) -> None:
         """A shutdown has come to `phase` with so many events in hand and requests out."""
 

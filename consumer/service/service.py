@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from config.settings import REVOKE_DRAIN_SECONDS, SETTLING_SECONDS
 from consumer.core.delivery import Chance
 from consumer.core.journal import Claim
 from consumer.core.outcome import Status
@@ -36,12 +37,6 @@ SUMMARY_EVERY_SECONDS = 30.0
 LOGS_EVERY_SECONDS = 5.0
 LOOP_PROBE_SECONDS = 0.5
 
-REVOKE_SECONDS = 10.0
-"""Requests in flight may finish for this long before partitions are handed over."""
-
-SETTLE_SECONDS = 5.0
-"""Results and the last checkpoint get this long after the last request: of a revoke and of a shutdown."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
@@ -50,7 +45,6 @@ class Identity:
     group: str
     process: str
     version: str
-    topics: tuple[str, ...]
     results_topic: str
     dead_letter_topic: str
 
@@ -90,8 +84,9 @@ class Service:
         self.state: ServiceState = "starting"
         self._inbox = Inbox()
         self._teller = Teller(world.facts, self.pipeline)
-        self.partitions: Partitions
-        self.engine: Engine
+        self._tasks = asyncio.TaskGroup()
+        self.partitions = self._new_partitions()
+        self.engine = self._new_engine()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then drain and leave.
@@ -103,8 +98,7 @@ class Service:
         await world.journal.start()
         await world.results.start()
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self._wire(tasks)
+            async with self._tasks as tasks:
                 loops = [
                     tasks.create_task(self.engine.run(), name="engine"),
                     tasks.create_task(self._every(COMMIT_EVERY_SECONDS, self.partitions.commit), name="commit"),
@@ -131,39 +125,42 @@ class Service:
         await world.journal.stop()
         await world.platform.close()
 
-    def _wire(self, tasks: asyncio.TaskGroup) -> None:
-        world, identity = self._world, self.identity
+    def _new_partitions(self) -> Partitions:
+        world = self._world
         takeover = Takeover(
             consumer=world.consumer,
             journal=world.journal,
             clock=world.clock,
             policies=self.policies,
-            group=identity.group,
+            group=self.identity.group,
             facts=world.facts,
         )
-        self.partitions = Partitions(
+        return Partitions(
             pipeline=self.pipeline,
             consumer=world.consumer,
             inbox=self._inbox,
-            tasks=tasks,
+            tasks=self._tasks,
             takeover=takeover,
             clock=world.clock,
             jitter=world.chance.jitter,
             identity=self._claim,
             facts=world.facts,
         )
+
+    def _new_engine(self) -> Engine:
+        world, identity = self._world, self.identity
         publisher = Publisher(
             world.results,
             results_topic=identity.results_topic,
             dead_letter_topic=identity.dead_letter_topic,
-            published=lambda settlements: self.engine.published(settlements),  # noqa: PLW0108  # not there yet
+            published=lambda done: self._inbox.tell(lambda _now: self.pipeline.published(done)),
             clock=world.clock,
             facts=world.facts,
         )
-        self.engine = Engine(
+        return Engine(
             pipeline=self.pipeline,
             inbox=self._inbox,
-            tasks=tasks,
+            tasks=self._tasks,
             journal=world.journal,
             platform=world.platform,
             publisher=publisher,
@@ -193,8 +190,12 @@ class Service:
                 await asyncio.sleep(ROOM_SECONDS)
                 continue
             batches = await consumer.fetch(max_records=min(FETCH_RECORDS, room), timeout_seconds=FETCH_SECONDS)
+            lanes = {partition: self.pipeline.lanes.get(partition) for partition in batches}  # theirs, not a later one's
             for partition, records in batches.items():
-                decoded = await self._inbox.ask(partial(self.pipeline.fetched, partition, records))
+                lane = lanes[partition]
+                if lane is None:
+                    continue
+                decoded = await self._inbox.ask(partial(self.pipeline.fetched, lane, records))
                 if decoded:
                     self._teller.fetched(partition, decoded)
 
@@ -225,8 +226,8 @@ class Service:
         leaving = [partition for partition in partitions if partition in self.pipeline.lanes]
         began_at = self._world.clock.now().steady
         await self._inbox.ask(lambda _now: self.pipeline.leave(leaving))
-        await self.engine.until(lambda: not self.pipeline.delivery.out_with(leaving), seconds=REVOKE_SECONDS)
-        await self._write_down(leaving, seconds=SETTLE_SECONDS)
+        await self.engine.until(lambda: not self.pipeline.delivery.out_with(leaving), seconds=REVOKE_DRAIN_SECONDS)
+        await self._write_down(leaving, seconds=SETTLING_SECONDS)
         await self._inbox.ask(lambda _now: self.partitions.forget(leaving))
         seconds = self._world.clock.now().steady - began_at
         self._world.facts.partitions_revoked(leaving, seconds=seconds)
@@ -252,8 +253,8 @@ class Service:
         clock, facts, pipeline = self._world.clock, self._world.facts, self.pipeline
         began_at = clock.now().steady
         self.state = "draining"
-        start_until = began_at + self._grace_seconds - self._api_timeout_seconds - SETTLE_SECONDS
-        wait_until = began_at + self._grace_seconds - SETTLE_SECONDS
+        start_until = began_at + self._grace_seconds - self._api_timeout_seconds - SETTLING_SECONDS
+        wait_until = began_at + self._grace_seconds - SETTLING_SECONDS
 
         def left(until: float) -> float:
             return max(0.0, until - clock.now().steady)
@@ -278,7 +279,7 @@ class Service:
         for post in list(self.engine.posts):
             post.cancel()
         tell(DrainPhase.SETTLING)
-        await self._write_down(list(pipeline.lanes), seconds=SETTLE_SECONDS - 1.0)
+        await self._write_down(list(pipeline.lanes), seconds=SETTLING_SECONDS - 1.0)
         tell(DrainPhase.LEAVING)
         facts.drained(seconds=clock.now().steady - began_at, left_unsettled=pipeline.held_events)
 

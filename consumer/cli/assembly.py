@@ -1,0 +1,87 @@
+"""Puts the service together from its settings: edges, service, HTTP side. Starts nothing and decides nothing."""
+
+from config import Settings
+from consumer import __version__
+from consumer.cli.wiring import kafka_connection, policies
+from consumer.core.delivery import Chance
+from consumer.edge.clock import SystemClock, jitter, new_process_id, new_send_id
+from consumer.edge.events_consumer import GroupConsumer
+from consumer.edge.http_server import HttpServer
+from consumer.edge.journal_log import KafkaJournal
+from consumer.edge.platform_client import PlatformClient
+from consumer.edge.results_producer import KafkaResults
+from consumer.edge.telemetry import Telemetry
+from consumer.service.facts import Producer
+from consumer.service.service import Identity, Service, World
+from consumer.service.status import StatusBoard
+
+
+def service_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> Service:
+    """Return the service with its edges, ready to run."""
+    kafka = settings.kafka
+    return Service(
+        identity=Identity(
+            group=kafka.group_id,
+            process=new_process_id(),
+            version=__version__,
+            results_topic=kafka.results_topic,
+            dead_letter_topic=kafka.dead_letter_topic,
+        ),
+        policies=policies(settings),
+        world=_world_of(settings, telemetry, clock),
+        grace_seconds=settings.shutdown.grace_seconds,
+        api_timeout_seconds=settings.api.timeout_seconds,
+    )
+
+
+def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> World:
+    kafka, api, connection = settings.kafka, settings.api, kafka_connection(settings)
+
+    def on_trouble(why: str) -> None:
+        telemetry.kafka_trouble(why=why)
+
+    return World(
+        consumer=GroupConsumer(
+            connection,
+            group=kafka.group_id,
+            topics=kafka.events_topics,
+            instance_id=kafka.group_instance_id,
+            on_trouble=on_trouble,
+            on_records_lost=lambda partition, start, end: telemetry.records_lost(partition, start=start, stop=end),
+        ),
+        journal=KafkaJournal(
+            connection,
+            topic_template=kafka.journal_topic,
+            on_replaced=lambda why: telemetry.producer_replaced(Producer.JOURNAL, why=why),
+            on_trouble=on_trouble,
+        ),
+        results=KafkaResults(
+            connection,
+            on_replaced=lambda why: telemetry.producer_replaced(Producer.RESULTS, why=why),
+        ),
+        platform=PlatformClient(
+            url=api.url,
+            server_key=api.server_key,
+            timeout_seconds=api.timeout_seconds,
+            connect_timeout_seconds=api.connect_timeout_seconds,
+            max_connections=settings.delivery.max_concurrency,
+            clock=clock,
+        ),
+        clock=clock,
+        chance=Chance(jitter=jitter, send_id=new_send_id),
+        facts=telemetry,
+    )
+
+
+def http_server_of(settings: Settings, service: Service, telemetry: Telemetry) -> HttpServer:
+    """Return the HTTP side, telling of the service."""
+    board = StatusBoard(service)
+    telemetry.bind(board.status)
+    return HttpServer(
+        host=settings.http.host,
+        port=settings.http.port,
+        metrics=telemetry.exposition,
+        health=board.health,
+        ready=board.ready,
+        status=board.status,
+    )

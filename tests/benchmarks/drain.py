@@ -1,0 +1,184 @@
+"""Drains a topic that is full already, and forwards lone urgent events; the service beside bare loops, in one run.
+
+`python -m tests.benchmarks.drain [--events N] [--rounds N] [--partitions N] [--strict] [--profile FILE]`
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from consumer.demo.apache_kafka import ApacheKafka
+from consumer.demo.processes import free_port
+from consumer.sandbox.client import SandboxClient
+from consumer.traffic.bulk import generate_bulk
+from tests.benchmarks import bench
+
+TOPIC = "bench-events"
+LONE_TOPIC = "bench-lone-events"
+LONE_BARE_TOPIC = "bench-lone-events-bare"
+LONE_EVENTS = 250
+LONE_PER_SECOND = 50.0
+
+RATIO_AT_LEAST = 0.25
+CONTACTS_A_POST_AT_LEAST = 450.0
+PEAK_MIB_AT_MOST = 300.0
+LATER_MS_AT_MOST = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drained:
+    """One round of the service."""
+
+    seconds: float
+    contacts_a_post: float
+    service: bench.Cost
+    sandbox: bench.Cost
+
+
+async def fill(servers: str, *, events: int, partitions: int) -> None:
+    """Publish the backlog."""
+    await bench.create_topic(servers, TOPIC, partitions=partitions)
+    async with bench.publisher(servers, TOPIC) as to:
+        await to.publish(generate_bulk(count=events, seed=1, now=time.time(), campaigns=20))
+        await to.finish()
+
+
+async def drain_bare(servers: str, events: int) -> float:
+    """Return the seconds that the bare loop takes."""
+    async with bench.process("-m", "tests.benchmarks.bare", "drain", servers, TOPIC, str(events)) as running:
+        assert running.stdout is not None
+        return float(orjson.loads(await running.stdout.readline())["seconds"])
+
+
+async def drain_service(servers: str, *, events: int, run: str, profile: Path | None) -> Drained:
+    """Let the service drain the topic; time runs from its joining the group to the last acknowledged result."""
+    async with bench.sandbox() as (url, platform):
+        port = free_port()
+        async with bench.service(servers, url, topic=TOPIC, run=run, port=port, profile=profile) as running:
+            began_at = time.perf_counter()
+            await _results(servers, f"results-{run}", events)
+            seconds = time.perf_counter() - began_at
+            async with SandboxClient(url) as client:
+                summary = await client.summary()
+            return Drained(
+                seconds=seconds,
+                contacts_a_post=summary.accepted / max(summary.requests, 1),
+                service=bench.cost(running),
+                sandbox=bench.cost(platform),
+            )
+
+
+async def _results(servers: str, topic: str, count: int) -> None:
+    """Wait until the results topic holds so many records."""
+    reader = AIOKafkaConsumer(bootstrap_servers=servers)
+    await reader.start()
+    try:
+        await reader._client.set_topics([topic])  # noqa: SLF001 - no door to it
+        partitions = [TopicPartition(topic, number) for number in reader.partitions_for_topic(topic) or ()]
+        while sum((await reader.end_offsets(partitions)).values()) < count:
+            await asyncio.sleep(0.05)
+    finally:
+        await reader.stop()
+
+
+async def lone_events(servers: str, url: str, topic: str) -> list[float]:
+    """Publish urgent events one by one; return milliseconds from each one's publication to its acceptance."""
+    records = list(generate_bulk(count=LONE_EVENTS, seed=2, now=time.time(), immediate=frozenset(range(LONE_EVENTS))))
+    published: dict[str, float] = {}
+    async with bench.publisher(servers, topic) as to, SandboxClient(url) as client:
+        await client.forget()
+        began_at = time.perf_counter()
+        for index, record in enumerate(records):
+            await asyncio.sleep(max(0.0, began_at + index / LONE_PER_SECOND - time.perf_counter()))
+            reference = orjson.loads(record.value or b"{}")["contact"]["externalReference"]
+            published[reference] = time.time()
+            await to.publish([record])
+            await to.push()
+        await client.wait(accepted=LONE_EVENTS, timeout_seconds=30)
+        return sorted(
+            (contact.accepted_at - published[contact.reference or ""]) * 1000 for contact in await client.contacts()
+        )
+
+
+async def latency(servers: str) -> tuple[list[float], list[float]]:
+    """Return the delays of lone events through the bare loop and through the service."""
+    for topic in (LONE_BARE_TOPIC, LONE_TOPIC):
+        await bench.create_topic(servers, topic, partitions=6)
+    async with bench.sandbox() as (url, _):
+        arguments = ("forward", servers, LONE_BARE_TOPIC, str(LONE_EVENTS), url, bench.KEY)
+        async with bench.process("-m", "tests.benchmarks.bare", *arguments) as running:
+            assert running.stdout is not None
+            await running.stdout.readline()
+            bare = await lone_events(servers, url, LONE_BARE_TOPIC)
+    async with bench.sandbox() as (url, _), bench.service(servers, url, topic=LONE_TOPIC, run="lone", port=free_port()):
+        await asyncio.sleep(2)  # the take-over of six partitions is not what is measured
+        return bare, await lone_events(servers, url, LONE_TOPIC)
+
+
+def tell(name: str, value: str, target: str = "", *, holds: bool = True) -> None:
+    """Print one figure, and whether its target holds."""
+    verdict = ("ok  " if holds else "MISS") if target else "    "
+    print(f"{verdict} {name:<46} {value:>16}   {target}", flush=True)
+
+
+async def run(arguments: argparse.Namespace) -> bool:
+    """Run everything; return whether every target holds."""
+    events, held = arguments.events, []
+
+    def judge(name: str, value: str, target: str, *, holds: bool) -> None:
+        held.append(holds)
+        tell(name, value, target, holds=holds)
+
+    async with ApacheKafka() as kafka:
+        servers = kafka.bootstrap_servers
+        await fill(servers, events=events, partitions=arguments.partitions)
+        bare, rounds = [], []
+        for number in range(arguments.rounds):
+            bare.append(await drain_bare(servers, events))
+            rounds.append(await drain_service(servers, events=events, run=str(number), profile=arguments.profile))
+            tell(f"round {number}: bare / service", f"{bare[-1]:.1f} / {rounds[-1].seconds:.1f} s")
+        seconds = statistics.median(one.seconds for one in rounds)
+        ratio = statistics.median(b / one.seconds for b, one in zip(bare, rounds, strict=True))
+        contacts = statistics.median(one.contacts_a_post for one in rounds)
+        peak = max(one.service.peak_mib for one in rounds)
+        tell("bare getmany + orjson.loads", f"{events / statistics.median(bare):,.0f}/s")
+        tell("service, journal and results on", f"{events / seconds:,.0f}/s")
+        judge("ratio", f"{ratio:.3f}", f">= {RATIO_AT_LEAST}", holds=ratio >= RATIO_AT_LEAST)
+        judge("contacts a POST", f"{contacts:.0f}", ">= 450", holds=contacts >= CONTACTS_A_POST_AT_LEAST)
+        judge("peak memory of the service", f"{peak:.0f} MiB", "<= 300 MiB", holds=peak <= PEAK_MIB_AT_MOST)
+        million = events / 1_000_000
+        tell("service, CPU per million", f"{statistics.median(r.service.cpu_seconds for r in rounds) / million:.1f} s")
+        tell("sandbox, CPU per million", f"{statistics.median(r.sandbox.cpu_seconds for r in rounds) / million:.1f} s")
+        if arguments.latency:
+            by_bare, by_service = await latency(servers)
+            later = statistics.median(by_service) - statistics.median(by_bare)
+            for name, delays in (("bare loop", by_bare), ("service", by_service)):
+                p99 = delays[int(len(delays) * 0.99)]
+                tell(f"lone urgent event, {name}: median / p99", f"{statistics.median(delays):.1f} / {p99:.1f} ms")
+            judge("later than the bare loop", f"{later:.1f} ms", "<= 5 ms", holds=later <= LATER_MS_AT_MOST)
+    return all(held)
+
+
+def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=500_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--partitions", type=int, default=6)
+    parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
+    parser.add_argument("--no-latency", dest="latency", action="store_false")
+    parser.add_argument("--profile", type=Path, help="run the service under cProfile and leave the statistics here")
+    arguments = parser.parse_args()
+    holds = asyncio.run(run(arguments))
+    sys.exit(1 if arguments.strict and not holds else 0)
+
+
+if __name__ == "__main__":
+    main()
