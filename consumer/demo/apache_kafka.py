@@ -121,7 +121,8 @@ class ApacheKafka:
             (folder / "tmp").mkdir(parents=True, exist_ok=True)
             self._java = java = Java(class_path=tuple(class_path), temporary_folder=folder / "tmp", recorded=recorded)
             places = list(find_places(self._count, folder))
-            self._brokers = tuple(Broker(place, places, self._settings) for place in places)
+            litter = folder if self._kept_folder is None else None
+            self._brokers = tuple(Broker(place, places, self._settings, litter=litter) for place in places)
             await self._format(java, new_cluster_id())
             for broker in self._brokers:
                 await broker.start(java)

@@ -58,10 +58,16 @@ class Place:
 
 
 class Broker:
-    """One broker of a cluster of `places`; `settings` win over the properties below."""
+    """One broker of a cluster of `places`; `settings` win over the properties below.
 
-    def __init__(self, place: Place, places: Sequence[Place], settings: Mapping[str, str]) -> None:
+    `litter` is a folder that goes if this process is killed: nobody would be there to remove it.
+    """
+
+    def __init__(
+        self, place: Place, places: Sequence[Place], settings: Mapping[str, str], *, litter: Path | None = None
+    ) -> None:
         self.place = place
+        self._litter = litter
         self._process: Leashed | None = None
         place.folder.mkdir(parents=True, exist_ok=True)
         properties = {**_properties(place, places), **settings}
@@ -159,7 +165,7 @@ class Broker:
         return self._process
 
     def _leash(self, command: Sequence[str]) -> Leashed:
-        return Leashed.start(command, output=self.place.log_file, environment=ENVIRONMENT)
+        return Leashed.start(command, output=self.place.log_file, environment=ENVIRONMENT, litter=self._litter)
 
 
 def _properties(place: Place, places: Sequence[Place]) -> dict[str, str]:

@@ -6,6 +6,7 @@ writing end its parent has. When the parent is gone, however it went, the pipe e
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,14 +26,17 @@ class Leashed:
         """The command's own process ID, not the leash's."""
 
     @classmethod
-    def start(cls, command: Sequence[str], *, output: Path, environment: Mapping[str, str]) -> Self:
+    def start(
+        cls, command: Sequence[str], *, output: Path, environment: Mapping[str, str], litter: Path | None = None
+    ) -> Self:
         """Start a command in a session of its own, so that a terminal's Ctrl-C does not reach it.
 
-        What it prints is appended to `output`. OSError when it cannot be started.
+        What it prints is appended to `output`; `litter` is a folder to be removed when the command is ended because its
+        parent is gone. OSError when it cannot be started.
         """
         with output.open("ab") as log:
             leash = subprocess.Popen(  # noqa: S603 - this very file, by the interpreter that runs it
-                [sys.executable, "-I", "-S", __file__, *command],
+                [sys.executable, "-I", "-S", __file__, str(litter or ""), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -74,10 +78,11 @@ class Leashed:
             pipe.close()
 
 
-def hold(command: Sequence[str]) -> int:
-    """The leash's own life: start the command, end with it or end it. Its exit code is the command's."""
+def hold(command: Sequence[str], litter: str) -> int:
+    """Live the leash's own life: start the command, end with it or end it, and give its exit code."""
     output = sys.stderr.fileno()
     held = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603 - the parent's
+    parent_gone = threading.Event()
 
     def kill(_signal: int, _frame: FrameType | None) -> None:
         held.kill()
@@ -87,14 +92,18 @@ def hold(command: Sequence[str]) -> int:
 
     def watch() -> None:
         sys.stdin.buffer.read()  # returns when the parent is gone: nothing is ever written
+        parent_gone.set()
         held.kill()
 
     threading.Thread(target=watch, daemon=True).start()
-    return held.wait()
+    code = held.wait()
+    if parent_gone.is_set() and litter:
+        shutil.rmtree(litter, ignore_errors=True)
+    return code
 
 
 def _main() -> None:
-    code = hold(sys.argv[1:])
+    code = hold(sys.argv[2:], sys.argv[1])
     if code < 0:  # end as the command did, so that the parent sees the same signal
         if -code != signal.SIGKILL:
             signal.signal(-code, signal.SIG_DFL)

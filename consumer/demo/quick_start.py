@@ -35,7 +35,7 @@ async def recording(class_path: list[Path], tell: Callable[[str], None]) -> Path
 
 async def _record(class_path: list[Path], folder: Path, made: Path) -> None:
     places = list(find_places(1, folder))
-    broker = Broker(places[0], places, {})
+    broker = Broker(places[0], places, {}, litter=folder)
     plain = java.Java(class_path=tuple(class_path), temporary_folder=folder)
     await broker.format(plain, new_cluster_id())
     await broker.start(java.Java(class_path=plain.class_path, temporary_folder=folder, recording=made))

@@ -16,14 +16,14 @@ from tests.support.cluster import Cluster
 from tests.support.records import Codec, Written, read_all, write
 from tests.support.topics import Topics
 
-# A parent that tells the JVM's process ID, and then waits to be killed.
+# A parent that tells the JVM's process ID and its folder, and then waits to be killed.
 PARENT = """
-import asyncio, pathlib, sys
+import asyncio
 from consumer.demo.apache_kafka import ApacheKafka
 
 async def main():
-    async with ApacheKafka(folder=pathlib.Path(sys.argv[1])) as kafka:
-        print(kafka.broker().pid, flush=True)
+    async with ApacheKafka() as kafka:
+        print(kafka.broker().pid, kafka.folder, flush=True)
         await asyncio.Event().wait()
 
 asyncio.run(main())
@@ -82,15 +82,21 @@ async def test_three_brokers_accept_writes_while_one_is_down() -> None:
         assert [record.value for record in await read_all(kafka.bootstrap_servers, topic)] == [b"0", b"1", b"2"]
 
 
-def test_the_broker_dies_with_its_parent_even_when_that_is_killed(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
+def test_the_broker_dies_with_its_parent_even_when_that_is_killed_and_leaves_no_litter() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        broker = psutil.Process(int(parent.stdout.readline()))
+        pid, folder = parent.stdout.readline().split()
+        broker = psutil.Process(int(pid))
+        leash = broker.parent()
         assert "kafka.Kafka" in broker.cmdline()
+        assert leash is not None
+        assert Path(folder, "broker-1", "data").is_dir()
 
         os.kill(parent.pid, signal.SIGKILL)
 
         broker.wait(timeout=20)
+        leash.wait(timeout=20)
+        assert not Path(folder).exists()
 
 
 async def test_a_broker_that_cannot_start_says_why_and_leaves_nothing_behind(tmp_path: Path) -> None:
