@@ -8,6 +8,8 @@ DEFAULT_EVENTS = 10_000
 PUBLISHING_SECONDS = 8.0
 """How long publishing lasts where no rate is asked for: with Kafka's start and the last window well under 30 s."""
 FASTEST_PER_SECOND = 10_000.0
+PLAIN_COLUMNS = 100
+"""Where there is no terminal that says how wide it is."""
 
 
 @click.command()
@@ -61,6 +63,8 @@ def command(*, events: int, seed: int, rate: float | None, keep: bool, bootstrap
     script = Script(events=events, seed=seed, per_second=pace, cluster=cluster, keep=keep)
     hush_client_library()
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = PLAIN_COLUMNS
     try:
         account = asyncio.run(play(script, console))
     except ProcessError as error:

@@ -50,7 +50,8 @@ class _Bars:
     def show(self, now: Progressed) -> None:
         self._progress.update(self._published, completed=now.published)
         self._progress.update(self._results, completed=now.results)
-        self._progress.update(self._texted, completed=now.texted)
+        known = max(now.texted, 1)  # how many it will be is not known before
+        self._progress.update(self._texted, completed=now.texted, total=known)
 
 
 class _Lines:

@@ -51,6 +51,6 @@ Campaigns = Mapping[int, Template]
 CAMPAIGNS: Campaigns = {
     421: Template(kind=Kind.SHIPPING_NOTICE, event_type="order.shipped", share=0.24, fields=_shipping),
     422: Template(kind=Kind.APPOINTMENT_REMINDER, event_type="appointment.due", share=0.10, fields=_appointment),
-    700: Template(kind=Kind.ONE_TIME_PASSWORD, event_type="login.otp", share=0.16, fields=_one_time_password),
-    901: Template(kind=Kind.BULK, event_type="promotion.voucher", share=0.50, fields=_bulk),
+    700: Template(kind=Kind.ONE_TIME_PASSWORD, event_type="login.otp", share=0.06, fields=_one_time_password),
+    901: Template(kind=Kind.BULK, event_type="promotion.voucher", share=0.60, fields=_bulk),
 }

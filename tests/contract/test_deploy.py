@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,6 +18,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from consumer import __version__
+from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.topics import Expectations, FewCopiesInSync, examine
+from tests.support.cluster import Cluster
+from tests.support.topics import Topics
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "deploy/compose.yaml")
@@ -191,3 +196,27 @@ def test_compose_makes_every_topic_with_as_many_partitions_as_its_journal() -> N
         "contact-events-dead-letter",
     }
     assert "cleanup.policy=delete" in script
+
+
+async def test_the_topics_that_operators_are_told_to_create_are_fit_for_the_service(
+    kafka: Cluster, topics: Topics
+) -> None:
+    """As they stand in the page, save for the replication, which one broker cannot have."""
+    page = (ROOT / "deploy/README.md").read_text().replace("\\\n", " ")
+    commands = re.findall(
+        r"^kafka-topics.sh .* --create --topic (\S+)\s+--partitions (\d+)(.*)$", page, flags=re.MULTILINE
+    )
+    prefix = f"{uuid.uuid4().hex[:8]}-"
+    for name, partitions, rest in commands:
+        settings = dict(setting.split("=") for setting in re.findall(r"--config (\S+)", rest))
+        settings["min.insync.replicas"] = "1"
+        await topics.create_named(prefix + name, partitions=int(partitions), settings=settings)
+    found = await examine(
+        KafkaConnection(bootstrap_servers=tuple(kafka.bootstrap_servers.split(","))),
+        Expectations(
+            journals={f"{prefix}contact-events": f"{prefix}contact-events-journal"},
+            results=f"{prefix}campaign-send-results",
+            dead_letter=f"{prefix}contact-events-dead-letter",
+        ),
+    )
+    assert {type(finding) for finding in found} <= {FewCopiesInSync}
