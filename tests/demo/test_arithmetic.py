@@ -53,6 +53,11 @@ def test_an_unmarked_double_is_caught() -> None:
     assert books.faults == [Fault(FaultKind.UNMARKED_REPEAT, "order-0")]
 
 
+def test_a_double_is_unmarked_however_many_attempts_its_result_admits() -> None:
+    books = account([result(0, attempts=3)], {"order-0": 2}, records=1)
+    assert books.faults == [Fault(FaultKind.UNMARKED_REPEAT, "order-0")]
+
+
 def test_a_lost_text_is_caught_although_a_double_makes_the_totals_agree() -> None:
     books = account([result(0), result(1, attempts=2, marked="yes")], {"order-1": 2}, records=2)
     assert books.texted == books.accepted
