@@ -74,23 +74,27 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 async def _run(settings: "Settings") -> bool:
     """Run the service; return whether a second signal cut it short."""
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
+    joined, cut_short = False, False
 
     def on_signal() -> None:
-        if stop.is_set():
-            task.cancel()
+        nonlocal cut_short
+        cut_short = stop.is_set()
         stop.set()
+        if cut_short or not joined:  # before it has joined there is nothing to drain
+            task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     try:
         async with _service(settings) as service:
+            joined = True
             await service.run(stop)
     except asyncio.CancelledError:
-        return True
-    return False
+        if not stop.is_set():
+            raise
+    return cut_short
 
 
 @asynccontextmanager
