@@ -209,7 +209,7 @@ class _Request(ClientRequest):
         await writer.write(self.content, drain=False)  # never suspends: what the socket cannot take is buffered
         writer.set_eof()
         assert self.response_class is not None
-        self.response = self.response_class(
+        return self.response_class(
             self.method,
             self.original_url,
             writer=None,
@@ -221,7 +221,6 @@ class _Request(ClientRequest):
             session=self._session,
             stream_writer=writer,
         )
-        return self.response
 
 
 @dataclass(slots=True, kw_only=True)
