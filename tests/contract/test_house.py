@@ -22,7 +22,7 @@ TOP_LEVEL = {
 }
 # Made by tools, and named in .gitignore.
 GENERATED = {
-    *(".git", ".venv", ".cache", ".hypothesis", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
+    *(".git", ".venv", ".cache", ".hypothesis", ".import_linter_cache", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
     *("build", "dist"),
 }
 
