@@ -61,11 +61,12 @@ class Access:
         if self.state is not AccessState.OPEN:
             self._probe.probed.add(campaign_id)
 
-    def new_round(self) -> bool:
-        """Let every campaign have its turn as the probe again; False where all may have it already."""
-        had = bool(self._probe.probed) and self.state is not AccessState.OPEN
+    def new_round(self, now: Now) -> bool:
+        """Let every campaign have its turn as the probe again; False where all may have it, or no probe is due."""
+        if self.state is AccessState.OPEN or not self._probe.probed or now.steady < self._probe.probe_at:
+            return False
         self._probe.probed.clear()
-        return had
+        return True
 
     def wakes(self) -> list[Ticks]:
         """Return when probes are due."""
@@ -101,6 +102,8 @@ class Access:
             self._back_off(self._probe, now)
 
     def _back_off(self, refusal: Refusal, now: Now) -> None:
+        if now.steady < refusal.probe_at:
+            return  # no probe: it was out before the stop, and says what is known
         refusal.setbacks += 1
         jitter = 0.5 + self._jitter() / 2  # never at once: a probe is a real send to a platform that said no
         wait = backoff_seconds(

@@ -32,6 +32,7 @@ def closing_verdict(event: Event, verdict: Verdict) -> Verdict:
         verdict,
         status=Status.IN_DOUBT,
         reason=event.doubt,
+        related=None,
         attempts=event.attempts,
         dispatched_at=event.last_tried_at,
     )
@@ -53,7 +54,7 @@ class Door:
             decoded = self._recall(lane, decoded, told)
         closed: dict[tuple[Status, Reason], list[Decoded]] = {}
         single: Items = []
-        tables = self._deduplication.lookup_tables(lane.partition)
+        tables = self._deduplication.lookup_tables(lane.partition, now.wall)
         in_hand, persons, add = lane.in_hand, lane.persons, self._windows.add
         oldest = now.wall - self._policies.max_event_age_seconds
         for record in decoded:
@@ -157,7 +158,8 @@ class Door:
 def repeated(event: Event, first: Offset, now: Now) -> Verdict:
     """Return the verdict of an event whose ID has been seen at offset `first`."""
     related = Related(event_id=event.event_id, partition=event.partition.number, offset=first)
-    return Verdict(status=Status.DUPLICATE, reason=Reason.REPEATED, related=related, completed_at=now.wall)
+    verdict = Verdict(status=Status.DUPLICATE, reason=Reason.REPEATED, related=related, completed_at=now.wall)
+    return closing_verdict(event, verdict)
 
 
 def _verdict(ending: tuple[Status, Reason], now: Now) -> Verdict:

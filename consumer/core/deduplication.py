@@ -36,15 +36,18 @@ class Deduplication:
                 return offset
         return None
 
-    def lookup_tables(self, partition: Partition) -> list[dict[bytes, Offset]]:
+    def lookup_tables(self, partition: Partition, now: Instant) -> list[dict[bytes, Offset]]:
         """Return the tables to look fingerprints up in, for a loop over a whole batch."""
+        self.expire(now)
         return [generation.offsets for generation in self._partitions.get(partition, ())]
 
     def settled(self, partition: Partition, entries: dict[bytes, Offset], at: Instant) -> None:
         """Remember events that got their outcome at `at`, by fingerprint."""
+        if not entries:
+            return
         generations = self._partitions.setdefault(partition, deque())
         newest = generations[0] if generations else None
-        bound = self._max_entries // (GENERATIONS * len(self._partitions))
+        bound = max(1, self._max_entries // GENERATIONS)
         if newest is None or at - newest.opened_at >= self._span_seconds or len(newest.offsets) >= bound:
             newest = _Generation(at)
             generations.appendleft(newest)
@@ -55,8 +58,9 @@ class Deduplication:
 
     def expire(self, now: Instant) -> None:
         """Forget what is older than the time to live, and the oldest past the bound."""
+        oldest = now - self._ttl_seconds - self._span_seconds
         for generations in self._partitions.values():
-            while len(generations) > 1 and now - generations[-2].opened_at > self._ttl_seconds:
+            while generations and generations[-1].opened_at < oldest:
                 self.entries -= len(generations.pop().offsets)
         while self.entries > self._max_entries and self._drop_oldest():
             pass

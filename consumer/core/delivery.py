@@ -150,6 +150,8 @@ class Delivery:
 
     def _set_aside_unsure(self, send: Send) -> None:
         """Take out members of partitions that are unsure of their owner: they wait until it is known."""
+        if all(lane.may_send for lane in self._lanes.values()):
+            return
         unsure = [event for event in send.members if not self._may_send(event)]
         if not unsure:
             return
@@ -164,8 +166,8 @@ class Delivery:
     def resume(self, now: Now) -> None:
         """A partition is sure again: queue what waited; what still has to wait is set aside anew when picked."""
         stalled, self._stalled = self._stalled, []
-        for send in stalled:
-            self._queue.put(send, now, ahead=True)
+        for send in reversed(stalled):
+            self._put_back(send, now, ahead=True)
 
     # ---------------------------------------------------------------- proving
 
@@ -202,6 +204,11 @@ class Delivery:
             send.move(Stage.OVER)
             return
         send.move(Stage.QUEUED)
+        self._put_back(send, now, ahead=ahead)
+
+    def _put_back(self, send: Send, now: Now, *, ahead: bool) -> None:
+        """Queue a send that was picked before; a member may have become urgent meanwhile."""
+        send.immediate = send.immediate or any(event.immediate for event in send.members)
         self._queue.put(send, now, ahead=ahead)
 
     def next_wake_at(self) -> Ticks | None:
@@ -275,11 +282,11 @@ class Delivery:
         middle = (len(send.members) + 1) // 2
         for members in (send.members[middle:], send.members[:middle]):
             if members:
-                self._queue.put(send.part(self._chance.send_id(), members), now, ahead=ahead)
+                self._put_back(send.part(self._chance.send_id(), members), now, ahead=ahead)
 
     def _again(self, send: Send, parts: Parts, decision: Again, now: Now) -> None:
         if decision.hold_seconds:
-            self._queue.hold(send.campaign_id, Ticks(now.steady + decision.hold_seconds))
+            self._queue.hold(send.campaign_id, Ticks(now.steady + decision.hold_seconds), now)
         send.setbacks += 1
         if decision.counted:
             send.counted += 1
@@ -294,12 +301,20 @@ class Delivery:
 
     # ---------------------------------------------------------------- endings
 
-    def close_expired(self, now: Now) -> None:
-        """Settle queued members whose deadline has come, though their send may not start yet."""
-        late = [send for send in self._queue.sends() if send.earliest_expiry and send.earliest_expiry <= now.wall]
-        for send in late:
+    def close_overdue(self, now: Now) -> None:
+        """Settle queued members whose deadline has come, or that are tried for too long, though no turn is near.
+
+        While the platform does not let us in, nothing settles for that: who is tried for too long waits for a turn.
+        """
+        settles = self._access.settles_refusals
+        queued = list(self._queue.sends())
+        expired = [send for send in queued if send.earliest_expiry is not None and send.earliest_expiry <= now.wall]
+        tried = [send for send in queued if send.first_tried_at is not None] if settles else []
+        for send in expired:
             self._close_expired(send, now)
-        if late:
+        for send in tried:
+            self._close_given_up(send, now)
+        if expired or tried:
             self._queue.take(lambda send: not send.members)
 
     def drop(self, partition: Partition) -> None:

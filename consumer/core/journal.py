@@ -175,10 +175,13 @@ def _settled_fields(settled: Settled) -> dict[str, object]:
         "status": verdict.status,
         "completed_at": verdict.completed_at,
     }
-    if verdict.attempts:
-        fields |= {"attempts": verdict.attempts, "send": verdict.send_id, "dispatched_at": verdict.dispatched_at}
-    if verdict.reason is not None:
-        fields["reason"] = verdict.reason
+    said = {
+        "reason": verdict.reason,
+        "send": verdict.send_id,
+        "attempts": verdict.attempts or None,
+        "dispatched_at": verdict.dispatched_at,
+    }
+    fields |= {name: value for name, value in said.items() if value is not None}
     if verdict.possible_duplicate:
         fields["possible_duplicate"] = True
     if verdict.related is not None:
@@ -221,7 +224,7 @@ def decode(offset: JournalOffset, value: bytes) -> Placed:
     try:
         fields = orjson.loads(value)
         return Placed(offset=offset, at=JournalOffset(fields["at"]), entry=_entry(fields))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         message = f"the record at journal offset {offset} is not a journal entry ({type(error).__name__})"
         raise NotAJournalError(message) from error
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from consumer.core.attempts import Attempts, Trials
 from consumer.core.event import Decoded, Event, GroupKey
-from consumer.core.journal import Checkpoint, Mark, Outcome, Settled, ranges
-from consumer.core.ledger import Draft, Ledger, Standing
+from consumer.core.journal import Checkpoint, Mark, Outcome, Settled, encode, ranges
+from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 from consumer.core.watermark import Watermark
@@ -169,7 +169,11 @@ class Lane:
         return self.marks[0] if self.marks and self.marks[0].offset < self.watermark.value else None
 
     def checkpoint(self) -> Draft | None:
-        """Return a checkpoint of what is proven, where one is wanted and says something new."""
+        """Return a checkpoint of what is proven, where one is wanted and says something new.
+
+        One that no append could carry (tens of thousands of sends of unknown fate) is not made: whoever takes over
+        reads on from the one before, which says the same with what follows it.
+        """
         if not (self.checkpoint_wanted and self.moved):
             return None
         self.checkpoint_wanted = self.moved = False
@@ -185,16 +189,28 @@ class Lane:
             unpublished=min(self.unpublished, default=None),
             mark=self.mark(),
         )
+        if len(encode(checkpoint, self.ledger.expected)) > MAX_CHECKPOINT_BYTES:
+            self.moved = True
+            return None
         return Draft(checkpoint, None)
 
 
 def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: SendId | None) -> None:
     """Queue the outcome of records of one partition for the journal; what follows from it waits for the proof."""
-    for start in range(0, len(items), OUTCOME_ITEMS):
-        chunk = items[start : start + OUTCOME_ITEMS]
+    alike: list[tuple[Verdict, list[Decoded]]] = []
+    for verdict, records in items:
+        if alike and alike[-1][0] == verdict:
+            alike[-1][1].extend(records)
+        else:
+            alike.append((verdict, list(records)))
+    for start in range(0, len(alike), OUTCOME_ITEMS):
+        chunk = alike[start : start + OUTCOME_ITEMS]
         settled = tuple(settled_records(verdict, records) for verdict, records in chunk)
         lane.ledger.add(Outcome(send_id=send_id, settled=settled), Settlement(lane=lane, items=chunk))
 
+
+MAX_CHECKPOINT_BYTES = MAX_APPEND_BYTES // 2
+"""Leaves the other half of an append to what waits for it."""
 
 OUTCOME_ITEMS = 100
 """Verdicts in one entry: each may quote the platform at up to 4 KiB, and an append takes 900 KB."""

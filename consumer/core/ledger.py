@@ -13,7 +13,10 @@ from consumer.core.journal import Claim, Entry, Placed, encode
 from consumer.core.terms import JournalOffset
 
 MAX_APPEND_BYTES = 900_000
-"""One append is one batch of the producer, which takes 1 MiB; a single entry stays far below."""
+"""One append is one batch of the producer, which takes 1 MiB; no single entry may be larger."""
+
+ENTRY_OVERHEAD_BYTES = 24
+"""What a batch adds to an entry, generously: lengths, and what is told from the batch's first record."""
 
 
 class Standing(Enum):
@@ -127,9 +130,9 @@ class Ledger:
         self._out_at = self.expected
         while self._waiting:
             value = encode(self._waiting[0].entry, JournalOffset(self._out_at + len(values)))
-            if values and size_bytes + len(value) > MAX_APPEND_BYTES:
+            size_bytes += len(value) + ENTRY_OVERHEAD_BYTES
+            if values and size_bytes > MAX_APPEND_BYTES:
                 break
-            size_bytes += len(value)
             values.append(value)
             self._out.append(self._waiting.popleft())
         self._busy = bool(values)

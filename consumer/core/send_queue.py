@@ -24,8 +24,6 @@ class _Line:
     immediate: deque[Send] = field(default_factory=deque)
     normal: deque[Send] = field(default_factory=deque)
     in_flight: int = 0
-    held_until: Ticks = AT_ONCE
-    """The platform asked for a pause of this campaign."""
 
     def queue(self, send: Send) -> deque[Send]:
         return self.immediate if send.immediate else self.normal
@@ -40,6 +38,8 @@ class SendQueue:
         self._lines: dict[int, _Line] = {}
         self._turns: tuple[deque[_Line], deque[_Line]] = (deque(), deque())
         """Lines with immediate sends, and with normal ones, in the order of their turns."""
+        self._held_until: dict[int, Ticks] = {}
+        """Campaigns that the platform asked to pause."""
         self._delayed: list[tuple[Ticks, int, Send, bool]] = []
         self._delayed_count = 0
         self.in_flight = 0
@@ -49,7 +49,7 @@ class SendQueue:
         """Queue a send; `ahead` puts it before the others of its campaign (it has been there before)."""
         self.queued += 1
         line = self._line(send.campaign_id)
-        ready_at = max(send.ready_at, line.held_until)
+        ready_at = max(send.ready_at, self._held_until.get(send.campaign_id, AT_ONCE))
         if ready_at > now.steady:
             self._delayed_count += 1
             heappush(self._delayed, (ready_at, self._delayed_count, send, ahead))
@@ -71,10 +71,10 @@ class SendQueue:
         else:
             queue.append(send)
 
-    def hold(self, campaign_id: int, until: Ticks) -> None:
+    def hold(self, campaign_id: int, until: Ticks, now: Now) -> None:
         """Start nothing of a campaign before `until`: the platform asked for it."""
-        line = self._line(campaign_id)
-        line.held_until = max(line.held_until, until)
+        self._held_until = {held: end for held, end in self._held_until.items() if end > now.steady}
+        self._held_until[campaign_id] = max(self._held_until.get(campaign_id, AT_ONCE), until)
 
     def pick(self, now: Now) -> Send | None:
         """Take out the send whose turn it is, None where none may start now. It counts as in flight from here on."""
@@ -82,21 +82,21 @@ class SendQueue:
         if self.in_flight >= self._policies.max_concurrency:
             return None
         send = self._pick(now)
-        if send is None and self.in_flight == 0 and any(self._turns) and self._access.new_round():
+        if send is None and self.in_flight == 0 and any(self._turns) and self._access.new_round(now):
             send = self._pick(now)
         return send
 
     def _pick(self, now: Now) -> Send | None:
         for turns in self._turns:
             for _ in range(len(turns)):
-                line = turns[0]
-                turns.rotate(-1)
-                queue = line.immediate if turns is self._turns[0] else line.normal
+                line = turns.popleft()
                 if not self._may_start(line, now):
+                    turns.append(line)
                     continue
+                queue = line.immediate if turns is self._turns[0] else line.normal
                 send = queue.popleft()
-                if not queue:
-                    turns.remove(line)
+                if queue:
+                    turns.append(line)
                 self.queued -= 1
                 self.in_flight += 1
                 line.in_flight += 1
@@ -107,7 +107,7 @@ class SendQueue:
     def _may_start(self, line: _Line, now: Now) -> bool:
         return (
             line.in_flight < line.max_concurrency
-            and line.held_until <= now.steady
+            and self._held_until.get(line.campaign_id, AT_ONCE) <= now.steady
             and self._access.may_start(
                 line.campaign_id, now, in_flight=self.in_flight, in_flight_of_campaign=line.in_flight
             )
@@ -121,7 +121,7 @@ class SendQueue:
         self._forget_idle(line)
 
     def _forget_idle(self, line: _Line) -> None:
-        if not (line.in_flight or line.immediate or line.normal or line.held_until > AT_ONCE):
+        if not (line.in_flight or line.immediate or line.normal):
             del self._lines[line.campaign_id]
 
     def _wake(self, now: Now) -> None:
@@ -137,7 +137,7 @@ class SendQueue:
         wakes = [self._delayed[0][0]] if self._delayed else []
         if any(self._turns):
             wakes.extend(self._access.wakes())
-            wakes.extend(line.held_until for turns in self._turns for line in turns)
+            wakes.extend(self._held_until.values())
         return min((wake for wake in wakes if wake > now.steady), default=None)
 
     def sends(self) -> Iterator[Send]:
@@ -150,9 +150,13 @@ class SendQueue:
 
     def promote(self, event: Event) -> None:
         """Make the queued send that holds this event immediate: somebody urgent waits for its outcome."""
+        for _, _, send, _ in self._delayed:
+            if send.group == event.group and event in send.members:
+                send.immediate = True  # it enters the right queue when its time has come
+                return
         line = self._lines.get(event.group.campaign_id)
         for send in line.normal if line is not None else ():
-            if event in send.members:
+            if send.group == event.group and event in send.members:
                 assert line is not None
                 line.normal.remove(send)
                 if not line.normal:

@@ -79,10 +79,10 @@ def decide(
     """Return what follows from an attempt's end. Tells `access` whether the platform let us in."""
     answer = exchange.answer
     ruling = meaning(answer, policy, contacts=len(send.members))
-    if not send.members:
-        return Finished(ruling=ruling, items=())
     settles = access.settles_refusals
     _tell_access(send, ruling, access, now)
+    if not send.members:
+        return Finished(ruling=ruling, items=())
     if ruling in REFUSALS and not (settles and ruling is not Ruling.ACCESS_REFUSED):
         send.response = _words(answer)
         halve = ruling is Ruling.HALVE
@@ -189,9 +189,9 @@ def _grouped(verdict: Verdict, send: Send, members: Sequence[Event]) -> Items:
         return []
     if not (send.lost or any(event.attempts or event.lost for event in members)):
         return [(verdict, members)]
-    groups: dict[tuple[int, bool], list[Event]] = {}
+    groups: dict[tuple[int, bool, Reason | None], list[Event]] = {}
     for event in members:
-        groups.setdefault((event.attempts, event.lost > 0), []).append(event)
+        groups.setdefault((event.attempts, event.lost > 0, event.doubt), []).append(event)
     return [(_of_member(verdict, send, group[0]), group) for group in groups.values()]
 
 

@@ -209,7 +209,7 @@ class World:
             batch = self.events[partition][position : position + self.random.randint(1, 6)]
             if batch and self.holder[partition] is owner:
                 owner.positions[partition] = position + len(batch)
-                pipeline.fetched(partition, batch, self.now())
+                pipeline.fetched(pipeline.lanes[partition], batch, self.now())
         if self.random.random() < 0.1:  # noqa: PLR2004
             pipeline.want_checkpoints()
         self._commit(owner)
