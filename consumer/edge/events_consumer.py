@@ -22,7 +22,14 @@ from config.settings import HEARTBEAT_SECONDS, REBALANCE_SECONDS, REQUEST_SECOND
 from consumer.core.terms import Offset, Partition
 from consumer.edge.group_commits import GroupCommits
 from consumer.edge.kafka_clients import Seat, client_of, partition_numbers, seat_of, stop_consumer
-from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, until_reachable, words
+from consumer.edge.kafka_connection import (
+    REFUSALS,
+    KafkaConnection,
+    KafkaUnreachableError,
+    refused,
+    until_reachable,
+    words,
+)
 from consumer.edge.topic_reader import Isolation, TopicReader
 from consumer.service.ports import Committed, Record, TopicGoneError
 
@@ -111,11 +118,17 @@ class GroupConsumer:
         """
         await until_reachable(self._connection, on_trouble=self._on_trouble)
         self._consumer = consumer = self._new_consumer()
-        async with asyncio.timeout(REQUEST_SECONDS):
-            await consumer.start()
-            for topic in self._topics:
-                if await partition_numbers(client_of(consumer), topic) is None:
-                    raise TopicGoneError(f"the events topic {topic!r} does not exist: create it, then start again")
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await consumer.start()
+                for topic in self._topics:
+                    if await partition_numbers(client_of(consumer), topic) is None:
+                        raise TopicGoneError(f"the events topic {topic!r} does not exist: create it, then start again")
+        except REFUSALS as error:
+            raise refused(error, self._connection) from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            message = f"the brokers at {self._connection} do not answer questions ({words(error)}): check them"
+            raise KafkaUnreachableError(message) from error
         consumer.subscribe(self._topics, listener=_Listener(self, on_assigned, on_revoked))
 
     def _new_consumer(self) -> AIOKafkaConsumer:
@@ -180,6 +193,8 @@ class GroupConsumer:
         """Read from here when resumed. Without effect on a partition that is not ours."""
         if partition in self._assigned and self._seek(partition, offset):
             self._positions[partition] = offset
+            if partition in self._resumed:
+                self._running.resume(TopicPartition(*partition))
 
     def pause(self, partitions: Iterable[Partition]) -> None:
         """Hand out nothing more of these. What has been fetched of them stays for when they are resumed."""
@@ -192,7 +207,8 @@ class GroupConsumer:
         for partition in partitions:
             if partition in self._assigned and self._is_known(partition):
                 self._resumed.add(partition)
-                self._running.resume(TopicPartition(*partition))
+                if partition in self._positions:
+                    self._running.resume(TopicPartition(*partition))
 
     def assignment(self) -> frozenset[Partition]:
         """Return what the group has given us and not taken back."""
@@ -219,6 +235,8 @@ class GroupConsumer:
             TopicPartition(*partition): OffsetAndMetadata(commit.offset, commit.metadata)
             for partition, commit in offsets.items()
         }
+        if not wanted:
+            return True
         if not wanted.keys() <= ours or seat_of(consumer).generation < 0:
             return False  # without a generation it would go out as nobody's, which an empty group accepts
         try:
