@@ -6,7 +6,7 @@ Judges nothing but the account: every text and every result, person by person.
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,14 @@ from consumer.demo.arithmetic import Account, Place, settle_accounts
 from consumer.demo.leash import Leashed
 from consumer.demo.processes import command_line
 from consumer.demo.surroundings import SCHEDULE_FIELD, plain_environment
+from consumer.edge.clock import SystemClock
+from consumer.edge.kafka_connection import KafkaConnection
 from consumer.sandbox.client import SandboxClient
 from consumer.sandbox.server import Sandbox
+from consumer.traffic.generator import generate
+from consumer.traffic.pace import in_batches, publish_all
+from consumer.traffic.publisher import Publishable, Publisher
+from consumer.traffic.record import GeneratedRecord
 from tests.service.results import Results
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
@@ -103,6 +109,15 @@ class Instance:
             return states == ["owned"] * partitions
 
         await eventually(owns, within_seconds=START_SECONDS, what=f"{partitions} partitions owned by {self.url}")
+
+    async def until_settled(self, count: int) -> None:
+        """Return once it has found the outcome of so many events."""
+
+        async def settled() -> bool:
+            results: dict[str, int] = (await self.status())["results"]
+            return sum(results.values()) >= count
+
+        await eventually(settled, within_seconds=START_SECONDS, what=f"{count} events settled by {self.url}")
 
     def send(self, what: signal.Signals) -> None:
         """Send it a signal, and wait for nothing."""
@@ -192,6 +207,22 @@ class Stage:
         self.published.update(dict.fromkeys(places))
         return places
 
+    async def publish_generated(self, count: int, *, seed: int = 7) -> None:
+        """Publish realistic traffic, keyed by customer, and return once all of it is acknowledged."""
+
+        def note(partition: int, offset: int, records: Sequence[Publishable]) -> None:
+            for number, record in enumerate(records, start=offset):
+                assert isinstance(record, GeneratedRecord)
+                self.published[Place(partition, number)] = record.kind.invalid_reason
+
+        connection = KafkaConnection(bootstrap_servers=tuple(self.kafka.bootstrap_servers.split(",")))
+        publisher = Publisher(topic=self.events, connection=connection, on_acknowledged=note)
+        await publisher.start()
+        try:
+            await publish_all(publisher, in_batches(generate(count=count, seed=seed, now=SystemClock().now().wall)))
+        finally:
+            await publisher.stop()
+
     async def texts(self) -> Counter[str]:
         """How often the platform texted each external reference."""
         return Counter([contact.reference or "" async for contact in self.ask.stream_contacts()])
@@ -239,6 +270,8 @@ async def stage_on(
         )
         try:
             yield stage
+            traces = [instance.log for instance in stage.instances if "Traceback" in instance.log.read_text("utf-8")]
+            assert not traces, "no instance has ever met what it did not expect"
         except BaseException as error:
             for instance in stage.instances:
                 error.add_note(f"--- the end of {instance.log} (exit code {instance.exit_code})\n{instance.tail()}")

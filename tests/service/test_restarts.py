@@ -1,0 +1,179 @@
+"""Stops, kills and changes of owner in the middle of the work: nothing is lost, and every double is known."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from consumer.demo.arithmetic import Place
+from tests.service.events import event, id_of, urgent, written
+from tests.service.harness import Stage, stage_on
+from tests.support.cluster import Cluster
+from tests.support.records import Written
+
+GRACE_SECONDS = 20
+IN_FLIGHT = 4
+CONTACTS = 50
+"""Contacts in each send of the campaign whose requests are caught in flight."""
+SENDS = 8
+
+CAUGHT = {
+    "DELIVERY__MAX_CONCURRENCY": str(IN_FLIGHT),
+    "WINDOW__MAX_CONTACTS": str(CONTACTS),
+    "WINDOW__DURATION": "60s",  # closed by their count alone
+}
+LOAD = {
+    "DELIVERY__MAX_CONCURRENCY": "4",
+    "WINDOW__MAX_CONTACTS": "20",
+    "SHUTDOWN__GRACE": f"{GRACE_SECONDS}s",
+}
+SLOW = {"fault": "latency", "seconds": 0.05}
+"""Four requests at a time, twenty a second each: 1,600 contacts a second at most."""
+
+
+def load(count: int, *, partitions: int, after: int = 0) -> list[Written]:
+    """Events of four campaigns, each for a person of its own, spread over the partitions."""
+    return [
+        written(event(11 + number % 4, 100_000 + number), partition=number % partitions, key=b"customer-%d" % number)
+        for number in range(after, after + count)
+    ]
+
+
+async def keep_busy(stage: Stage, enough: asyncio.Event) -> None:
+    """Publish more whenever the platform has had most of it, until it is enough."""
+    while not enough.is_set():
+        published = len(stage.published)
+        await stage.publish(load(500, partitions=stage.partitions, after=published))
+        await stage.ask.wait(accepted=published)
+
+
+async def _until_in_flight(stage: Stage, settings: dict[str, str]) -> tuple[list[Place], set[str]]:
+    """Start an instance and publish eight sends; four of them are with the platform, unanswered, on return.
+
+    Returns where the events stand, and the IDs of those that are out.
+    """
+    await stage.start({**CAUGHT, **settings})
+    await stage.results.until(await stage.publish([written(urgent(6, 1))]))
+    (before,) = await stage.ask.requests()
+    await stage.ask.set_faults({"fault": "hold", "name": "caught"})
+    events = [event(7, number) for number in range(SENDS * CONTACTS)]
+    places = await stage.publish([written(content, partition=i % 2) for i, content in enumerate(events)])
+    await stage.ask.wait(in_flight=IN_FLIGHT)
+    out = {contact.reference or "" for contact in await stage.ask.contacts(after_request_id=before.request_id)}
+    assert len(out) == IN_FLIGHT * CONTACTS
+    assert out < {id_of(content) for content in events}
+    return places, out
+
+
+async def test_kill_9_with_requests_out_repeats_those_alone_and_marks_every_one_with_resend(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path, partitions=2) as stage:
+        settings = {"KAFKA__GROUP_INSTANCE_ID": "consumer-0"}  # its seat is kept for it: no session has to run out
+        places, out = await _until_in_flight(stage, settings)
+        await stage.instances[0].kill()
+        await stage.ask.clear_faults()
+
+        await stage.start({**CAUGHT, **settings, "WINDOW__DURATION": "200ms"})
+        results = await stage.results.until(places)
+
+        assert {result["status"] for result in results} == {"accepted"}
+        assert {result["eventId"] for result in results if result["possibleDuplicate"]} == out
+        assert {result["eventId"] for result in results if result["attempts"] == 2} == out
+        texts = await stage.texts()
+        assert {reference for reference, count in texts.items() if count > 1} == out
+        account = await stage.account()
+        assert (account.repeats, account.marked) == (len(out), len(out))
+
+
+async def test_kill_9_with_requests_out_doubles_nobody_and_says_who_is_in_doubt_with_hold(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path, partitions=2) as stage:
+        settings = {"DELIVERY__ON_UNKNOWN_OUTCOME": "hold"}
+        places, out = await _until_in_flight(stage, settings)
+        await stage.instances[0].kill()
+        await stage.ask.clear_faults()
+
+        await stage.start({**CAUGHT, **settings, "WINDOW__DURATION": "200ms"})
+        results = await stage.results.until(places)
+
+        doubted = [result for result in results if result["status"] == "in_doubt"]
+        assert {result["eventId"] for result in doubted} == out
+        assert {(result["reason"], result["attempts"]) for result in doubted} == {("owner_lost", 1)}
+        assert {result["status"] for result in results if result["eventId"] not in out} == {"accepted"}
+        assert not any(result["possibleDuplicate"] for result in results)
+        assert set((await stage.texts()).values()) == {1}
+        assert (await stage.account()).in_doubt_texted == len(out)
+
+
+@pytest.mark.parametrize("policy", ["resend", "hold"])
+async def test_kill_9_again_and_again_under_load_loses_nothing(kafka: Cluster, tmp_path: Path, policy: str) -> None:
+    async with stage_on(kafka, tmp_path, partitions=2) as stage:
+        settings = {**LOAD, "DELIVERY__ON_UNKNOWN_OUTCOME": policy, "KAFKA__GROUP_INSTANCE_ID": "consumer-0"}
+        await stage.ask.set_faults(SLOW)
+        await stage.publish(load(3_000, partitions=2))
+        for texted in (400, 800, 1_200):
+            instance = await stage.launch(settings)
+            await stage.ask.wait(accepted=texted)
+            await instance.kill()
+        await stage.results.catch_up()
+        assert len(stage.results.at) < 3_000, "the last kill came in the middle, too"
+        await stage.start(settings)
+        await stage.results.until_count(3_000)
+
+        account = await stage.account()
+        if policy == "hold":
+            assert account.repeats == account.marked == 0
+            assert set((await stage.texts()).values()) == {1}
+            assert set(account.by_status) <= {"accepted", "in_doubt"}
+        else:
+            assert account.by_status == {"accepted": 3_000}
+
+
+async def test_sigterm_under_load_ends_within_the_grace_and_the_next_start_goes_on_without_a_double(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path, partitions=2) as stage:
+        await stage.ask.set_faults(SLOW)
+        timeout_seconds = GRACE_SECONDS - 6  # and 5 s to settle: 1 s of the grace is left to start requests in
+        first = await stage.start({**LOAD, "API__TIMEOUT": f"{timeout_seconds}s"})
+        await stage.publish(load(5_000, partitions=2))
+        await stage.ask.wait(accepted=200)
+        async with asyncio.timeout(GRACE_SECONDS):
+            assert await first.stop() == 0
+        await stage.results.catch_up()
+        assert 200 <= len(stage.results.at) < 5_000
+        texted = (await stage.ask.summary()).accepted
+        assert texted == len(stage.results.at), "nothing is out: whoever was texted has a result"
+
+        await stage.start(LOAD)
+        await stage.results.until_count(5_000)
+
+        account = await stage.account()
+        assert account.by_status == {"accepted": 5_000}
+        assert account.repeats == account.marked == account.results_published_again == 0
+
+
+async def test_an_instance_may_join_and_leave_under_load_and_nobody_is_texted_twice(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path, partitions=4) as stage:
+        await stage.ask.set_faults(SLOW)
+        stays = await stage.start(LOAD)
+        enough = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(keep_busy(stage, enough))
+            await stage.ask.wait(accepted=100)
+            comes = await stage.start(LOAD)
+            await comes.until_owns(2)
+            await comes.until_settled(200)
+            assert await comes.stop() == 0
+            await stays.until_owns(4)
+            enough.set()
+        await stage.results.until(stage.published)
+
+        assert await stays.stop() == 0
+        account = await stage.account()
+        assert account.by_status == {"accepted": len(stage.published)}
+        assert account.repeats == account.marked == account.results_published_again == 0
