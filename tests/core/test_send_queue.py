@@ -1,0 +1,246 @@
+"""The send queue: whose turn it is, within which limits, and when to look again."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.core.access import Access
+from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.send import Send
+from consumer.core.send_queue import SendQueue
+from consumer.core.terms import Now, Ticks
+from tests.core.makers import at, make_event, make_send
+
+POLICIES = Policies(default=CampaignPolicy(max_concurrency=3), max_concurrency=5)
+
+
+def open_access() -> Access:
+    """A platform that has let us in."""
+    access = Access(lambda: 1.0)
+    access.accepted(1)
+    return access
+
+
+@dataclass
+class Scene:
+    """A queue with what was put in, what is out, and what was taken out."""
+
+    queue: SendQueue = field(default_factory=lambda: SendQueue(POLICIES, open_access()))
+    time: float = 0.0
+    waiting: list[Send] = field(default_factory=list)
+    out: list[Send] = field(default_factory=list)
+    held: dict[int, float] = field(default_factory=dict)
+    serial: int = 0
+
+    def put(self, campaign: int, *, immediate: bool = False, wait: float = 0.0) -> Send:
+        self.serial += 1
+        event = make_event(self.serial, campaign=campaign)
+        send = make_send(f"s{self.serial}", event, immediate=immediate, ready_at=self.time + wait)
+        self.queue.put(send, at(self.time))
+        self.waiting.append(send)
+        return send
+
+    def pick(self) -> Send | None:
+        send = self.queue.pick(at(self.time))
+        if send is not None:
+            self.waiting.remove(send)
+            self.out.append(send)
+            self.check_started(send)
+        return send
+
+    def land(self, send: Send) -> None:
+        self.out.remove(send)
+        self.queue.landed(send)
+
+    def may_start(self, send: Send) -> bool:
+        return (
+            send.ready_at <= self.time
+            and self.held.get(send.campaign_id, 0.0) <= self.time
+            and len(self.out) < POLICIES.max_concurrency
+            and sum(each.campaign_id == send.campaign_id for each in self.out) < 3
+        )
+
+    def check_started(self, send: Send) -> None:
+        assert send.ready_at <= self.time
+        assert self.held.get(send.campaign_id, 0.0) <= self.time
+        assert len(self.out) <= POLICIES.max_concurrency
+        assert sum(each.campaign_id == send.campaign_id for each in self.out) <= 3
+
+    def check(self) -> None:
+        assert sorted(map(id, self.queue.sends())) == sorted(map(id, self.waiting))
+        assert self.queue.queued == len(self.waiting)
+        assert self.queue.in_flight == len(self.out)
+        campaigns = [send.campaign_id for send in self.out]
+        assert self.queue.in_flight_by_campaign() == {each: campaigns.count(each) for each in campaigns}
+        wake_at = self.queue.next_wake_at(at(self.time))
+        assert wake_at is None or wake_at > self.time, "a wake in the past would be a busy loop"
+
+
+@given(st.data())
+def test_whatever_happens_nothing_is_lost_limits_hold_and_who_may_start_does(data: st.DataObject) -> None:
+    scene = Scene()
+    for _ in range(data.draw(st.integers(1, 40))):
+        match data.draw(st.integers(0, 8)):
+            case 0 | 1 | 2:
+                wait = data.draw(st.sampled_from([0.0, 0.0, 0.5, 4.0]))
+                scene.put(data.draw(st.integers(1, 4)), immediate=data.draw(st.booleans()), wait=wait)
+            case 3 if scene.out:
+                scene.land(data.draw(st.sampled_from(scene.out)))
+            case 4:
+                scene.time += data.draw(st.sampled_from([0.1, 1.0, 10.0]))
+            case 5:
+                campaign, seconds = data.draw(st.integers(1, 4)), data.draw(st.sampled_from([0.2, 3.0]))
+                scene.queue.hold(campaign, Ticks(scene.time + seconds), at(scene.time))
+                scene.held[campaign] = max(scene.held.get(campaign, 0.0), scene.time + seconds)
+            case 6 if scene.waiting:
+                scene.queue.promote(data.draw(st.sampled_from(scene.waiting)).members[0])
+            case 7:
+                campaign = data.draw(st.integers(1, 4))
+                taken = scene.queue.take(lambda send, campaign=campaign: send.campaign_id == campaign)  # type: ignore[misc]
+                assert {id(send) for send in taken} == {
+                    id(send) for send in scene.waiting if send.campaign_id == campaign
+                }
+                scene.waiting = [send for send in scene.waiting if send.campaign_id != campaign]
+            case _:
+                while scene.pick() is not None:
+                    scene.check()
+                assert not any(scene.may_start(send) for send in scene.waiting), "somebody who may start waits"
+        scene.check()
+    drain(scene)
+
+
+def picks(scene: Scene) -> list[Send]:
+    """Everything that may start now."""
+    picked: list[Send] = []
+    while (send := scene.pick()) is not None:
+        picked.append(send)
+    return picked
+
+
+def drain(scene: Scene) -> None:
+    """Obey the queue's own timer alone: everything must come out."""
+    while scene.waiting:
+        while scene.pick() is not None:
+            pass
+        if scene.out:
+            for send in list(scene.out):
+                scene.land(send)
+            continue
+        wake_at = scene.queue.next_wake_at(at(scene.time))
+        assert wake_at is not None, "something waits for time, and nobody would come back for it"
+        scene.time = wake_at
+    assert scene.queue.next_wake_at(at(scene.time + 100)) is None
+
+
+@given(st.integers(10, 300), st.integers(1, 5))
+def test_a_huge_campaign_delays_another_by_no_more_than_its_share(backlog: int, others: int) -> None:
+    """Slots go round the campaigns: a newcomer starts within one round, whatever stands before it."""
+    scene = Scene()
+    for _ in range(backlog):
+        scene.put(1)
+    for campaign in range(2, 2 + others):
+        for _ in range(2):
+            scene.put(campaign)
+    order: list[int] = []
+    while (send := scene.pick()) is not None:
+        order.append(send.campaign_id)
+        scene.land(send)
+    for campaign in range(2, 2 + others):
+        first, second = (index for index, each in enumerate(order) if each == campaign)
+        assert first <= others
+        assert second <= 2 * (others + 1)
+
+
+def test_a_campaign_at_its_limit_leaves_the_other_slots_to_the_others() -> None:
+    scene = Scene()
+    for _ in range(10):
+        scene.put(1)
+    scene.put(2)
+    scene.put(2)
+    campaigns = [send.campaign_id for send in picks(scene)]
+    assert sorted(campaigns) == [1, 1, 1, 2, 2]
+
+
+def test_immediate_sends_go_first_and_those_of_one_campaign_in_their_order() -> None:
+    scene = Scene()
+    normal = [scene.put(1), scene.put(2)]
+    urgent = [scene.put(3, immediate=True), scene.put(3, immediate=True), scene.put(1, immediate=True)]
+    first, second, third, *rest = picks(scene)
+    assert [first, second, third] == [urgent[0], urgent[2], urgent[1]]
+    assert rest == normal
+
+
+def test_a_normal_send_that_somebody_urgent_waits_for_goes_first() -> None:
+    scene = Scene()
+    scene.put(2)
+    scene.put(1)
+    waited_for = scene.put(1)
+    scene.queue.promote(waited_for.members[0])
+    assert scene.pick() is waited_for
+
+
+def test_a_send_in_its_back_off_that_somebody_urgent_waits_for_goes_first_afterwards() -> None:
+    scene = Scene()
+    waited_for = scene.put(1, wait=2.0)
+    scene.put(2)
+    scene.put(1)
+    scene.queue.promote(waited_for.members[0])
+    scene.time = 2.0
+    assert scene.pick() is waited_for
+
+
+def test_what_is_put_back_goes_before_the_others_of_its_campaign() -> None:
+    scene = Scene()
+    scene.put(1)
+    again = make_send("again", make_event(99, campaign=1))
+    scene.queue.put(again, at(0), ahead=True)
+    scene.waiting.append(again)
+    assert scene.pick() is again
+
+
+def test_a_campaign_that_the_platform_asked_to_pause_pauses_alone() -> None:
+    scene = Scene()
+    scene.put(1)
+    scene.queue.hold(1, Ticks(30.0), at(0))
+    scene.put(1)
+    other = scene.put(2)
+    assert picks(scene) == [other]
+    assert scene.queue.next_wake_at(at(0)) == 30.0
+    scene.time = 30.0
+    assert len(picks(scene)) == 2
+
+
+@pytest.mark.parametrize("campaigns", [2_000])
+def test_picking_takes_no_longer_for_many_campaigns(campaigns: int) -> None:
+    """Every campaign has one send: each pick looks at one line, not at all of them."""
+    looked: list[int] = []
+
+    class Counting(Access):
+        def may_start(self, campaign_id: int, now: Now, *, in_flight: int, in_flight_of_campaign: int) -> bool:
+            looked.append(campaign_id)
+            return super().may_start(campaign_id, now, in_flight=in_flight, in_flight_of_campaign=in_flight_of_campaign)
+
+    access = Counting(lambda: 1.0)
+    access.accepted(1)
+    scene = Scene(queue=SendQueue(POLICIES, access))
+    for campaign in range(1, campaigns + 1):
+        scene.put(campaign)
+    while (send := scene.queue.pick(at(0))) is not None:
+        scene.queue.landed(send)
+    assert len(looked) == campaigns
+
+
+def test_a_campaign_that_is_through_leaves_nothing_behind() -> None:
+    scene = Scene()
+    for campaign in range(1, 200):
+        scene.put(campaign)
+        scene.queue.hold(campaign, Ticks(scene.time + 0.1), at(scene.time))
+        scene.time += 1
+        send = scene.pick()
+        assert send is not None
+        scene.land(send)
+    assert scene.queue.in_flight_by_campaign() == {}
+    assert list(scene.queue.sends()) == []
+    assert scene.queue.next_wake_at(at(0)) is None or scene.time > 100
