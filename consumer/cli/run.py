@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from config import Settings
     from consumer.service.service import Service
 
-GC_THRESHOLDS = (50_000, 20, 50)
+GC_THRESHOLDS = (10_000, 20, 20)
 """Events are structs without cycles: the collector has little to find and a large heap to look through."""
 
 

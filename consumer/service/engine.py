@@ -146,14 +146,17 @@ class Engine:
         self._inbox.tell(partial(self._pipeline.gap_read, lane, placed))
 
     async def _post(self, send: Send) -> None:
+        waiting: list[Send] = [send]
+
         def last_look() -> Withholding | None:
-            withholding = self._pipeline.last_look(send, self._clock.now())
+            withholding = self._pipeline.last_look(waiting[0], self._clock.now())
             if withholding is None:
-                self._teller.posted(send)
+                self._teller.posted(waiting[0])
             return withholding
 
         contacts = [event.contact for event in send.members]
         exchange = await self._platform.post(body(send.group, contacts, self._names), last_look=last_look)
+        waiting.clear()  # the client's cycles keep `last_look` until the collector comes: let go of the members now
         self._inbox.tell(partial(self._answered, send, exchange))
 
     def _answered(self, send: Send, exchange: Exchange, now: Now) -> None:
