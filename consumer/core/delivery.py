@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from consumer.core.access import Access
 from consumer.core.admit import closing_verdict
 from consumer.core.answer import Exchange, Withholding
-from consumer.core.event import Decoded, Event
+from consumer.core.event import Decoded, Event, GroupKey
 from consumer.core.journal import Intent, Returned
 from consumer.core.lane import Lane, settle
 from consumer.core.outcome import Reason, Status, Verdict
@@ -51,6 +51,8 @@ class Delivery:
         self._access = access
         self._chance = chance
         self._out: dict[SendId, tuple[Send, Parts]] = {}
+        self._waiting: dict[tuple[GroupKey, bool], tuple[Send, Window]] = {}
+        """The youngest send of each group that has not had its turn yet, and the window that it was."""
         self._stalled: list[Send] = []
         """Sends whose members all wait for a partition that is unsure of its owner."""
         self.to_post: list[Send] = []
@@ -59,25 +61,51 @@ class Delivery:
         """Whether sends are picked; a service that stops sets it to False."""
 
     def queue_window(self, window: Window, now: Now) -> None:
-        """A window closed: its members are a send from here on."""
-        self._put(window.members, now, immediate=window.immediate)
-
-    def _put(self, members: list[Event], now: Now, *, immediate: bool) -> None:
+        """A window closed: its members are a send from here on, or join one of their group that has no slot yet."""
+        if self._join(window):
+            return
         send = Send(
             send_id=self._chance.send_id(),
-            group=members[0].group,
-            members=members,
-            immediate=immediate,
+            group=window.key,
+            members=window.members,
+            immediate=window.immediate,
             ready_at=now.steady,
-            earliest_expiry=earliest_expiry(members),
+            earliest_expiry=earliest_expiry(window.members),
         )
+        self._waiting[window.key, window.immediate] = (send, window)
         self._queue.put(send, now)
+
+    def _join(self, window: Window) -> bool:
+        """Let urgent events that come one by one share a request while the slots of their campaign are taken."""
+        found = self._waiting.get((window.key, window.immediate))
+        if found is None:
+            return False
+        send, first = found
+        policy = self._policies.of(send.campaign_id)
+        if (
+            len(first.members) + len(window.members) > policy.max_contacts
+            or first.size_bytes + window.size_bytes > policy.max_bytes
+            or not first.persons.isdisjoint(window.persons)
+        ):
+            return False
+        first.size_bytes += window.size_bytes
+        first.persons |= window.persons
+        send.keep([*send.members, *window.members])
+        first.members = send.members
+        return True
+
+    def _no_longer_waits(self, send: Send) -> None:
+        for immediate in (True, False):  # it may have become urgent after it was queued
+            found = self._waiting.get((send.group, immediate))
+            if found is not None and found[0] is send:
+                del self._waiting[send.group, immediate]
 
     # ---------------------------------------------------------------- picking
 
     def pick(self, now: Now) -> None:
         """Start as many sends as the limits allow, as far as their intents."""
         while self.starting and (send := self._queue.pick(now)) is not None:
+            self._no_longer_waits(send)
             self._close_expired(send, now)
             self._close_given_up(send, now)
             self._set_aside_unsure(send)
@@ -315,7 +343,7 @@ class Delivery:
         for send in tried:
             self._close_given_up(send, now)
         if expired or tried:
-            self._queue.take(lambda send: not send.members)
+            self._forget_empty()
 
     def drop(self, partition: Partition) -> None:
         """A partition is no longer ours: its members leave every send that is not out yet."""
@@ -326,8 +354,13 @@ class Delivery:
         for send in (*self._queue.sends(), *self._stalled):
             if any(map(gone, send.members)):
                 send.keep([event for event in send.members if not gone(event)])
-        self._queue.take(lambda send: not send.members)
+        self._forget_empty()
         self._stalled = [send for send in self._stalled if send.members]
+
+    def _forget_empty(self) -> None:
+        for send in self._queue.take(lambda send: not send.members):
+            self._no_longer_waits(send)
+            send.move(Stage.OVER)
 
     def out_with(self, partitions: Iterable[Partition]) -> bool:
         """Return whether a send that carries members of these is being proven or posted."""
