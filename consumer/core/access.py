@@ -43,6 +43,12 @@ class Access:
         self.state = AccessState.FIRST_CONTACT
         self.refused: dict[int, Refusal] = {}
         """Campaigns that stay refused although others get through."""
+        self._turned_away = False
+
+    @property
+    def turns_us_away(self) -> bool:
+        """Whether the platform refuses all that it is asked, as far as is known."""
+        return self.state is AccessState.STOPPED or (self.state is AccessState.FIRST_CONTACT and self._turned_away)
 
     @property
     def settles_refusals(self) -> bool:
@@ -93,8 +99,14 @@ class Access:
             return
         if self.state is AccessState.OPEN:
             self.state = AccessState.STOPPED
+        self._turned_away = True
         self._suspects.add(campaign_id)
         self._back_off(self._probe, now)
+
+    def refused_something(self, now: Now) -> None:
+        """A refusal that is about the request; before the first contact it may be about us."""
+        self._turned_away = True
+        self.disappointed(now)
 
     def disappointed(self, now: Now) -> None:
         """A probe brought no 2xx, for whatever reason: the next one waits."""

@@ -132,6 +132,8 @@ def _tell_access(send: Send, ruling: Ruling, access: Access, now: Now) -> None:
         access.accepted(send.campaign_id)
     elif ruling is Ruling.ACCESS_REFUSED:
         access.denied(send.campaign_id, now)
+    elif ruling in REFUSALS:
+        access.refused_something(now)
     elif ruling is not Ruling.WITHHELD:
         access.disappointed(now)
 

@@ -133,9 +133,16 @@ class StatusBoard:
             reasons.append("has not joined the consumer group yet")
         if service.partitions.broker_trouble is not None:
             reasons.append(f"no broker can be reached: {service.partitions.broker_trouble}")
-        if service.pipeline.access.state is AccessState.STOPPED:
+        access = service.pipeline.access
+        if access.state is AccessState.STOPPED:
             reasons.append(
-                "the platform refuses our key, role or address (401, 403 or a redirect); check API__URL and API__SERVER_KEY"
+                "the platform refuses our key, role or address (401, 403 or a redirect): "
+                "check CAMPAIGN_API__URL and CAMPAIGN_API__SERVER_KEY"
+            )
+        elif access.turns_us_away:
+            reasons.append(
+                "the platform has refused every request of this process: check CAMPAIGN_API__URL, "
+                "CAMPAIGN_API__SERVER_KEY and CAMPAIGN_API__FIELD_NAMES__*"
             )
         reasons.extend(
             f"partition {partition} is stopped: {why}" for partition, why in service.partitions.stopped.items()
