@@ -5,7 +5,7 @@ send of its own, closed by the count of its contacts.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -70,67 +70,63 @@ class Told:
         return [self.texts[reference] for reference in self.references]
 
 
-def _cases() -> dict[str, Case]:
-    cases = {
-        "all is well": Case(),
-        "unreadable": Case(faults=[{"fault": "unreadable", "status": 202}], settings=HOLD),
-        "half a body": Case(faults=[{"fault": "half_body"}], settings=HOLD),
-        "item for nobody": Case(faults=[{"fault": "item_errors", "namedBy": "nobody"}]),
-        "one bad of many": Case(faults=[{"fault": "refuse_contact", "reference": BAD}], contacts=MANY),
-        "408 for ever": Case(
-            faults=[{"fault": "status", "status": 408}], settings={"DELIVERY__RETRY__MAX_ATTEMPTS": "3"}
-        ),
-        "503 for ever": Case(
-            faults=[{"fault": "status", "status": 503}], settings={"DELIVERY__RETRY__MAX_AGE": "300ms"}
-        ),
-        "500 for ever": Case(
-            faults=[{"fault": "status", "status": 500}], settings={"DELIVERY__RETRY__MAX_ATTEMPTS": "3"}
-        ),
-        "reset for ever": Case(
-            faults=[{"fault": "reset", "accept": False}], settings={"DELIVERY__RETRY__LOST_ANSWER_REPEATS": "2"}
-        ),
-        "reset, then refused": Case(
-            faults=[{"fault": "reset", "times": 1}, {"fault": "status", "status": 404}],
-        ),
-        "404 means not delivered": Case(
-            faults=[{"fault": "status", "status": 404, "times": 2}],
-            settings={"DELIVERY__ANSWERS__404": "not_delivered"},
-        ),
-        "500 means not delivered": Case(
-            faults=[{"fault": "status", "status": 500, "times": 1}],
-            settings={"DELIVERY__ANSWERS__500": "not_delivered"},
-        ),
-        "409 means accepted": Case(
-            faults=[{"fault": "status", "status": 409, "accept": True}],
-            settings={"DELIVERY__ANSWERS__409": "accepted"},
-        ),
-    }
+SINGLE = {
+    "all is well": Case(),
+    "unreadable": Case(faults=[{"fault": "unreadable", "status": 202}], settings=HOLD),
+    "half a body": Case(faults=[{"fault": "half_body"}], settings=HOLD),
+    "item for nobody": Case(faults=[{"fault": "item_errors", "namedBy": "nobody"}]),
+    "one bad of many": Case(faults=[{"fault": "refuse_contact", "reference": BAD}], contacts=MANY),
+    "408 for ever": Case(faults=[{"fault": "status", "status": 408}], settings={"DELIVERY__RETRY__MAX_ATTEMPTS": "3"}),
+    "503 for ever": Case(faults=[{"fault": "status", "status": 503}], settings={"DELIVERY__RETRY__MAX_AGE": "300ms"}),
+    "500 for ever": Case(faults=[{"fault": "status", "status": 500}], settings={"DELIVERY__RETRY__MAX_ATTEMPTS": "3"}),
+    "reset for ever": Case(
+        faults=[{"fault": "reset", "accept": False}], settings={"DELIVERY__RETRY__LOST_ANSWER_REPEATS": "2"}
+    ),
+    "reset, then refused": Case(
+        faults=[{"fault": "reset", "times": 1}, {"fault": "status", "status": 404}],
+    ),
+    "404 means not delivered": Case(
+        faults=[{"fault": "status", "status": 404, "times": 2}],
+        settings={"DELIVERY__ANSWERS__404": "not_delivered"},
+    ),
+    "500 means not delivered": Case(
+        faults=[{"fault": "status", "status": 500, "times": 1}],
+        settings={"DELIVERY__ANSWERS__500": "not_delivered"},
+    ),
+    "409 means accepted": Case(
+        faults=[{"fault": "status", "status": 409, "accept": True}],
+        settings={"DELIVERY__ANSWERS__409": "accepted"},
+    ),
+}
+
+
+def _families() -> Iterator[tuple[str, Case]]:
+    """Cases that differ in a status, a kind or a name alone."""
     for named_by in ("customData", "phone", "code", "everything"):
         fault: Fault = {"fault": "item_errors", "reference": BAD, "namedBy": named_by}
-        cases[f"item by {named_by}"] = Case(faults=[fault])
+        yield f"item by {named_by}", Case(faults=[fault])
     for status in (400, 413, 422):
-        cases[f"bad contact {status}"] = Case(faults=[{"fault": "refuse_contact", "reference": BAD, "status": status}])
+        yield f"bad contact {status}", Case(faults=[{"fault": "refuse_contact", "reference": BAD, "status": status}])
     for status in (404, 405, 410):
-        cases[f"refused {status}"] = Case(faults=[{"fault": "status", "status": status}])
+        yield f"refused {status}", Case(faults=[{"fault": "status", "status": status}])
     for status in NOT_DELIVERED:
-        cases[f"twice {status}"] = Case(faults=[{"fault": "status", "status": status, "times": 2}], settings=HOLD)
+        yield f"twice {status}", Case(faults=[{"fault": "status", "status": status, "times": 2}], settings=HOLD)
     for status in (429, 503):
         often: Fault = {"fault": "status", "status": status, "times": 5}
-        cases[f"often {status}"] = Case(faults=[often], settings={"DELIVERY__RETRY__MAX_ATTEMPTS": "2"})
+        yield f"often {status}", Case(faults=[often], settings={"DELIVERY__RETRY__MAX_ATTEMPTS": "2"})
     for status, form in ((429, "seconds"), (503, "date"), (408, "seconds")):
         asked: Fault = {"fault": "status", "status": status, "times": 1, "retryAfterSeconds": 1}
-        cases[f"{status}, after {form}"] = Case(faults=[{**asked, "retryAfterForm": form}])
+        yield f"{status}, after {form}", Case(faults=[{**asked, "retryAfterForm": form}])
     for status in SERVER_ERRORS:
         error: Fault = {"fault": "status", "status": status, "accept": True, "times": 1}
-        cases[f"{status}, resend"] = Case(faults=[error])
-        cases[f"{status}, hold"] = Case(faults=[error], settings=HOLD)
+        yield f"{status}, resend", Case(faults=[error])
+        yield f"{status}, hold", Case(faults=[error], settings=HOLD)
     for kind in LOST:
-        cases[f"{kind}, resend"] = Case(faults=[{"fault": kind, "times": 1}])
-        cases[f"{kind}, hold"] = Case(faults=[{"fault": kind, "times": 1}], settings=HOLD)
-    return cases
+        yield f"{kind}, resend", Case(faults=[{"fault": kind, "times": 1}])
+        yield f"{kind}, hold", Case(faults=[{"fault": kind, "times": 1}], settings=HOLD)
 
 
-CASES = _cases()
+CASES = SINGLE | dict(_families())
 CAMPAIGN_OF = {name: 1_001 + number for number, name in enumerate(CASES)}
 FIRST_CONTACT = 1_000
 

@@ -1,0 +1,109 @@
+"""More than the buffer holds, and signals at awkward moments: memory is bounded, and every end is an orderly one."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.service.events import event, id_of, urgent, written
+from tests.service.harness import Instance, stage_on
+from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
+
+BUFFER = 500
+BACKLOG = 5_000
+
+
+async def _until_full(service: Instance) -> None:
+    async def full() -> bool:
+        status = await service.status()
+        assert status["buffer"]["events"] <= BUFFER
+        paused = [partition["paused"] for partition in status["partitions"]]
+        return status["buffer"]["events"] == BUFFER and all(paused)
+
+    await eventually(full, within_seconds=30.0, what="a full buffer, and all partitions paused")
+
+
+async def test_a_backlog_larger_than_the_buffer_is_worked_through_without_leaving_the_group(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path, partitions=2) as stage:
+        events = [event(7, number) for number in range(BACKLOG)]
+        await stage.ask.set_faults({"fault": "hold", "after": 1})
+        await stage.publish([written(urgent(6, 1))])
+        await stage.publish([written(content, partition=index % 2) for index, content in enumerate(events)])
+        service = await stage.start({"BUFFER__MAX_EVENTS": str(BUFFER), "API__TIMEOUT": "15s"})
+        await _until_full(service)
+        before = await service.status()
+        await stage.ask.clear_faults()
+        await stage.results.until_count(BACKLOG + 1)
+
+        after = await service.status()
+        assert after["member"] == before["member"] != ""
+        assert len(service.lines("partitions assigned")) == 1
+        assert not service.lines("partitions handed back")
+        assert await service.stop() == 0
+        account = await stage.account()
+        assert account.by_status == {"accepted": BACKLOG + 1}
+        assert account.repeats == account.marked == 0
+
+
+async def test_a_second_signal_ends_at_once_with_130_and_what_was_out_is_in_doubt(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path) as stage:
+        settings = {"DELIVERY__ON_UNKNOWN_OUTCOME": "hold", "WINDOW__MAX_CONTACTS": "5"}
+        service = await stage.start({**settings, "WINDOW__DURATION": "60s"})
+        await stage.results.until(await stage.publish([written(urgent(6, 1))]))
+        await stage.ask.set_faults({"fault": "hold"})
+        out = [event(7, number) for number in range(5)]
+        waiting = [event(8, number) for number in range(3)]
+        places = await stage.publish(map(written, [*out, *waiting]))
+        await stage.ask.wait(in_flight=1)
+        service.send(signal.SIGINT)
+        await service.until_logged("draining")
+        assert (await service.get("/readyz")).status_code == 503
+        await stage.ask.wait(in_flight=2)  # the open window, too: a drain closes it and sends it
+        service.send(signal.SIGTERM)
+        assert await service.ended() == 130
+
+        await stage.ask.clear_faults()
+        await stage.start(settings)
+        results = await stage.results.until(places)
+
+        assert {(result["status"], result["reason"]) for result in results} == {("in_doubt", "owner_lost")}
+        texts = await stage.texts()
+        assert all(texts[id_of(content)] == 1 for content in [*out, *waiting])
+        await stage.account()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_drains_what_waits_for_company_and_ends_with_0(
+    kafka: Cluster, tmp_path: Path, number: signal.Signals
+) -> None:
+    async with stage_on(kafka, tmp_path) as stage:
+        service = await stage.start({"WINDOW__DURATION": "60s"})
+        places = await stage.publish([written(event(7, person)) for person in range(3)])
+
+        async def held() -> bool:
+            buffer: dict[str, int] = (await service.status())["buffer"]
+            return buffer["events"] == len(places)
+
+        await eventually(held, within_seconds=30.0, what="three events in hand")
+        service.send(number)
+        assert await service.ended() == 0
+
+        results = await stage.results.until(places)
+        assert {result["status"] for result in results} == {"accepted"}
+        assert (await stage.ask.summary()).requests == 1
+        await stage.start()
+        await stage.results.until(await stage.publish([written(event(7, 9))]))
+        assert (await stage.account()).results_published_again == 0
+
+
+async def test_a_signal_right_after_the_start_ends_with_0(kafka: Cluster, tmp_path: Path) -> None:
+    async with stage_on(kafka, tmp_path) as stage:
+        service = await stage.launch()
+        await service.until_logged("started")
+
+        assert await service.stop() == 0
