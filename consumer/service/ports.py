@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from consumer.core.answer import Exchange, Withholding
 from consumer.core.terms import JournalOffset, Now, Offset, Partition
 
@@ -39,9 +41,8 @@ class Committed:
     metadata: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One record to be produced."""
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One record to be produced. Made once per result, so it is a C struct and not a dataclass."""
 
     key: bytes | None
     value: bytes | None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from consumer.core.dead_letter import dead_letter
-from consumer.core.event import Event, Invalid
+from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.lane import Settlement
 from consumer.core.result import result_value, results
 from consumer.service.facts import Facts
@@ -15,6 +15,9 @@ from consumer.service.ports import Clock, Message, ResultsProducer
 
 MAX_RESULTS = 4_000
 """Results built at once: what is built is held twice, and building blocks the loop for some milliseconds."""
+
+MAX_KEY_BYTES = 900_000
+"""A broker takes a batch of 1 MiB: a longer key would stop its partition for ever for want of a result."""
 
 
 @dataclass(slots=True)
@@ -74,13 +77,11 @@ class Publisher:
             for verdict, records in settlement.items:
                 events = [record for record in records if isinstance(record, Event)]
                 values = results(events, verdict)
-                messages.extend(
-                    [Message(key=event.key, value=value) for event, value in zip(events, values, strict=True)]
-                )
+                messages.extend([Message(_key(event), value) for event, value in zip(events, values, strict=True)])
                 for record in records:
                     if isinstance(record, Invalid):
                         letters.append(_letter(record))
-                        messages.append(Message(key=record.key, value=result_value(record, verdict)))
+                        messages.append(Message(_key(record), result_value(record, verdict)))
         if letters:
             await self._send(self._dead_letter_topic, number, letters)
         await self._send(self._results_topic, number, messages)
@@ -93,7 +94,13 @@ class Publisher:
 
 def _letter(record: Invalid) -> Message:
     letter = dead_letter(record)
-    return Message(key=letter.key, value=letter.value, headers=letter.headers)
+    return Message(letter.key, letter.value, letter.headers)
+
+
+def _key(record: Decoded) -> bytes | None:
+    """The record's key, which the result is published under; one that leaves no room for the result is left out."""
+    key = record.key
+    return key if key is None or len(key) <= MAX_KEY_BYTES else None
 
 
 def _take(settlements: list[Settlement]) -> list[Settlement]:

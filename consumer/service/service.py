@@ -1,9 +1,11 @@
 """The service as a whole: its tasks, its start, its revokes and its drain. Decides nothing about events."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from config.settings import REVOKE_DRAIN_SECONDS, SETTLING_SECONDS
 from consumer.core.delivery import Chance
@@ -62,6 +64,10 @@ class World:
     facts: Facts
 
 
+class _DrainedError(Exception):
+    """Ends the TaskGroup: whatever still runs after the drain has had its time."""
+
+
 class Service:
     """One member of the group."""
 
@@ -95,35 +101,42 @@ class Service:
             ExceptionGroup: a task of the service failed; nothing half of it goes on.
         """
         world = self._world
-        await world.journal.start()
-        await world.results.start()
-        try:
-            async with self._tasks as tasks:
-                loops = [
-                    tasks.create_task(self.engine.run(), name="engine"),
-                    tasks.create_task(self._every(COMMIT_EVERY_SECONDS, self.partitions.commit), name="commit"),
-                    tasks.create_task(self._every(CHECKPOINT_EVERY_SECONDS, self._checkpoint), name="checkpoint"),
-                    tasks.create_task(self._every(SUMMARY_EVERY_SECONDS, self._summary), name="summary"),
-                    tasks.create_task(self._every(LOGS_EVERY_SECONDS, self.partitions.look_at_logs), name="logs"),
-                    tasks.create_task(self._probe_loop(), name="loop-probe"),
-                ]
-                await world.consumer.start(on_assigned=self.partitions.on_assigned, on_revoked=self._on_revoked)
-                self.state = "running"
-                fetch = tasks.create_task(self._fetch(), name="fetch")
-                await stop.wait()
-                fetch.cancel()
-                await self._drain()
-                for loop in loops:
-                    loop.cancel()
-        finally:
-            await self._close()
+        async with AsyncExitStack() as edges:
+            edges.push_async_callback(world.platform.close)
+            await world.journal.start()
+            edges.push_async_callback(world.journal.stop)
+            await world.results.start()
+            edges.push_async_callback(world.results.stop)
+            try:
+                async with self._tasks:
+                    edges.push_async_callback(world.consumer.stop)
+                    await self._consume(stop)
+            except* _DrainedError:
+                pass
 
-    async def _close(self) -> None:
-        world = self._world
-        await world.consumer.stop()
-        await world.results.stop()
-        await world.journal.stop()
-        await world.platform.close()
+    async def _consume(self, stop: asyncio.Event) -> None:
+        """Start the loops and the consumer, and drain when it is time.
+
+        Raises:
+            _DrainedError: the drain is over.
+        """
+        consumer = self._world.consumer
+        self._start(self.engine.run(), name="engine")
+        self._start(self._every(COMMIT_EVERY_SECONDS, self.partitions.commit), name="commit")
+        self._start(self._every(CHECKPOINT_EVERY_SECONDS, self._checkpoint), name="checkpoint")
+        self._start(self._every(SUMMARY_EVERY_SECONDS, self._summary), name="summary")
+        self._start(self._every(LOGS_EVERY_SECONDS, self.partitions.look_at_logs), name="logs")
+        self._start(self._probe_loop(), name="loop-probe")
+        await consumer.start(on_assigned=self.partitions.on_assigned, on_revoked=self._on_revoked)
+        self.state = "running"
+        fetch = self._tasks.create_task(self._fetch(), name="fetch")
+        await stop.wait()
+        fetch.cancel()
+        await self._drain()
+        raise _DrainedError
+
+    def _start(self, loop: Coroutine[Any, Any, None], *, name: str) -> None:
+        self._tasks.create_task(loop, name=name)
 
     def _new_partitions(self) -> Partitions:
         world = self._world
@@ -190,7 +203,9 @@ class Service:
                 await asyncio.sleep(ROOM_SECONDS)
                 continue
             batches = await consumer.fetch(max_records=min(FETCH_RECORDS, room), timeout_seconds=FETCH_SECONDS)
-            lanes = {partition: self.pipeline.lanes.get(partition) for partition in batches}  # theirs, not a later one's
+            lanes = {
+                partition: self.pipeline.lanes.get(partition) for partition in batches
+            }  # theirs, not a later one's
             for partition, records in batches.items():
                 lane = lanes[partition]
                 if lane is None:
@@ -199,17 +214,15 @@ class Service:
                 if decoded:
                     self._teller.fetched(partition, decoded)
 
-    async def _every(self, seconds: float, action: Callable[[], "asyncio.Future[None] | object"]) -> None:
+    async def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         while True:
             await asyncio.sleep(seconds)
-            done = action()
-            if asyncio.iscoroutine(done):
-                await done
+            await action()
 
-    def _checkpoint(self) -> None:
-        self._inbox.tell(lambda _now: self.pipeline.want_checkpoints())
+    async def _checkpoint(self) -> None:
+        await self._inbox.ask(lambda _now: self.pipeline.want_checkpoints())
 
-    def _summary(self) -> None:
+    async def _summary(self) -> None:
         self._world.facts.summary()
 
     async def _probe_loop(self) -> None:
