@@ -37,7 +37,9 @@ START_SECONDS = 60.0
 END_SECONDS = 60.0
 TAIL_LINES = 25
 
-QUICK: Mapping[str, str] = {
+Settings = Mapping[str, str | None]
+
+QUICK: Settings = {
     "WINDOW__DURATION": "200ms",
     "API__TIMEOUT": "5s",
     "SHUTDOWN__GRACE": "20s",
@@ -166,9 +168,9 @@ class Stage:
         """The service's own topic."""
         return f"{self.events}-journal"
 
-    def environment(self, settings: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The service's environment; `settings` are named without their prefix, and win."""
-        chosen: dict[str, str] = {
+    def environment(self, settings: Settings | None = None) -> dict[str, str]:
+        """The service's environment; `settings` are named without their prefix, and win. None leaves one out."""
+        chosen: dict[str, str | None] = {
             "KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "KAFKA__GROUP_ID": self.group,
             "KAFKA__EVENTS_TOPICS": self.events,
@@ -182,9 +184,10 @@ class Stage:
             **QUICK,
             **(settings or {}),
         }
-        return {**plain_environment(), **{f"CAMPAIGN_{name}": value for name, value in chosen.items()}}
+        given = {f"CAMPAIGN_{name}": value for name, value in chosen.items() if value is not None}
+        return {**plain_environment(), **given}
 
-    async def launch(self, settings: Mapping[str, str] | None = None) -> Instance:
+    async def launch(self, settings: Settings | None = None) -> Instance:
         """Start an instance and wait for nothing."""
         log = self.folder / f"instance-{len(self.instances) + 1}.log"
         process = await asyncio.to_thread(
@@ -194,7 +197,7 @@ class Stage:
         self.instances.append(instance)
         return instance
 
-    async def start(self, settings: Mapping[str, str] | None = None) -> Instance:
+    async def start(self, settings: Settings | None = None) -> Instance:
         """Start an instance; it has joined the group when this returns."""
         instance = await self.launch(settings)
         await instance.until_ready()
