@@ -33,7 +33,7 @@ def test_nothing_is_committed_past_a_record_that_is_not_done_and_everything_else
     model, watermark = Model(start), Watermark(Offset(start))
     for _ in range(data.draw(st.integers(1, 25))):
         undone = sorted(set(model.read) - model.done)
-        if undone and data.draw(st.integers(0, 1)):
+        if undone and data.draw(st.integers(0, 1)) == 1:
             finished = data.draw(st.sets(st.sampled_from(undone)))
             model.done |= finished
             watermark.done([Offset(offset) for offset in finished])
