@@ -90,6 +90,8 @@ async def _run(settings: "Settings") -> bool:
     try:
         async with _service(settings) as service:
             joined = True
+            gc.collect()
+            gc.freeze()  # what is there by now stays: no collection looks through it again
             await service.run(stop)
     except asyncio.CancelledError:
         if not stop.is_set():

@@ -50,11 +50,12 @@ async def fill(servers: str, *, events: int, partitions: int) -> None:
         await to.finish()
 
 
-async def drain_bare(servers: str, events: int) -> float:
-    """Return the seconds that the bare loop takes."""
+async def drain_bare(servers: str, events: int) -> tuple[float, float]:
+    """Return the seconds that the bare loop takes, and its process's CPU seconds."""
     async with bench.process("-m", "tests.benchmarks.bare", "drain", servers, TOPIC, str(events)) as running:
         assert running.stdout is not None
-        return float(orjson.loads(await running.stdout.readline())["seconds"])
+        took = orjson.loads(await running.stdout.readline())
+        return took["seconds"], took["cpu_seconds"]
 
 
 async def drain_service(servers: str, *, events: int, run: str, profile: Path | None) -> Drained:
@@ -139,9 +140,13 @@ async def run(arguments: argparse.Namespace) -> bool:
     async with ApacheKafka() as kafka:
         servers = kafka.bootstrap_servers
         await fill(servers, events=events, partitions=arguments.partitions)
-        bare, rounds = [], []
+        bare: list[float] = []
+        bare_cpu: list[float] = []
+        rounds: list[Drained] = []
         for number in range(arguments.rounds):
-            bare.append(await drain_bare(servers, events))
+            seconds, cpu_seconds = await drain_bare(servers, events)
+            bare.append(seconds)
+            bare_cpu.append(cpu_seconds)
             rounds.append(await drain_service(servers, events=events, run=str(number), profile=arguments.profile))
             tell(f"round {number}: bare / service", f"{bare[-1]:.1f} / {rounds[-1].seconds:.1f} s")
         seconds = statistics.median(one.seconds for one in rounds)
@@ -154,6 +159,7 @@ async def run(arguments: argparse.Namespace) -> bool:
         judge("contacts a POST", f"{contacts:.0f}", ">= 450", holds=contacts >= CONTACTS_A_POST_AT_LEAST)
         judge("peak memory of the service", f"{peak:.0f} MiB", "<= 300 MiB", holds=peak <= PEAK_MIB_AT_MOST)
         million = events / 1_000_000
+        tell("bare loop, CPU per million", f"{statistics.median(bare_cpu) / million:.1f} s")
         tell("service, CPU per million", f"{statistics.median(r.service.cpu_seconds for r in rounds) / million:.1f} s")
         tell("sandbox, CPU per million", f"{statistics.median(r.sandbox.cpu_seconds for r in rounds) / million:.1f} s")
         if arguments.latency:
