@@ -19,7 +19,12 @@ from consumer.edge.batch_producer import (
 from consumer.edge.kafka_connection import KafkaConnection
 from consumer.service.ports import Message
 
-BATCH_BYTES = 512 * 1024
+BATCH_BYTES = 256 * 1024
+"""Some 400 results, whose compression holds up the loop for 0.3 ms; larger batches bring no more results/s."""
+DEFAULT_COMPRESSION: Codec = "snappy"
+"""The cheapest, measured on results of 620 bytes at 250 KiB a batch (2 cores, broker beside us), CPU-s of this process
+for a million, all in: none 3.4 to 4.8, snappy 2.3 to 2.7, zstd 2.9 to 3.9, lz4 (at the client's fixed level 9) 7.2.
+What is not copied and sent costs more than compressing it. Size: snappy a 5th, lz4 a 6th, zstd an 11th."""
 ACKNOWLEDGE_SECONDS = 15.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
@@ -37,7 +42,7 @@ class KafkaResults:
         connection: KafkaConnection,
         *,
         on_replaced: Callable[[str], None],
-        compression: Codec | None = "lz4",
+        compression: Codec | None = DEFAULT_COMPRESSION,
     ) -> None:
         """Prepare. `on_replaced` hears why a producer was replaced, or why a batch is sent again."""
         self._on_trouble = on_replaced

@@ -28,9 +28,14 @@ FIRST_PAUSE_SECONDS = 0.1
 GONE_AFTER = 5
 """So many times in a row a broker has to say that a topic or a partition does not exist."""
 
-FETCH_BYTES = 2 * 1024 * 1024
-"""Of one partition in one round: some 5,000 entries or more, and what a reader holds at once."""
-FETCH_SECONDS = 0.1
+FETCH_BYTES = 1024 * 1024
+"""Of one partition in one round: some 2,500 entries or more, and what a reader holds at once."""
+FETCH_WAIT_SECONDS = 0.005
+"""How long a broker waits for records at the end of a log: all that is asked for stands there, and the next question
+to this broker waits as long."""
+TURN_SECONDS = 0.1
+TURN_RECORDS = 2_000
+"""Unpacked in one turn: some milliseconds of the loop."""
 REQUEST_SECONDS = 10.0
 
 
@@ -77,7 +82,7 @@ class TopicReader:
             consumer.resume(partition)
             while position < last:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    position = await _take(consumer, partition, position, read)
+                    position = await _take(consumer, partition, position, last, read)
             while read and read[-1].offset >= stop:
                 read.pop()
 
@@ -155,7 +160,7 @@ class TopicReader:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level=self._isolation.value,
-            fetch_max_wait_ms=int(FETCH_SECONDS * 1000),
+            fetch_max_wait_ms=int(FETCH_WAIT_SECONDS * 1000),
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=FETCH_BYTES,
             request_timeout_ms=int(REQUEST_SECONDS * 1000),
@@ -194,10 +199,13 @@ async def _bounds(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tupl
     return int(first[partition]), int(end[partition])
 
 
-async def _take(consumer: AIOKafkaConsumer, partition: TopicPartition, position: int, read: list[Any]) -> int:
+async def _take(
+    consumer: AIOKafkaConsumer, partition: TopicPartition, position: int, last: int, read: list[Any]
+) -> int:
     """Wait until the reader has come further than `position`; return how far. What it read is added to `read`."""
+    timeout_ms, wanted = int(TURN_SECONDS * 1000), min(last - position, TURN_RECORDS)
     while True:
-        fetched = await consumer.getmany(partition, timeout_ms=int(FETCH_SECONDS * 1000))
+        fetched = await consumer.getmany(partition, timeout_ms=timeout_ms, max_records=wanted)
         for records in fetched.values():
             read.extend(records)
         reached = int(await consumer.position(partition))

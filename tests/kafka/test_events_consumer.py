@@ -1,8 +1,9 @@
 """A member of the group reads what it was given and told to, from where it was told to, and commits what it may."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -11,7 +12,8 @@ from aiokafka.structs import TopicPartition
 
 from consumer.core.terms import Offset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge.events_consumer import GroupConsumer, InstanceIdInUseError
+from consumer.edge import events_consumer
+from consumer.edge.events_consumer import GroupConsumer, InstanceIdInUseError, LogTruncatedError
 from consumer.service.ports import Committed, TopicGoneError
 from tests.kafka.support import Member, connection_to
 from tests.support.cluster import Cluster
@@ -30,6 +32,7 @@ async def member_of(
     group: str | None = None,
     instance_id: str | None = None,
     on_assigned: Callable[[Iterable[Partition]], None] = lambda _: None,
+    heard: list[str] | None = None,
     on_records_lost: Callable[[Partition, Offset, Offset], None] = lambda *_: None,
 ) -> AsyncIterator[Member]:
     """A member of a group, the topic's name by default, that fetches only when told to."""
@@ -38,6 +41,7 @@ async def member_of(
         group=group or topic,
         topics=[topic],
         instance_id=instance_id,
+        on_trouble=([] if heard is None else heard).append,
         on_records_lost=on_records_lost,
     )
     member = Member(consumer=consumer)
@@ -346,3 +350,74 @@ async def test_a_member_of_a_frozen_broker_stops_in_a_bounded_time() -> None:
 
             assert loop.time() - began_at < 15.0
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_damaged_batch_costs_no_other_record() -> None:
+    async with ApacheKafka() as kafka:
+        async with Topics(kafka.bootstrap_servers) as topics:
+            topic = await topics.create("events", partitions=2)
+        first, second = Partition(topic, 0), Partition(topic, 1)
+        for step in range(3):
+            for number in range(2):
+                values = [Written(value=b"batch %d" % step, partition=number)] * 100
+                await write(kafka.bootstrap_servers, topic, values)
+        log = next(kafka.folder.rglob(f"{topic}-1/*.log"))
+        heard: list[str] = []
+        async with member_of(kafka, topic, heard=heard) as member:
+            await until_assigned(member, count=2)
+            with damaged(log, b"batch 1"):
+                member.begin(second)
+                member.begin(first)
+                while not any("CRC" in why for why in heard):
+                    await member.fetch()
+                while len(member.values(first)) < 300:
+                    await member.fetch()
+            await member.fetch_until(600)
+
+        for partition in (first, second):
+            assert [record.offset for record in member.records[partition]] == list(range(300))
+
+
+@contextmanager
+def damaged(log: Path, where: bytes) -> Iterator[None]:
+    """A log with one bit of its first `where` turned, for a while."""
+    at = log.read_bytes().index(where)
+    try:
+        turn(log, at)
+        yield
+    finally:
+        turn(log, at)
+
+
+def turn(log: Path, at: int) -> None:
+    with log.open("r+b") as file:
+        file.seek(at)
+        (byte,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte ^ 1]))
+
+
+async def test_a_topic_deleted_under_a_member_is_an_error_that_names_it(
+    kafka: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_consumer, "GONE_SECONDS", 1.0)
+    topic = await topics.create("events")
+    async with member_of(kafka, topic) as member:
+        await until_assigned(member, count=1)
+        member.begin(Partition(topic, 0))
+        await topics.delete(topic)
+        with pytest.raises(TopicGoneError, match=f"'{topic}' does not exist"):
+            await fetch_for_ever(member)
+
+
+async def test_a_log_that_became_shorter_than_what_was_read_of_it_is_an_error(
+    kafka: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_consumer, "TRUNCATED_SECONDS", 1.0)
+    topic = await topics.create("events")
+    await write(kafka.bootstrap_servers, topic, [Written(value=b"v")] * 3)
+    async with member_of(kafka, topic) as member:
+        await until_assigned(member, count=1)
+        member.begin(Partition(topic, 0), 10)
+        with pytest.raises(LogTruncatedError, match="ends at offset 3, below what was read of it"):
+            await fetch_for_ever(member)

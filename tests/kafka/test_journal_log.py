@@ -25,14 +25,6 @@ async def events_with_journal(topics: Topics, *, partitions: int = 1, **settings
     return events
 
 
-async def create_without_copies(kafka: Cluster, topic: str, *, partitions: int) -> None:
-    """Each partition lives on one broker alone, and is without a leader while that is down."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    await admin.create_topics([NewTopic(topic, partitions, 1)])
-    await admin.close()
-
-
 async def values_of(journal: KafkaJournal, partition: Partition, start: int, stop: int) -> Sequence[bytes]:
     return [entry.value for entry in await journal.read(partition, JournalOffset(start), JournalOffset(stop))]
 
@@ -232,22 +224,62 @@ async def test_appends_go_on_after_the_broker_was_killed_and_nothing_acknowledge
         assert len(set(found.values())) == len(found)  # nothing was appended twice
 
 
-async def test_one_partition_without_a_leader_does_not_hold_up_the_others() -> None:
+async def test_sick_partitions_do_not_hold_up_the_others_nor_make_them_unsure() -> None:
     async with ApacheKafka(brokers=3) as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            events = await topics.create("events", partitions=3)
-            await create_without_copies(kafka, f"{events}-journal", partitions=3)
+        well, lonely = Partition("twice", 0), Partition("twice", 1)
+        other, leaderless = Partition("once", 0), Partition("once", 1)
+        await create_on_brokers(kafka, "twice-journal", {0: [1, 2], 1: [2, 3]}, in_sync=2)
+        await create_on_brokers(kafka, "once-journal", {0: [1], 1: [3]}, in_sync=1)
         async with journal_on(kafka) as journal:
-            for number in range(3):
-                await journal.append(Partition(events, number), [b"before"])
+            for partition in (well, lonely, other):
+                await journal.append(partition, [b"before"])
             await kafka.kill_broker(3)
-            sick = [number for number in range(3) if await _unsure(journal, Partition(events, number), b"x")]
-            well = [number for number in range(3) if number not in sick]
-            assert len(sick) == 1
             async with asyncio.TaskGroup() as tasks:
-                held_up = tasks.create_task(_unsure(journal, Partition(events, sick[0]), b"x"))
-                for _ in range(50):
-                    for number in well:
-                        await journal.append(Partition(events, number), [b"meanwhile"])
-                assert not held_up.done()
-            assert held_up.result()
+                first = [tasks.create_task(_unsure(journal, partition, b"x")) for partition in (lonely, leaderless)]
+            assert [task.result() for task in first] == [True, True]
+            while await _unsure(journal, well, b"again"):
+                pass
+
+            for _ in range(2):
+                async with asyncio.TaskGroup() as tasks:
+                    sick = [tasks.create_task(_unsure(journal, partition, b"x")) for partition in (lonely, leaderless)]
+                    meanwhile = 0
+                    while not all(task.done() for task in sick):
+                        await journal.append(well, [b"meanwhile"])
+                        await journal.append(other, [b"meanwhile"])
+                        meanwhile += 1
+                assert meanwhile > 50
+                assert all(task.result() for task in sick)
+            await kafka.start_broker(3)
+            while await _unsure(journal, lonely, b"well again"):
+                pass
+            assert (await values_of(journal, lonely, 0, 9))[-1] == b"well again"
+
+
+async def create_on_brokers(kafka: Cluster, topic: str, places: dict[int, list[int]], *, in_sync: int) -> None:
+    """Each partition's copies on brokers of our choice."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    settings = {"min.insync.replicas": str(in_sync)}
+    answer = await admin.create_topics([NewTopic(topic, -1, -1, replica_assignments=places, topic_configs=settings)])
+    await admin.close()
+    assert [code for _, code, _ in answer.topic_errors] == [0], answer
+
+
+async def test_what_was_given_up_before_it_left_us_is_never_sent_later() -> None:
+    async with ApacheKafka() as kafka:
+        async with Topics(kafka.bootstrap_servers) as topics:
+            events = await events_with_journal(topics, partitions=2)
+        first, second = Partition(events, 0), Partition(events, 1)
+        async with journal_on(kafka) as journal:
+            assert await journal.append(first, [b"before"]) == 0
+            await kafka.kill_broker()
+            assert await _unsure(journal, first, b"given up")
+            await kafka.start_broker()
+            for partition in (first, second):
+                while await _unsure(journal, partition, b"after"):
+                    pass
+            for _ in range(500):
+                await journal.append(second, [b"time passes"])
+
+            assert await values_of(journal, first, 0, 9) == [b"before", b"after"]

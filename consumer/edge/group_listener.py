@@ -1,0 +1,48 @@
+"""Hears from the client what the group gives and takes back, and carries out what goes wrong meanwhile.
+
+The client would only log an exception of a listener's, and go on.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from aiokafka.abc import ConsumerRebalanceListener
+
+from consumer.core.terms import Partition
+
+
+class GroupListener(ConsumerRebalanceListener):  # type: ignore[misc]  # the client is untyped
+    """Translates between the client's partitions and ours. Method names are the client's."""
+
+    def __init__(
+        self,
+        *,
+        assigned: Callable[[Iterable[Partition]], None],
+        revoking: Callable[[Iterable[Partition]], Awaitable[None]],
+        revoked: Callable[[], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Prepare. `revoking` is awaited before the group moves on, `revoked` follows it whatever became of it."""
+        self._assigned = assigned
+        self._revoking = revoking
+        self._revoked = revoked
+        self._failed = failed
+
+    async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        """Everything is taken back before each rebalance; heartbeats go on until this returns."""
+        partitions = sorted(Partition(*partition) for partition in revoked)
+        if not partitions:  # before the first join
+            return
+        try:
+            await self._revoking(partitions)
+        except Exception as error:  # noqa: BLE001 - whatever it is ends the service
+            self._failed(error)
+        finally:
+            self._revoked()
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        """No heartbeat is sent until this returns, so nothing is waited for."""
+        try:
+            self._assigned(sorted(Partition(*partition) for partition in assigned))
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
