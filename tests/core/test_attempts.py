@@ -1,0 +1,174 @@
+"""Open attempts: what the journal says may be out, from any checkpoint on the same as from the beginning."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.core.attempts import Attempts, Trials
+from consumer.core.journal import Checkpoint, Entry, Intent, Outcome, Returned, Settled
+from consumer.core.outcome import Status, Verdict
+from consumer.core.terms import Instant, Offset, SendId
+
+ACCEPTED = Verdict(status=Status.ACCEPTED, completed_at=Instant(0))
+
+
+@dataclass
+class Model:
+    """Everything that was ever written, in its plainest form."""
+
+    intents: dict[tuple[str, int], tuple[set[int], float]] = field(default_factory=dict)
+    returned: dict[tuple[str, int], bool] = field(default_factory=dict)
+    settled: set[int] = field(default_factory=set)
+
+    def unsettled(self) -> set[int]:
+        every = {offset for offsets, _ in self.intents.values() for offset in offsets}
+        return every - self.settled
+
+    def trials(self) -> dict[int, tuple[int, int]]:
+        """Requests that were started or may have been, and those of unknown fate, of each record without outcome."""
+        started: Counter[int] = Counter()
+        lost: Counter[int] = Counter()
+        for name, (offsets, _) in self.intents.items():
+            for offset in offsets:
+                if name not in self.returned:
+                    lost[offset] += 1
+                    started[offset] += 1
+                elif self.returned[name]:
+                    started[offset] += 1
+        return {offset: (started[offset], lost[offset]) for offset in self.unsettled() if started[offset]}
+
+
+@st.composite
+def journals(draw: st.DrawFn) -> tuple[list[Entry], Model]:
+    """A journal as owners write it: attempts again, returns, outcomes in parts, records that went on in another send."""
+    model, entries = Model(), list[Entry]()
+    sends: dict[str, set[int]] = {}
+    for step in range(draw(st.integers(1, 30))):
+        unclosed = [name for name in model.intents if name not in model.returned]
+        match draw(st.integers(0, 3)):
+            case 0:
+                offsets = draw(st.sets(st.integers(0, 9), min_size=1, max_size=4)) - model.settled
+                if offsets:
+                    name = f"s{len(sends)}"
+                    sends[name] = offsets
+                    _intend(model, entries, name, 1, offsets, step)
+            case 1 if sends:
+                name = draw(st.sampled_from(sorted(sends)))
+                left = sends[name] - model.settled
+                attempt = 1 + sum(send == name for send, _ in model.intents)
+                if left:
+                    _intend(model, entries, name, attempt, left, step)
+            case 2 if unclosed:
+                name, attempt = draw(st.sampled_from(unclosed))
+                started = draw(st.booleans())
+                model.returned[name, attempt] = started
+                entries.append(Returned(send_id=SendId(name), attempt=attempt, started=started))
+            case 3 if sends:
+                name = draw(st.sampled_from(sorted(sends)))
+                left = sends[name] - model.settled
+                if left:
+                    done = draw(st.sets(st.sampled_from(sorted(left)), min_size=1))
+                    model.settled |= done
+                    entries.append(_outcome(name, sorted(done)))
+            case _:
+                pass
+    return entries, model
+
+
+def _intend(model: Model, entries: list[Entry], name: str, attempt: int, offsets: set[int], step: int) -> None:
+    model.intents[name, attempt] = (set(offsets), float(step))
+    entries.append(
+        Intent(
+            send_id=SendId(name),
+            attempt=attempt,
+            campaign_id=1,
+            offsets=tuple(Offset(offset) for offset in sorted(offsets)),
+            intended_at=Instant(float(step)),
+        )
+    )
+
+
+def _outcome(name: str, offsets: list[int]) -> Outcome:
+    settled = Settled(
+        verdict=ACCEPTED,
+        offsets=tuple(Offset(offset) for offset in offsets),
+        received=tuple(Instant(0) for _ in offsets),
+        fingerprints=b"",
+    )
+    return Outcome(send_id=SendId(name), settled=(settled,))
+
+
+def applied(entries: list[Entry]) -> Attempts:
+    attempts = Attempts()
+    for entry in entries:
+        attempts.apply(entry)
+    return attempts
+
+
+def counts(trials: dict[Offset, Trials], unsettled: set[int]) -> dict[int, tuple[int, int]]:
+    return {offset: (each.attempts, each.lost) for offset, each in trials.items() if offset in unsettled}
+
+
+def checkpoint(attempts: Attempts) -> Checkpoint:
+    open_attempts, tried = attempts.snapshot()
+    return Checkpoint(
+        group="g",
+        watermark=Offset(0),
+        settled=(),
+        open_attempts=open_attempts,
+        tried=tried,
+        unpublished=None,
+        mark=None,
+    )
+
+
+@given(journals())
+def test_attempts_are_counted_as_the_journal_says(written: tuple[list[Entry], Model]) -> None:
+    entries, model = written
+    assert counts(applied(entries).trials(), model.unsettled()) == model.trials()
+
+
+@given(journals(), st.data())
+def test_reading_from_any_checkpoint_says_the_same_as_reading_from_the_beginning(
+    written: tuple[list[Entry], Model], data: st.DataObject
+) -> None:
+    entries, model = written
+    at = data.draw(st.integers(0, len(entries)))
+    snapshot = checkpoint(applied(entries[:at]))
+    assert applied([snapshot, *entries[at:]]).trials() == applied(entries).trials()
+    owner = applied(entries[:at])
+    for entry in (snapshot, *entries[at:]):
+        owner.apply(entry)
+    assert owner.trials() == applied(entries).trials(), "the owner's own checkpoint changes what it knows"
+    assert counts(owner.trials(), model.unsettled()) == model.trials()
+
+
+@given(journals(), st.data())
+def test_forgetting_what_is_done_forgets_nothing_else(written: tuple[list[Entry], Model], data: st.DataObject) -> None:
+    entries, model = written
+    unsettled = model.unsettled()
+    watermark = data.draw(st.integers(0, min(unsettled, default=9)))
+    attempts = applied(entries)
+    attempts.prune(Offset(watermark), [Offset(offset) for offset in model.settled])
+    assert counts(attempts.trials(), unsettled) == model.trials()
+    assert all(offset in unsettled for offset in attempts.trials())
+    open_attempts, tried = attempts.snapshot()
+    assert all(set(one.offsets) <= unsettled for one in open_attempts)
+    assert all(set(one.offsets) <= unsettled for one in tried)
+
+
+def test_a_return_closes_its_own_attempt_and_no_other() -> None:
+    model, entries = Model(), list[Entry]()
+    _intend(model, entries, "s", 1, {5}, 1)
+    _intend(model, entries, "s", 2, {5}, 2)
+    entries.append(Returned(send_id=SendId("s"), attempt=2, started=True))
+    assert applied(entries).trials() == {5: Trials(attempts=2, lost=1, first_tried_at=Instant(1.0))}
+
+
+def test_a_request_that_never_began_is_no_attempt() -> None:
+    model, entries = Model(), list[Entry]()
+    _intend(model, entries, "s", 1, {5}, 1)
+    entries.append(Returned(send_id=SendId("s"), attempt=1, started=False))
+    assert applied(entries).trials() == {}

@@ -1,0 +1,201 @@
+"""The journal's entries: the same after a round trip, and only where they say they stand."""
+
+from itertools import pairwise
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.core.decode import Decoder
+from consumer.core.event import Event
+from consumer.core.journal import (
+    Checkpoint,
+    Claim,
+    Entry,
+    Intent,
+    Mark,
+    NotAJournalError,
+    OpenAttempt,
+    Outcome,
+    Placed,
+    Returned,
+    Settled,
+    Tried,
+    decode,
+    encode,
+    ranges,
+)
+from consumer.core.lane import settled_records
+from consumer.core.outcome import Reason, Related, Response, Status, Verdict
+from consumer.core.policy import Policies
+from consumer.core.result import results
+from consumer.core.terms import Instant, JournalOffset, Offset, SendId
+from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes
+
+OFFSETS = st.integers(0, 2**56 - 1).map(Offset)
+SORTED_OFFSETS = st.sets(OFFSETS, max_size=6).map(lambda offsets: tuple(sorted(offsets)))
+INSTANTS = st.floats(0, 4e9).map(Instant)
+WORDS = st.text(max_size=12)
+SENDS = WORDS.map(SendId)
+JSON_NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+VERDICTS = st.builds(
+    Verdict,
+    status=st.sampled_from(Status),
+    reason=st.none() | st.sampled_from(Reason),
+    send_id=st.none() | SENDS,
+    attempts=st.integers(0, 50),
+    possible_duplicate=st.booleans(),
+    related=st.none() | st.builds(Related, event_id=WORDS, partition=st.integers(0, 99), offset=OFFSETS),
+    dispatched_at=st.none() | INSTANTS,
+    completed_at=INSTANTS,
+    response=st.none()
+    | st.builds(
+        Response,
+        status=st.integers(100, 599),
+        id=st.none() | WORDS | JSON_NUMBERS | st.booleans(),
+        message=st.none() | WORDS,
+        item=st.none() | st.dictionaries(WORDS, WORDS | JSON_NUMBERS | st.none() | st.booleans(), max_size=2),
+    ),
+)
+
+
+@st.composite
+def settled(draw: st.DrawFn) -> Settled:
+    """Some records with a verdict; received together, mostly."""
+    offsets = draw(SORTED_OFFSETS)
+    instants = draw(st.lists(INSTANTS, min_size=1, max_size=2))
+    received = tuple(draw(st.sampled_from(instants)) for _ in offsets)
+    fingerprints = draw(st.binary(min_size=16 * len(offsets), max_size=16 * len(offsets)) | st.just(b""))
+    return Settled(verdict=draw(VERDICTS), offsets=offsets, received=received, fingerprints=fingerprints)
+
+
+@st.composite
+def range_ends(draw: st.DrawFn) -> tuple[Offset, ...]:
+    """Ranges as a checkpoint holds them."""
+    return tuple(ranges(draw(SORTED_OFFSETS)))
+
+
+ENTRIES: st.SearchStrategy[Entry] = (
+    st.builds(Claim, group=WORDS, member=WORDS, process=WORDS, version=WORDS, claimed_at=INSTANTS)
+    | st.builds(
+        Intent,
+        send_id=SENDS,
+        attempt=st.integers(1, 99),
+        campaign_id=st.integers(1, 2**63 - 1),
+        offsets=SORTED_OFFSETS,
+        intended_at=INSTANTS,
+    )
+    | st.builds(Returned, send_id=SENDS, attempt=st.integers(1, 99), started=st.booleans())
+    | st.builds(Outcome, send_id=st.none() | SENDS, settled=st.lists(settled(), max_size=3).map(tuple))
+    | st.builds(
+        Checkpoint,
+        group=WORDS,
+        watermark=OFFSETS,
+        settled=range_ends(),
+        open_attempts=st.lists(
+            st.builds(
+                OpenAttempt,
+                send_id=SENDS,
+                attempt=st.integers(1, 99),
+                offsets=SORTED_OFFSETS,
+                intended_at=INSTANTS,
+            ),
+            max_size=3,
+        ).map(tuple),
+        tried=st.lists(
+            st.builds(Tried, offsets=SORTED_OFFSETS, attempts=st.integers(1, 99), first_tried_at=INSTANTS), max_size=2
+        ).map(tuple),
+        unpublished=st.none() | st.integers(0, 2**56).map(JournalOffset),
+        mark=st.none()
+        | st.builds(
+            Mark,
+            offset=OFFSETS,
+            timestamp_ms=st.integers(0, 2**50),
+            key_bytes=st.integers(0, 99),
+            value_bytes=st.integers(0, 99),
+        ),
+    )
+)
+PLACES = st.integers(0, 2**56).map(JournalOffset)
+
+
+@given(ENTRIES, PLACES, PLACES)
+def test_an_entry_reads_back_as_it_was_written(entry: Entry, expected: JournalOffset, stands: JournalOffset) -> None:
+    value = encode(entry, expected)
+    assert decode(stands, value) == Placed(offset=stands, at=expected, entry=entry)
+    assert isinstance(orjson.loads(value), dict), "any Kafka tool shows it"
+
+
+@given(ENTRIES, PLACES, PLACES)
+def test_an_entry_counts_only_where_it_says_it_stands_and_a_claim_everywhere(
+    entry: Entry, expected: JournalOffset, stands: JournalOffset
+) -> None:
+    assert decode(expected, encode(entry, expected)).counts
+    if stands != expected:
+        assert decode(stands, encode(entry, expected)).counts is isinstance(entry, Claim)
+
+
+@given(
+    st.lists(VALID_EVENTS, min_size=1, max_size=4),
+    VERDICTS.filter(lambda verdict: verdict.status is not Status.INVALID),
+)
+def test_a_result_published_by_a_later_owner_is_the_same_to_the_byte(
+    documents: list[dict[str, object]], verdict: Verdict
+) -> None:
+    """The first owner writes it from what it knows, the next one from the record and the journal."""
+    records = [
+        WildRecord(value=json_bytes(document), offset=1000 + 3 * index) for index, document in enumerate(documents)
+    ]
+    first = [event for event in Decoder(Policies()).batch(PARTITION, records, NOW) if isinstance(event, Event)]
+    published = results(first, verdict)
+    outcome = Outcome(send_id=verdict.send_id, settled=(settled_records(verdict, first),))
+
+    placed = decode(JournalOffset(7), encode(outcome, JournalOffset(7)))
+    assert isinstance(placed.entry, Outcome)
+    (known,) = placed.entry.settled
+    later = NOW._replace(wall=Instant(NOW.wall + 5000.0))
+    again = [event for event in Decoder(Policies()).batch(PARTITION, records, later) if isinstance(event, Event)]
+    for event, received_at in zip(again, known.received, strict=True):
+        event.received_at = received_at
+    assert results(again, known.verdict) == published
+    assert known.offsets == tuple(event.offset for event in first)
+
+
+@given(settled())
+def test_the_journal_holds_one_fingerprint_a_record_or_none(one: Settled) -> None:
+    value = orjson.loads(encode(Outcome(send_id=None, settled=(one,)), JournalOffset(0)))
+    assert len(value["settled"][0]["offsets"]) == len(one.offsets)
+    assert sum(count for _, count in value["settled"][0]["received"]) == len(one.offsets)
+
+
+@given(st.sets(st.integers(0, 60)))
+def test_ranges_hold_exactly_the_offsets_that_they_were_made_of(offsets: set[int]) -> None:
+    ends = list(ranges(Offset(offset) for offset in sorted(offsets)))
+    pairs = list(zip(ends[::2], ends[1::2], strict=True))
+    assert {offset for first, end in pairs for offset in range(first, end)} == offsets
+    assert all(before[1] < after[0] for before, after in pairwise(pairs)), "touching ranges are one"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"17",
+        b'"claim"',
+        b"{}",
+        b'{"at":1}',
+        b'{"at":1,"kind":"rumour"}',
+        b'{"at":"x","kind":"claim"}',
+        b'{"at":1,"kind":"outcome","send":null,"settled":[1]}',
+        b'{"at":1,"kind":"outcome","send":null,"settled":[{"offsets":[1]}]}',
+        b'{"at":1,"kind":"checkpoint"}',
+        b"\xff\xfe",
+    ],
+)
+def test_a_record_of_somebody_else_is_named_by_its_offset_and_not_quoted(value: bytes) -> None:
+    with pytest.raises(NotAJournalError, match="journal offset 12 ") as raised:
+        decode(JournalOffset(12), value)
+    assert "rumour" not in str(raised.value)

@@ -1,0 +1,258 @@
+"""Taking a partition over: the table of evidence row by row, and what the journal says of the records from there on."""
+
+import pytest
+
+from consumer.core.journal import (
+    Checkpoint,
+    Entry,
+    Intent,
+    Mark,
+    OpenAttempt,
+    Outcome,
+    Placed,
+    Returned,
+    Settled,
+    Tried,
+)
+from consumer.core.outcome import Status, Verdict
+from consumer.core.takeover import (
+    Evidence,
+    SharedJournalError,
+    Start,
+    Stop,
+    check_group,
+    claimed_since,
+    differs,
+    last_checkpoint,
+    replay,
+    starting_point,
+)
+from consumer.core.terms import Instant, JournalOffset, Offset, SendId
+from tests.core.makers import make_claim
+
+ACCEPTED = Verdict(status=Status.ACCEPTED, completed_at=Instant(5.0))
+WHOLE, CUT = True, False
+
+
+def checkpoint(
+    watermark: int = 100,
+    *,
+    settled: tuple[int, ...] = (),
+    unpublished: int | None = None,
+    open_attempts: tuple[OpenAttempt, ...] = (),
+    tried: tuple[Tried, ...] = (),
+    group: str = "g",
+) -> Checkpoint:
+    return Checkpoint(
+        group=group,
+        watermark=Offset(watermark),
+        settled=tuple(Offset(offset) for offset in settled),
+        open_attempts=open_attempts,
+        tried=tried,
+        unpublished=None if unpublished is None else JournalOffset(unpublished),
+        mark=Mark(offset=Offset(watermark - 1), timestamp_ms=7, key_bytes=1, value_bytes=2),
+    )
+
+
+def evidence(
+    *,
+    committed: int | None = None,
+    by_us: bool = False,
+    watermark: int | None = None,
+    journal: bool = WHOLE,
+    log: tuple[int, int] = (0, 1000),
+) -> Evidence:
+    return Evidence(
+        committed=None if committed is None else Offset(committed),
+        committed_by_us=by_us,
+        checkpoint=None if watermark is None else checkpoint(watermark),
+        journal_is_whole=journal,
+        log_start=Offset(log[0]),
+        log_end=Offset(log[1]),
+    )
+
+
+def start(offset: int, **counts: int) -> Start:
+    return Start(offset=Offset(offset), **counts)
+
+
+@pytest.mark.parametrize(
+    "known, expected",
+    [
+        pytest.param(evidence(watermark=100, committed=100, by_us=True), start(100), id="where we stopped"),
+        pytest.param(evidence(watermark=100, committed=90, by_us=True), start(100), id="a commit lags behind"),
+        pytest.param(evidence(watermark=100, committed=130, by_us=True), start(130), id="a commit is ahead"),
+        pytest.param(evidence(watermark=100), start(100), id="the commits were deleted"),
+        pytest.param(
+            evidence(watermark=100, committed=0),
+            start(100, rewound=100),
+            id="a tool rewound the group: nobody is texted",
+        ),
+        pytest.param(
+            evidence(watermark=100, committed=150), start(150, skipped=50), id="a tool moved it forward: obeyed"
+        ),
+        pytest.param(
+            evidence(watermark=100, committed=100, by_us=True, log=(120, 1000)), start(120, lost=20), id="retention"
+        ),
+        pytest.param(
+            evidence(watermark=100, committed=100, by_us=True, log=(50, 100)), start(100), id="all is read already"
+        ),
+        pytest.param(
+            evidence(watermark=100, committed=100, by_us=True, journal=CUT), start(100), id="a journal cut by retention"
+        ),
+        pytest.param(evidence(committed=70), start(70), id="a migration from another consumer"),
+        pytest.param(evidence(committed=70, log=(80, 1000)), start(80, lost=10), id="a migration after retention"),
+        pytest.param(evidence(log=(30, 1000)), start(30), id="the first start ever"),
+        pytest.param(evidence(log=(0, 0)), start(0), id="an empty topic"),
+    ],
+)
+def test_where_to_start_by_the_evidence(known: Evidence, expected: Start) -> None:
+    assert starting_point(known) == expected
+
+
+@pytest.mark.parametrize(
+    "known, may_pass",
+    [
+        pytest.param(evidence(committed=70, by_us=True), False, id="our commit and an empty journal"),
+        pytest.param(evidence(journal=CUT), False, id="a journal without beginning or checkpoint"),
+        pytest.param(evidence(committed=70, journal=CUT), False, id="the same with somebody's commit"),
+        pytest.param(evidence(watermark=100, log=(0, 99)), True, id="a topic that ends below what is done"),
+        pytest.param(evidence(committed=70, log=(0, 10)), True, id="a commit beyond the topic's end"),
+    ],
+)
+def test_what_must_be_looked_at_before_the_partition_starts(known: Evidence, may_pass: bool) -> None:  # noqa: FBT001
+    point = starting_point(known)
+    assert isinstance(point, Stop)
+    assert point.may_pass is may_pass
+    assert point.why
+
+
+def test_a_record_that_is_not_the_marked_one_is_noticed() -> None:
+    mark = Mark(offset=Offset(9), timestamp_ms=7, key_bytes=1, value_bytes=2)
+    assert not differs(mark, 7, b"k", b"vv")
+    assert differs(mark, 8, b"k", b"vv")
+    assert differs(mark, 7, None, b"vv")
+    assert differs(mark, 7, b"k", b"v")
+    assert differs(mark, 7, b"k", None)
+
+
+# ------------------------------------------------------------------------------------------------------- the replay
+
+
+def log(*entries: Entry, base: int = 0) -> list[Placed]:
+    return [
+        Placed(offset=JournalOffset(base + step), at=JournalOffset(base + step), entry=entry)
+        for step, entry in enumerate(entries)
+    ]
+
+
+def intent(name: str, *offsets: int, attempt: int = 1) -> Intent:
+    return Intent(
+        send_id=SendId(name),
+        attempt=attempt,
+        campaign_id=1,
+        offsets=tuple(Offset(offset) for offset in offsets),
+        intended_at=Instant(1.0),
+    )
+
+
+def outcome(name: str | None, *offsets: int) -> Outcome:
+    settled = Settled(
+        verdict=ACCEPTED,
+        offsets=tuple(Offset(offset) for offset in offsets),
+        received=tuple(Instant(float(offset)) for offset in offsets),
+        fingerprints=b"".join(offset.to_bytes(16, "big") for offset in offsets),
+    )
+    return Outcome(send_id=None if name is None else SendId(name), settled=(settled,))
+
+
+def test_each_record_is_settled_unknown_or_ordinary() -> None:
+    entries = log(
+        make_claim(),
+        checkpoint(100),
+        intent("a", 100, 101),
+        intent("b", 102),
+        outcome("a", 100, 101),
+        intent("c", 103),
+        Returned(send_id=SendId("c"), attempt=1, started=True),
+    )
+    taken = replay(entries, Offset(100))
+    assert {offset: (known.journal_offset, known.received_at) for offset, known in taken.known.items()} == {
+        100: (4, 100.0),
+        101: (4, 101.0),
+    }
+    assert {offset: (each.attempts, each.lost) for offset, each in taken.trials.items()} == {102: (1, 1), 103: (1, 0)}
+    assert taken.published == set()
+    assert taken.mark == checkpoint(100).mark
+
+
+def test_results_that_a_checkpoint_calls_published_are_not_published_again() -> None:
+    entries = log(outcome("a", 104, 105), outcome("b", 107), checkpoint(100, settled=(104, 106), unpublished=1))
+    taken = replay(entries, Offset(100))
+    assert taken.published == {104, 105}
+    assert set(taken.known) == {107}
+
+
+def test_void_entries_say_nothing() -> None:
+    void = Placed(offset=JournalOffset(3), at=JournalOffset(2), entry=outcome("a", 100))
+    also = Placed(offset=JournalOffset(4), at=JournalOffset(3), entry=checkpoint(900))
+    entries = [*log(make_claim(), checkpoint(100), intent("a", 100)), void, also]
+    taken = replay(entries, Offset(100))
+    assert taken.known == {}
+    assert taken.trials[Offset(100)].lost == 1
+    assert last_checkpoint(entries) == (1, checkpoint(100))
+
+
+def test_attempts_of_before_a_checkpoint_count_only_as_it_says() -> None:
+    """Reading may begin anywhere: an attempt closed before what is read must not look open."""
+    still_open = OpenAttempt(send_id=SendId("old"), attempt=3, offsets=(Offset(110),), intended_at=Instant(1.0))
+    tried = Tried(offsets=(Offset(111),), attempts=2, first_tried_at=Instant(1.0))
+    entries = log(intent("x", 109), checkpoint(100, open_attempts=(still_open,), tried=(tried,)))
+    taken = replay(entries, Offset(100))
+    assert {offset: (each.attempts, each.lost) for offset, each in taken.trials.items()} == {110: (1, 1), 111: (2, 0)}
+
+
+def test_what_lies_below_the_start_is_nobodys_business() -> None:
+    entries = log(checkpoint(100, settled=(104, 106)), intent("a", 101), outcome("b", 102))
+    taken = replay(entries, Offset(105))
+    assert taken.known == {}
+    assert taken.trials == {}
+    assert taken.published == {105}
+
+
+def test_the_first_outcome_of_a_record_stands() -> None:
+    second = Outcome(
+        send_id=None,
+        settled=(
+            Settled(
+                verdict=Verdict(status=Status.IN_DOUBT, completed_at=Instant(9.0)),
+                offsets=(Offset(100),),
+                received=(Instant(1.0),),
+                fingerprints=b"",
+            ),
+        ),
+    )
+    taken = replay(log(outcome("a", 100), second), Offset(100))
+    assert taken.known[Offset(100)].verdict == ACCEPTED
+
+
+def test_deduplication_is_rebuilt_from_every_outcome_that_was_read_also_below_the_start() -> None:
+    entries = log(outcome("a", 3), outcome("b", 50, 51), checkpoint(100))
+    taken = replay(entries, Offset(100))
+    remembered: dict[bytes, Offset] = {}
+    for at, prints in taken.fingerprints:
+        assert at == ACCEPTED.completed_at
+        remembered |= prints
+    assert remembered == {offset.to_bytes(16, "big"): offset for offset in (3, 50, 51)}
+
+
+def test_a_journal_that_another_group_writes_is_refused_by_name() -> None:
+    check_group(log(make_claim(), checkpoint()), "g", "journal-3")
+    for stranger in (make_claim(group="other"), checkpoint(group="other")):
+        with pytest.raises(SharedJournalError, match=r"journal-3.*'other'.*'g'"):
+            check_group(log(make_claim(), stranger), "g", "journal-3")
+
+
+def test_a_take_over_that_was_overtaken_names_the_next_claim() -> None:
+    assert claimed_since(log(make_claim("me"), intent("a", 1)), "me") is None
+    assert claimed_since(log(intent("a", 1), make_claim("other"), make_claim("third")), "me") == "member-other"
