@@ -143,6 +143,9 @@ class Engine:
     async def _read_gap(self, lane: Lane, gap: Gap) -> None:
         entries = await self._journal.read(lane.partition, gap.start, gap.stop)
         placed = [decode(entry.offset, entry.value) for entry in entries]
+        void = sum(not one.counts for one in placed)
+        if void:
+            self._facts.journal_void(lane.partition, entries=void)
         self._inbox.tell(partial(self._pipeline.gap_read, lane, placed))
 
     async def _post(self, send: Send) -> None:

@@ -200,7 +200,7 @@ class Facts(Protocol):
         """An append was acknowledged after `seconds`."""
 
     def journal_void(self, partition: Partition, *, entries: int) -> None:
-        """Entries of ours landed elsewhere than expected, so they do not count; they are appended again."""
+        """Entries landed elsewhere than their writer expected, so they do not count; ours are appended again."""
 
     def journal_unsure(self, partition: Partition, *, why: str) -> None:
         """An append was not acknowledged: it may or may not have landed, and the partition is claimed anew."""
