@@ -259,7 +259,6 @@ class Delivery:
     def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:
         """An attempt is over: settle, split, or queue again. Return what was decided, for whoever tells of it."""
         _, parts = self._out[send.send_id]
-        _keep_ours(send, parts)
         first_tried_at = send.first_tried_at
         if exchange.started_at is not None:
             send.started += 1
@@ -267,6 +266,7 @@ class Delivery:
             send.last_tried_at = exchange.started_at
         policy = self._policies.of(send.campaign_id)
         decision = decide(send, exchange, policy, self._policies.field_names, self._access, now)
+        _keep_ours(send, parts)  # only now: an answer speaks of everybody whom its request carried
         match decision:
             case Finished():
                 self._finish(send, parts, decision)
@@ -294,7 +294,14 @@ class Delivery:
                 if not lane.dropped:
                     settle(lane, [(verdict, list(members))], send.send_id)
             return
-        self._settle(((verdict, list(members)) for verdict, members in decision.items), send.send_id)
+        dropped = _dropped(parts)
+        self._settle(
+            (
+                (verdict, [event for event in members if event.partition not in dropped])
+                for verdict, members in decision.items
+            ),
+            send.send_id,
+        )
 
     def _return(self, send: Send, parts: Parts, *, started: bool) -> None:
         returned = Returned(send_id=send.send_id, attempt=send.attempt, started=started)
@@ -380,6 +387,10 @@ class Delivery:
 
 def _keep_ours(send: Send, parts: Parts) -> None:
     """Let go of members whose partition was lost or given back meanwhile."""
-    dropped = {partition for partition, (lane, _) in parts.items() if lane.dropped}
+    dropped = _dropped(parts)
     if dropped:
         send.keep([event for event in send.members if event.partition not in dropped])
+
+
+def _dropped(parts: Parts) -> set[Partition]:
+    return {partition for partition, (lane, _) in parts.items() if lane.dropped}

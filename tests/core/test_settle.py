@@ -1,0 +1,266 @@
+"""What an answer does to each member of its send: every answer, policy and history, against the contract's table."""
+
+from dataclasses import dataclass
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.core.access import Access, AccessState
+from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
+from consumer.core.event import Event
+from consumer.core.outcome import Reason, Status, Verdict
+from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
+from consumer.core.send import Send
+from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide
+from consumer.core.terms import Instant
+from tests.core.makers import at, make_event, make_send
+
+NAMES = FieldNames()
+STARTED = at(5).wall
+FINISHED = at(6).wall
+RESEND = CampaignPolicy(max_attempts=4, lost_answer_repeats=2)
+HOLD = CampaignPolicy(max_attempts=4, lost_answer_repeats=2, on_unknown=OnUnknown.HOLD)
+
+
+def answered(status: int, body: bytes = b'{"data":{}}', retry_after: float | None = None) -> Answered:
+    return Answered(status=status, retry_after_seconds=retry_after, body=body)
+
+
+def open_access() -> Access:
+    access = Access(lambda: 1.0)
+    access.accepted(1)
+    return access
+
+
+def judged(send: Send, answer: Answer, policy: CampaignPolicy, access: Access | None = None) -> Decision:
+    """Judge as the delivery does: an attempt that was started is counted first."""
+    started = not isinstance(answer, Unreachable | Withheld)
+    send.started += started
+    exchange = Exchange(answer=answer, started_at=STARTED if started else None, finished_at=FINISHED)
+    return decide(send, exchange, policy, NAMES, access or open_access(), at(6))
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a member went through before this attempt, in this send and before it."""
+
+    attempts: int = 0
+    lost: int = 0
+    doubt: Reason | None = None
+
+
+PASTS = st.sampled_from(
+    [
+        Past(),
+        Past(),
+        Past(attempts=2),
+        Past(attempts=1, lost=1, doubt=Reason.OWNER_LOST),
+        Past(attempts=3, lost=2, doubt=Reason.SERVER_ERROR),
+    ]
+)
+SEND_PASTS = st.sampled_from([Past(), Past(), Past(attempts=1), Past(attempts=1, lost=1, doubt=Reason.ANSWER_LOST)])
+
+
+@st.composite
+def sends(draw: st.DrawFn) -> tuple[Send, dict[str, Past]]:
+    """A send with a past, of members with pasts of their own."""
+    members: list[Event] = []
+    pasts: dict[str, Past] = {}
+    for offset in range(draw(st.integers(1, 4))):
+        event = make_event(offset, person=f"p{offset}", contact=orjson.dumps({"customData": f"0-{offset}"}))
+        past = draw(PASTS)
+        event.attempts, event.lost, event.doubt = past.attempts, past.lost, past.doubt
+        event.last_tried_at = Instant(1.0) if past.attempts else None
+        members.append(event)
+        pasts[event.event_id] = past
+    send = make_send("s", *members)
+    past = draw(SEND_PASTS)
+    send.started, send.lost, send.doubt = past.attempts, past.lost, past.doubt
+    send.answers_lost = past.lost
+    joint = {
+        name: Past(own.attempts + past.attempts, own.lost + past.lost, past.doubt or own.doubt)
+        for name, own in pasts.items()
+    }
+    return send, joint
+
+
+def verdicts(decision: Decision, send: Send) -> dict[str, Verdict]:
+    assert isinstance(decision, Finished)
+    said = [(event.event_id, verdict) for verdict, members in decision.items for event in members]
+    assert sorted(name for name, _ in said) == sorted(event.event_id for event in send.members), "each exactly once"
+    return dict(said)
+
+
+@given(sends(), st.sampled_from([RESEND, HOLD]), st.sampled_from([200, 201, 202, 204, 299]))
+def test_a_2xx_accepts_everybody_and_marks_who_may_have_been_texted_before(
+    made: tuple[Send, dict[str, Past]], policy: CampaignPolicy, status: int
+) -> None:
+    send, pasts = made
+    for name, verdict in verdicts(judged(send, answered(status), policy), send).items():
+        assert (verdict.status, verdict.reason) == (Status.ACCEPTED, None)
+        assert verdict.attempts == pasts[name].attempts + 1
+        assert verdict.possible_duplicate is (pasts[name].lost > 0)
+        assert (verdict.dispatched_at, verdict.completed_at) == (STARTED, FINISHED)
+
+
+@given(sends(), st.sampled_from([RESEND, HOLD]), st.sampled_from([404, 405, 410, 451]))
+def test_a_refusal_rejects_except_whom_an_earlier_attempt_may_have_reached(
+    made: tuple[Send, dict[str, Past]], policy: CampaignPolicy, status: int
+) -> None:
+    send, pasts = made
+    for name, verdict in verdicts(judged(send, answered(status), policy), send).items():
+        past = pasts[name]
+        expected = (Status.IN_DOUBT, past.doubt) if past.lost else (Status.REJECTED, Reason.CAMPAIGN_REFUSED)
+        assert (verdict.status, verdict.reason) == expected
+        assert verdict.attempts == past.attempts + 1
+        assert not verdict.possible_duplicate
+
+
+@given(sends(), st.sampled_from([400, 413, 422]))
+def test_a_refusal_of_several_contacts_is_halved_and_one_alone_is_settled(
+    made: tuple[Send, dict[str, Past]], status: int
+) -> None:
+    send, pasts = made
+    decision = judged(send, answered(status), RESEND)
+    if len(send.members) > 1:
+        assert isinstance(decision, Halve)
+        return
+    ((name, verdict),) = verdicts(decision, send).items()
+    rejected = Reason.CAMPAIGN_REFUSED if status == 413 else Reason.CONTACT_REFUSED
+    assert (verdict.status, verdict.reason) == (
+        (Status.IN_DOUBT, pasts[name].doubt) if pasts[name].lost else (Status.REJECTED, rejected)
+    )
+
+
+@given(sends(), st.data())
+def test_an_item_that_names_one_contact_rejects_that_one_alone(
+    made: tuple[Send, dict[str, Past]], data: st.DataObject
+) -> None:
+    send, pasts = made
+    named = data.draw(st.sampled_from(send.members)).event_id
+    body = orjson.dumps({"data": {"errors": [{"customData": named, "message": "contact is disabled"}]}})
+    for name, verdict in verdicts(judged(send, answered(200, body), RESEND), send).items():
+        if name != named:
+            assert (verdict.status, verdict.reason) == (Status.ACCEPTED, None)
+        elif pasts[name].lost:
+            assert (verdict.status, verdict.reason) == (Status.IN_DOUBT, pasts[name].doubt)
+        else:
+            assert (verdict.status, verdict.reason) == (Status.REJECTED, Reason.CONTACT_REFUSED)
+        assert verdict.attempts == pasts[name].attempts + 1
+
+
+@given(sends(), st.sampled_from([RESEND, HOLD]), st.sampled_from([401, 403, 301, 302, 307]))
+def test_a_refused_key_or_address_settles_nobody_and_stops(
+    made: tuple[Send, dict[str, Past]], policy: CampaignPolicy, status: int
+) -> None:
+    send, _ = made
+    access = open_access()
+    decision = judged(send, answered(status), policy, access)
+    assert isinstance(decision, Again)
+    assert (decision.returned, decision.started, decision.counted, decision.excused) == (True, True, False, True)
+    assert access.state is AccessState.STOPPED
+
+
+@given(sends(), st.sampled_from([400, 401, 403, 404, 413, 422, 302]))
+def test_before_the_first_2xx_no_refusal_settles_anybody(made: tuple[Send, dict[str, Past]], status: int) -> None:
+    send, _ = made
+    decision = judged(send, answered(status), RESEND, Access(lambda: 1.0))
+    assert isinstance(decision, Again)
+    assert decision.returned
+    assert decision.excused
+    assert decision.halve is (len(send.members) > 1 and status in (400, 413, 422))
+
+
+@pytest.mark.parametrize(
+    "answer, started, counted, pause",
+    [
+        (answered(408), True, True, 0.0),
+        (answered(425), True, True, 0.0),
+        (answered(429), True, False, 0.0),
+        (answered(429, retry_after=7.0), True, False, 7.0),
+        (answered(503), True, False, 0.0),
+        (answered(503, retry_after=90.0), True, False, 90.0),
+        (Unreachable(detail="refused"), False, False, 0.0),
+    ],
+)
+@pytest.mark.parametrize("policy", [RESEND, HOLD])
+def test_what_was_surely_not_delivered_is_tried_again_and_its_attempt_closed(
+    answer: Answer,
+    started: bool,  # noqa: FBT001
+    counted: bool,  # noqa: FBT001
+    pause: float,
+    policy: CampaignPolicy,
+) -> None:
+    decision = judged(make_send("s"), answer, policy)
+    assert isinstance(decision, Again)
+    assert (decision.returned, decision.started, decision.counted) == (True, started, counted)
+    assert decision.hold_seconds == pause
+    assert decision.wait_seconds(1, policy, 0.5) == max(pause, 0.125)
+
+
+UNKNOWN = st.sampled_from([answered(500), answered(502), answered(504), answered(599), Lost(detail="reset")])
+
+
+@given(sends(), UNKNOWN)
+def test_with_hold_an_unknown_fate_is_in_doubt_at_once(made: tuple[Send, dict[str, Past]], answer: Answer) -> None:
+    send, pasts = made
+    reason = Reason.ANSWER_LOST if isinstance(answer, Lost) else Reason.SERVER_ERROR
+    for name, verdict in verdicts(judged(send, answer, HOLD), send).items():
+        assert (verdict.status, verdict.reason) == (Status.IN_DOUBT, reason)
+        assert verdict.attempts == pasts[name].attempts + 1
+        assert not verdict.possible_duplicate
+
+
+@given(st.lists(UNKNOWN, min_size=6, max_size=6))
+def test_with_resend_an_unknown_fate_is_tried_again_within_its_two_budgets(answers: list[Answer]) -> None:
+    send = make_send("s", make_event(1))
+    silent = 0
+    for number, answer in enumerate(answers, start=1):
+        silent += isinstance(answer, Lost)
+        decision = judged(send, answer, RESEND)
+        if silent > RESEND.lost_answer_repeats or number == RESEND.max_attempts:
+            ((_, verdict),) = verdicts(decision, send).items()
+            reason = Reason.ANSWER_LOST if isinstance(answer, Lost) else Reason.SERVER_ERROR
+            assert (verdict.status, verdict.reason) == (Status.IN_DOUBT, reason)
+            assert verdict.attempts == number
+            return
+        assert isinstance(decision, Again)
+        assert not decision.returned, "the attempt stays open in the journal"
+    raise AssertionError("it goes on for ever")
+
+
+@given(sends(), st.sampled_from(Withholding))
+def test_a_request_that_was_withheld_changes_nothing(made: tuple[Send, dict[str, Past]], why: Withholding) -> None:
+    send, _ = made
+    before = (send.started, send.lost, send.counted)
+    access = open_access()
+    assert isinstance(judged(send, Withheld(why=why), RESEND, access), CalledOff)
+    assert (send.started, send.lost, send.counted) == before
+    assert access.state is AccessState.OPEN
+
+
+@pytest.mark.parametrize(
+    "meant, expected",
+    [
+        (Meaning.ACCEPTED, Finished),
+        (Meaning.REFUSED, Finished),
+        (Meaning.NOT_DELIVERED, Again),
+        (Meaning.UNKNOWN, Again),
+    ],
+)
+def test_an_operators_word_for_a_status_goes_first(meant: Meaning, expected: type[Decision]) -> None:
+    policy = CampaignPolicy(answers={418: meant})
+    assert isinstance(judged(make_send("s"), answered(418), policy), expected)
+
+
+def test_an_answer_is_heard_although_every_member_has_left_meanwhile() -> None:
+    """A probe's 2xx lets everybody in, whoever owns its members by now."""
+    access = Access(lambda: 1.0)
+    send = make_send("s")
+    send.keep([])
+    decision = judged(send, answered(200), RESEND, access)
+    assert isinstance(decision, Finished)
+    assert [event for _, members in decision.items for event in members] == []
+    assert access.state is AccessState.OPEN
