@@ -84,10 +84,10 @@ class Instance:
 
         return await eventually(look, within_seconds=START_SECONDS, what=f"{event!r} in {self.log}")
 
-    async def get(self, path: str) -> httpx.Response:
+    async def get(self, path: str, *, accept: str = "*/*") -> httpx.Response:
         """Ask its HTTP side."""
         async with httpx.AsyncClient(trust_env=False, verify=False, timeout=10.0) as http:  # noqa: S501 - plain HTTP
-            return await http.get(self.url + path)
+            return await http.get(self.url + path, headers={"Accept": accept})
 
     async def status(self) -> dict[str, Any]:
         """What `GET /status` says."""
