@@ -1,7 +1,8 @@
 """Whether the platform lets us in: first contact, and the stop after a refused key, role or address.
 
 Says who may start a request, never starts one. Until the first 2xx, and while stopped, one real send at a time
-is the probe, rotating over campaigns with back-off, and no refusal settles anything.
+is the probe, rotating over campaigns with back-off, and no refusal settles anything. A campaign's urgent sends and
+its others have a turn each: one urgent event that is refused for good must not stand before all the others for ever.
 """
 
 from collections.abc import Callable
@@ -29,8 +30,8 @@ class Refusal:
 
     setbacks: int = 0
     probe_at: Ticks = AT_ONCE
-    probed: set[int] = field(default_factory=set)
-    """Campaigns that have had their turn as the probe in this round."""
+    probed: set[tuple[int, bool]] = field(default_factory=set)
+    """Campaigns that have had their turn as the probe in this round: with an urgent send, and with another."""
 
 
 class Access:
@@ -55,17 +56,20 @@ class Access:
         """Whether a refusal may be believed to be about the request, not about us."""
         return self.state is AccessState.OPEN
 
-    def may_start(self, campaign_id: int, now: Now, *, in_flight: int, in_flight_of_campaign: int) -> bool:
+    def may_start(
+        self, campaign_id: int, now: Now, *, immediate: bool, in_flight: int, in_flight_of_campaign: int
+    ) -> bool:
         """Return whether a send of this campaign may start now."""
         if self.state is not AccessState.OPEN:
-            return in_flight == 0 and now.steady >= self._probe.probe_at and campaign_id not in self._probe.probed
+            turn = (campaign_id, immediate)
+            return in_flight == 0 and now.steady >= self._probe.probe_at and turn not in self._probe.probed
         refusal = self.refused.get(campaign_id)
         return refusal is None or (in_flight_of_campaign == 0 and now.steady >= refusal.probe_at)
 
-    def picked(self, campaign_id: int) -> None:
+    def picked(self, campaign_id: int, *, immediate: bool) -> None:
         """Take note that this campaign has its turn."""
         if self.state is not AccessState.OPEN:
-            self._probe.probed.add(campaign_id)
+            self._probe.probed.add((campaign_id, immediate))
 
     def new_round(self, now: Now) -> bool:
         """Let every campaign have its turn as the probe again; False where all may have it, or no probe is due."""

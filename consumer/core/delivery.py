@@ -214,7 +214,10 @@ class Delivery:
         """Give up on proofs that take too long or cannot come; what is proven already is returned."""
         proving = [(send, parts) for send, parts in self._out.values() if send.stage is Stage.PROVING]
         for send, parts in proving:
-            if send.prove_by <= now.steady or any(lane.dropped for lane, _ in parts.values()):
+            late = send.unproven if send.prove_by <= now.steady else ()
+            for partition in late:
+                parts[partition][0].overdue = True
+            if late or any(lane.dropped for lane, _ in parts.values()):
                 self._call_off(send, parts, now)
 
     def _call_off(self, send: Send, parts: Parts, now: Now) -> None:
@@ -272,7 +275,7 @@ class Delivery:
                 self._finish(send, parts, decision)
             case Halve():
                 self._return(send, parts, started=True)
-                self._halve(send, now.steady, now, ahead=True)
+                self._halve(send, now, ahead=True)
             case Again():
                 if decision.returned:
                     self._return(send, parts, started=decision.started)
@@ -309,11 +312,10 @@ class Delivery:
             if not lane.dropped:
                 lane.ledger.add(returned, None)
 
-    def _halve(self, send: Send, ready_at: Ticks, now: Now, *, ahead: bool) -> None:
+    def _halve(self, send: Send, now: Now, *, ahead: bool) -> None:
         del self._out[send.send_id]
         self._queue.landed(send)
         send.move(Stage.OVER)
-        send.ready_at = ready_at
         middle = (len(send.members) + 1) // 2
         for members in (send.members[middle:], send.members[:middle]):
             if members:
@@ -322,15 +324,17 @@ class Delivery:
     def _again(self, send: Send, parts: Parts, decision: Again, now: Now) -> None:
         if decision.hold_seconds:
             self._queue.hold(send.campaign_id, Ticks(now.steady + decision.hold_seconds), now)
-        send.setbacks += 1
         if decision.counted:
             send.counted += 1
-        policy = self._policies.of(send.campaign_id)
-        ready_at = Ticks(now.steady + decision.wait_seconds(send.setbacks, policy, self._chance.jitter()))
+        if decision.excused:
+            send.ready_at = now.steady  # access says when its next turn is, and puts everybody's off alike
+        else:
+            send.setbacks += 1
+            policy = self._policies.of(send.campaign_id)
+            send.ready_at = Ticks(now.steady + decision.wait_seconds(send.setbacks, policy, self._chance.jitter()))
         if decision.halve:
-            self._halve(send, ready_at, now, ahead=False)
+            self._halve(send, now, ahead=False)
             return
-        send.ready_at = ready_at
         self._close_given_up(send, now)
         self._requeue(send, parts, now, ahead=not decision.excused)  # a probe that failed lets others have their turn
 

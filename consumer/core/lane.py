@@ -85,6 +85,8 @@ class Lane:
     """Whether it was taken over: its records may be read."""
     leaving: bool = False
     """Given back soon: nothing new starts."""
+    overdue: bool = False
+    """Whether a proof has been waited for in vain: until the next one comes, no send takes members of it."""
     dropped: bool = False
     publishing: int = 0
     """Settlements whose results are on their way."""
@@ -97,7 +99,7 @@ class Lane:
     @property
     def may_send(self) -> bool:
         """Whether a request may carry members of this partition now."""
-        return self.ledger.standing is Standing.OWNED and not (self.leaving or self.dropped)
+        return self.ledger.standing is Standing.OWNED and not (self.leaving or self.dropped or self.overdue)
 
     @property
     def busy(self) -> bool:

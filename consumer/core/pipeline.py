@@ -17,7 +17,7 @@ from consumer.core.delivery import Chance, Delivery
 from consumer.core.event import Decoded, Event
 from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed
 from consumer.core.lane import Lane, Settlement, TakenOver, settle
-from consumer.core.ledger import Draft, Gap, Ledger
+from consumer.core.ledger import Draft, Gap, Ledger, Standing
 from consumer.core.outcome import Status
 from consumer.core.policy import Policies
 from consumer.core.post import overhead_bytes
@@ -130,6 +130,8 @@ class Pipeline:
     def appended(self, lane: Lane, base: JournalOffset, now: Now) -> None:
         """An append of this lane landed at `base`."""
         self._proven(lane, lane.ledger.acknowledged(base), now)
+        if lane.overdue and lane.ledger.standing is Standing.OWNED:
+            self._is_sure(lane, now)
 
     def append_failed(self, lane: Lane) -> None:
         """An append of this lane is of unknown fate."""
@@ -138,6 +140,10 @@ class Pipeline:
     def gap_read(self, lane: Lane, entries: Sequence[Placed], now: Now) -> None:
         """The gap that the ledger asked for was read."""
         self._proven(lane, lane.ledger.gap_read(entries), now)
+        self._is_sure(lane, now)
+
+    def _is_sure(self, lane: Lane, now: Now) -> None:
+        lane.overdue = False
         if lane.may_send:
             self.delivery.resume(now)
 

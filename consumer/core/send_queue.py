@@ -87,29 +87,33 @@ class SendQueue:
         return send
 
     def _pick(self, now: Now) -> Send | None:
-        for turns in self._turns:
+        for turns, immediate in zip(self._turns, (True, False), strict=True):
             for _ in range(len(turns)):
                 line = turns.popleft()
-                if not self._may_start(line, now):
+                if not self._may_start(line, now, immediate=immediate):
                     turns.append(line)
                     continue
-                queue = line.immediate if turns is self._turns[0] else line.normal
+                queue = line.immediate if immediate else line.normal
                 send = queue.popleft()
                 if queue:
                     turns.append(line)
                 self.queued -= 1
                 self.in_flight += 1
                 line.in_flight += 1
-                self._access.picked(line.campaign_id)
+                self._access.picked(line.campaign_id, immediate=immediate)
                 return send
         return None
 
-    def _may_start(self, line: _Line, now: Now) -> bool:
+    def _may_start(self, line: _Line, now: Now, *, immediate: bool) -> bool:
         return (
             line.in_flight < line.max_concurrency
             and self._held_until.get(line.campaign_id, AT_ONCE) <= now.steady
             and self._access.may_start(
-                line.campaign_id, now, in_flight=self.in_flight, in_flight_of_campaign=line.in_flight
+                line.campaign_id,
+                now,
+                immediate=immediate,
+                in_flight=self.in_flight,
+                in_flight_of_campaign=line.in_flight,
             )
         )
 

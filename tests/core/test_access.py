@@ -87,6 +87,19 @@ def test_probes_go_round_the_campaigns_although_one_has_all_the_urgent_events() 
     assert sorted(probed[:3]) == sorted(probed[3:]) == [1, 2, 3]
 
 
+def test_an_urgent_event_that_is_refused_for_good_leaves_the_others_of_its_campaign_their_turns() -> None:
+    scene = Scene()
+    scene.put(1, immediate=True)
+    scene.put(1, 1)
+    (send,) = scene.picks()
+    probed = [send]
+    for _ in range(3):
+        scene.disappoint(send)
+        send = scene.next_probe()
+        probed.append(send)
+    assert len(set(map(id, probed))) == 3, "in four probes each of the three has had its turn"
+
+
 def test_a_refused_key_stops_everybody_and_what_was_out_does_not_count_as_probes() -> None:
     scene = Scene()
     scene.access.accepted(1)

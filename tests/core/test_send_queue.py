@@ -218,9 +218,17 @@ def test_picking_takes_no_longer_for_many_campaigns(campaigns: int) -> None:
     looked: list[int] = []
 
     class Counting(Access):
-        def may_start(self, campaign_id: int, now: Now, *, in_flight: int, in_flight_of_campaign: int) -> bool:
+        def may_start(
+            self, campaign_id: int, now: Now, *, immediate: bool, in_flight: int, in_flight_of_campaign: int
+        ) -> bool:
             looked.append(campaign_id)
-            return super().may_start(campaign_id, now, in_flight=in_flight, in_flight_of_campaign=in_flight_of_campaign)
+            return super().may_start(
+                campaign_id,
+                now,
+                immediate=immediate,
+                in_flight=in_flight,
+                in_flight_of_campaign=in_flight_of_campaign,
+            )
 
     access = Counting(lambda: 1.0)
     access.accepted(1)
