@@ -1,10 +1,8 @@
 """Decoding: any bytes become an event or a dead letter with a reason, whichever way they are read."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import orjson
 import pytest
 from hypothesis import example, given
@@ -17,6 +15,7 @@ from consumer.core.outcome import Reason
 from consumer.core.policy import CampaignPolicy, FieldNames, Policies
 from schemas.contact_event import ContactEvent, contact_event_of
 from schemas.mistake import SchemaError
+from tests.core.decoding import SCHEDULING, decoded, event_of, fields_of, invalid_of
 from tests.core.wild_events import (
     NOW,
     PARTITION,
@@ -29,7 +28,6 @@ from tests.core.wild_events import (
     plain_event,
 )
 
-SCHEDULING = Policies(field_names=FieldNames(scheduled_at="scheduleAt"))
 HEADERS = st.lists(
     st.tuples(
         st.sampled_from(
@@ -43,24 +41,6 @@ HEADERS = st.lists(
 )
 
 
-def decoded(record: WildRecord, policies: Policies = SCHEDULING) -> Decoded:
-    [one] = Decoder(policies).batch(PARTITION, [record], NOW)
-    return one
-
-
-def event_of(document: object, policies: Policies = SCHEDULING, headers: Sequence[tuple[str, bytes]] = ()) -> Event:
-    one = decoded(WildRecord(value=json_bytes(document), headers=headers), policies)
-    assert isinstance(one, Event), one.detail
-    return one
-
-
-def invalid_of(document: object, policies: Policies = SCHEDULING, headers: Sequence[tuple[str, bytes]] = ()) -> Invalid:
-    value = document if isinstance(document, bytes) else json_bytes(document)
-    one = decoded(WildRecord(value=value, headers=headers), policies)
-    assert isinstance(one, Invalid), one
-    return one
-
-
 def by_the_models(record: WildRecord) -> Decoded:
     """Decode without the fast way."""
 
@@ -71,10 +51,6 @@ def by_the_models(record: WildRecord) -> Decoded:
         patch.setattr(decode, "fast_event_of", refuse)
         patch.setattr(decode, "fast_event_in", refuse)
         return decoded(record)
-
-
-def fields_of(one: Decoded) -> dict[str, Any]:
-    return {"kind": type(one)} | msgspec.structs.asdict(one)
 
 
 # ---------------------------------------------------------------- any bytes, two ways
