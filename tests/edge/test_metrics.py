@@ -178,8 +178,8 @@ def test_a_batch_of_contacts_shows_in_requests_and_contacts() -> None:
 
 
 def test_the_readme_table_is_the_generated_one() -> None:
-    inside = README.read_text().partition("<!-- metrics -->\n")[2].partition("<!-- /metrics -->")[0]
-    assert inside == table(), "between <!-- metrics --> and <!-- /metrics -->: python -m consumer.edge.metrics"
+    inside = README.read_text().partition("<!-- metrics -->\n")[2].partition("<!-- /metrics -->")[0].strip()
+    assert inside == table().strip(), "between <!-- metrics --> and <!-- /metrics -->: python -m consumer.edge.metrics"
 
 
 def test_a_scrape_of_a_service_with_64_partitions_stays_small() -> None:
