@@ -121,6 +121,15 @@ class Instance:
 
         await eventually(settled, within_seconds=START_SECONDS, what=f"{count} events settled by {self.url}")
 
+    async def until_holds(self, count: int) -> None:
+        """Return once it has exactly so many events in hand."""
+
+        async def holds() -> bool:
+            buffer: dict[str, int] = (await self.status())["buffer"]
+            return buffer["events"] == count
+
+        await eventually(holds, within_seconds=START_SECONDS, what=f"{count} events in hand of {self.url}")
+
     def send(self, what: signal.Signals) -> None:
         """Send it a signal, and wait for nothing."""
         self._process.send(what)

@@ -84,12 +84,7 @@ async def test_a_signal_drains_what_waits_for_company_and_ends_with_0(
     async with stage_on(kafka, tmp_path) as stage:
         service = await stage.start({"WINDOW__DURATION": "60s"})
         places = await stage.publish([written(event(7, person)) for person in range(3)])
-
-        async def held() -> bool:
-            buffer: dict[str, int] = (await service.status())["buffer"]
-            return buffer["events"] == len(places)
-
-        await eventually(held, within_seconds=30.0, what="three events in hand")
+        await service.until_holds(len(places))
         service.send(number)
         assert await service.ended() == 0
 
