@@ -58,6 +58,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
         results=KafkaResults(
             connection,
             on_replaced=lambda why: telemetry.producer_replaced(Producer.RESULTS, why=why),
+            on_trouble=on_trouble,
         ),
         platform=PlatformClient(
             url=api.url,

@@ -69,13 +69,15 @@ class BatchProducer:
         batch_bytes: int,
         compression: Codec | None,
         acknowledge_seconds: float,
+        on_replaced: Callable[[str], None],
         on_trouble: Callable[[str], None],
     ) -> None:
-        """Prepare. `on_trouble` hears why a producer was replaced, or why none could be started."""
+        """Prepare. `on_replaced` hears why a producer was replaced, `on_trouble` why the brokers are waited for."""
         self._connection = connection
         self._batch_bytes = batch_bytes
         self._compression = compression
         self._acknowledge_seconds = acknowledge_seconds
+        self._on_replaced = on_replaced
         self._on_trouble = on_trouble
         self._shared: _Running | None = None
         self._starting = asyncio.Lock()  # whoever needs the shared producer first starts it, for all
@@ -249,7 +251,7 @@ class BatchProducer:
             self._shared = None
         self._apart[target] = None
         self._cut(running, why)
-        self._on_trouble(why)
+        self._on_replaced(why)
 
     def _well(self, target: TopicPartition, running: _Running) -> None:
         """A partition with a producer of its own shares again after its first success."""

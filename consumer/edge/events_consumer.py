@@ -20,7 +20,7 @@ from config.settings import HEARTBEAT_SECONDS, REBALANCE_SECONDS, REQUEST_SECOND
 from consumer.core.terms import Offset, Partition
 from consumer.edge.group_commits import GroupCommits
 from consumer.edge.group_listener import GroupListener
-from consumer.edge.kafka_clients import Seat, client_of, partition_numbers, seat_of, stop_consumer
+from consumer.edge.kafka_clients import Seat, allow_long_joins, client_of, partition_numbers, seat_of, stop_consumer
 from consumer.edge.kafka_connection import (
     REFUSALS,
     KafkaConnection,
@@ -44,8 +44,11 @@ FETCH_WAIT_SECONDS = 0.1
 FOREVER_MS = 7 * 24 * 60 * 60 * 1000
 """Between two fetches: a member that the client itself throws out may never come back."""
 
+ANSWER_SECONDS = 5.0
+"""A leader that is silent for longer is looked for anew: it may be frozen, and another may have taken its place."""
 LATE_SECONDS = 0.1
 """The client waits through a rejoin whatever it was told; so long after the time-out it is not waited for."""
+START_SECONDS = 30.0
 GONE_SECONDS = 30.0
 TRUNCATED_SECONDS = 30.0
 """A broker that has just become leader may know a shorter log for a moment."""
@@ -116,7 +119,7 @@ class GroupConsumer:
         await until_reachable(self._connection, on_trouble=self._on_trouble)
         self._consumer = consumer = self._new_consumer()
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(START_SECONDS):
                 await consumer.start()
                 for topic in self._topics:
                     if await partition_numbers(client_of(consumer), topic) is None:
@@ -144,7 +147,7 @@ class GroupConsumer:
         return GroupListener(assigned=assigned, revoking=revoked, revoked=self._revoked, failed=self._fail)
 
     def _new_consumer(self) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
+        consumer = AIOKafkaConsumer(
             **self._connection.client_arguments(),
             group_id=self._group,
             group_instance_id=self._instance_id,
@@ -154,12 +157,14 @@ class GroupConsumer:
             heartbeat_interval_ms=int(HEARTBEAT_SECONDS * 1000),
             session_timeout_ms=int(SESSION_SECONDS * 1000),
             rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
-            request_timeout_ms=int(REQUEST_SECONDS * 1000),
+            request_timeout_ms=int(ANSWER_SECONDS * 1000),
             max_poll_interval_ms=FOREVER_MS,
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
             fetch_max_wait_ms=int(FETCH_WAIT_SECONDS * 1000),
         )
+        allow_long_joins(client_of(consumer), REQUEST_SECONDS)
+        return consumer
 
     # ---------------------------------------------------------------- reading
 

@@ -53,7 +53,8 @@ class KafkaJournal:
             batch_bytes=MAX_BATCH_BYTES,
             compression=None,  # an intent is some hundred bytes, and every millisecond of it delays a send
             acknowledge_seconds=ACKNOWLEDGE_SECONDS,
-            on_trouble=on_replaced,
+            on_replaced=on_replaced,
+            on_trouble=on_trouble,
         )
         self._reader = TopicReader(connection, isolation=Isolation.UNCOMMITTED, on_trouble=on_trouble)
         self._grown_at: dict[str, float] = {}

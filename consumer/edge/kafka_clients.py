@@ -10,6 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import ConnectionGroup
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -37,6 +38,23 @@ def seat_of(consumer: AIOKafkaConsumer) -> Seat:
 def client_of(clients_user: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
     """Return the client that holds the connections and knows the cluster."""
     return clients_user._client  # noqa: SLF001 - there is no such door
+
+
+def allow_long_joins(client: AIOKafkaClient, seconds: float) -> None:
+    """Let requests to the group's coordinator take so long, whatever bounds all others.
+
+    A join waits for the whole rebalance. With that as the bound for everything, a frozen leader would be waited for
+    as long, and so would every connection that the client wants meanwhile: it opens one at a time.
+    """
+    get_connection = client._get_conn  # noqa: SLF001 - the client has one time-out for all
+
+    async def patient(node_id: Any, *, group: ConnectionGroup = ConnectionGroup.DEFAULT, **options: Any) -> Any:
+        connection = await get_connection(node_id, group=group, **options)
+        if connection is not None and group is ConnectionGroup.COORDINATION:
+            connection._request_timeout = seconds  # noqa: SLF001
+        return connection
+
+    client._get_conn = patient  # noqa: SLF001
 
 
 async def partition_numbers(client: AIOKafkaClient, topic: str) -> frozenset[int] | None:

@@ -42,16 +42,18 @@ class KafkaResults:
         connection: KafkaConnection,
         *,
         on_replaced: Callable[[str], None],
+        on_trouble: Callable[[str], None] = lambda _why: None,
         compression: Codec | None = DEFAULT_COMPRESSION,
     ) -> None:
-        """Prepare. `on_replaced` hears why a producer was replaced, or why a batch is sent again."""
-        self._on_trouble = on_replaced
+        """Prepare. `on_replaced` hears why a producer was replaced, `on_trouble` why a batch is sent again."""
+        self._on_trouble = on_trouble
         self._producer = BatchProducer(
             connection,
             batch_bytes=BATCH_BYTES,
             compression=compression,
             acknowledge_seconds=ACKNOWLEDGE_SECONDS,
-            on_trouble=on_replaced,
+            on_replaced=on_replaced,
+            on_trouble=on_trouble,
         )
 
     async def start(self) -> None:

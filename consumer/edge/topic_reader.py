@@ -123,8 +123,8 @@ class TopicReader:
                     async with self._reader() as consumer:
                         await _look_at(consumer, partition)
                         return await question(consumer)
-                except OffsetOutOfRangeError:  # retention went past us: look at the bounds again
-                    continue
+                except OffsetOutOfRangeError:
+                    why = "retention went past us"
                 except REFUSALS as error:
                     raise refused(error, self._connection) from error
                 except _MissingError as error:

@@ -57,6 +57,7 @@ async def member_of(
     group: str | None = None,
     instance_id: str | None = None,
     on_assigned: Callable[[Iterable[Partition]], None] = lambda _: None,
+    hand_over_seconds: float = 0.0,
     heard: list[str] | None = None,
     on_records_lost: Callable[[Partition, Offset, Offset], None] = lambda *_: None,
 ) -> AsyncIterator[Member]:
@@ -77,6 +78,7 @@ async def member_of(
 
     async def revoked(partitions: Iterable[Partition]) -> None:
         member.revocations.append(frozenset(partitions))
+        await asyncio.sleep(hand_over_seconds)
 
     try:
         await consumer.start(on_assigned=assigned, on_revoked=revoked)

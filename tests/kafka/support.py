@@ -34,7 +34,8 @@ async def journal_on(kafka: Cluster, heard: list[str] | None = None) -> AsyncIte
 @asynccontextmanager
 async def results_on(kafka: Cluster, heard: list[str] | None = None) -> AsyncIterator[KafkaResults]:
     """A producer of results that is started and stopped; what it tells is added to `heard`."""
-    results = KafkaResults(connection_to(kafka), on_replaced=([] if heard is None else heard).append)
+    told = [] if heard is None else heard
+    results = KafkaResults(connection_to(kafka), on_replaced=told.append, on_trouble=told.append)
     await results.start()
     try:
         yield results

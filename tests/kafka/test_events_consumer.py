@@ -172,6 +172,17 @@ async def test_partitions_move_to_a_second_member_and_back_each_read_from_where_
         assert first.count == 400
 
 
+async def test_a_slow_hand_over_is_waited_for_and_costs_no_second_rebalance(kafka: Cluster, topics: Topics) -> None:
+    topic = await topics.create("events", partitions=4)
+    async with member_of(kafka, topic, hand_over_seconds=12.0) as first:  # longer than the session
+        await until_assigned(first, count=4)
+        async with member_of(kafka, topic) as second:
+            await until_assigned(first, second, count=4)
+
+            assert (len(first.assignments), len(second.assignments)) == (2, 1)
+            assert (len(first.revocations), len(second.revocations)) == (1, 0)
+
+
 async def test_records_that_retention_removed_are_reported_and_reading_goes_on_behind_them(
     kafka: Cluster, topics: Topics
 ) -> None:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from consumer.core.terms import Offset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
@@ -13,6 +15,7 @@ from consumer.edge import events_consumer
 from consumer.edge.events_consumer import InstanceIdInUseError, LogTruncatedError
 from consumer.service.ports import Committed, TopicGoneError
 from tests.kafka.members import DEADLINE_SECONDS, fetch_for_ever, member_of, until_assigned
+from tests.kafka.support import frozen
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.records import Written, write
@@ -95,6 +98,51 @@ async def test_reading_and_committing_go_on_after_the_broker_was_killed() -> Non
                 await member.fetch()
                 if len(member.assignments) > 1 and member.count == 10:
                     member.begin(partition, 10)
+
+
+async def test_reading_goes_on_from_another_leader_when_one_is_frozen() -> None:
+    async with ApacheKafka(brokers=3) as kafka:
+        async with Topics(kafka.bootstrap_servers) as topics:
+            topic = await topics.create("events", partitions=3)
+        await write(kafka.bootstrap_servers, topic, [Written(value=b"before", partition=n % 3) for n in range(30)])
+        async with member_of(kafka, topic) as member:
+            await until_assigned(member, count=3)
+            for number in range(3):
+                member.begin(Partition(topic, number))
+            await member.fetch_until(30)
+            coordinator = await coordinator_of(kafka, topic)
+            leader = next(number for number in (1, 2, 3) if number != coordinator)
+            others = ",".join(kafka.broker(number).place.address for number in (1, 2, 3) if number != leader)
+            with frozen(kafka, leader):
+                await until_led_by_others(others, topic, leader)
+                await write(others, topic, [Written(value=b"after", partition=n % 3) for n in range(30)])
+                async with asyncio.timeout(25.0):
+                    await member.fetch_until(60)
+
+            assert len(member.assignments) == 1
+
+
+async def until_led_by_others(bootstrap_servers: str, topic: str, frozen_leader: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers, request_timeout_ms=2_000)
+    await admin.start()
+
+    async def led() -> bool:
+        try:
+            (described,) = await admin.describe_topics([topic])
+        except KafkaError:  # it asks any broker it knows of, the frozen one too
+            return False
+        return all(partition["leader"] not in {frozen_leader, -1} for partition in described["partitions"])
+
+    await eventually(led, within_seconds=DEADLINE_SECONDS, what="other leaders")
+    await admin.close()
+
+
+async def coordinator_of(kafka: ApacheKafka, group: str) -> int:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    number = await admin.find_coordinator(group)
+    await admin.close()
+    return int(number)
 
 
 async def test_a_member_of_a_frozen_broker_stops_in_a_bounded_time() -> None:
