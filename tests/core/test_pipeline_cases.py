@@ -1,0 +1,196 @@
+"""The way of an event in single cases: what hurries, what waits, what is not read, what stays in doubt."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from consumer.core.answer import Answered
+from consumer.core.journal import Checkpoint, Intent
+from consumer.core.outcome import Reason, Status
+from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
+from tests.core.makers import P0, P1, at
+from tests.core.runner import OK, Runner, accepting
+from tests.core.wild_events import WildRecord
+
+POLICY = CampaignPolicy(window_seconds=1.0, max_contacts=4, max_attempts=4, max_age_seconds=300.0)
+POLICIES = Policies(default=POLICY, max_concurrency=3)
+
+
+def patient(**changes: Any) -> Policies:
+    """Windows of a minute, so that what leaves earlier has a reason."""
+    return Policies(default=CampaignPolicy(window_seconds=60.0, **changes))
+
+
+def test_an_urgent_message_hurries_the_same_persons_earlier_ones_and_goes_out_after_them() -> None:
+    runner = Runner(policies=patient())
+    runner.feed(
+        runner.event(send={"flash": True}),
+        runner.event(),
+        runner.event(phone="+34600000002"),
+        runner.event(priority="immediate", send={"charset": "standard"}),
+    )
+    runner.run(until=1.0)
+    assert [offset for request in runner.requests for _, offset in request.offsets if offset != 2] == [0, 1, 3]
+    runner.run()
+    assert len(runner.results) == 4
+
+
+def test_another_campaigns_message_to_the_same_person_does_not_wait() -> None:
+    runner = Runner(policies=patient())
+    runner.feed(runner.event(), runner.event(campaignId=2, priority="immediate"))
+    runner.run(until=1.0)
+    assert [request.offsets for request in runner.requests] == [[(0, 1)]]
+
+
+def test_a_batch_fetched_before_a_partition_went_and_came_back_is_not_taken_in() -> None:
+    """It would leave a hole in front of it, and what lies in the hole would never be sent."""
+    runner = Runner(policies=POLICIES)
+    runner.feed(runner.event())
+    stale = runner.pipeline.lanes[P0]
+    runner.pipeline.drop(P0)
+    runner.take(P0)
+    record = WildRecord(value=b"{}", offset=7)
+    assert runner.pipeline.fetched(stale, [record], at(runner.time)) == ()
+    assert runner.pipeline.lanes[P0].watermark.position == 0
+
+
+def test_a_partition_that_is_not_taken_over_yet_takes_nothing_in() -> None:
+    runner = Runner(policies=POLICIES)
+    lane = runner.pipeline.assigned(P1, lambda: pytest.fail("no claim is due"), "me")
+    assert runner.pipeline.fetched(lane, [WildRecord(value=b"{}", offset=0)], at(0)) == ()
+    assert P1 not in runner.pipeline.readable()
+
+
+def test_a_sick_journal_partition_holds_up_neither_the_others_sends_nor_their_reading() -> None:
+    runner = Runner(policies=POLICIES, partitions=[P0, P1])
+    runner.feed(runner.event(phone="+34600000099"))
+    runner.run(until=2.0)
+    runner.sick.add(P1)
+    runner.feed(runner.event(phone="+34600000001"))
+    runner.feed(runner.event(phone="+34600000002"), partition=P1)
+    sent_at = runner.time + 1.0
+    runner.run(until=sent_at + 2.5)  # they shared a window; the proof of one does not come
+    assert runner.results[0, 1].status is Status.ACCEPTED
+    runner.feed(runner.event(phone="+34600000003"))
+    runner.pipeline.append_failed(runner.pipeline.lanes[P1])
+    runner.run(until=20.0)
+    assert runner.results[0, 2].status is Status.ACCEPTED
+    assert (1, 0) not in runner.results
+    assert runner.pipeline.readable() == {P0}
+    runner.sick.clear()
+    runner.pipeline.append_failed(runner.pipeline.lanes[P1])
+    runner.run()
+    assert runner.results[1, 0].status is Status.ACCEPTED
+    assert runner.pipeline.readable() == {P0, P1}
+    assert len(runner.said(Intent, P1)) == 2, "the one that was late, and the one that was posted"
+
+
+def test_a_full_buffer_stops_reading_until_there_is_room_worth_a_fetch() -> None:
+    policies = Policies(default=CampaignPolicy(window_seconds=1.0), buffer_max_events=10)
+    runner = Runner(policies=policies)
+    runner.feed(*[runner.event(phone=f"+3460000{index:04}") for index in range(9)])
+    assert runner.pipeline.readable() == {P0}
+    runner.feed(runner.event(phone="+34600009999"))
+    assert runner.pipeline.readable() == set()
+    runner.run()
+    assert runner.pipeline.readable() == {P0}
+
+
+def test_a_partition_far_ahead_of_its_watermark_is_not_read_on() -> None:
+    policies = Policies(default=CampaignPolicy(window_seconds=50.0), max_ahead=5)
+    runner = Runner(policies=policies, partitions=[P0, P1])
+    runner.feed(*[runner.event(phone=f"+3460000{index:04}") for index in range(5)])
+    assert runner.pipeline.readable() == {P1}
+    runner.run()
+    assert runner.pipeline.readable() == {P0, P1}
+
+
+def test_a_partition_that_leaves_starts_nothing_and_is_read_no_more() -> None:
+    runner = Runner(policies=POLICIES, partitions=[P0, P1])
+    runner.feed(runner.event(phone="+34600000001"))
+    runner.feed(runner.event(phone="+34600000002"), partition=P1)
+    runner.pipeline.leave([P0])
+    assert runner.pipeline.readable() == {P1}
+    runner.run(until=50.0)
+    assert [request.offsets for request in runner.requests] == [[(1, 0)]]
+
+
+def test_a_stop_sends_what_waits_in_windows_at_once() -> None:
+    runner = Runner(policies=patient())
+    runner.feed(runner.event())
+    runner.pipeline.hurried = True
+    runner.run(until=1.0)
+    assert runner.results[0, 0].status is Status.ACCEPTED
+
+
+def test_an_event_whose_texting_is_unknown_is_in_doubt_and_not_called_a_duplicate() -> None:
+    """Its ID was forgotten when it was sent, and is remembered by whoever takes the partition over."""
+    policies = Policies(default=CampaignPolicy(window_seconds=0.0), deduplication_max_entries=1)
+    runner = Runner(policies=policies)
+    runner.feed(runner.event(eventId="same"), runner.event(phone="+34600000002"), runner.event(phone="+34600000003"))
+    runner.run(until=2.0)
+    runner.platform = lambda _request: (OK, 1000.0)
+    runner.feed(runner.event(eventId="same", phone="+34600000004"))
+    runner.run(until=4.0)
+    assert runner.requests[-1].offsets == [(0, 3)]
+    runner.pipeline.drop(P0)
+    runner.results.clear()
+    runner.pipeline.deduplication._max_entries = 100  # noqa: SLF001  # a successor that is configured to remember more
+    runner.take(P0, start=3)
+    runner.platform = accepting
+    runner.feed(runner.event(eventId="same", phone="+34600000004"))
+    runner.run()
+    verdict = runner.results[0, 3]
+    assert (verdict.status, verdict.reason) == (Status.IN_DOUBT, Reason.OWNER_LOST)
+    assert verdict.related is None
+
+
+def test_a_checkpoint_that_no_append_could_carry_is_not_made_and_is_made_again_when_it_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A platform that answers 500 to thousands of single sends must not end the service at its next checkpoint."""
+    most = 20_000
+    monkeypatch.setattr("consumer.core.lane.MAX_CHECKPOINT_BYTES", most)
+    never = CampaignPolicy(
+        window_seconds=0.0,
+        max_contacts=1,
+        max_concurrency=100,
+        backoff_base_seconds=500.0,
+        backoff_max_seconds=500.0,
+        max_attempts=2,
+    )
+    runner = Runner(policies=Policies(default=never, max_concurrency=100))
+    runner.feed(runner.event())
+    runner.run()
+    runner.platform = lambda _request: (Answered(status=500, retry_after_seconds=None, body=b"{}"), 0.001)
+    runner.feed(*[runner.event(phone=f"+346000{index:05}") for index in range(500)])
+    runner.run(until=10.0)
+    assert len(runner.requests) == 501
+    before = len(runner.said(Checkpoint))
+    runner.checkpoint()
+    assert len(runner.said(Checkpoint)) == before
+    runner.run()
+    runner.checkpoint()
+    assert len(runner.said(Checkpoint)) == before + 1
+    assert all(orjson.loads(value)["kind"] != "checkpoint" or len(value) <= most for value in runner.journal[P0])
+
+
+def test_with_hold_a_message_of_unknown_fate_never_goes_out_again_whoever_owns_it() -> None:
+    hold = Policies(default=CampaignPolicy(window_seconds=0.0, on_unknown=OnUnknown.HOLD))
+    runner = Runner(policies=hold)
+    runner.feed(runner.event(phone="+34600000002"))
+    runner.run()
+    runner.platform = lambda _request: (OK, 1000.0)
+    runner.feed(runner.event())
+    runner.run(until=2.0)
+    runner.pipeline.drop(P0)
+    runner.results.clear()
+    runner.take(P0)
+    runner.platform = accepting
+    runner.feed(runner.event(), first=1) if runner.pipeline.lanes[P0].watermark.position == 1 else runner.feed(
+        runner.event(phone="+34600000002"), runner.event()
+    )
+    runner.run()
+    assert len(runner.requests) == 2
+    assert runner.results[0, 1].status is Status.IN_DOUBT
