@@ -67,59 +67,59 @@ async def test_two_processes_with_one_static_name_do_not_steal_from_each_other_f
 # ------------------------------------------------------------------------------------------------ broken brokers
 
 
-async def test_reading_and_committing_go_on_after_the_broker_was_killed() -> None:
-    async with ApacheKafka() as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            topic = await topics.create("events")
-        partition = Partition(topic, 0)
-        await write(kafka.bootstrap_servers, topic, [Written(value=b"before")] * 10)
-        async with member_of(kafka, topic) as member:
-            await until_assigned(member, count=1)
-            member.begin(partition)
-            await member.fetch_until(10)
-            await kafka.kill_broker()
-            commit = {partition: Committed(offset=Offset(10), metadata="m")}
-            assert not await member.consumer.commit(commit, deadline_seconds=1.0)
-            async with asyncio.TaskGroup() as tasks:
-                answered = tasks.create_task(member.consumer.committed(partition))
-                bounds = tasks.create_task(member.consumer.log_bounds(partition))
-                await kafka.start_broker()
-            assert (answered.result(), bounds.result()) == (None, (0, 10))
-            await write(kafka.bootstrap_servers, topic, [Written(value=b"after")] * 10)
+async def test_reading_and_committing_go_on_after_the_broker_was_killed(breakable: ApacheKafka) -> None:
+    kafka = breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        topic = await topics.create("events")
+    partition = Partition(topic, 0)
+    await write(kafka.bootstrap_servers, topic, [Written(value=b"before")] * 10)
+    async with member_of(kafka, topic) as member:
+        await until_assigned(member, count=1)
+        member.begin(partition)
+        await member.fetch_until(10)
+        await kafka.kill_broker()
+        commit = {partition: Committed(offset=Offset(10), metadata="m")}
+        assert not await member.consumer.commit(commit, deadline_seconds=1.0)
+        async with asyncio.TaskGroup() as tasks:
+            answered = tasks.create_task(member.consumer.committed(partition))
+            bounds = tasks.create_task(member.consumer.log_bounds(partition))
+            await kafka.start_broker()
+        assert (answered.result(), bounds.result()) == (None, (0, 10))
+        await write(kafka.bootstrap_servers, topic, [Written(value=b"after")] * 10)
 
-            async def committed() -> bool:
-                await member.fetch()
-                if member.consumer.assignment() and member.count == 10:
-                    member.begin(partition, 10)
-                return await member.consumer.commit(commit, deadline_seconds=5.0)
+        async def committed() -> bool:
+            await member.fetch()
+            if member.consumer.assignment() and member.count == 10:
+                member.begin(partition, 10)
+            return await member.consumer.commit(commit, deadline_seconds=5.0)
 
-            await eventually(committed, within_seconds=DEADLINE_SECONDS, what="a commit")
-            while b"after" not in member.values(partition):
-                await member.fetch()
-                if len(member.assignments) > 1 and member.count == 10:
-                    member.begin(partition, 10)
+        await eventually(committed, within_seconds=DEADLINE_SECONDS, what="a commit")
+        while b"after" not in member.values(partition):
+            await member.fetch()
+            if len(member.assignments) > 1 and member.count == 10:
+                member.begin(partition, 10)
 
 
-async def test_reading_goes_on_from_another_leader_when_one_is_frozen() -> None:
-    async with ApacheKafka(brokers=3) as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            topic = await topics.create("events", partitions=3)
-        await write(kafka.bootstrap_servers, topic, [Written(value=b"before", partition=n % 3) for n in range(30)])
-        async with member_of(kafka, topic) as member:
-            await until_assigned(member, count=3)
-            for number in range(3):
-                member.begin(Partition(topic, number))
-            await member.fetch_until(30)
-            coordinator = await coordinator_of(kafka, topic)
-            leader = next(number for number in (1, 2, 3) if number != coordinator)
-            others = ",".join(kafka.broker(number).place.address for number in (1, 2, 3) if number != leader)
-            with frozen(kafka, leader):
-                await until_led_by_others(others, topic, leader)
-                await write(others, topic, [Written(value=b"after", partition=n % 3) for n in range(30)])
-                async with asyncio.timeout(25.0):
-                    await member.fetch_until(60)
+async def test_reading_goes_on_from_another_leader_when_one_is_frozen(three_breakable: ApacheKafka) -> None:
+    kafka = three_breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        topic = await topics.create("events", partitions=3)
+    await write(kafka.bootstrap_servers, topic, [Written(value=b"before", partition=n % 3) for n in range(30)])
+    async with member_of(kafka, topic) as member:
+        await until_assigned(member, count=3)
+        for number in range(3):
+            member.begin(Partition(topic, number))
+        await member.fetch_until(30)
+        coordinator = await coordinator_of(kafka, topic)
+        leader = next(number for number in (1, 2, 3) if number != coordinator)
+        others = ",".join(kafka.broker(number).place.address for number in (1, 2, 3) if number != leader)
+        with frozen(kafka, leader):
+            await until_led_by_others(others, topic, leader)
+            await write(others, topic, [Written(value=b"after", partition=n % 3) for n in range(30)])
+            async with asyncio.timeout(25.0):
+                await member.fetch_until(60)
 
-            assert len(member.assignments) == 1
+        assert len(member.assignments) == 1
 
 
 async def until_led_by_others(bootstrap_servers: str, topic: str, frozen_leader: int) -> None:
@@ -145,45 +145,45 @@ async def coordinator_of(kafka: ApacheKafka, group: str) -> int:
     return int(number)
 
 
-async def test_a_member_of_a_frozen_broker_stops_in_a_bounded_time() -> None:
-    async with ApacheKafka() as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            topic = await topics.create("events")
-        loop = asyncio.get_running_loop()
-        async with member_of(kafka, topic) as member:
-            await until_assigned(member, count=1)
-            kafka.freeze_broker()
-            began_at = loop.time()
-            await member.consumer.stop()
+async def test_a_member_of_a_frozen_broker_stops_in_a_bounded_time(breakable: ApacheKafka) -> None:
+    kafka = breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        topic = await topics.create("events")
+    loop = asyncio.get_running_loop()
+    async with member_of(kafka, topic) as member:
+        await until_assigned(member, count=1)
+        kafka.freeze_broker()
+        began_at = loop.time()
+        await member.consumer.stop()
 
-            assert loop.time() - began_at < 15.0
-        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert loop.time() - began_at < 15.0
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_damaged_batch_costs_no_other_record() -> None:
-    async with ApacheKafka() as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            topic = await topics.create("events", partitions=2)
-        first, second = Partition(topic, 0), Partition(topic, 1)
-        for step in range(3):
-            for number in range(2):
-                values = [Written(value=b"batch %d" % step, partition=number)] * 100
-                await write(kafka.bootstrap_servers, topic, values)
-        log = next(kafka.folder.rglob(f"{topic}-1/*.log"))
-        heard: list[str] = []
-        async with member_of(kafka, topic, heard=heard) as member:
-            await until_assigned(member, count=2)
-            with damaged(log, b"batch 1"):
-                member.begin(second)
-                member.begin(first)
-                while not any("CRC" in why for why in heard):
-                    await member.fetch()
-                while len(member.values(first)) < 300:
-                    await member.fetch()
-            await member.fetch_until(600)
+async def test_a_damaged_batch_costs_no_other_record(breakable: ApacheKafka) -> None:
+    kafka = breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        topic = await topics.create("events", partitions=2)
+    first, second = Partition(topic, 0), Partition(topic, 1)
+    for step in range(3):
+        for number in range(2):
+            values = [Written(value=b"batch %d" % step, partition=number)] * 100
+            await write(kafka.bootstrap_servers, topic, values)
+    log = next(kafka.folder.rglob(f"{topic}-1/*.log"))
+    heard: list[str] = []
+    async with member_of(kafka, topic, heard=heard) as member:
+        await until_assigned(member, count=2)
+        with damaged(log, b"batch 1"):
+            member.begin(second)
+            member.begin(first)
+            while not any("CRC" in why for why in heard):
+                await member.fetch()
+            while len(member.values(first)) < 300:
+                await member.fetch()
+        await member.fetch_until(600)
 
-        for partition in (first, second):
-            assert [record.offset for record in member.records[partition]] == list(range(300))
+    for partition in (first, second):
+        assert [record.offset for record in member.records[partition]] == list(range(300))
 
 
 @contextmanager

@@ -150,37 +150,39 @@ async def test_a_journal_grows_with_its_events_topic(kafka: Cluster, topics: Top
 # ------------------------------------------------------------------------------------------------ broken brokers
 
 
-async def test_a_frozen_broker_makes_appends_unsure_in_time_and_what_it_took_may_land_later() -> None:
-    async with ApacheKafka() as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            events = await events_with_journal(topics, partitions=3)
-        loop, heard = asyncio.get_running_loop(), list[str]()
-        async with journal_on(kafka, heard) as journal:
-            for number in range(3):
-                assert await journal.append(Partition(events, number), [b"before"]) == 0
-            with frozen(kafka):
-                began_at = loop.time()
-                async with asyncio.TaskGroup() as tasks:
-                    unsure = [
-                        tasks.create_task(_unsure(journal, Partition(events, number), b"frozen")) for number in range(3)
-                    ]
-                took_seconds = loop.time() - began_at
-                assert all(task.result() for task in unsure)
-                with pytest.raises(UnsureAppendError):
-                    await journal.append(Partition(events, 0), [b"not handed over"])
-
-            after = [await journal.append(Partition(events, number), [b"after"]) for number in range(3)]
-            entries = [await values_of(journal, Partition(events, number), 0, 9) for number in range(3)]
-
-        assert took_seconds < 6.0
-        assert len(heard) == 1, heard  # one producer, shared by three appends, was replaced once
+async def test_a_frozen_broker_makes_appends_unsure_in_time_and_what_it_took_may_land_later(
+    breakable: ApacheKafka,
+) -> None:
+    kafka = breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        events = await events_with_journal(topics, partitions=3)
+    loop, heard = asyncio.get_running_loop(), list[str]()
+    async with journal_on(kafka, heard) as journal:
         for number in range(3):
-            assert entries[number][0] == b"before"
-            assert entries[number][after[number]] == b"after"
-            assert set(entries[number][1 : after[number]]) <= {b"frozen"}
-            assert entries[number].count(b"frozen") <= 1
-            assert b"not handed over" not in entries[number]
-        assert any(b"frozen" in found for found in entries)  # one of them was in the broker's hands
+            assert await journal.append(Partition(events, number), [b"before"]) == 0
+        with frozen(kafka):
+            began_at = loop.time()
+            async with asyncio.TaskGroup() as tasks:
+                unsure = [
+                    tasks.create_task(_unsure(journal, Partition(events, number), b"frozen")) for number in range(3)
+                ]
+            took_seconds = loop.time() - began_at
+            assert all(task.result() for task in unsure)
+            with pytest.raises(UnsureAppendError):
+                await journal.append(Partition(events, 0), [b"not handed over"])
+
+        after = [await journal.append(Partition(events, number), [b"after"]) for number in range(3)]
+        entries = [await values_of(journal, Partition(events, number), 0, 9) for number in range(3)]
+
+    assert took_seconds < 6.0
+    assert len(heard) == 1, heard  # one producer, shared by three appends, was replaced once
+    for number in range(3):
+        assert entries[number][0] == b"before"
+        assert entries[number][after[number]] == b"after"
+        assert set(entries[number][1 : after[number]]) <= {b"frozen"}
+        assert entries[number].count(b"frozen") <= 1
+        assert b"not handed over" not in entries[number]
+    assert any(b"frozen" in found for found in entries)  # one of them was in the broker's hands
 
 
 async def _unsure(journal: KafkaJournal, partition: Partition, value: bytes) -> bool:
@@ -191,69 +193,71 @@ async def _unsure(journal: KafkaJournal, partition: Partition, value: bytes) -> 
     return False
 
 
-async def test_appends_go_on_after_the_broker_was_killed_and_nothing_acknowledged_is_missing() -> None:
-    async with ApacheKafka() as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            partition = Partition(await events_with_journal(topics), 0)
-        proven: dict[int, bytes] = {}
-        enough, killed, back = asyncio.Event(), asyncio.Event(), asyncio.Event()
+async def test_appends_go_on_after_the_broker_was_killed_and_nothing_acknowledged_is_missing(
+    breakable: ApacheKafka,
+) -> None:
+    kafka = breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        partition = Partition(await events_with_journal(topics), 0)
+    proven: dict[int, bytes] = {}
+    enough, killed, back = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-        async def append_all(journal: KafkaJournal) -> None:
-            step = after = 0
-            while after < 100:
-                step += 1
-                value = b"%d" % step
-                with contextlib.suppress(UnsureAppendError):
-                    proven[await journal.append(partition, [value])] = value
-                    after += back.is_set()
-                if len(proven) == 100:
-                    enough.set()
-                    await killed.wait()
+    async def append_all(journal: KafkaJournal) -> None:
+        step = after = 0
+        while after < 100:
+            step += 1
+            value = b"%d" % step
+            with contextlib.suppress(UnsureAppendError):
+                proven[await journal.append(partition, [value])] = value
+                after += back.is_set()
+            if len(proven) == 100:
+                enough.set()
+                await killed.wait()
 
-        async with journal_on(kafka) as journal, asyncio.TaskGroup() as tasks:
-            tasks.create_task(append_all(journal))
-            await enough.wait()
-            killed.set()
-            await kafka.kill_broker()
-            await kafka.start_broker()
-            back.set()
-        stands = await read_all(kafka.bootstrap_servers, f"{partition.topic}-journal")
+    async with journal_on(kafka) as journal, asyncio.TaskGroup() as tasks:
+        tasks.create_task(append_all(journal))
+        await enough.wait()
+        killed.set()
+        await kafka.kill_broker()
+        await kafka.start_broker()
+        back.set()
+    stands = await read_all(kafka.bootstrap_servers, f"{partition.topic}-journal")
 
-        found = {record.offset: record.value for record in stands}
-        assert proven.items() <= found.items()
-        assert len(set(found.values())) == len(found)  # nothing was appended twice
+    found = {record.offset: record.value for record in stands}
+    assert proven.items() <= found.items()
+    assert len(set(found.values())) == len(found)  # nothing was appended twice
 
 
-async def test_sick_partitions_do_not_hold_up_the_others_nor_make_them_unsure() -> None:
-    async with ApacheKafka(brokers=3) as kafka:
-        well, lonely = Partition("twice", 0), Partition("twice", 1)
-        other, leaderless = Partition("once", 0), Partition("once", 1)
-        await create_on_brokers(kafka, "twice-journal", {0: [1, 2], 1: [2, 3]}, in_sync=2)
-        await create_on_brokers(kafka, "once-journal", {0: [1], 1: [3]}, in_sync=1)
-        async with journal_on(kafka) as journal:
-            for partition in (well, lonely, other):
-                await journal.append(partition, [b"before"])
-            await kafka.kill_broker(3)
+async def test_sick_partitions_do_not_hold_up_the_others_nor_make_them_unsure(three_breakable: ApacheKafka) -> None:
+    kafka = three_breakable
+    well, lonely = Partition("twice", 0), Partition("twice", 1)
+    other, leaderless = Partition("once", 0), Partition("once", 1)
+    await create_on_brokers(kafka, "twice-journal", {0: [1, 2], 1: [2, 3]}, in_sync=2)
+    await create_on_brokers(kafka, "once-journal", {0: [1], 1: [3]}, in_sync=1)
+    async with journal_on(kafka) as journal:
+        for partition in (well, lonely, other):
+            await journal.append(partition, [b"before"])
+        await kafka.kill_broker(3)
+        async with asyncio.TaskGroup() as tasks:
+            first = [tasks.create_task(_unsure(journal, partition, b"x")) for partition in (lonely, leaderless)]
+        assert [task.result() for task in first] == [True, True]
+        while await _unsure(journal, well, b"again"):
+            pass
+
+        for _ in range(2):
             async with asyncio.TaskGroup() as tasks:
-                first = [tasks.create_task(_unsure(journal, partition, b"x")) for partition in (lonely, leaderless)]
-            assert [task.result() for task in first] == [True, True]
-            while await _unsure(journal, well, b"again"):
-                pass
-
-            for _ in range(2):
-                async with asyncio.TaskGroup() as tasks:
-                    sick = [tasks.create_task(_unsure(journal, partition, b"x")) for partition in (lonely, leaderless)]
-                    meanwhile = 0
-                    while not all(task.done() for task in sick):
-                        await journal.append(well, [b"meanwhile"])
-                        await journal.append(other, [b"meanwhile"])
-                        meanwhile += 1
-                assert meanwhile > 50
-                assert all(task.result() for task in sick)
-            await kafka.start_broker(3)
-            while await _unsure(journal, lonely, b"well again"):
-                pass
-            assert (await values_of(journal, lonely, 0, 9))[-1] == b"well again"
+                sick = [tasks.create_task(_unsure(journal, partition, b"x")) for partition in (lonely, leaderless)]
+                meanwhile = 0
+                while not all(task.done() for task in sick):
+                    await journal.append(well, [b"meanwhile"])
+                    await journal.append(other, [b"meanwhile"])
+                    meanwhile += 1
+            assert meanwhile > 50
+            assert all(task.result() for task in sick)
+        await kafka.start_broker(3)
+        while await _unsure(journal, lonely, b"well again"):
+            pass
+        assert (await values_of(journal, lonely, 0, 9))[-1] == b"well again"
 
 
 async def create_on_brokers(kafka: Cluster, topic: str, places: dict[int, list[int]], *, in_sync: int) -> None:
@@ -266,20 +270,20 @@ async def create_on_brokers(kafka: Cluster, topic: str, places: dict[int, list[i
     assert [code for _, code, _ in answer.topic_errors] == [0], answer
 
 
-async def test_what_was_given_up_before_it_left_us_is_never_sent_later() -> None:
-    async with ApacheKafka() as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            events = await events_with_journal(topics, partitions=2)
-        first, second = Partition(events, 0), Partition(events, 1)
-        async with journal_on(kafka) as journal:
-            assert await journal.append(first, [b"before"]) == 0
-            await kafka.kill_broker()
-            assert await _unsure(journal, first, b"given up")
-            await kafka.start_broker()
-            for partition in (first, second):
-                while await _unsure(journal, partition, b"after"):
-                    pass
-            for _ in range(500):
-                await journal.append(second, [b"time passes"])
+async def test_what_was_given_up_before_it_left_us_is_never_sent_later(breakable: ApacheKafka) -> None:
+    kafka = breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        events = await events_with_journal(topics, partitions=2)
+    first, second = Partition(events, 0), Partition(events, 1)
+    async with journal_on(kafka) as journal:
+        assert await journal.append(first, [b"before"]) == 0
+        await kafka.kill_broker()
+        assert await _unsure(journal, first, b"given up")
+        await kafka.start_broker()
+        for partition in (first, second):
+            while await _unsure(journal, partition, b"after"):
+                pass
+        for _ in range(500):
+            await journal.append(second, [b"time passes"])
 
-            assert await values_of(journal, first, 0, 9) == [b"before", b"after"]
+        assert await values_of(journal, first, 0, 9) == [b"before", b"after"]

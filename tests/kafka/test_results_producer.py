@@ -95,55 +95,55 @@ async def test_a_topic_that_does_not_exist_is_an_error_that_names_it(kafka: Clus
 # ------------------------------------------------------------------------------------------------ broken brokers
 
 
-async def test_publishing_survives_a_killed_and_a_frozen_broker_without_loss() -> None:
-    async with ApacheKafka() as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            topic = await topics.create("results", partitions=4)
-        heard: list[str] = []
-        published: set[bytes | None] = set()
-        begun, stop = asyncio.Event(), asyncio.Event()
+async def test_publishing_survives_a_killed_and_a_frozen_broker_without_loss(breakable: ApacheKafka) -> None:
+    kafka = breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        topic = await topics.create("results", partitions=4)
+    heard: list[str] = []
+    published: set[bytes | None] = set()
+    begun, stop = asyncio.Event(), asyncio.Event()
 
-        async def publish_all(results: KafkaResults, number: int) -> None:
-            step = 0
-            while not stop.is_set():
-                batch = [Message(key=b"%d-%d-%d" % (number, step, n), value=b"x" * 200) for n in range(100)]
-                await results.publish(topic, number, batch)
-                published.update(message.key for message in batch)
-                step += 1
-                if step > 10:
-                    begun.set()
+    async def publish_all(results: KafkaResults, number: int) -> None:
+        step = 0
+        while not stop.is_set():
+            batch = [Message(key=b"%d-%d-%d" % (number, step, n), value=b"x" * 200) for n in range(100)]
+            await results.publish(topic, number, batch)
+            published.update(message.key for message in batch)
+            step += 1
+            if step > 10:
+                begun.set()
 
-        async with results_on(kafka, heard) as results, asyncio.TaskGroup() as tasks:
-            for number in range(4):
-                tasks.create_task(publish_all(results, number))
-            await begun.wait()
-            await kafka.kill_broker()
-            await kafka.start_broker()
-            with frozen(kafka):
-                known = len(heard)
+    async with results_on(kafka, heard) as results, asyncio.TaskGroup() as tasks:
+        for number in range(4):
+            tasks.create_task(publish_all(results, number))
+        await begun.wait()
+        await kafka.kill_broker()
+        await kafka.start_broker()
+        with frozen(kafka):
+            known = len(heard)
 
-                async def noticed() -> bool:
-                    return len(heard) > known
+            async def noticed() -> bool:
+                return len(heard) > known
 
-                await eventually(noticed, within_seconds=60.0, what="a producer given up for its silence")
-            stop.set()
-        stands = {record.key for record in await read_all(kafka.bootstrap_servers, topic)}
+            await eventually(noticed, within_seconds=60.0, what="a producer given up for its silence")
+        stop.set()
+    stands = {record.key for record in await read_all(kafka.bootstrap_servers, topic)}
 
-        assert published <= stands
-        assert heard
+    assert published <= stands
+    assert heard
 
 
-async def test_publishing_goes_on_while_one_of_three_brokers_is_down() -> None:
-    async with ApacheKafka(brokers=3) as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            topic = await topics.create("results", partitions=3)
-        async with results_on(kafka) as results:
+async def test_publishing_goes_on_while_one_of_three_brokers_is_down(three_breakable: ApacheKafka) -> None:
+    kafka = three_breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        topic = await topics.create("results", partitions=3)
+    async with results_on(kafka) as results:
+        for number in range(3):
+            await results.publish(topic, number, messages(10))
+        await kafka.kill_broker(2)
+        async with asyncio.timeout(60):
             for number in range(3):
                 await results.publish(topic, number, messages(10))
-            await kafka.kill_broker(2)
-            async with asyncio.timeout(60):
-                for number in range(3):
-                    await results.publish(topic, number, messages(10))
 
-        stands = Counter(record.partition for record in await read_all(kafka.bootstrap_servers, topic))
-        assert all(stands[number] >= 20 for number in range(3))
+    stands = Counter(record.partition for record in await read_all(kafka.bootstrap_servers, topic))
+    assert all(stands[number] >= 20 for number in range(3))
