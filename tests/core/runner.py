@@ -67,6 +67,7 @@ class Runner:
         self.answers: list[tuple[float, int, Send, Exchange]] = []
         self.sick: set[Partition] = set()
         """Partitions whose journal does not answer."""
+        self.stuck: list[tuple[Lane, Sequence[bytes]]] = []
         self.serial = self.posted = self.peak_out = 0
         self.withheld: list[str] = []
         for partition in self.partitions:
@@ -124,11 +125,9 @@ class Runner:
         commands = self.pipeline.turn(at(self.time))
         for lane, values in commands.appends:
             if lane.partition in self.sick:
+                self.stuck.append((lane, values))
                 continue
-            log = self.journal.setdefault(lane.partition, [])
-            base = len(log)
-            log.extend(values)
-            self.pipeline.appended(lane, JournalOffset(base), at(self.time))
+            self._land(lane, values)
         for lane, gap in commands.gaps:
             self.pipeline.gap_read(lane, self.entries(lane.partition)[gap.start : gap.stop], at(self.time))
         for send in commands.posts:
@@ -143,6 +142,19 @@ class Runner:
         busy = bool(commands.appends or commands.gaps or commands.posts or commands.publications)
         assert commands.wake_at is None or commands.wake_at > self.time, "a wake in the past would be a busy loop"
         return Ticks(self.time) if busy else commands.wake_at
+
+    def _land(self, lane: Lane, values: Sequence[bytes]) -> None:
+        log = self.journal.setdefault(lane.partition, [])
+        base = len(log)
+        log.extend(values)
+        self.pipeline.appended(lane, JournalOffset(base), at(self.time))
+
+    def heal(self, partition: Partition) -> None:
+        """Let a sick journal answer what it was asked."""
+        self.sick.discard(partition)
+        stuck, self.stuck = self.stuck, []
+        for lane, values in stuck:
+            self._land(lane, values)
 
     def _post(self, send: Send) -> None:
         withheld = self.pipeline.last_look(send, at(self.time))

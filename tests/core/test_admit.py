@@ -122,6 +122,15 @@ def test_a_repeat_in_hand_waits_for_the_first_and_is_its_duplicate_whatever_beca
         assert verdict.attempts == 0
 
 
+def test_a_repeat_of_what_ended_at_the_door_in_the_same_batch_is_its_duplicate() -> None:
+    runner = Runner(policies=RESEND)
+    runner.feed(runner.event(eventId="a", expiresAt=instant(-1.0)), runner.event(eventId="a"))
+    runner.run()
+    assert settled(runner, 0) == (Status.EXPIRED, Reason.DEADLINE)
+    assert settled(runner, 1) == (Status.DUPLICATE, Reason.REPEATED)
+    assert runner.requests == []
+
+
 def test_a_repeat_after_the_outcome_is_a_duplicate_too_and_names_the_first() -> None:
     runner = Runner(policies=RESEND)
     runner.feed(runner.event(eventId="a"))

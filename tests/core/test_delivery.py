@@ -13,6 +13,7 @@ from consumer.core.delivery import PROOF_LASTS_SECONDS
 from consumer.core.journal import Intent, Returned
 from consumer.core.outcome import Reason, Status
 from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.send import Send
 from consumer.core.terms import JournalOffset
 from tests.core.makers import P0, P1, at
 from tests.core.runner import OK, Request, Runner, accepting
@@ -186,8 +187,8 @@ def test_lost_answers_are_repeated_and_marked_and_then_given_up() -> None:
 # -------------------------------------------------------------------------------------------------------- last looks
 
 
-def held_up(runner: Runner, seconds: float) -> tuple[Withholding | None, list[Request]]:
-    """Let the next request have its connection so many seconds late; return what the last look said."""
+def proven(runner: Runner) -> Send:
+    """Go on to where a request of two members may start, and has no connection yet."""
     runner.feed(runner.event(phone="+34600000001", expires_in=30.0), runner.event(phone="+34600000002"))
     commands = runner.pipeline.turn(at(runner.time))
     while not commands.posts:
@@ -200,6 +201,12 @@ def held_up(runner: Runner, seconds: float) -> tuple[Withholding | None, list[Re
             runner.time = commands.wake_at
         commands = runner.pipeline.turn(at(runner.time))
     (send,) = commands.posts
+    return send
+
+
+def held_up(runner: Runner, seconds: float) -> tuple[Withholding | None, list[Request]]:
+    """Let the next request have its connection so many seconds late; return what the last look said."""
+    send = proven(runner)
     runner.time += seconds
     said = runner.pipeline.last_look(send, at(runner.time))
     if said is not None:
@@ -218,6 +225,18 @@ def test_a_request_whose_proof_is_old_proves_its_partition_again_before_it_start
     assert [entry.attempt for entry in runner.said(Intent)[-2:]] == [1, 2]
     assert [(entry.attempt, entry.started) for entry in runner.said(Returned)] == [(1, False)]
     assert {verdict.attempts for verdict in runner.results.values()} == {1}
+
+
+def test_a_request_is_not_started_for_a_partition_that_left_after_its_proof() -> None:
+    runner = Runner(policies=policies())
+    let_in(runner)
+    send = proven(runner)
+    runner.pipeline.drop(P0)
+    assert runner.pipeline.last_look(send, at(runner.time)) is Withholding.NOT_OURS
+    runner._post(send)  # noqa: SLF001
+    runner.run()
+    assert runner.requests == []
+    assert not runner.pipeline.delivery.any_out
 
 
 def test_no_request_starts_at_or_after_a_members_deadline_and_the_others_go_without_it() -> None:
@@ -312,13 +331,14 @@ def test_an_urgent_message_also_hurries_an_earlier_one_that_is_out_or_waits_to_b
     slots = Policies(default=CampaignPolicy(window_seconds=0.0), max_concurrency=1)
     runner = Runner(policies=slots)
     let_in(runner)
-    answers: list[Answer] = [refusing(408)]
+    answers: list[Answer] = [OK, refusing(408)]
     runner.platform = lambda _request: (answers.pop(0) if answers else OK, 5.0)
-    runner.feed(runner.event())
-    runner.run(until=runner.time + 1.0)
+    runner.feed(runner.event(campaignId=9), runner.event(), runner.event(phone="+34600000002"))
+    runner.run(until=runner.time + 7.0)  # the first took the slot; the two others wait together
+    assert [offset for _, offset in runner.requests[-1].offsets] == [2, 3]
     runner.feed(runner.event(priority="immediate"))
     runner.feed(*[runner.event(phone=f"+3461000{number:04}", campaignId=2 + number) for number in range(6)])
     runner.run()
-    order = [offset for request in runner.requests for _, offset in request.offsets]
-    assert order[:3] == [1, 3, 1], "what is tried again goes before the others once its back-off is over"
-    assert order[4] == 2, "one other may take the slot while the outcome is written down"
+    order = [[offset for _, offset in request.offsets] for request in runner.requests]
+    assert order[:4] == [[1], [2, 3], [5], [2, 3]], "tried again before the others once its back-off is over"
+    assert order[5] == [4], "one other may take the slot while the outcome is written down"

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from consumer.core.answer import Answered
-from consumer.core.journal import Checkpoint, Intent
+from consumer.core.journal import Checkpoint, Intent, Returned
 from consumer.core.outcome import Reason, Status
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from tests.core.makers import P0, P1, at
@@ -84,6 +84,22 @@ def test_a_sick_journal_partition_holds_up_neither_the_others_sends_nor_their_re
     assert runner.results[1, 0].status is Status.ACCEPTED
     assert runner.pipeline.readable() == {P0, P1}
     assert len(runner.said(Intent, P1)) == 2, "the one that was late, and the one that was posted"
+
+
+def test_a_journal_that_answers_late_after_all_lets_its_partition_go_on() -> None:
+    runner = Runner(policies=POLICIES, partitions=[P0, P1])
+    runner.feed(runner.event(phone="+34600000099"))
+    runner.run(until=2.0)
+    runner.sick.add(P1)
+    runner.feed(runner.event(phone="+34600000002"), partition=P1)
+    runner.run(until=7.0)
+    assert runner.pipeline.readable() == {P0}
+    runner.heal(P1)
+    runner.run(until=9.0)
+    assert runner.results[1, 0].status is Status.ACCEPTED
+    assert runner.results[1, 0].attempts == 1
+    assert [(entry.attempt, entry.started) for entry in runner.said(Returned, P1)] == [(1, False)]
+    assert runner.pipeline.readable() == {P0, P1}
 
 
 def test_a_full_buffer_stops_reading_until_there_is_room_worth_a_fetch() -> None:

@@ -57,6 +57,7 @@ PASTS = st.sampled_from(
         Past(),
         Past(attempts=2),
         Past(attempts=1, lost=1, doubt=Reason.OWNER_LOST),
+        Past(attempts=1, lost=1, doubt=Reason.SERVER_ERROR),
         Past(attempts=3, lost=2, doubt=Reason.SERVER_ERROR),
     ]
 )
