@@ -19,6 +19,7 @@ from consumer.core.ledger import Standing
 from consumer.core.outcome import Verdict
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
+from consumer.core.post import body
 from consumer.core.send import Send
 from consumer.core.takeover import last_checkpoint, replay
 from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
@@ -38,6 +39,7 @@ class Request:
     """Partition and offset of each member."""
     references: list[str]
     persons: list[str]
+    size_bytes: int
 
 
 Platform = Callable[[Request], tuple[Answer, float]]
@@ -152,7 +154,8 @@ class Runner:
     def heal(self, partition: Partition) -> None:
         """Let a sick journal answer what it was asked."""
         self.sick.discard(partition)
-        stuck, self.stuck = self.stuck, []
+        stuck = [each for each in self.stuck if each[0].partition == partition]
+        self.stuck = [each for each in self.stuck if each not in stuck]
         for lane, values in stuck:
             self._land(lane, values)
 
@@ -170,6 +173,7 @@ class Runner:
             offsets=[(event.partition.number, event.offset) for event in send.members],
             references=[contact["customData"] for contact in contacts],
             persons=[event.person for event in send.members],
+            size_bytes=len(body(send.group, [event.contact for event in send.members], self.policies.field_names)),
         )
         answer, seconds = self.platform(request)
         started_at = None if isinstance(answer, Unreachable) else at(self.time).wall

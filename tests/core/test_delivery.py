@@ -104,6 +104,23 @@ def test_a_refused_key_settles_nobody_and_everybody_goes_out_once_it_is_mended()
     assert len(runner.results) == 21
 
 
+def test_sends_that_join_others_while_they_wait_for_a_slot_keep_to_the_limits() -> None:
+    limits = CampaignPolicy(window_seconds=0.0, max_contacts=5, max_bytes=1024)
+    runner = Runner(policies=Policies(default=limits, max_concurrency=1))
+    let_in(runner)
+    runner.platform = lambda _request: (OK, 10.0)
+    for number in range(60):
+        words = {"text": "x" * (10 if number < 30 else 300)}
+        contact = {"phoneE164": f"+346000{number % 20:05}", "customFields": words}
+        runner.feed(runner.event(contact=contact, priority="immediate"))
+        runner.run(until=runner.time + 0.01)
+    runner.run()
+    assert len(runner.results) == 61
+    assert max(len(request.offsets) for request in runner.requests) == limits.max_contacts
+    assert max(request.size_bytes for request in runner.requests) <= limits.max_bytes
+    assert all(len(set(request.persons)) == len(request.persons) for request in runner.requests)
+
+
 # ---------------------------------------------------------------------------------------------------------- budgets
 
 

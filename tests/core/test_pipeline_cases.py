@@ -102,6 +102,30 @@ def test_a_journal_that_answers_late_after_all_lets_its_partition_go_on() -> Non
     assert runner.pipeline.readable() == {P0, P1}
 
 
+def test_a_proof_that_comes_when_its_send_is_at_another_attempt_is_taken_back() -> None:
+    """Else the journal would say of its records that they may be out, and the next owner would mark or hold them."""
+    runner = Runner(policies=POLICIES, partitions=[P0, P1])
+    runner.feed(runner.event(phone="+34600000099"))
+    runner.run(until=2.0)
+    runner.sick.add(P1)
+    runner.feed(runner.event(phone="+34600000001"))
+    runner.feed(runner.event(phone="+34600000002"), partition=P1)
+    began_at = runner.time
+    runner.run(until=began_at + 2.5)
+    runner.sick.add(P0)
+    runner.run(until=began_at + 3.5)
+    assert len(runner.stuck) == 2, "the first attempt waits for one partition, the second for the other"
+    runner.heal(P1)
+    runner.run(until=began_at + 3.6)
+    intents = [(entry.send_id, entry.attempt) for entry in runner.said(Intent, P1)]
+    returned = [(entry.send_id, entry.attempt) for entry in runner.said(Returned, P1)]
+    assert returned[:1] == intents[:1]
+    runner.heal(P0)
+    runner.run()
+    assert runner.results[0, 1].status is runner.results[1, 0].status is Status.ACCEPTED
+    assert runner.results[0, 1].attempts == runner.results[1, 0].attempts == 1
+
+
 def test_a_full_buffer_stops_reading_until_there_is_room_worth_a_fetch() -> None:
     policies = Policies(default=CampaignPolicy(window_seconds=1.0), buffer_max_events=10)
     runner = Runner(policies=policies)
