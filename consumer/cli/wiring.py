@@ -6,6 +6,7 @@ from config import Settings
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown, Policies
 from consumer.edge.kafka_connection import KafkaConnection
 from consumer.edge.topics import Expectations
+from consumer.traffic.connection import connection_of
 
 
 def policies(settings: Settings) -> Policies:
@@ -46,17 +47,7 @@ def field_names(settings: Settings) -> FieldNames:
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
     """Return where the brokers are and how they know us."""
-    kafka = settings.kafka
-    return KafkaConnection(
-        bootstrap_servers=kafka.bootstrap_servers,
-        security_protocol=kafka.security_protocol,
-        sasl_mechanism=kafka.sasl_mechanism,
-        sasl_username=kafka.sasl_username,
-        sasl_password=kafka.sasl_password,
-        ssl_cafile=kafka.ssl_cafile,
-        ssl_certfile=kafka.ssl_certfile,
-        ssl_keyfile=kafka.ssl_keyfile,
-    )
+    return connection_of(settings.kafka)
 
 
 def expectations(settings: Settings) -> Expectations:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from consumer.core.access import Access, AccessState
+from consumer.core.access import Access
 from consumer.core.event import Event
 from consumer.core.policy import Policies
 from consumer.core.send import Send
@@ -190,8 +190,3 @@ class SendQueue:
     def in_flight_by_campaign(self) -> dict[int, int]:
         """Return the sends in flight of each campaign that has any."""
         return {line.campaign_id: line.in_flight for line in self._lines.values() if line.in_flight}
-
-    @property
-    def probing(self) -> bool:
-        """Whether only probes may start."""
-        return self._access.state is not AccessState.OPEN
