@@ -6,7 +6,18 @@ Fed with proven entries by the owner, and with every counting entry at a take-ov
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from consumer.core.journal import Checkpoint, Claim, Entry, Intent, OpenAttempt, Outcome, Returned, Tried
+from consumer.core.journal import (
+    Accepted,
+    Checkpoint,
+    Claim,
+    Entry,
+    Intent,
+    OpenAttempt,
+    Outcome,
+    Returned,
+    Skipped,
+    Tried,
+)
 from consumer.core.terms import Instant, Offset, SendId
 
 
@@ -29,8 +40,10 @@ class Attempts:
     def apply(self, entry: Entry) -> None:
         """Take an entry that counts into account."""
         match entry:
-            case Claim():
+            case Claim() | Skipped():
                 pass
+            case Accepted():
+                self._open, self._tried = {}, {}
             case Intent():
                 self._add(
                     OpenAttempt(

@@ -1,6 +1,8 @@
 """The journal's entries: their shapes, their JSON, and when one counts. Never appends, never reads a log.
 
-An entry counts only where it says it stands (`at`); a claim always counts. Nothing personal is in here:
+An entry counts only where it says it stands (`at`); a claim always counts. Two kinds are about people: `skipped` is
+an owner's note that somebody moved the group forward, `accepted` is an operator's word that a stopped partition may
+start anew. Nothing that stands before an `accepted` says anything about the partition any more. Nothing personal is in here:
 offsets, instants, verdicts, fingerprints of event IDs and the platform's masked words.
 """
 
@@ -116,7 +118,35 @@ class Checkpoint:
     mark: Mark | None
 
 
-Entry = Claim | Intent | Returned | Outcome | Checkpoint
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """Somebody moved the group forward over `start` up to but without `stop`: what had no outcome gets none."""
+
+    start: Offset
+    stop: Offset
+    skipped_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """An operator lets a stopped partition start anew, with everything from `start` on ordinary.
+
+    Written by a tool that has read the journal up to here, so it counts only where it says it stands, as its own proof
+    that nobody wrote meanwhile. An owner that meets it has lost the partition, as to a claim. `end` was the end of
+    the events partition then: records from `start` up to there may have been sent before.
+    """
+
+    group: str
+    start: Offset
+    end: Offset
+    why: str
+    """Why the partition was stopped."""
+    accepted_at: Instant
+
+
+Entry = Claim | Intent | Returned | Outcome | Checkpoint | Skipped | Accepted
+
+BY_AN_OPERATOR = "an operator (inspect --accept)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +161,16 @@ class Placed:
     def counts(self) -> bool:
         """Whether the entry says anything: its writer was the only one when it was appended."""
         return isinstance(self.entry, Claim) or self.at == self.offset
+
+    def displaces(self, process: str) -> str | None:
+        """Return who has taken the partition from `process` with this entry; None where nobody has."""
+        match self.entry:
+            case Claim(process=other, member=member) if other != process:
+                return member
+            case Accepted() if self.counts:
+                return BY_AN_OPERATOR
+            case _:
+                return None
 
 
 class NotAJournalError(ValueError):
@@ -164,6 +204,10 @@ def _fields(entry: Entry, at: JournalOffset) -> dict[str, object]:
             return {"at": at, "kind": "outcome", "send": entry.send_id, "settled": items}
         case Checkpoint():
             return {"at": at, "kind": "checkpoint", **_checkpoint_fields(entry)}
+        case Skipped():
+            return {"at": at, "kind": "skipped", "from": entry.start, "to": entry.stop, "skipped_at": entry.skipped_at}
+        case Accepted():
+            return {"at": at, "kind": "accepted", **asdict(entry)}
 
 
 def _settled_fields(settled: Settled) -> dict[str, object]:
@@ -253,6 +297,16 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
             return Outcome(send_id=fields["send"], settled=tuple(_settled(item) for item in fields["settled"]))
         case "checkpoint":
             return _checkpoint(fields)
+        case "skipped":
+            return Skipped(start=fields["from"], stop=fields["to"], skipped_at=fields["skipped_at"])
+        case "accepted":
+            return Accepted(
+                group=fields["group"],
+                start=fields["start"],
+                end=fields["end"],
+                why=fields["why"],
+                accepted_at=fields["accepted_at"],
+            )
         case _:
             raise ValueError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from consumer.core.attempts import Attempts, Trials
 from consumer.core.event import Decoded, Event, GroupKey
-from consumer.core.journal import Checkpoint, Mark, Outcome, Settled, encode, ranges
+from consumer.core.journal import Checkpoint, Mark, Outcome, Settled, Skipped, encode, ranges
 from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
@@ -36,6 +36,8 @@ class TakenOver:
     fingerprints: Sequence[tuple[Instant, dict[bytes, Offset]]]
     """What deduplication is rebuilt from: entries by the instant of their outcomes, in order."""
     mark: Mark | None
+    skipped: Skipped | None = None
+    """The range that a tool has moved the group over, to be journaled with the first checkpoint."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -117,6 +119,8 @@ class Lane:
             self.marks.append(taken.mark)
         self.started = True
         self.ledger.taken_over()
+        if taken.skipped is not None:
+            self.ledger.add(taken.skipped, None)
 
     def hold(self, records: Sequence[Decoded], size_bytes: int) -> None:
         """Charge records to the buffer."""

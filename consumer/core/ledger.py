@@ -192,8 +192,9 @@ class Ledger:
         """
         self.gap = None
         for placed in entries:
-            if isinstance(placed.entry, Claim) and placed.entry.process != self.process:
-                self.lost_to = placed.entry.member
+            taken_by = placed.displaces(self.process)
+            if taken_by is not None:
+                self.lost_to = taken_by
                 self._move(Standing.LOST)
                 return []
         stands = {placed.offset for placed in entries if placed.counts and not isinstance(placed.entry, Claim)}

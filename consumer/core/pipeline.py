@@ -253,6 +253,11 @@ class Pipeline:
         for lane in self.lanes.values():
             lane.checkpoint_wanted = True
 
+    def renew_checkpoints(self) -> None:
+        """Write checkpoints although nothing has moved, before the journal's retention reaches the last ones."""
+        for lane in self.lanes.values():
+            lane.checkpoint_wanted = lane.moved = True
+
     # ---------------------------------------------------------------- reading
 
     @property

@@ -3,11 +3,21 @@
 The service reads; this decides, over values, so that every row of the table can be tried without a broker.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from consumer.core.attempts import Attempts
-from consumer.core.journal import FINGERPRINT_BYTES, Checkpoint, Claim, Mark, Outcome, Placed, Settled
+from consumer.core.journal import (
+    FINGERPRINT_BYTES,
+    Accepted,
+    Checkpoint,
+    Claim,
+    Mark,
+    Outcome,
+    Placed,
+    Settled,
+    Skipped,
+)
 from consumer.core.lane import Known, TakenOver
 from consumer.core.terms import Instant, JournalOffset, Offset
 
@@ -30,16 +40,27 @@ class Evidence:
     """Whether the journal still has its beginning."""
     log_start: Offset
     log_end: Offset
+    accepted: Accepted | None = None
+    """An operator's word that the partition may start anew, where no checkpoint has followed it yet."""
+    cut: Placed | None = None
+    """An entry that stands below where its writer expected it: the journal has lost its end since."""
+    differs_at: Offset | None = None
+    """Where the record stands that is not the one that the checkpoint's mark speaks of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """Read from here. `rewound` and `skipped` count offsets that a tool moved the group by; `lost` ones are gone."""
+    """Read from here. `rewound` and `skipped` count offsets that a tool moved the group by; `lost` ones are gone.
+
+    `commit` says that the group has committed more than that and must be taken back to here: an operator has decided
+    so, and whoever came next would go by the commit.
+    """
 
     offset: Offset
     rewound: int = 0
     skipped: int = 0
     lost: int = 0
+    commit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +74,26 @@ class Stop:
 
 def starting_point(evidence: Evidence) -> Start | Stop:
     """Return where to start by the evidence, or why not to."""
-    committed, checkpoint = evidence.committed, evidence.checkpoint
+    committed, checkpoint, accepted = evidence.committed, evidence.checkpoint, evidence.accepted
+    if accepted is not None and checkpoint is None:
+        beyond = committed is not None and committed > accepted.start
+        return _within_log(evidence, Start(offset=accepted.start, commit=beyond))
+    if evidence.cut is not None:
+        return Stop(
+            why=f"the entry at journal offset {evidence.cut.offset} was to stand at {evidence.cut.at}: the journal has "
+            "lost its end, so what was sent last cannot be known; find out what happened to the journal topic"
+        )
+    if evidence.differs_at is not None:
+        return Stop(
+            why=f"the record at offset {evidence.differs_at} is not the one that was read before: "
+            "the topic was recreated"
+        )
     if checkpoint is not None:
         return _within_log(evidence, _resumed(committed, evidence, checkpoint.watermark))
     if evidence.committed_by_us or not evidence.journal_is_whole:
         return Stop(
             why="the journal has lost its beginning and holds no checkpoint, so what was sent before cannot be known; "
-            "find out what happened to the journal topic before letting this partition start"
+            "find out what happened to the journal topic"
         )
     if committed is None:
         return Start(offset=evidence.log_start)
@@ -85,17 +119,16 @@ def _within_log(evidence: Evidence, start: Start) -> Start | Stop:
         )
     if evidence.log_start > start.offset:
         lost = evidence.log_start - start.offset
-        return Start(offset=evidence.log_start, rewound=start.rewound, skipped=start.skipped, lost=lost)
+        return replace(start, offset=evidence.log_start, lost=lost)
     return start
 
 
-def claimed_since(entries: Sequence[Placed], process: str) -> str | None:
-    """Return the member that has claimed the partition in `entries`, which stand after our claim; None where nobody has.
+def claimed_since(entries: Iterable[Placed], process: str) -> str | None:
+    """Return who has taken the partition in `entries`, which stand after our claim; None where nobody has.
 
     A take-over that was overtaken may read a commit that is younger than its claim: no evidence of a lost journal.
     """
-    claims = [placed.entry for placed in entries if isinstance(placed.entry, Claim)]
-    return next((claim.member for claim in claims if claim.process != process), None)
+    return next((taken_by for placed in entries if (taken_by := placed.displaces(process)) is not None), None)
 
 
 def differs(mark: Mark, timestamp_ms: int, key: bytes | None, value: bytes | None) -> bool:
@@ -111,6 +144,27 @@ def last_checkpoint(entries: Sequence[Placed]) -> tuple[JournalOffset, Checkpoin
     return None
 
 
+def since_accepted(entries: Sequence[Placed]) -> Sequence[Placed]:
+    """Return the entries from the last word of an operator on: what stands before it says nothing any more."""
+    for index in range(len(entries) - 1, -1, -1):
+        if isinstance(entries[index].entry, Accepted) and entries[index].counts:
+            return entries[index:]
+    return entries
+
+
+def accepted(entries: Sequence[Placed]) -> Accepted | None:
+    """Return an operator's word in entries that begin with the last one."""
+    first = entries[0] if entries else None
+    return first.entry if first is not None and first.counts and isinstance(first.entry, Accepted) else None
+
+
+def cut(entries: Sequence[Placed]) -> Placed | None:
+    """Return the first entry behind the last checkpoint that stands below where it was to stand; None without one."""
+    found = last_checkpoint(entries)
+    since = JournalOffset(-1) if found is None else found[0]
+    return next((placed for placed in entries if placed.offset > since and placed.at > placed.offset), None)
+
+
 def check_group(entries: Sequence[Placed], group: str, journal: str) -> None:
     """Make sure that no other group has written here.
 
@@ -118,7 +172,7 @@ def check_group(entries: Sequence[Placed], group: str, journal: str) -> None:
         SharedJournalError: another group claims this journal.
     """
     for placed in entries:
-        if isinstance(placed.entry, Claim | Checkpoint) and placed.counts and placed.entry.group != group:
+        if isinstance(placed.entry, Claim | Checkpoint | Accepted) and placed.counts and placed.entry.group != group:
             message = (
                 f"journal {journal} is used by group {placed.entry.group!r} and by group {group!r}: "
                 "give each group a journal of its own (CAMPAIGN_KAFKA__JOURNAL_TOPIC)"
@@ -126,7 +180,7 @@ def check_group(entries: Sequence[Placed], group: str, journal: str) -> None:
             raise SharedJournalError(message)
 
 
-def replay(entries: Sequence[Placed], start: Offset) -> TakenOver:
+def replay(entries: Sequence[Placed], start: Offset, *, skipped: Skipped | None = None) -> TakenOver:
     """Return what `entries` (in the journal's order, up to our claim) say of the records from `start` on.
 
     Outcomes count from the first entry on; attempts from the last checkpoint on, which sums up those before it.
@@ -160,6 +214,7 @@ def replay(entries: Sequence[Placed], start: Offset) -> TakenOver:
         attempts=attempts,
         fingerprints=fingerprints,
         mark=None if checkpoint is None else checkpoint.mark,
+        skipped=skipped,
     )
 
 

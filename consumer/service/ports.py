@@ -64,7 +64,23 @@ class Clock(Protocol):
     def now(self) -> Now: ...
 
 
-class EventsConsumer(Protocol):
+class EventsLog(Protocol):
+    """What can be asked about an events partition by anybody, member of the group or not."""
+
+    async def committed(self, partition: Partition) -> Committed | None:
+        """Return the group's commit, None where there surely is none. Retries until it knows."""
+        ...
+
+    async def log_bounds(self, partition: Partition) -> tuple[Offset, Offset]:
+        """Return the log's first offset and its end (one past the last readable record)."""
+        ...
+
+    async def read_one(self, partition: Partition, offset: Offset) -> Record | None:
+        """Return the record at exactly `offset`, None where none is readable there."""
+        ...
+
+
+class EventsConsumer(EventsLog, Protocol):
     """The group member that reads events. Partitions arrive paused and unpositioned."""
 
     @property
@@ -90,20 +106,8 @@ class EventsConsumer(Protocol):
     def resume(self, partitions: Iterable[Partition]) -> None: ...
     def assignment(self) -> frozenset[Partition]: ...
 
-    async def committed(self, partition: Partition) -> Committed | None:
-        """Return the group's commit, None where there surely is none. Retries until it knows."""
-        ...
-
     async def commit(self, offsets: Mapping[Partition, Committed], *, deadline_seconds: float) -> bool:
         """Commit; False means "not committed", never "not the owner"."""
-        ...
-
-    async def log_bounds(self, partition: Partition) -> tuple[Offset, Offset]:
-        """Return the log's first offset and its end (one past the last readable record)."""
-        ...
-
-    async def read_one(self, partition: Partition, offset: Offset) -> Record | None:
-        """Return the record at exactly `offset`, None where none is readable there."""
         ...
 
     async def stop(self) -> None:
@@ -111,18 +115,8 @@ class EventsConsumer(Protocol):
         ...
 
 
-class JournalLog(Protocol):
-    """The journal topics. `partition` is always the events partition whose journal is meant."""
-
-    async def start(self) -> None: ...
-
-    async def append(self, partition: Partition, values: Sequence[bytes]) -> JournalOffset:
-        """Append as one batch; return the first one's offset.
-
-        Raises:
-            UnsureAppendError: no acknowledgement in 5 s, or a failed producer (it has been replaced).
-        """
-        ...
+class JournalReader(Protocol):
+    """The journal topics, as anybody may read them. `partition` is always the events partition whose journal is meant."""
 
     async def read(self, partition: Partition, start: JournalOffset, stop: JournalOffset) -> Sequence[Entry]:
         """Return what stands at `start` up to but without `stop`, whatever retention has left of it."""
@@ -134,6 +128,20 @@ class JournalLog(Protocol):
 
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> JournalOffset | None:
         """Return the first offset whose record is at least as young, None where none is."""
+        ...
+
+
+class JournalLog(JournalReader, Protocol):
+    """The journal topics, as an owner uses them."""
+
+    async def start(self) -> None: ...
+
+    async def append(self, partition: Partition, values: Sequence[bytes]) -> JournalOffset:
+        """Append as one batch; return the first one's offset.
+
+        Raises:
+            UnsureAppendError: no acknowledgement in 5 s, or a failed producer (it has been replaced).
+        """
         ...
 
     async def stop(self) -> None: ...

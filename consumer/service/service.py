@@ -35,6 +35,8 @@ ROOM_SECONDS = 0.02
 
 COMMIT_EVERY_SECONDS = 1.0
 CHECKPOINT_EVERY_SECONDS = 5.0
+RENEW_EVERY_SECONDS = 3_600.0
+"""However still a partition stands, its last checkpoint is never older: the journal's retention may be hours."""
 SUMMARY_EVERY_SECONDS = 30.0
 LOGS_EVERY_SECONDS = 5.0
 LOOP_PROBE_SECONDS = 0.5
@@ -124,6 +126,7 @@ class Service:
         self._start(self.engine.run(), name="engine")
         self._start(self._every(COMMIT_EVERY_SECONDS, self.partitions.commit), name="commit")
         self._start(self._every(CHECKPOINT_EVERY_SECONDS, self._checkpoint), name="checkpoint")
+        self._start(self._every(RENEW_EVERY_SECONDS, self._renew), name="renew")
         self._start(self._every(SUMMARY_EVERY_SECONDS, self._summary), name="summary")
         self._start(self._every(LOGS_EVERY_SECONDS, self.partitions.look_at_logs), name="logs")
         self._start(self._probe_loop(), name="loop-probe")
@@ -221,6 +224,9 @@ class Service:
 
     async def _checkpoint(self) -> None:
         await self._inbox.ask(lambda _now: self.pipeline.want_checkpoints())
+
+    async def _renew(self) -> None:
+        await self._inbox.ask(lambda _now: self.pipeline.renew_checkpoints())
 
     async def _summary(self) -> None:
         self._world.facts.summary()

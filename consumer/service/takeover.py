@@ -1,34 +1,23 @@
-"""Takes a partition over: reads what `core/takeover.py` decides by. Reads only; the pipeline owns what comes of it."""
+"""Takes a partition over: reads its past until it is clear where to start. The pipeline owns what comes of it."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from consumer.core.journal import Outcome, Placed, decode
+from consumer.core.journal import Accepted, Placed, Skipped
 from consumer.core.lane import TakenOver
 from consumer.core.policy import Policies
-from consumer.core.takeover import (
-    OUR_MARK,
-    Evidence,
-    Start,
-    check_group,
-    claimed_since,
-    differs,
-    last_checkpoint,
-    replay,
-    starting_point,
-)
-from consumer.core.terms import JournalOffset, Offset, Partition
+from consumer.core.takeover import OUR_MARK, Start, check_group, claimed_since, replay, starting_point
+from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.facts import Facts
-from consumer.service.ports import Clock, EventsConsumer, JournalLog
-
-FIRST_STEP = 512
-"""Journal entries read in the first step backwards; each further step reads twice as far."""
+from consumer.service.past import Past, Reading
+from consumer.service.ports import Clock, Committed, EventsConsumer, JournalLog
 
 TRUNCATION_PATIENCE_SECONDS = 30.0
 """A broker that has just become leader may know a shorter log for a moment."""
 
 PATIENCE_STEP_SECONDS = 1.0
+
+COMMIT_DEADLINE_SECONDS = 5.0
 
 
 class OvertakenError(Exception):
@@ -37,14 +26,6 @@ class OvertakenError(Exception):
 
 class PartitionStoppedError(Exception):
     """A partition must not start before somebody has looked at it; the message says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """What was read of a journal partition up to our claim."""
-
-    entries: Sequence[Placed]
-    is_whole: bool
 
 
 class Takeover:
@@ -61,7 +42,7 @@ class Takeover:
         facts: Facts,
     ) -> None:
         self._consumer = consumer
-        self._journal = journal
+        self._past = Past(events=consumer, journal=journal)
         self._clock = clock
         self._policies = policies
         self._group = group
@@ -75,98 +56,66 @@ class Takeover:
             PartitionStoppedError: the evidence forbids a start.
             SharedJournalError: another group writes this journal.
         """
-        reading = await self._read(partition, claimed_at)
+        horizon = Instant(self._clock.now().wall - self._policies.deduplication_ttl_seconds)
+        reading = await self._past.read_to_remember(
+            partition, claimed_at, since=horizon, max_entries=self._policies.deduplication_max_entries
+        )
         check_group(reading.entries, self._group, f"of {partition}")
         try:
             start = await self._start(partition, reading)
         except PartitionStoppedError:
-            await self._check_overtaken(partition, claimed_at, process)
+            other = claimed_since(await self._since(partition, claimed_at), process)
+            if other is not None:
+                raise OvertakenError(other) from None
             raise
-        if start.rewound:
-            committed = Offset(start.offset - start.rewound)
-            self._facts.commit_rewound(partition, committed=committed, watermark=start.offset)
-        if start.skipped:
-            watermark = Offset(start.offset - start.skipped)
-            self._facts.commit_skipped(partition, watermark=watermark, committed=start.offset)
-        if start.lost:
-            self._facts.records_lost(partition, start=Offset(start.offset - start.lost), stop=start.offset)
-        return replay(reading.entries, start.offset)
+        if start.commit:
+            await self._take_back_the_commit(partition, start.offset)
+        return replay(reading.entries, start.offset, skipped=self._tell(partition, start))
 
-    async def _check_overtaken(self, partition: Partition, claimed_at: JournalOffset, process: str) -> None:
-        _, end = await self._journal.bounds(partition)
-        since = await self._journal.read(partition, JournalOffset(claimed_at + 1), end)
-        other = claimed_since([decode(entry.offset, entry.value) for entry in since], process)
+    async def is_accepted(self, partition: Partition, claimed_at: JournalOffset, process: str) -> bool:
+        """Return whether an operator has let the stopped partition start since.
+
+        Raises:
+            OvertakenError: somebody else has claimed it.
+        """
+        since = await self._since(partition, claimed_at)
+        other = claimed_since([placed for placed in since if not isinstance(placed.entry, Accepted)], process)
         if other is not None:
             raise OvertakenError(other)
+        return claimed_since(since, process) is not None
+
+    async def _since(self, partition: Partition, claimed_at: JournalOffset) -> Iterable[Placed]:
+        return await self._past.since(partition, JournalOffset(claimed_at + 1))
 
     async def _start(self, partition: Partition, reading: Reading) -> Start:
-        found = last_checkpoint(reading.entries)
-        checkpoint = None if found is None else found[1]
-        committed = await self._consumer.committed(partition)
         give_up_at = self._clock.now().steady + TRUNCATION_PATIENCE_SECONDS
         while True:
-            log_start, log_end = await self._consumer.log_bounds(partition)
-            point = starting_point(
-                Evidence(
-                    committed=None if committed is None else committed.offset,
-                    committed_by_us=committed is not None and committed.metadata.startswith(OUR_MARK),
-                    checkpoint=checkpoint,
-                    journal_is_whole=reading.is_whole,
-                    log_start=log_start,
-                    log_end=log_end,
-                )
-            )
+            point = starting_point(await self._past.evidence(partition, reading))
             if isinstance(point, Start):
-                break
+                return point
             if not point.may_pass or self._clock.now().steady >= give_up_at:
                 raise PartitionStoppedError(point.why)
             await asyncio.sleep(PATIENCE_STEP_SECONDS)
-        mark = None if checkpoint is None else checkpoint.mark
-        if mark is not None and log_start <= mark.offset < log_end:
-            record = await self._consumer.read_one(partition, mark.offset)
-            if record is not None and differs(mark, record.timestamp, record.key, record.value):
-                message = f"the record at offset {mark.offset} is not the one that was read before: "
-                raise PartitionStoppedError(message + "the topic was recreated")
-        return point
 
-    async def _read(self, partition: Partition, claimed_at: JournalOffset) -> Reading:
-        """Read backwards: to the last checkpoint, then as far as unpublished results and deduplication need."""
-        first, _ = await self._journal.bounds(partition)
-        entries: list[Placed] = []
-        start, step = claimed_at, FIRST_STEP
-        while start > first and last_checkpoint(entries) is None:
-            start = await self._prepend(partition, entries, start, max(first, JournalOffset(start - step)))
-            step *= 2
-        found = last_checkpoint(entries)
-        if found is not None and found[1].unpublished is not None and found[1].unpublished < start:
-            start = await self._prepend(partition, entries, start, max(first, found[1].unpublished))
-        await self._read_for_deduplication(partition, entries, start, first)
-        return Reading(entries=entries, is_whole=first == 0)
+    async def _take_back_the_commit(self, partition: Partition, offset: Offset) -> None:
+        """Commit less than the group has: before our checkpoint stands, or the next owner would go by the commit."""
+        wanted = {partition: Committed(offset=offset, metadata=OUR_MARK)}
+        while partition in self._consumer.assignment():
+            if await self._consumer.commit(wanted, deadline_seconds=COMMIT_DEADLINE_SECONDS):
+                return
+            self._facts.commit_failed([partition])
+            await asyncio.sleep(PATIENCE_STEP_SECONDS)
 
-    async def _read_for_deduplication(
-        self, partition: Partition, entries: list[Placed], start: JournalOffset, first: JournalOffset
-    ) -> None:
-        horizon = self._clock.now().wall - self._policies.deduplication_ttl_seconds
-        oldest = await self._journal.offset_at(partition, int(horizon * 1000))
-        if oldest is None:
-            return
-        step = FIRST_STEP
-        while start > max(first, oldest) and _remembered(entries) < self._policies.deduplication_max_entries:
-            start = await self._prepend(partition, entries, start, max(first, oldest, JournalOffset(start - step)))
-            step *= 2
-
-    async def _prepend(
-        self, partition: Partition, entries: list[Placed], stop: JournalOffset, start: JournalOffset
-    ) -> JournalOffset:
-        read = await self._journal.read(partition, start, stop)
-        entries[:0] = [decode(entry.offset, entry.value) for entry in read]
-        return start
-
-
-def _remembered(entries: Sequence[Placed]) -> int:
-    return sum(
-        len(settled.offsets)
-        for placed in entries
-        if isinstance(placed.entry, Outcome)
-        for settled in placed.entry.settled
-    )
+    def _tell(self, partition: Partition, start: Start) -> Skipped | None:
+        """Tell what somebody has done to the group or to the log; return what the journal is to say of it."""
+        wanted = Offset(start.offset - start.lost)
+        skipped: Skipped | None = None
+        if start.rewound:
+            self._facts.commit_rewound(partition, committed=Offset(wanted - start.rewound), watermark=wanted)
+        if start.skipped:
+            watermark = Offset(wanted - start.skipped)
+            self._facts.commit_skipped(partition, watermark=watermark, committed=wanted)
+            skipped = Skipped(start=watermark, stop=wanted, skipped_at=self._clock.now().wall)
+        if start.lost:
+            self._facts.records_lost(partition, start=wanted, stop=start.offset)
+        return skipped

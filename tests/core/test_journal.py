@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from consumer.core.decode import Decoder
 from consumer.core.event import Event
 from consumer.core.journal import (
+    BY_AN_OPERATOR,
+    Accepted,
     Checkpoint,
     Claim,
     Entry,
@@ -21,6 +23,7 @@ from consumer.core.journal import (
     Placed,
     Returned,
     Settled,
+    Skipped,
     Tried,
     decode,
     encode,
@@ -87,6 +90,8 @@ ENTRIES: st.SearchStrategy[Entry] = (
         intended_at=INSTANTS,
     )
     | st.builds(Returned, send_id=SENDS, attempt=st.integers(1, 99), started=st.booleans())
+    | st.builds(Skipped, start=OFFSETS, stop=OFFSETS, skipped_at=INSTANTS)
+    | st.builds(Accepted, group=WORDS, start=OFFSETS, end=OFFSETS, why=WORDS, accepted_at=INSTANTS)
     | st.builds(Outcome, send_id=st.none() | SENDS, settled=st.lists(settled(), max_size=3).map(tuple))
     | st.builds(
         Checkpoint,
@@ -199,3 +204,28 @@ def test_a_record_of_somebody_else_is_named_by_its_offset_and_not_quoted(value: 
     with pytest.raises(NotAJournalError, match="journal offset 12 ") as raised:
         decode(JournalOffset(12), value)
     assert "rumour" not in str(raised.value)
+
+
+ACCEPTED = Accepted(group="g", start=Offset(3), end=Offset(9), why="it was recreated", accepted_at=Instant(1.0))
+
+
+def test_a_partition_is_taken_by_another_process_claim_wherever_it_stands_and_by_an_operators_proven_word() -> None:
+    claim = Claim(group="g", member="member-a", process="a", version="1", claimed_at=Instant(1.0))
+    late = Placed(offset=JournalOffset(9), at=JournalOffset(0), entry=claim)
+    assert late.displaces("b") == "member-a"
+    assert late.displaces("a") is None
+    proven = Placed(offset=JournalOffset(9), at=JournalOffset(9), entry=ACCEPTED)
+    void = Placed(offset=JournalOffset(9), at=JournalOffset(8), entry=ACCEPTED)
+    assert proven.displaces("a") == BY_AN_OPERATOR
+    assert void.displaces("a") is None
+
+
+def test_people_and_judges_find_a_skipped_range_by_its_names() -> None:
+    entry = Skipped(start=Offset(3), stop=Offset(9), skipped_at=Instant(1.5))
+    assert orjson.loads(encode(entry, JournalOffset(7))) == {
+        "at": 7,
+        "kind": "skipped",
+        "from": 3,
+        "to": 9,
+        "skipped_at": 1.5,
+    }

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.journal import Placed, Returned, decode
+from consumer.core.journal import Accepted, Placed, Returned, decode
 from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
-from consumer.core.terms import JournalOffset, SendId
+from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.makers import make_claim
 
 Fact = Callable[[], None]
@@ -223,6 +223,23 @@ def test_a_foreign_claim_in_the_gap_means_that_the_partition_is_lost_and_says_to
     assert ledger.standing is Standing.LOST
     assert ledger.lost_to == "member-other"
     assert ledger.next_append(lambda: None) == []
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_an_operators_word_takes_the_partition_where_it_is_proven(proven: bool) -> None:  # noqa: FBT001
+    ledger = owned(base=4)
+    ledger.add(said("a"), "a")
+    values_of(ledger)
+    ledger.acknowledged(JournalOffset(6))
+    word = Accepted(group="g", start=Offset(0), end=Offset(1), why="asked for", accepted_at=Instant(1.0))
+    at = JournalOffset(5 if proven else 4)
+    ledger.gap_read(
+        [
+            Placed(offset=JournalOffset(5), at=at, entry=word),
+            Placed(offset=JournalOffset(6), at=JournalOffset(5), entry=said("a")),
+        ]
+    )
+    assert ledger.standing is (Standing.LOST if proven else Standing.OWNED)
 
 
 def test_a_late_claim_of_our_own_is_no_loss() -> None:

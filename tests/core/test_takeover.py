@@ -1,8 +1,11 @@
 """Taking a partition over: the table of evidence row by row, and what the journal says of the records from there on."""
 
+import dataclasses
+
 import pytest
 
 from consumer.core.journal import (
+    Accepted,
     Checkpoint,
     Entry,
     Intent,
@@ -20,11 +23,14 @@ from consumer.core.takeover import (
     SharedJournalError,
     Start,
     Stop,
+    accepted,
     check_group,
     claimed_since,
+    cut,
     differs,
     last_checkpoint,
     replay,
+    since_accepted,
     starting_point,
 )
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
@@ -61,6 +67,9 @@ def evidence(
     watermark: int | None = None,
     journal: bool = WHOLE,
     log: tuple[int, int] = (0, 1000),
+    word: int | None = None,
+    cut_at: int | None = None,
+    differs_at: int | None = None,
 ) -> Evidence:
     return Evidence(
         committed=None if committed is None else Offset(committed),
@@ -69,11 +78,22 @@ def evidence(
         journal_is_whole=journal,
         log_start=Offset(log[0]),
         log_end=Offset(log[1]),
+        accepted=None if word is None else operators_word(word),
+        cut=None if cut_at is None else Placed(offset=JournalOffset(3), at=JournalOffset(cut_at), entry=make_claim()),
+        differs_at=None if differs_at is None else Offset(differs_at),
     )
 
 
-def start(offset: int, **counts: int) -> Start:
-    return Start(offset=Offset(offset), **counts)
+def operators_word(start: int) -> Accepted:
+    return Accepted(group="g", start=Offset(start), end=Offset(1000), why="asked for", accepted_at=Instant(1.0))
+
+
+def start(offset: int, *, rewound: int = 0, skipped: int = 0, lost: int = 0) -> Start:
+    return Start(offset=Offset(offset), rewound=rewound, skipped=skipped, lost=lost)
+
+
+def taken_back(offset: int) -> Start:
+    return Start(offset=Offset(offset), commit=True)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +120,23 @@ def start(offset: int, **counts: int) -> Start:
         pytest.param(
             evidence(watermark=100, committed=100, by_us=True, journal=CUT), start(100), id="a journal cut by retention"
         ),
+        pytest.param(
+            evidence(watermark=100, committed=110, log=(120, 1000)),
+            start(120, skipped=10, lost=10),
+            id="moved forward, and retention beyond that",
+        ),
+        pytest.param(evidence(word=40), start(40), id="an operator's word, nothing committed"),
+        pytest.param(evidence(word=40, committed=40, by_us=True), start(40), id="an operator's word: at the commit"),
+        pytest.param(evidence(word=40, committed=90, by_us=True), taken_back(40), id="an operator's word: before it"),
+        pytest.param(evidence(word=90, committed=40, by_us=True), start(90), id="an operator's word: behind it"),
+        pytest.param(
+            evidence(word=40, committed=40, by_us=True, journal=CUT, cut_at=7, differs_at=9),
+            start(40),
+            id="an operator's word outweighs what stopped the partition",
+        ),
+        pytest.param(
+            evidence(word=40, watermark=60, committed=50, by_us=True), start(60), id="an owner went on from there"
+        ),
         pytest.param(evidence(committed=70), start(70), id="a migration from another consumer"),
         pytest.param(evidence(committed=70, log=(80, 1000)), start(80, lost=10), id="a migration after retention"),
         pytest.param(evidence(log=(30, 1000)), start(30), id="the first start ever"),
@@ -118,6 +155,13 @@ def test_where_to_start_by_the_evidence(known: Evidence, expected: Start) -> Non
         pytest.param(evidence(committed=70, journal=CUT), False, id="the same with somebody's commit"),
         pytest.param(evidence(watermark=100, log=(0, 99)), True, id="a topic that ends below what is done"),
         pytest.param(evidence(committed=70, log=(0, 10)), True, id="a commit beyond the topic's end"),
+        pytest.param(evidence(word=70, log=(0, 10)), True, id="an operator's word beyond the topic's end"),
+        pytest.param(
+            evidence(watermark=100, committed=100, by_us=True, cut_at=7), False, id="a journal that has lost its end"
+        ),
+        pytest.param(
+            evidence(watermark=100, committed=100, by_us=True, differs_at=99), False, id="another record at the mark"
+        ),
     ],
 )
 def test_what_must_be_looked_at_before_the_partition_starts(known: Evidence, may_pass: bool) -> None:  # noqa: FBT001
@@ -248,9 +292,37 @@ def test_deduplication_is_rebuilt_from_every_outcome_that_was_read_also_below_th
 
 def test_a_journal_that_another_group_writes_is_refused_by_name() -> None:
     check_group(log(make_claim(), checkpoint()), "g", "journal-3")
-    for stranger in (make_claim(group="other"), checkpoint(group="other")):
+    word = dataclasses.replace(operators_word(1), group="other")
+    for stranger in (make_claim(group="other"), checkpoint(group="other"), word):
         with pytest.raises(SharedJournalError, match=r"journal-3.*'other'.*'g'"):
             check_group(log(make_claim(), stranger), "g", "journal-3")
+
+
+def test_nothing_that_stands_before_an_operators_word_says_anything_any_more() -> None:
+    word = operators_word(40)
+    entries = log(checkpoint(100), intent("a", 100), word, make_claim(), intent("b", 41), outcome("c", 40))
+    since = since_accepted(entries)
+    assert accepted(since) == word
+    assert last_checkpoint(since) is None
+    taken = replay(since, Offset(40))
+    assert set(taken.known) == {40}
+    assert set(taken.trials) == {41}
+    assert len(taken.fingerprints) == 1
+    assert accepted(since_accepted(entries[:2])) is None
+
+
+def test_an_operators_word_that_others_wrote_before_says_nothing() -> None:
+    void = Placed(offset=JournalOffset(2), at=JournalOffset(1), entry=operators_word(40))
+    entries = [*log(checkpoint(100), intent("a", 100)), void]
+    assert since_accepted(entries) == entries
+    assert accepted([void]) is None
+
+
+def test_an_entry_below_where_its_writer_expected_it_shows_that_the_journal_has_lost_its_end() -> None:
+    below = Placed(offset=JournalOffset(1), at=JournalOffset(7), entry=intent("a", 100))
+    assert cut([*log(checkpoint(100)), below]) == below
+    assert cut([below, *log(checkpoint(100), intent("b", 100), base=2)]) is None, "an owner went on since"
+    assert cut(log(make_claim(), checkpoint(100), intent("a", 100))) is None
 
 
 def test_a_take_over_that_was_overtaken_names_the_next_claim() -> None:
