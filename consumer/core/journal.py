@@ -116,6 +116,8 @@ class Checkpoint:
     tried: tuple[Tried, ...]
     unpublished: JournalOffset | None
     mark: Mark | None
+    claim: JournalOffset | None = None
+    """Where the latest claim of its writer stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +258,7 @@ def _checkpoint_fields(checkpoint: Checkpoint) -> dict[str, object]:
         ],
         "unpublished": checkpoint.unpublished,
         "mark": None if checkpoint.mark is None else asdict(checkpoint.mark),
+        "claim": checkpoint.claim,
     }
 
 
@@ -353,6 +356,7 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
         ),
         unpublished=fields["unpublished"],
         mark=None if mark is None else Mark(**mark),
+        claim=fields.get("claim"),
     )
 
 

@@ -87,6 +87,8 @@ class Lane:
     """Whether it was taken over: its records may be read."""
     leaving: bool = False
     """Given back soon: nothing new starts."""
+    trouble: str | None = None
+    """Why the last append was not acknowledged; None since one was."""
     overdue: bool = False
     """Whether a proof has been waited for in vain: until the next one comes, no send takes members of it."""
     dropped: bool = False
@@ -194,6 +196,7 @@ class Lane:
             tried=tried,
             unpublished=min(self.unpublished, default=None),
             mark=self.mark(),
+            claim=self.ledger.claimed_at,
         )
         if len(encode(checkpoint, self.ledger.expected)) > MAX_CHECKPOINT_BYTES:
             self.moved = True

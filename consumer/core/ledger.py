@@ -44,7 +44,7 @@ NEXT: dict[Standing, frozenset[Standing]] = {
     Standing.CHECKING: frozenset({Standing.OWNED, Standing.LOST}),
     Standing.OWNED: frozenset({Standing.CHECKING, Standing.UNSURE, Standing.RECREATED}),
     Standing.LOST: frozenset(),
-    Standing.RECREATED: frozenset(),
+    Standing.RECREATED: frozenset({Standing.LOST}),
 }
 
 
@@ -166,6 +166,7 @@ class Ledger:
         if base == self._out_at:
             return self._proven(JournalOffset(base + count))
         if base < self._out_at:
+            self._expected = JournalOffset(base + count)
             self._move(Standing.RECREATED)
             return []
         self.gap = Gap(start=self._out_at, stop=JournalOffset(base + count))
@@ -210,7 +211,7 @@ class Ledger:
         return proven
 
     def overtaken(self, *, by: str) -> None:
-        """Another member has claimed the partition while its journal was being read."""
+        """Another member has claimed the partition while its journal was being read, or while it was stopped."""
         self.lost_to = by
         self._move(Standing.LOST)
 

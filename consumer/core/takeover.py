@@ -75,14 +75,14 @@ class Stop:
 def starting_point(evidence: Evidence) -> Start | Stop:
     """Return where to start by the evidence, or why not to."""
     committed, checkpoint, accepted = evidence.committed, evidence.checkpoint, evidence.accepted
-    if accepted is not None and checkpoint is None:
-        beyond = committed is not None and committed > accepted.start
-        return _within_log(evidence, Start(offset=accepted.start, commit=beyond))
     if evidence.cut is not None:
         return Stop(
             why=f"the entry at journal offset {evidence.cut.offset} was to stand at {evidence.cut.at}: the journal has "
             "lost its end, so what was sent last cannot be known; find out what happened to the journal topic"
         )
+    if accepted is not None and checkpoint is None:
+        beyond = committed is not None and committed > accepted.start
+        return _within_log(evidence, Start(offset=accepted.start, commit=beyond))
     if evidence.differs_at is not None:
         return Stop(
             why=f"the record at offset {evidence.differs_at} is not the one that was read before: "

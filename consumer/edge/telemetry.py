@@ -303,6 +303,9 @@ class Telemetry(Facts):
         fields = {"partition": str(partition), "why": why}
         self._problem("partition stopped", partition, fields, cure=cure, level=logging.ERROR)
 
+    def partition_accepted(self, partition: Partition) -> None:
+        self._log.info("stopped partition starts, as an operator has decided", partition=str(partition))
+
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         self.metrics.journal_entries.add(partition, entries)
         self.metrics.journal_duration.observe((), seconds)

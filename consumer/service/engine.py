@@ -132,10 +132,12 @@ class Engine:
         try:
             base = await self._journal.append(lane.partition, values)
         except UnsureAppendError as error:
-            self._facts.journal_unsure(lane.partition, why=str(error))
+            lane.trouble = str(error)
+            self._facts.journal_unsure(lane.partition, why=lane.trouble)
             await asyncio.sleep(CLAIM_AGAIN_SECONDS)
             self._inbox.tell(lambda _now: self._pipeline.append_failed(lane))
             return
+        lane.trouble = None
         seconds = self._clock.now().steady - began_at
         self._facts.journal_appended(lane.partition, entries=len(values), seconds=seconds)
         self._inbox.tell(partial(self._pipeline.appended, lane, base))

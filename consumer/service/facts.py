@@ -196,6 +196,9 @@ class Facts(Protocol):
     def partition_stopped(self, partition: Partition, *, why: str) -> None:
         """It must not start until a person decides."""
 
+    def partition_accepted(self, partition: Partition) -> None:
+        """A person has decided: the stopped partition is claimed again and starts."""
+
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         """An append was acknowledged after `seconds`."""
 

@@ -13,7 +13,7 @@ from consumer.core.lane import Lane
 from consumer.core.ledger import Standing
 from consumer.core.pipeline import Pipeline
 from consumer.core.takeover import OUR_MARK
-from consumer.core.terms import Now, Offset, Partition
+from consumer.core.terms import JournalOffset, Now, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
 from consumer.service.ports import Clock, Committed, EventsConsumer
@@ -21,6 +21,9 @@ from consumer.service.takeover import OvertakenError, PartitionStoppedError, Tak
 
 CLAIM_AGAIN_SECONDS = (1.0, 5.0)
 """Between these, by chance: two members that both believe to own a partition must not take turns for ever."""
+
+LOOK_AGAIN_SECONDS = 3.0
+"""How often a stopped partition looks whether a person has let it start."""
 
 COMMIT_DEADLINE_SECONDS = 5.0
 LOG_BOUNDS_SECONDS = 10.0
@@ -97,6 +100,8 @@ class Partitions:
                 self._lose(lane)
             case Standing.RECREATED if lane.partition not in self.stopped:
                 self._stop(lane.partition, "its journal ends before what was proven: the topic was recreated or cut")
+                since = JournalOffset(lane.ledger.expected - 1)
+                self._tasks.create_task(self._until_accepted(lane, since), name=f"stopped {lane.partition}")
             case _:
                 pass
 
@@ -105,11 +110,13 @@ class Partitions:
         try:
             taken = await self._takeover.run(lane.partition, lane.ledger.claimed_at, lane.ledger.process)
         except PartitionStoppedError as error:
+            if lane.dropped:
+                return
             self._stop(lane.partition, str(error))
+            await self._until_accepted(lane, lane.ledger.claimed_at)
             return
         except OvertakenError as error:
-            lane.ledger.overtaken(by=str(error))
-            self._inbox.ring()
+            self._overtaken(lane, by=str(error))
             return
 
         def begin(now: Now) -> None:
@@ -126,12 +133,39 @@ class Partitions:
 
         self._inbox.tell(begin)
 
+    async def _until_accepted(self, lane: Lane, since: JournalOffset) -> None:
+        """Look into a stopped partition's journal until an operator lets it start, or it is no longer ours."""
+        while not lane.dropped:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            try:
+                if await self._takeover.is_accepted(lane.partition, since, lane.ledger.process):
+                    self._inbox.tell(partial(self._start_anew, lane))
+                    return
+            except OvertakenError as error:
+                self._overtaken(lane, by=str(error))
+                return
+
+    def _start_anew(self, lane: Lane, now: Now) -> None:
+        if not lane.dropped:
+            self.stopped.pop(lane.partition, None)
+            self._facts.partition_accepted(lane.partition)
+            self._pipeline.drop(lane.partition)
+            self._assign(lane.partition, now)
+
+    def _overtaken(self, lane: Lane, *, by: str) -> None:
+        def overtaken(_now: Now) -> None:
+            if not lane.dropped:
+                lane.ledger.overtaken(by=by)
+
+        self._inbox.tell(overtaken)
+
     def _stop(self, partition: Partition, why: str) -> None:
         self.stopped[partition] = why
         self._facts.partition_stopped(partition, why=why)
 
     def _lose(self, lane: Lane) -> None:
         self._facts.partition_lost(lane.partition, claimed_by=lane.ledger.lost_to or "another member")
+        self.stopped.pop(lane.partition, None)
         self._pipeline.drop(lane.partition)
         self._consumer.pause([lane.partition])
         self._paused.add(lane.partition)

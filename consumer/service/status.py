@@ -73,13 +73,13 @@ class StatusBoard:
 
     def _partition(self, lane: Lane) -> PartitionStatus:
         partitions = self._service.partitions
-        why = partitions.stopped.get(lane.partition)
+        stopped = partitions.stopped.get(lane.partition)
         log_end = partitions.log_ends.get(lane.partition)
         watermark = lane.watermark.value if lane.started else None
         return PartitionStatus(
             topic=lane.partition.topic,
             partition=lane.partition.number,
-            state="stopped" if why is not None else STATE_OF[lane.ledger.standing],
+            state="stopped" if stopped is not None else STATE_OF[lane.ledger.standing],
             committed=partitions.committed.get(lane.partition),
             watermark=watermark,
             position=lane.watermark.position if lane.started else None,
@@ -87,7 +87,7 @@ class StatusBoard:
             lag=max(0, log_end - watermark) if log_end is not None and watermark is not None else None,
             held=lane.held_events,
             paused=lane.partition in partitions.paused,
-            why=why,
+            why=lane.trouble if stopped is None else _stopped(lane.partition, stopped),
         )
 
     def _access_status(self) -> AccessStatus:
@@ -145,6 +145,16 @@ class StatusBoard:
                 "CAMPAIGN_API__SERVER_KEY and CAMPAIGN_API__FIELD_NAMES__*"
             )
         reasons.extend(
-            f"partition {partition} is stopped: {why}" for partition, why in service.partitions.stopped.items()
+            f"partition {partition} is {_stopped(partition, why)}"
+            for partition, why in service.partitions.stopped.items()
+        )
+        reasons.extend(
+            f"partition {lane.partition} waits for its journal: {lane.trouble}"
+            for lane in service.pipeline.lanes.values()
+            if lane.trouble is not None
         )
         return Health(reasons=tuple(reasons))
+
+
+def _stopped(partition: Partition, why: str) -> str:
+    return f"stopped: {why}; cure: campaign-consumer inspect --accept {partition}"

@@ -120,6 +120,7 @@ ENTRIES: st.SearchStrategy[Entry] = (
             key_bytes=st.integers(0, 99),
             value_bytes=st.integers(0, 99),
         ),
+        claim=st.none() | st.integers(0, 2**56).map(JournalOffset),
     )
 )
 PLACES = st.integers(0, 2**56).map(JournalOffset)

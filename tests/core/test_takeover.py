@@ -130,7 +130,7 @@ def taken_back(offset: int) -> Start:
         pytest.param(evidence(word=40, committed=90, by_us=True), taken_back(40), id="an operator's word: before it"),
         pytest.param(evidence(word=90, committed=40, by_us=True), start(90), id="an operator's word: behind it"),
         pytest.param(
-            evidence(word=40, committed=40, by_us=True, journal=CUT, cut_at=7, differs_at=9),
+            evidence(word=40, committed=40, by_us=True, journal=CUT, differs_at=9),
             start(40),
             id="an operator's word outweighs what stopped the partition",
         ),
@@ -159,6 +159,7 @@ def test_where_to_start_by_the_evidence(known: Evidence, expected: Start) -> Non
         pytest.param(
             evidence(watermark=100, committed=100, by_us=True, cut_at=7), False, id="a journal that has lost its end"
         ),
+        pytest.param(evidence(word=70, cut_at=7), False, id="the same after an operator's word"),
         pytest.param(
             evidence(watermark=100, committed=100, by_us=True, differs_at=99), False, id="another record at the mark"
         ),

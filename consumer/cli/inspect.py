@@ -1,0 +1,193 @@
+"""`campaign-consumer inspect`: the group's state, read from Kafka alone; and an operator's word for a stopped partition."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from consumer.cli.main import MISUSED, Failure, config_option, environment
+from consumer.inspection.report import EPILOG
+
+if TYPE_CHECKING:
+    from config.settings import Kafka
+    from consumer.core.terms import Offset, Partition
+    from consumer.inspection.inspector import Inspector
+    from consumer.inspection.view import PartitionView
+
+ENOUGH_SECONDS = 60.0
+"""Everything is asked again and again until it is answered; after so long somebody wants to know that it is not."""
+
+EDGES = ("beginning", "end")
+
+
+class Room(NamedTuple):
+    """What a run of the command works with."""
+
+    inspector: "Inspector"
+    partitions: "Sequence[Partition]"
+
+
+@click.command(short_help="Show the group's state, partition by partition; let a stopped one start.", epilog=EPILOG)
+@config_option
+@click.option(
+    "--bootstrap-servers", metavar="HOST:PORT,...", help="Brokers; wins over CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--accept", "accepted", metavar="TOPIC:PARTITION", help="Let this stopped partition start.")
+@click.option("--at", metavar="OFFSET", help="With --accept: start there; also beginning or end. Default: the commit.")
+@click.option("--yes", is_flag=True, help="With --accept: do not ask.")
+def command(
+    *,
+    config_file: Path | None,
+    bootstrap_servers: str | None,
+    as_json: bool,
+    accepted: str | None,
+    at: str | None,
+    yes: bool,
+) -> None:
+    """Show how each partition stands, from Kafka alone: commits, journal, log ends.
+
+    Works whether or not a service runs; joins no group, and writes nothing but an operator's word.
+
+    A partition stops where the evidence contradicts itself: its topic was recreated or truncated, its journal has
+    lost its beginning or its end. --accept says what will happen, asks, and writes into the journal that the
+    partition may start anew at an offset, with everything from there on as if nothing had been sent. A service that
+    runs notices within seconds.
+    """
+    from consumer.core.journal import NotAJournalError
+    from consumer.core.takeover import SharedJournalError
+    from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
+    from consumer.inspection.inspector import NotAcceptedError
+    from consumer.service.ports import TopicGoneError
+    from consumer.traffic.connection import BadBrokersError, hush_client_library, kafka_settings
+
+    if accepted is None and (at is not None or yes):
+        raise Failure("--at and --yes belong to --accept TOPIC:PARTITION", MISUSED)
+    try:
+        kafka = kafka_settings(config_file, environment(), bootstrap_servers=bootstrap_servers)
+    except BadBrokersError as error:
+        raise Failure(f"--bootstrap-servers {bootstrap_servers}: {error}", MISUSED) from None
+    hush_client_library()
+    try:
+        if accepted is None:
+            asyncio.run(_show(kafka, as_json=as_json))
+        else:
+            asyncio.run(_accept(kafka, accepted, at=at, sure=yes))
+    except* (
+        KafkaRefusedError,
+        KafkaUnreachableError,
+        NotAJournalError,
+        NotAcceptedError,
+        SharedJournalError,
+        TopicGoneError,
+    ) as group:
+        raise Failure("\n".join(dict.fromkeys(_lines(group)))) from None
+
+
+def _lines(group: BaseExceptionGroup[Exception]) -> list[str]:
+    lines: list[str] = []
+    for error in group.exceptions:
+        lines += _lines(error) if isinstance(error, BaseExceptionGroup) else [str(error)]
+    return lines
+
+
+async def _show(kafka: "Kafka", *, as_json: bool) -> None:
+    from consumer.edge.clock import SystemClock
+    from consumer.inspection.report import document, table
+
+    async with _room(kafka) as room:
+        views = await _look(room)
+    now = SystemClock().now().wall
+    if as_json:
+        click.echo(document(views, group=kafka.group_id, now=now))
+    else:
+        for line in table(views, now):
+            click.echo(line)
+
+
+async def _look(room: Room) -> "list[PartitionView]":
+    async with asyncio.TaskGroup() as tasks:
+        looks = [tasks.create_task(room.inspector.look(each), name=f"look at {each}") for each in room.partitions]
+    return [look.result() for look in looks]
+
+
+async def _accept(kafka: "Kafka", wanted: str, *, at: str | None, sure: bool) -> None:
+    from consumer.edge.clock import SystemClock
+    from consumer.inspection.inspector import check_may_start
+    from consumer.inspection.report import forecast
+
+    async with _room(kafka, writes=True) as room:
+        found = [partition for partition in room.partitions if str(partition) == wanted]
+        if not found:
+            raise Failure(f"--accept {wanted}: there is no such partition of {', '.join(kafka.events_topics)}", MISUSED)
+        seen = await room.inspector.look(found[0])
+        start = _start(seen, at)
+        check_may_start(seen, start)
+        for line in forecast(seen, start):
+            click.echo(line)
+        if not sure and not await asyncio.to_thread(click.confirm, f"Let {wanted} start at offset {start}?"):
+            raise Failure(f"{wanted} stays stopped; nothing was written")
+        landed = await room.inspector.accept(seen, start, SystemClock().now().wall)
+    click.echo(
+        f"{wanted} may start at offset {start} (journal offset {landed}): a service that runs starts it within "
+        "seconds, otherwise the next one does"
+    )
+
+
+def _start(seen: "PartitionView", at: str | None) -> "Offset":
+    from consumer.core.terms import Offset
+
+    if at is not None and not at.isdecimal() and at not in EDGES:
+        raise Failure(f"--at {at}: neither an offset nor {' nor '.join(EDGES)}", MISUSED)
+    if at == "end":
+        return seen.log_end or Offset(0)
+    if at == "beginning":
+        return seen.log_start or Offset(0)
+    if at is not None:
+        return Offset(int(at))
+    return (seen.log_start or Offset(0)) if seen.committed is None else seen.committed
+
+
+@asynccontextmanager
+async def _room(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[Room]:
+    """Yield what looks at the partitions; what it opened is closed.
+
+    Raises:
+        KafkaUnreachableError: it took too long.
+    """
+    from consumer.edge.events_consumer import GroupConsumer
+    from consumer.edge.group_view import members_of, partitions_of
+    from consumer.edge.journal_log import KafkaJournal
+    from consumer.edge.kafka_connection import KafkaUnreachableError
+    from consumer.inspection.inspector import Inspector, Layout
+    from consumer.traffic.connection import connection_of
+
+    connection = connection_of(kafka)
+    troubles: list[str] = []
+    journals = {topic: kafka.journal_topic.replace("{topic}", topic) for topic in kafka.events_topics}
+    # Neither of the two is started as a service would: they answer questions, and join nothing.
+    events = GroupConsumer(connection, group=kafka.group_id, topics=kafka.events_topics, on_trouble=troubles.append)
+    journal = KafkaJournal(
+        connection, topic_template=kafka.journal_topic, on_replaced=troubles.append, on_trouble=troubles.append
+    )
+    try:
+        async with asyncio.timeout(None if writes else ENOUGH_SECONDS):
+            counts = await partitions_of(connection, [*journals, *journals.values()])
+            layout = Layout(
+                events={topic: counts[topic] for topic in journals},
+                journals={topic: (name, counts[name]) for topic, name in journals.items()},
+                members=await members_of(connection, kafka.group_id),
+            )
+            if writes:
+                await journal.start()
+            inspector = Inspector(events=events, journal=journal, layout=layout, group=kafka.group_id)
+            yield Room(inspector, layout.partitions())
+    except TimeoutError as error:
+        why = troubles[-1] if troubles else "no answer"
+        raise KafkaUnreachableError(f"not done within {ENOUGH_SECONDS:.0f} s: {why}") from error
+    finally:
+        await events.stop()
+        await journal.stop()

@@ -1,0 +1,53 @@
+"""A group and its topics, seen from outside: which members it has, how many partitions there are. Changes nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError, for_code
+
+from consumer.edge.kafka_clients import client_of, close, partition_numbers
+from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, KafkaUnreachableError, reach, refused, words
+
+ASK_SECONDS = 15.0
+
+
+async def members_of(connection: KafkaConnection, group: str) -> frozenset[str]:
+    """Return the IDs of the group's members now; of a group that nobody knows, none.
+
+    Raises:
+        KafkaRefusedError: the brokers refuse us.
+        KafkaUnreachableError: none answers.
+    """
+    async with _asking(connection) as admin:
+        members: set[str] = set()
+        for answer in await admin.describe_consumer_groups([group]):
+            for code, _group, _state, _kind, _protocol, described, *_ in answer.groups:
+                if code:
+                    raise for_code(code)(group)
+                members.update(member[0] for member in described)
+        return frozenset(members)
+
+
+async def partitions_of(connection: KafkaConnection, topics: Iterable[str]) -> Mapping[str, int]:
+    """Return how many partitions each topic has, 0 where it does not exist; raises as `members_of` does."""
+    async with _asking(connection) as admin:
+        return {topic: len(await partition_numbers(client_of(admin), topic) or ()) for topic in topics}
+
+
+@asynccontextmanager
+async def _asking(connection: KafkaConnection) -> AsyncIterator[AIOKafkaAdminClient]:
+    await reach(connection)
+    admin = AIOKafkaAdminClient(**connection.client_arguments())
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            await admin.start()
+            yield admin
+    except REFUSALS as error:
+        raise refused(error, connection) from error
+    except (KafkaError, OSError, TimeoutError) as error:
+        message = f"the brokers at {connection} do not answer questions ({words(error)}): try again"
+        raise KafkaUnreachableError(message) from error
+    finally:
+        await close(client_of(admin))  # its own close() waits for frozen brokers

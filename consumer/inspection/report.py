@@ -1,0 +1,144 @@
+"""What `inspect` prints: a table for people, JSON for scripts, and what an operator's word will do. Prints nothing itself."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import orjson
+
+from consumer.core.terms import Instant, Offset
+from consumer.inspection.view import PartitionView, State
+
+COLUMNS = ("partition", "state", "committed", "ahead", "unknown", "lag", "checkpoint", "claim", "since", "owner")
+LEFT = frozenset({"partition", "state", "owner"})
+NONE = "-"
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+
+EPILOG = """\
+\b
+Columns (in brackets: the name in --json)
+  partition   topic:number (topic, partition)
+  state       ordinary; stopped: does not start before somebody has decided; accepted: somebody has; rewound and
+              skipped: a tool has moved the group; records_lost: retention was quicker; no_journal (state, why)
+  committed   what the group has committed (committed); where reading would begin now (watermark)
+  ahead       records above that with an outcome (settled_ahead)
+  unknown     records above that with an attempt that is out, or of unknown fate (unknown)
+  lag         records up to the log's end (lag, log_start, log_end)
+  checkpoint  age of the last snapshot in the journal (checkpoint: journal_offset, age_seconds)
+  claim       where in the journal its owner claims it (claim_offset, journal_end)
+  since       age of that claim (owner: since, RFC 3339)
+  owner       the member that claimed it, "gone" where the group has it no more (owner: member, process, version,
+              in_group)
+"""
+
+
+def table(views: Sequence[PartitionView], now: Instant) -> Iterator[str]:
+    """Yield the table's lines, and below it a line for each partition that there is something to say about."""
+    rows = [COLUMNS, *(_row(view, now) for view in views)]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(COLUMNS))]
+    for row in rows:
+        cells = (
+            cell.ljust(width) if name in LEFT else cell.rjust(width)
+            for name, cell, width in zip(COLUMNS, row, widths, strict=True)
+        )
+        yield "  ".join(cells).rstrip()
+    for view in views:
+        if view.why is not None:
+            yield f"{view.partition} is {view.state.value}: {view.why}{_cure(view)}"
+
+
+def _row(view: PartitionView, now: Instant) -> tuple[str, ...]:
+    owner = view.owner
+    return (
+        str(view.partition),
+        view.state.value,
+        _number(view.committed),
+        str(view.settled_ahead),
+        str(view.unknown),
+        _number(view.lag),
+        _age(view.checkpoint_written_at, now),
+        _number(view.claim_offset),
+        _age(None if owner is None else owner.claimed_at, now),
+        NONE if owner is None else owner.member if owner.in_group else f"{owner.member} (gone)",
+    )
+
+
+def _cure(view: PartitionView) -> str:
+    return f"; cure: campaign-consumer inspect --accept {view.partition}" if view.state is State.STOPPED else ""
+
+
+def _number(number: int | None) -> str:
+    return NONE if number is None else str(number)
+
+
+def _age(instant: Instant | None, now: Instant) -> str:
+    if instant is None:
+        return NONE
+    seconds = max(0, int(now - instant))
+    for unit, letter in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit}{letter}"
+    return f"{seconds}s"
+
+
+def document(views: Sequence[PartitionView], *, group: str, now: Instant) -> bytes:
+    """Return the same for scripts."""
+    return orjson.dumps(
+        {"group": group, "at": _rfc3339(now), "partitions": [_fields(view, now) for view in views]},
+        option=orjson.OPT_INDENT_2,
+    )
+
+
+def _fields(view: PartitionView, now: Instant) -> dict[str, object]:
+    owner, written_at = view.owner, view.checkpoint_written_at
+    return {
+        "topic": view.partition.topic,
+        "partition": view.partition.number,
+        "state": view.state.value,
+        "why": view.why,
+        "committed": view.committed,
+        "watermark": view.watermark,
+        "settled_ahead": view.settled_ahead,
+        "unknown": view.unknown,
+        "lag": view.lag,
+        "log_start": view.log_start,
+        "log_end": view.log_end,
+        "owner": None
+        if owner is None
+        else {
+            "member": owner.member,
+            "process": owner.process,
+            "version": owner.version,
+            "since": _rfc3339(owner.claimed_at),
+            "in_group": owner.in_group,
+        },
+        "claim_offset": view.claim_offset,
+        "checkpoint": None
+        if view.checkpoint_offset is None
+        else {
+            "journal_offset": view.checkpoint_offset,
+            "age_seconds": None if written_at is None else round(max(0.0, now - written_at), 3),
+        },
+        "journal_end": view.journal_end,
+    }
+
+
+def _rfc3339(instant: Instant) -> str:
+    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def forecast(view: PartitionView, start: Offset) -> Iterator[str]:
+    """Yield what letting a stopped partition start at an offset will do, before it is done."""
+    assert view.log_end is not None
+    yield f"{view.partition} is stopped: {view.why}"
+    yield (
+        f"It will start at offset {start} (committed: {_number(view.committed)}, log: {_number(view.log_start)} to "
+        f"{view.log_end}). Up to {view.log_end - start} records are considered anew, as if nothing had been sent."
+    )
+    yield (
+        "Whoever has got one of these before gets it again, unmarked, unless it is older than "
+        "CAMPAIGN_KAFKA__MAX_EVENT_AGE."
+    )
+    yield (
+        f"The journal still knows {view.settled_ahead} outcomes and {view.unknown} records of unknown fate "
+        f"from offset {view.watermark or 0} on; all of that is given up."
+    )

@@ -1,0 +1,151 @@
+"""What is seen of a partition from outside: where it stands, who owns it, what is unknown. Values; reads nothing itself."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consumer.core.journal import Claim
+from consumer.core.takeover import Evidence, Start, Stop, last_checkpoint, replay, starting_point
+from consumer.core.terms import Instant, JournalOffset, Offset, Partition
+from consumer.service.past import Reading
+
+
+class State(StrEnum):
+    """How a partition stands, in the words that scripts go by."""
+
+    ORDINARY = "ordinary"
+    STOPPED = "stopped"
+    """It does not start before somebody has decided."""
+    ACCEPTED = "accepted"
+    """Somebody has decided; the next owner starts there, or is about to."""
+    REWOUND = "rewound"
+    """A tool moved the group back: nothing changes, nobody is texted again."""
+    SKIPPED = "skipped"
+    """A tool moved the group forward: the next owner obeys, the records between are never sent."""
+    RECORDS_LOST = "records_lost"
+    """Retention has removed records before they were read."""
+    NO_JOURNAL = "no_journal"
+    """The journal has no such partition, so it waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Whose claim is the newest."""
+
+    member: str
+    process: str
+    version: str
+    claimed_at: Instant
+    in_group: bool
+    """Whether the group has such a member now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """All that was read about a partition."""
+
+    partition: Partition
+    reading: Reading
+    evidence: Evidence
+    journal_end: JournalOffset
+    members: Collection[str]
+    claim: tuple[JournalOffset, Claim | None] | None
+    """Where the newest claim stands, and what it says where it is still there."""
+    checkpoint_written_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionView:
+    """One partition. Offsets are of the events partition, where it does not say journal."""
+
+    partition: Partition
+    state: State
+    why: str | None = None
+    committed: Offset | None = None
+    watermark: Offset | None = None
+    """Where reading would begin now; of a stopped partition, what its last checkpoint says."""
+    settled_ahead: int = 0
+    """Records above the watermark that have an outcome."""
+    unknown: int = 0
+    """Records above the watermark with an attempt of unknown fate, or on its way."""
+    log_start: Offset | None = None
+    log_end: Offset | None = None
+    owner: Owner | None = None
+    claim_offset: JournalOffset | None = None
+    """Where the owner's claim stands in the journal."""
+    checkpoint_offset: JournalOffset | None = None
+    checkpoint_written_at: Instant | None = None
+    journal_end: JournalOffset | None = None
+    at_work: bool = False
+    """Whether the owner is a member of the group and has begun, and has not found out by itself that it must stop."""
+
+    @property
+    def lag(self) -> int | None:
+        """Records without an acknowledged result, up to the log's end; None where it is not known."""
+        if self.watermark is None or self.log_end is None:
+            return None
+        return max(0, self.log_end - self.watermark)
+
+
+def view(seen: Gathered) -> PartitionView:
+    """Judge a partition as its next owner would."""
+    evidence, reading = seen.evidence, seen.reading
+    point = starting_point(evidence)
+    state, why = _state(point, evidence)
+    known_start = evidence.committed if reading.checkpoint is None else reading.checkpoint.watermark
+    watermark = point.offset if isinstance(point, Start) else known_start
+    taken = replay(reading.entries, watermark or Offset(0))
+    found = last_checkpoint(reading.entries)
+    claim_offset = None if seen.claim is None else seen.claim[0]
+    owner = _owner(seen)
+    begun = reading.checkpoint is not None and claim_offset is not None and reading.checkpoint.claim == claim_offset
+    return PartitionView(
+        partition=seen.partition,
+        state=state,
+        why=why,
+        committed=evidence.committed,
+        watermark=watermark,
+        settled_ahead=len(taken.known) + len(taken.published),
+        unknown=sum(trials.lost > 0 for trials in taken.trials.values()),
+        log_start=evidence.log_start,
+        log_end=evidence.log_end,
+        owner=owner,
+        claim_offset=claim_offset,
+        checkpoint_offset=None if found is None else found[0],
+        checkpoint_written_at=seen.checkpoint_written_at,
+        journal_end=seen.journal_end,
+        at_work=begun and owner is not None and owner.in_group and evidence.cut is None,
+    )
+
+
+def _state(point: Start | Stop, evidence: Evidence) -> tuple[State, str | None]:
+    if isinstance(point, Stop):
+        return State.STOPPED, point.why
+    if evidence.accepted is not None and evidence.checkpoint is None:
+        return State.ACCEPTED, f"an operator lets it start at offset {evidence.accepted.start}"
+    if point.skipped:
+        begin = point.offset - point.lost - point.skipped
+        return State.SKIPPED, (
+            f"the group was moved forward by {point.skipped} offsets: "
+            f"records from {begin} up to {begin + point.skipped} are never sent"
+        )
+    if point.rewound:
+        return State.REWOUND, (
+            f"the group was moved back by {point.rewound} offsets: without effect, what has an outcome is not sent again"
+        )
+    if point.lost:
+        return State.RECORDS_LOST, f"retention has removed {point.lost} offsets before they were read"
+    return State.ORDINARY, None
+
+
+def _owner(seen: Gathered) -> Owner | None:
+    claim = None if seen.claim is None else seen.claim[1]
+    if claim is None:
+        return None
+    return Owner(
+        member=claim.member,
+        process=claim.process,
+        version=claim.version,
+        claimed_at=claim.claimed_at,
+        in_group=claim.member in seen.members,
+    )
