@@ -70,6 +70,13 @@ class TopicReader:
             TopicGoneError: there is no such topic, or no such partition of it.
             KafkaRefusedError: the brokers refuse us.
         """
+        return await self._read(partition, start, stop, enough=stop - start)
+
+    async def read_some(self, partition: TopicPartition, start: int, stop: int) -> Sequence[Any]:
+        """Return the first records of a range, as many as come at once: none only where there are no more."""
+        return await self._read(partition, start, stop, enough=1)
+
+    async def _read(self, partition: TopicPartition, start: int, stop: int, *, enough: int) -> Sequence[Any]:
         read: list[Any] = []
 
         async def go_on(consumer: AIOKafkaConsumer) -> None:
@@ -80,7 +87,7 @@ class TopicReader:
                 return
             consumer.seek(partition, position)
             consumer.resume(partition)
-            while position < last:
+            while position < last and len(read) < enough:
                 async with asyncio.timeout(ANSWER_SECONDS):
                     position = await _take(consumer, partition, position, last, read)
             while read and read[-1].offset >= stop:

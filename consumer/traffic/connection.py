@@ -26,7 +26,7 @@ def kafka_settings(config_file: Path | None, environment: Mapping[str, str], *, 
         config.ConfigurationError: a setting is wrong.
         BadBrokersError: `bootstrap_servers` is.
     """
-    kafka = config.load(config_file, {**_NOT_NEEDED, **environment}).kafka
+    kafka = settings_without_platform(config_file, environment).kafka
     if bootstrap_servers is None:
         return kafka
     try:
@@ -34,6 +34,15 @@ def kafka_settings(config_file: Path | None, environment: Mapping[str, str], *, 
     except ValidationError as error:
         raise BadBrokersError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
     return kafka.model_copy(update={"bootstrap_servers": brokers})
+
+
+def settings_without_platform(config_file: Path | None, environment: Mapping[str, str]) -> config.Settings:
+    """Return all settings, for commands that have nothing to do with the platform.
+
+    Raises:
+        config.ConfigurationError: a setting is wrong.
+    """
+    return config.load(config_file, {**_NOT_NEEDED, **environment})
 
 
 def connection_of(kafka: Kafka) -> KafkaConnection:

@@ -1,0 +1,176 @@
+"""The journal's entries, as anybody can read them: JSON, one object each. Decides only whether an entry counts.
+
+Written from the description of the journal, not from the code that writes it.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import orjson
+
+Attempt = tuple[str, int]
+"""A send's ID and the number of its attempt."""
+
+
+class Claim(NamedTuple):
+    """Somebody owns the partition from here on."""
+
+    group: str
+
+
+class Intent(NamedTuple):
+    """These records may be out from here on."""
+
+    attempt: Attempt
+    offsets: Sequence[int]
+
+
+class Returned(NamedTuple):
+    """This attempt surely delivered nothing."""
+
+    attempt: Attempt
+    started: bool
+
+
+class Verdict(NamedTuple):
+    """What some records' results must say. Instants are milliseconds since 1970."""
+
+    status: str
+    reason: str | None
+    send_id: str | None
+    attempts: int
+    possible_duplicate: bool
+    dispatched_ms: int | None
+    completed_ms: int
+    related: Mapping[str, Any] | None
+    response: Mapping[str, Any] | None
+
+
+class Settled(NamedTuple):
+    """Records that share one verdict, and when each was received (milliseconds), side by side."""
+
+    verdict: Verdict
+    offsets: Sequence[int]
+    received_ms: Sequence[int]
+
+
+class Outcome(NamedTuple):
+    """The terminal verdicts of some records."""
+
+    settled: Sequence[Settled]
+
+
+class Checkpoint(NamedTuple):
+    """What its writer believes the entries before it to say. `tried` has the requests that surely failed, by record."""
+
+    group: str
+    watermark: int
+    settled: Sequence[tuple[int, int]]
+    open_attempts: Sequence[tuple[Attempt, Sequence[int]]]
+    tried: Sequence[tuple[int, Sequence[int]]]
+
+
+class Skipped(NamedTuple):
+    """The group was moved forward over these records, `stop` exclusive."""
+
+    start: int
+    stop: int
+
+
+class Accepted(NamedTuple):
+    """An operator let the partition start anew: nothing before this entry speaks of records from `start` on."""
+
+    start: int
+    end: int
+
+
+class Other(NamedTuple):
+    """An entry of a kind that says nothing about records."""
+
+    kind: str
+
+
+Entry = Claim | Intent | Returned | Outcome | Checkpoint | Skipped | Accepted | Other
+
+
+class NotAnEntryError(ValueError):
+    """A record of the journal that is no entry."""
+
+
+def read_entry(offset: int, value: bytes | None) -> Entry | None:
+    """Return what the entry at `offset` says; None where it does not count.
+
+    Raises:
+        NotAnEntryError: it is none.
+    """
+    try:
+        fields: Mapping[str, Any] = orjson.loads(value or b"")
+        counts = fields["kind"] == "claim" or int(fields["at"]) == offset
+        return _read(fields) if counts else None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise NotAnEntryError(type(error).__name__) from error
+
+
+def _read(fields: Mapping[str, Any]) -> Entry:
+    match fields["kind"]:
+        case "claim":
+            return Claim(fields["group"])
+        case "intent":
+            return Intent((fields["send"], fields["attempt"]), _offsets(fields["offsets"]))
+        case "returned":
+            return Returned((fields["send"], fields["attempt"]), bool(fields["started"]))
+        case "outcome":
+            return Outcome([_settled(item) for item in fields["settled"]])
+        case "checkpoint":
+            bounds = _offsets(fields["settled"])
+            return Checkpoint(
+                fields["group"],
+                int(fields["watermark"]),
+                list(zip(bounds[::2], bounds[1::2], strict=True)),
+                [((one["send"], one["attempt"]), _offsets(one["offsets"])) for one in fields["open"]],
+                [(int(one["attempts"]), _offsets(one["offsets"])) for one in fields["tried"]],
+            )
+        case "skipped":
+            return Skipped(int(fields["from"]), int(fields["to"]))
+        case "accepted":
+            return Accepted(int(fields["start"]), int(fields["end"]))
+        case kind:
+            return Other(str(kind))
+
+
+def _settled(item: Mapping[str, Any]) -> Settled:
+    offsets = _offsets(item["offsets"])
+    received: list[int] = []
+    for instant, count in item["received"]:
+        received += [_milliseconds(instant)] * count
+    if len(received) != len(offsets):
+        raise ValueError("as many instants as records")
+    dispatched = item.get("dispatched_at")
+    verdict = Verdict(
+        item["status"],
+        item.get("reason"),
+        item.get("send"),
+        int(item.get("attempts", 0)),
+        bool(item.get("possible_duplicate", False)),
+        None if dispatched is None else _milliseconds(dispatched),
+        _milliseconds(item["completed_at"]),
+        _related(item.get("related")),
+        item.get("response"),
+    )
+    return Settled(verdict, offsets, received)
+
+
+def _related(related: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """In the words of a result."""
+    if related is None:
+        return None
+    return {"eventId": related["event_id"], "partition": related["partition"], "offset": related["offset"]}
+
+
+def _milliseconds(instant: float) -> int:
+    return round(instant * 1000)
+
+
+def _offsets(steps: Sequence[int]) -> Sequence[int]:
+    return list(accumulate(steps))

@@ -1,0 +1,164 @@
+"""What an audit finds: violations with their coordinates, ranges that were skipped, unknown outcomes. Judges nothing."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum, unique
+from typing import Final
+
+KEPT: Final = 1_000
+"""Violations, and unknown outcomes, of one partition that are kept one by one; all are counted."""
+
+
+@unique
+class Kind(StrEnum):
+    """What can be wrong. The names are for scripts, `SAYS` for people."""
+
+    NO_OUTCOME = "no_outcome"
+    TWO_OUTCOMES = "two_outcomes"
+    OUTCOME_WITHOUT_RECORD = "outcome_without_record"
+    NO_RESULT = "no_result"
+    RESULT_WITHOUT_OUTCOME = "result_without_outcome"
+    RESULT_WITHOUT_RECORD = "result_without_record"
+    TWO_CONTENTS = "two_contents"
+    CONTRADICTS_OUTCOME = "contradicts_outcome"
+    NOT_OF_THIS_RECORD = "not_of_this_record"
+    WRONG_RESULT_ID = "wrong_result_id"
+    WRONG_PARTITION = "wrong_partition"
+    NOT_A_RESULT = "not_a_result"
+    UNMARKED_REPEAT = "unmarked_repeat"
+    DOUBT_FORGOTTEN = "doubt_forgotten"
+    SENT_AFTER_OUTCOME = "sent_after_outcome"
+    NO_INTENT = "no_intent"
+    MISCOUNTED = "miscounted"
+    SAME_EVENT_TWICE = "same_event_twice"
+    DUPLICATE_OF_NOTHING = "duplicate_of_nothing"
+    AFTER_DEADLINE = "after_deadline"
+    NO_DEAD_LETTER = "no_dead_letter"
+    ALTERED_DEAD_LETTER = "altered_dead_letter"
+    NEEDLESS_DEAD_LETTER = "needless_dead_letter"
+    FALSE_CHECKPOINT = "false_checkpoint"
+    FOREIGN_GROUP = "foreign_group"
+    NOT_AN_ENTRY = "not_an_entry"
+    UNFINISHED = "unfinished"
+
+
+SAYS: Final = {
+    Kind.NO_OUTCOME: "committed, but without an outcome in the journal",
+    Kind.TWO_OUTCOMES: "more than one outcome that counts",
+    Kind.OUTCOME_WITHOUT_RECORD: "the journal speaks of a record that does not exist",
+    Kind.NO_RESULT: "committed, but without a result",
+    Kind.RESULT_WITHOUT_OUTCOME: "a result without an outcome in the journal",
+    Kind.RESULT_WITHOUT_RECORD: "a result without a record",
+    Kind.TWO_CONTENTS: "results of one record with different contents",
+    Kind.CONTRADICTS_OUTCOME: "the result says something else than the journal",
+    Kind.NOT_OF_THIS_RECORD: "the result bears the key or the event ID of another record",
+    Kind.WRONG_RESULT_ID: "the result's ID is not that of its record",
+    Kind.WRONG_PARTITION: "the result stands in another partition than its record's number says",
+    Kind.NOT_A_RESULT: "no result as the contract describes one",
+    Kind.UNMARKED_REPEAT: "sent again after an attempt of unknown fate, without a mark",
+    Kind.DOUBT_FORGOTTEN: "settled as not sent, although an attempt has an unknown fate",
+    Kind.SENT_AFTER_OUTCOME: "an intent after the outcome",
+    Kind.NO_INTENT: "answered by the platform, but no intent that counts carries it",
+    Kind.MISCOUNTED: "the outcome counts other attempts than the journal",
+    Kind.SAME_EVENT_TWICE: "one event ID was sent twice, without a mark",
+    Kind.DUPLICATE_OF_NOTHING: "a duplicate of no event with this ID and an outcome",
+    Kind.AFTER_DEADLINE: "the deciding request started at or after the event's deadline",
+    Kind.NO_DEAD_LETTER: "invalid and committed, but without a dead letter",
+    Kind.ALTERED_DEAD_LETTER: "the dead letter is not what the record was",
+    Kind.NEEDLESS_DEAD_LETTER: "a dead letter of a record that is not invalid",
+    Kind.FALSE_CHECKPOINT: "a checkpoint contradicts the entries before it",
+    Kind.FOREIGN_GROUP: "another consumer group writes this journal",
+    Kind.NOT_AN_ENTRY: "no entry as the service writes them",
+    Kind.UNFINISHED: "neither committed nor settled yet",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One broken promise, and where: the coordinates of the record, or of what stands in another topic."""
+
+    kind: Kind
+    topic: str
+    partition: int
+    offset: int
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.partition}:{self.offset}: {SAYS[self.kind]}" + (self.detail and f" ({self.detail})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A record of which nobody can say how often it was texted; the results say so, too."""
+
+    offset: int
+    status: str
+    possible_duplicate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """A range of records that somebody decided about, `stop` exclusive. `why` is a word for scripts."""
+
+    start: int
+    stop: int
+    why: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Findings:
+    """What was found in one partition, and how much was looked at."""
+
+    topic: str
+    partition: int
+    start: int
+    stop: int
+    committed: int | None
+    records: int = 0
+    outcomes: int = 0
+    results: int = 0
+    """Distinct ones: records that have any."""
+    republished: int = 0
+    dead_letters: int = 0
+    pending: int = 0
+    """Records that are not settled yet, beyond what is committed."""
+    unprovable: int = 0
+    """Records of which retention has removed the journal, or the result."""
+    removed: int = 0
+    """Outcomes and results whose records retention has removed."""
+    void_entries: int = 0
+    accepted_again: int = 0
+    """Events that were sent again later than deduplication promises to remember."""
+    by_status: Counter[str] = field(default_factory=Counter)
+    spans: list[Span] = field(default_factory=list)
+    unknown: list[Unknown] = field(default_factory=list)
+    unknown_by_status: Counter[str] = field(default_factory=Counter)
+    violations: list[Violation] = field(default_factory=list)
+    by_kind: Counter[Kind] = field(default_factory=Counter)
+
+    def violated(
+        self, kind: Kind, offset: int, detail: str = "", *, topic: str | None = None, partition: int | None = None
+    ) -> None:
+        """Note a violation; of another topic than the events' where one is named."""
+        self.by_kind[kind] += 1
+        if len(self.violations) < KEPT:
+            self.violations.append(
+                Violation(
+                    kind=kind,
+                    topic=topic or self.topic,
+                    partition=self.partition if partition is None else partition,
+                    offset=offset,
+                    detail=detail,
+                )
+            )
+
+    def not_known(self, offset: int, status: str, *, possible_duplicate: bool) -> None:
+        """Note that nobody knows how often this record was texted."""
+        self.unknown_by_status[status] += 1
+        if len(self.unknown) < KEPT:
+            self.unknown.append(Unknown(offset=offset, status=status, possible_duplicate=possible_duplicate))
+
+    @property
+    def proven(self) -> bool:
+        """Whether nothing was found against the promises."""
+        return not self.by_kind

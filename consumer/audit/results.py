@@ -1,0 +1,141 @@
+"""Holds a record's results to its outcome and to the record. Reads no topic."""
+
+from consumer.audit.book import NOTHING, Book, hash_of, hash_of_json
+from consumer.audit.findings import Findings, Kind
+from consumer.audit.reading import NotAResultError, Record, Result, result_id_of, result_of
+
+LONGEST_KEY_BYTES = 900_000
+"""A result leaves out a longer key: a batch would not take both."""
+
+
+class ResultsJudge:
+    """Takes what stands in one partition of the results topic; the journal has been read by then.
+
+    `standing` is that partition's number and `count` how many there are. The judge of the first partition of the
+    events (`reports_strays`) also says what stands there and should not: whoever reads it again need not.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        findings: Findings,
+        *,
+        topic: str,
+        standing: int,
+        count: int,
+        events_partitions: int,
+        log_start: int,
+        log_end: int,
+        reports_strays: bool,
+    ) -> None:
+        self._book = book
+        self._findings = findings
+        self._topic = topic
+        self._standing = standing
+        self._count = count
+        self._events_partitions = events_partitions
+        self._log_start = log_start
+        self._log_end = log_end
+        self._reports_strays = reports_strays
+        self.first_ms: int | None = None
+        """The timestamp of the oldest result that is still there."""
+
+    def take(self, record: Record) -> None:
+        """Judge what stands at an offset of the results partition."""
+        if self.first_ms is None:
+            self.first_ms = record.timestamp
+        try:
+            result = result_of(record.value)
+        except NotAResultError as error:
+            if self._reports_strays:
+                self._findings.violated(
+                    Kind.NOT_A_RESULT, record.offset, str(error), topic=self._topic, partition=self._standing
+                )
+            return
+        if result.topic != self._findings.topic:
+            return
+        if result.partition != self._findings.partition:
+            if self._reports_strays:
+                self._judge_stray(result, record.offset)
+            return
+        if self._belongs(result):
+            self._judge(result, record)
+
+    def _judge_stray(self, result: Result, offset: int) -> None:
+        where = f"{self._topic}:{self._standing}:{offset}"
+        if not 0 <= result.partition < self._events_partitions:
+            self._findings.violated(Kind.RESULT_WITHOUT_RECORD, result.offset, where, partition=result.partition)
+        elif result.partition % self._count != self._standing:
+            self._findings.violated(Kind.WRONG_PARTITION, result.offset, where, partition=result.partition)
+
+    def _belongs(self, result: Result) -> bool:
+        """Whether its record is one to be judged."""
+        offset = result.offset
+        if offset < self._log_start:
+            self._findings.removed += 1
+            return False
+        if offset in self._book:
+            if self._book.has_record(offset):
+                return True
+        elif offset < self._log_end:
+            return False
+        self._findings.violated(Kind.RESULT_WITHOUT_RECORD, offset)
+        return False
+
+    def _judge(self, result: Result, record: Record) -> None:
+        book, offset = self._book, result.offset
+        index = offset - book.start
+        content = hash_of_json(result.content)
+        if book.result[index] != NOTHING:
+            self._findings.republished += 1
+            if book.result[index] != content and not book.reopened[index]:
+                self._findings.violated(Kind.TWO_CONTENTS, offset)
+            return
+        book.result[index] = content
+        book.owed[index] = 0
+        self._findings.results += 1
+        self._compare(result, record)
+        if book.reopened[index]:
+            return
+        if not book.has_outcome(offset):
+            if not book.beyond[index]:
+                self._findings.violated(Kind.RESULT_WITHOUT_OUTCOME, offset)
+            return
+        differing = book.differences(offset, result.verdict, result.received_ms)
+        if differing:
+            self._findings.violated(Kind.CONTRADICTS_OUTCOME, offset, ", ".join(differing))
+
+    def _compare(self, result: Result, record: Record) -> None:
+        """Hold a result to its record."""
+        book, offset, verdict = self._book, result.offset, result.verdict
+        index = offset - book.start
+        if result.result_id != result_id_of(self._findings.topic, result.partition, offset):
+            self._findings.violated(Kind.WRONG_RESULT_ID, offset)
+        key = hash_of(record.key)
+        if key != book.key[index] and not (record.key is None and book.long_key[index]):
+            self._findings.violated(Kind.NOT_OF_THIS_RECORD, offset, "key")
+        if result.identity is not None:
+            identity = hash_of(*result.identity)
+            if book.identity[index] == NOTHING:
+                book.identity[index] = identity
+            elif book.identity[index] != identity and verdict.status != "invalid":
+                self._findings.violated(Kind.NOT_OF_THIS_RECORD, offset, "eventId or resendId")
+        if verdict.status == "duplicate":
+            self._judge_duplicate(result)
+        if verdict.dispatched_ms is not None and 0 < book.expires_ms[index] < verdict.dispatched_ms:
+            self._findings.violated(Kind.AFTER_DEADLINE, offset)
+
+    def _judge_duplicate(self, result: Result) -> None:
+        """A duplicate must name another record of its partition, with the same ID and an outcome of its own."""
+        book, related = self._book, result.verdict.related
+        why = None
+        if related is None or related["offset"] == result.offset or related["partition"] != result.partition:
+            why = "related names no other record of its partition"
+        elif related["offset"] in book and book.has_record(related["offset"]):
+            first = related["offset"]
+            if book.identity[first - book.start] not in {NOTHING, book.identity[result.offset - book.start]}:
+                why = f"the event at offset {first} has another ID"
+            elif book.status_of(first) in {"duplicate", "invalid"}:
+                why = f"the event at offset {first} is {book.status_of(first)} itself"
+        if why is not None:
+            self._findings.violated(Kind.DUPLICATE_OF_NOTHING, result.offset, why)

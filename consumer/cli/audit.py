@@ -1,0 +1,145 @@
+"""`campaign-consumer audit`: proves the promises from events, journal and results. Writes nothing, joins no group."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from consumer.audit.run import At
+from consumer.cli.main import FAILED, MISUSED, Failure, config_option, environment
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from consumer.audit.run import Audit, Question
+
+HELP = """Prove the promises from what stands in the topics: events, journal, results and dead letters.
+
+Every record below the committed offset must have exactly one outcome in the journal and a result that says the same,
+whoever may have been texted twice must be marked, and nothing may be there that has no record. Records beyond the
+committed offset are held to the same as far as they are settled; --complete asks that all of them are.
+
+The exit code is 0 if everything is proven, 1 if anything is wrong: each violation is named with topic, partition and
+offset. Reads whole topics and needs some 100 bytes of memory for each record of a partition's range: --from and --to
+narrow it, by offset or by instant.
+
+\b
+campaign-consumer audit
+campaign-consumer audit --json --complete
+campaign-consumer audit --topic contact-events --partition 3 --from 1800000
+campaign-consumer audit --from 2026-11-24T15:00:00Z --to 2026-11-24T16:00:00Z
+"""
+
+
+class _Point(click.ParamType[At]):
+    name = "OFFSET|INSTANT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> At:
+        """Return the offset or the instant that was asked for."""
+        if isinstance(value, At):
+            return value
+        text = str(value)
+        if text.isascii() and text.isdigit():
+            return At(offset=int(text))
+        try:
+            instant = datetime.fromisoformat(text)
+        except ValueError:
+            instant = None
+        if instant is None or instant.tzinfo is None:
+            self.fail(f"{text!r} is neither an offset nor an instant such as 2026-11-24T15:40:19Z", param, ctx)
+        return At(timestamp_ms=round(instant.timestamp() * 1000))
+
+
+@click.command(help=HELP, short_help="Prove the promises from events, journal and results; exit 1 names violations.")
+@config_option
+@click.option("--topic", "topics", multiple=True, help="Only this events topic; may be given again.")
+@click.option(
+    "--partition",
+    "partitions",
+    type=click.IntRange(min=0),
+    multiple=True,
+    help="Only this partition; may be given again.",
+)
+@click.option("--from", "since", type=_Point(), default=At(), show_default="the start of the log", help="First record.")
+@click.option(
+    "--to", "until", type=_Point(), default=At(), show_default="the end of the log", help="Past the last one."
+)
+@click.option("--complete", "is_complete", is_flag=True, help="All records of the range must be settled and published.")
+@click.option("--json", "as_json", is_flag=True, help="A report for scripts, on stdout.")
+def command(
+    *,
+    config_file: Path | None,
+    topics: tuple[str, ...],
+    partitions: tuple[int, ...],
+    since: At,
+    until: At,
+    is_complete: bool,
+    as_json: bool,
+) -> None:
+    """Prove, show, and end with the verdict's exit code."""
+    from dataclasses import replace
+
+    import orjson
+    from rich.console import Console
+
+    from consumer.audit.report import report_of
+    from consumer.audit.show import show
+    from consumer.traffic.connection import hush_client_library, settings_without_platform
+
+    settings = settings_without_platform(config_file, environment())
+    question = replace(
+        _question(settings, topics),
+        partitions=frozenset(partitions),
+        since=since,
+        until=until,
+        is_complete=is_complete,
+    )
+    hush_client_library()
+    found = asyncio.run(_audit(settings, question))
+    if as_json:
+        click.echo(orjson.dumps(report_of(found)).decode())
+    else:
+        show(Console(), found)
+    if not found.proven:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _question(settings: "Settings", topics: tuple[str, ...]) -> "Question":
+    from consumer.audit.run import Question
+
+    kafka = settings.kafka
+    unknown = sorted(set(topics) - set(kafka.events_topics))
+    if unknown:
+        message = (
+            f"--topic {unknown[0]}: CAMPAIGN_KAFKA__EVENTS_TOPICS has no such topic ({', '.join(kafka.events_topics)})"
+        )
+        raise Failure(message, MISUSED)
+    return Question(
+        group=kafka.group_id,
+        journals={topic: settings.journal_topic(topic) for topic in topics or kafka.events_topics},
+        results=kafka.results_topic,
+        dead_letters=kafka.dead_letter_topic,
+        ttl_ms=round(settings.deduplication.ttl_seconds * 1000),
+        max_entries=settings.deduplication.max_entries,
+    )
+
+
+async def _audit(settings: "Settings", question: "Question") -> "Audit":
+    from consumer.audit.run import NotThereError, audit
+    from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError, reach
+    from consumer.edge.whole_logs import WholeLogs
+    from consumer.service.ports import TopicGoneError
+    from consumer.traffic.connection import connection_of
+
+    connection = connection_of(settings.kafka)
+    logs = WholeLogs(connection, group=settings.kafka.group_id, on_trouble=lambda why: click.echo(why, err=True))
+    try:
+        await reach(connection)
+        return await audit(question, logs, on_partition=lambda _findings: None)
+    except NotThereError as error:
+        raise Failure(f"--partition: {error}", MISUSED) from None
+    except (KafkaRefusedError, KafkaUnreachableError, TopicGoneError) as error:
+        raise Failure(str(error)) from None
+    finally:
+        await logs.stop()

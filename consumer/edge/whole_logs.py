@@ -1,0 +1,75 @@
+"""Reads whole logs, for those who look at everything there is: as many records at a time as fit into one fetch.
+
+Outside any group; commits nothing and creates nothing.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from consumer.core.terms import Partition
+from consumer.edge.group_commits import GroupCommits
+from consumer.edge.kafka_clients import client_of, close, partition_numbers
+from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.topic_reader import Isolation, TopicReader
+from consumer.service.ports import TopicGoneError
+
+ANSWER_SECONDS = 10.0
+
+
+class WholeLogs:
+    """Logs, their bounds, and what a group has committed; one question at a time."""
+
+    def __init__(self, connection: KafkaConnection, *, group: str, on_trouble: Callable[[str], None]) -> None:
+        """Prepare. `on_trouble` hears why a question is asked again."""
+        self._connection = connection
+        self._reader = TopicReader(connection, isolation=Isolation.COMMITTED, on_trouble=on_trouble)
+        self._commits = GroupCommits(connection, group=group, on_trouble=on_trouble)
+
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has.
+
+        Raises:
+            TopicGoneError: there is no such topic.
+        """
+        admin = AIOKafkaAdminClient(**self._connection.client_arguments())
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await admin.start()
+                numbers = await partition_numbers(client_of(admin), topic)
+        finally:
+            await close(client_of(admin))
+        if not numbers:
+            raise TopicGoneError(f"topic {topic!r} does not exist")
+        return len(numbers)
+
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return a partition's first offset and its end (of what may be read).
+
+        Raises:
+            TopicGoneError: there is no such topic, or no such partition of it.
+            KafkaRefusedError: the brokers refuse us.
+        """
+        return await self._reader.bounds(TopicPartition(topic, partition))
+
+    async def committed(self, topic: str, partition: int) -> int | None:
+        """Return what the group has committed, None where it has not; raises as `bounds` does."""
+        found = await self._commits.of(Partition(topic, partition))
+        return None if found is None else found.offset
+
+    async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
+        """Return the first offset whose record is at least as young, None where none is; raises as `bounds` does."""
+        return await self._reader.offset_at(TopicPartition(topic, partition), timestamp_ms)
+
+    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[Any]]:
+        """Yield the records of a range in their order, as many at a time as come at once; raises as `bounds` does."""
+        while records := await self._reader.read_some(TopicPartition(topic, partition), start, stop):
+            yield records
+            start = records[-1].offset + 1
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._reader.stop()

@@ -1,0 +1,321 @@
+"""Made-up logs of one events partition, honest as long as nobody forges them. Shares no code with service or audit."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import xxhash
+
+from consumer.audit.findings import Findings
+from consumer.audit.run import Audit, Question, audit
+
+TOPIC, JOURNAL, RESULTS, LETTERS, GROUP = "contact-events", "contact-events-journal", "results", "dead", "texters"
+NOW = 1_790_000_000.0
+TTL_SECONDS = 3_600
+Where = tuple[str, str, int, int]
+"""Kind, topic, partition and offset of a violation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rec:
+    """A record of any topic."""
+
+    offset: int
+    timestamp: int = int(NOW * 1000)
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of some records. Seconds."""
+
+    status: str = "accepted"
+    reason: str | None = None
+    send: str | None = None
+    attempts: int = 1
+    marked: bool = False
+    related: Mapping[str, Any] | None = None
+    dispatched_at: float | None = NOW + 1.5
+    completed_at: float = NOW + 2.25
+    received_at: float = NOW + 0.5
+    response: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Log:
+    """A partition: what retention has left of it."""
+
+    records: list[Rec] = field(default_factory=list)
+    start: int = 0
+    end: int = 0
+
+    def append(self, **content: Any) -> int:
+        offset = self.end
+        self.records.append(Rec(offset=offset, **content))
+        self.end += 1
+        return offset
+
+    def trim(self, start: int) -> None:
+        """Retention removes everything below `start`."""
+        self.start = start
+        self.records = [record for record in self.records if record.offset >= start]
+
+    def change(self, offset: int, **content: Any) -> None:
+        self.records = [replace(record, **content) if record.offset == offset else record for record in self.records]
+
+    def remove(self, offset: int) -> None:
+        self.records = [record for record in self.records if record.offset != offset]
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """One events partition with all that belongs to it, and what its honest owner knows."""
+
+    partition: int = 1
+    partitions: int = 3
+    results_partitions: int = 2
+    logs: dict[tuple[str, int], Log] = field(default_factory=dict)
+    committed: int | None = None
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    open: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
+    failed: dict[int, int] = field(default_factory=dict)
+
+    def log(self, topic: str, partition: int) -> Log:
+        return self.logs.setdefault((topic, partition), Log())
+
+    @property
+    def events(self) -> Log:
+        return self.log(TOPIC, self.partition)
+
+    @property
+    def journal(self) -> Log:
+        return self.log(JOURNAL, self.partition)
+
+    @property
+    def results(self) -> Log:
+        return self.log(RESULTS, self.partition % self.results_partitions)
+
+    @property
+    def letters(self) -> Log:
+        return self.log(LETTERS, 0)
+
+    # ---------------------------------------------------------------- events
+
+    def event(self, event_id: str | None = None, *, key: bytes | None = b"customer", **fields: Any) -> int:
+        event_id = event_id or f"e-{self.events.end}"
+        content = {"eventId": event_id, "eventType": "order.shipped", "campaignId": 7, **fields}
+        return self.events.append(key=key, value=orjson.dumps(content))
+
+    def event_id(self, offset: int) -> str | None:
+        value = next(record.value for record in self.events.records if record.offset == offset)
+        try:
+            return str(orjson.loads(value or b"")["eventId"])
+        except ValueError:
+            return None
+
+    # ---------------------------------------------------------------- the journal
+
+    def entry(self, kind: str, *, at: int | None = None, **fields: Any) -> int:
+        offset = self.journal.end if at is None else at
+        return self.journal.append(value=orjson.dumps({"at": offset, "kind": kind, **fields}))
+
+    def claim(self, group: str = GROUP) -> int:
+        return self.entry("claim", group=group, member="m", process="p", version="1", claimed_at=NOW)
+
+    def intent(self, send: str, attempt: int, *offsets: int) -> int:
+        for offset in offsets:
+            self.open.setdefault(offset, []).append((send, attempt))
+        return self.entry("intent", send=send, attempt=attempt, campaign=7, offsets=steps(offsets), intended_at=NOW)
+
+    def returned(self, send: str, attempt: int, *, started: bool = True) -> int:
+        for offset, attempts in self.open.items():
+            if (send, attempt) in attempts:
+                attempts.remove((send, attempt))
+                self.failed[offset] = self.failed.get(offset, 0) + started
+        return self.entry("returned", send=send, attempt=attempt, started=started)
+
+    def settle(self, verdict: Verdict, *offsets: int) -> int:
+        for offset in offsets:
+            self.verdicts[offset] = verdict
+            self.open.pop(offset, None)
+            self.failed.pop(offset, None)
+        return self.entry("outcome", send=verdict.send, settled=[settled(verdict, offsets)])
+
+    def checkpoint(self, **forged: Any) -> int:
+        return self.entry("checkpoint", **{**self.snapshot(), **forged})
+
+    def snapshot(self) -> dict[str, Any]:
+        """What an honest owner knows now."""
+        watermark = self.watermark
+        done = sorted(offset for offset in self.verdicts if offset >= watermark)
+        by_attempt: dict[tuple[str, int], list[int]] = {}
+        for offset, attempts in sorted(self.open.items()):
+            for attempt in attempts:
+                by_attempt.setdefault(attempt, []).append(offset)
+        return {
+            "group": GROUP,
+            "watermark": watermark,
+            "settled": steps([bound for offset in done for bound in (offset, offset + 1)]),
+            "open": [
+                {"send": send, "attempt": number, "at": NOW, "offsets": steps(offsets)}
+                for (send, number), offsets in by_attempt.items()
+            ],
+            "tried": [
+                {"attempts": count, "first_at": NOW, "offsets": [offset]}
+                for offset, count in self.failed.items()
+                if count
+            ],
+            "unpublished": None,
+            "mark": None,
+        }
+
+    @property
+    def watermark(self) -> int:
+        return next(
+            (record.offset for record in self.events.records if record.offset not in self.verdicts), self.events.end
+        )
+
+    # ---------------------------------------------------------------- results and dead letters
+
+    def result(self, offset: int, **forged: Any) -> dict[str, Any]:
+        verdict = self.verdicts[offset]
+        return {
+            "resultId": f"{xxhash.xxh3_64_intdigest(TOPIC.encode()) >> 16:012x}{self.partition:06x}{offset:014x}",
+            "eventId": self.event_id(offset),
+            "eventType": "order.shipped",
+            "campaignId": 7,
+            "status": verdict.status,
+            "reason": verdict.reason,
+            "sendId": verdict.send,
+            "attempts": verdict.attempts,
+            "externalReference": None,
+            "resendId": None,
+            "resendReason": None,
+            "possibleDuplicate": verdict.marked,
+            "related": verdict.related,
+            "occurredAt": None,
+            "receivedAt": rfc3339(verdict.received_at),
+            "dispatchedAt": None if verdict.dispatched_at is None else rfc3339(verdict.dispatched_at),
+            "completedAt": rfc3339(verdict.completed_at),
+            "source": {"topic": TOPIC, "partition": self.partition, "offset": offset},
+            "response": verdict.response,
+            **forged,
+        }
+
+    def publish(self, *offsets: int, log: Log | None = None, key: bytes | None = b"", **forged: Any) -> None:
+        for offset in offsets:
+            own = next(record.key for record in self.events.records if record.offset == offset)
+            value = orjson.dumps(self.result(offset, **forged))
+            (log or self.results).append(key=own if key == b"" else key, value=value)
+
+    def letter(self, offset: int, **forged: Any) -> None:
+        record = next(record for record in self.events.records if record.offset == offset)
+        headers = {
+            "dlq-reason": str(self.verdicts[offset].reason),
+            "dlq-detail": "",
+            "dlq-topic": TOPIC,
+            "dlq-partition": str(self.partition),
+            "dlq-offset": str(offset),
+            "dlq-timestamp": "0",
+        }
+        content = {"key": record.key, "value": record.value, **forged}
+        own = [(name, value.encode()) for name, value in headers.items()]
+        self.letters.append(headers=[*record.headers, *own], **content)
+
+    # ---------------------------------------------------------------- the verdict
+
+    def judged(self, **asked: Any) -> Audit:
+        return asyncio.run(audit(question(self, **asked), Shelf(self), on_partition=lambda _findings: None))
+
+    def found(self, **asked: Any) -> set[Where]:
+        return violations(self.judged(**asked))
+
+    def findings(self, **asked: Any) -> Findings:
+        (findings,) = self.judged(**asked).partitions
+        return findings
+
+
+class Shelf:
+    """The logs, as an audit asks for them: a few records at a time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def partitions(self, topic: str) -> int:
+        return {RESULTS: self._world.results_partitions, LETTERS: 1}.get(topic, self._world.partitions)
+
+    async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        log = self._world.log(topic, partition)
+        return log.start, log.end
+
+    async def committed(self, topic: str, partition: int) -> int | None:
+        assert topic == TOPIC
+        return self._world.committed if partition == self._world.partition else None
+
+    async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
+        records = self._world.log(topic, partition).records
+        return next((record.offset for record in records if record.timestamp >= timestamp_ms), None)
+
+    async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[Rec]]:
+        records = [record for record in self._world.log(topic, partition).records if start <= record.offset < stop]
+        for first in range(0, len(records), 3):
+            yield records[first : first + 3]
+
+
+def question(world: World, **asked: Any) -> Question:
+    """Everything about the world's partition, unless something else is asked."""
+    usual = {"partitions": frozenset({world.partition}), "ttl_ms": TTL_SECONDS * 1000, "max_entries": 1_000_000}
+    return Question(group=GROUP, journals={TOPIC: JOURNAL}, results=RESULTS, dead_letters=LETTERS, **{**usual, **asked})
+
+
+def violations(audited: Audit) -> set[Where]:
+    """Kind and coordinates of all that was found."""
+    return {
+        (one.kind.value, one.topic, one.partition, one.offset)
+        for findings in audited.partitions
+        for one in findings.violations
+    }
+
+
+def settled(verdict: Verdict, offsets: Iterable[int]) -> dict[str, Any]:
+    """One verdict, as an outcome entry writes it."""
+    numbers = list(offsets)
+    fields = {
+        "offsets": steps(numbers),
+        "received": [[verdict.received_at, len(numbers)]],
+        "fingerprints": base64.b64encode(bytes(16 * len(numbers))).decode(),
+        "status": verdict.status,
+        "completed_at": verdict.completed_at,
+        "reason": verdict.reason,
+        "send": verdict.send,
+        "attempts": verdict.attempts or None,
+        "dispatched_at": verdict.dispatched_at,
+        "possible_duplicate": verdict.marked or None,
+        "response": verdict.response,
+    }
+    if verdict.related is not None:
+        related = verdict.related
+        fields["related"] = {
+            "event_id": related["eventId"],
+            "partition": related["partition"],
+            "offset": related["offset"],
+        }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def steps(offsets: Sequence[int]) -> list[int]:
+    """Offsets as a journal writes them."""
+    return [*offsets[:1], *(after - before for before, after in pairwise(offsets))]
+
+
+def rfc3339(instant: float) -> str:
+    """An instant as results write it."""
+    text = datetime.fromtimestamp(round(instant * 1000) / 1000, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
