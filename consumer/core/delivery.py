@@ -205,7 +205,9 @@ class Delivery:
             lane.ledger.add(Returned(send_id=send.send_id, attempt=attempt, started=False), None)
             return
         send.unproven.discard(lane.partition)
-        if not send.unproven:
+        if send.prove_by <= now.steady:  # seen late, it may be old: we may have been frozen
+            self._call_off(send, self._out[send.send_id][1], now)
+        elif not send.unproven:
             send.proven_at = now.steady
             send.move(Stage.POSTING)
             self.to_post.append(send)
@@ -358,13 +360,9 @@ class Delivery:
 
     def drop(self, partition: Partition) -> None:
         """A partition is no longer ours: its members leave every send that is not out yet."""
-
-        def gone(event: Event) -> bool:
-            return event.partition == partition
-
         for send in (*self._queue.sends(), *self._stalled):
-            if any(map(gone, send.members)):
-                send.keep([event for event in send.members if not gone(event)])
+            if any(event.partition == partition for event in send.members):
+                send.keep([event for event in send.members if event.partition != partition])
         self._forget_empty()
         self._stalled = [send for send in self._stalled if send.members]
 

@@ -102,6 +102,25 @@ def test_a_journal_that_answers_late_after_all_lets_its_partition_go_on() -> Non
     assert runner.pipeline.readable() == {P0, P1}
 
 
+def test_a_proof_that_a_frozen_process_finds_when_it_wakes_is_too_old_to_send_by() -> None:
+    """The acknowledgement lay before it all the time, and is looked at before any timer is."""
+    runner = Runner(policies=POLICIES)
+    runner.feed(runner.event(phone="+34600000099"))
+    runner.run(until=2.0)
+    runner.sick.add(P0)
+    runner.feed(runner.event(phone="+34600000002"))
+    runner.run(until=3.5)
+    assert len(runner.stuck) == 1, "its intent is out"
+    runner.time += 4.0
+    runner.heal(P0)
+    runner.run()
+    first, second = runner.said(Intent)[-2:]
+    assert (first.send_id, first.attempt, second.attempt) == (second.send_id, 1, 2)
+    assert [(entry.attempt, entry.started) for entry in runner.said(Returned)] == [(1, False)]
+    assert runner.requests[-1].at >= 7.5
+    assert runner.results[0, 1].attempts == 1
+
+
 def test_a_proof_that_comes_when_its_send_is_at_another_attempt_is_taken_back() -> None:
     """Else the journal would say of its records that they may be out, and the next owner would mark or hold them."""
     runner = Runner(policies=POLICIES, partitions=[P0, P1])
