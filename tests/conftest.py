@@ -1,4 +1,4 @@
-"""What every test may ask for: the run's Apache Kafka and topics of its own. Owns how hard Hypothesis tries."""
+"""What every test may ask for: the run's Apache Kafka, topics of its own, brokers to break. Owns how hard we try."""
 
 import os
 from collections.abc import AsyncIterator
@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
 from consumer.demo.apache_kafka import ApacheKafka
+from tests.support.breakable import WayIn, add_way_in, mend
 from tests.support.cluster import Cluster, SomebodyElsesKafka
+from tests.support.kafka_proxy import KafkaProxy
 from tests.support.topics import Topics
 
 # CAMPAIGN_TEST_PROFILE chooses: how many examples each property is tried on.
@@ -44,3 +46,42 @@ async def topics(kafka: Cluster) -> AsyncIterator[Topics]:
     """Creates topics under names that no other test has, on the run's Kafka."""
     async with Topics(kafka.bootstrap_servers) as created:
         yield created
+
+
+# Brokers that a test may break: shared, since starting one takes seconds, and whole again after each test.
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _one_broker() -> AsyncIterator[tuple[ApacheKafka, WayIn]]:
+    async with ApacheKafka() as kafka:
+        yield kafka, await add_way_in(kafka)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def _three_brokers() -> AsyncIterator[ApacheKafka]:
+    async with ApacheKafka(brokers=3) as kafka:
+        yield kafka
+
+
+@pytest_asyncio.fixture
+async def breakable(_one_broker: tuple[ApacheKafka, WayIn]) -> AsyncIterator[ApacheKafka]:
+    """One broker, to be killed, frozen and damaged."""
+    kafka, _ = _one_broker
+    yield kafka
+    await mend(kafka, brokers=1)
+
+
+@pytest_asyncio.fixture
+async def proxy(_one_broker: tuple[ApacheKafka, WayIn], breakable: ApacheKafka) -> AsyncIterator[KafkaProxy]:
+    """The other way to that broker: what goes through here can be held, stalled and cut."""
+    assert breakable.broker().runs
+    _, way_in = _one_broker
+    async with way_in.open() as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def three_breakable(_three_brokers: ApacheKafka) -> AsyncIterator[ApacheKafka]:
+    """Three brokers, one of which may be down or frozen."""
+    yield _three_brokers
+    await mend(_three_brokers, brokers=3)

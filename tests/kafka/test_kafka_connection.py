@@ -1,6 +1,5 @@
 """Brokers that want certificates and passwords get them; what they refuse is one line that says what to do."""
 
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from consumer.edge.results_producer import KafkaResults
 from consumer.edge.topics import Expectations, create_topics, examine
 from consumer.service.ports import Message
 from tests.kafka.support import TEMPLATE
+from tests.support.listeners import Listener, add_listener, free_address
 
 PASSWORD = "correct horse"
 EXPECTATIONS = Expectations(journals={"events": "events-journal"}, results="results", dead_letter="dead")
@@ -43,13 +43,9 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
     chain = b"".join(pem.bytes() for pem in issued.cert_chain_pems)
     pkcs8 = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())  # the one that Kafka reads
     (folder / "broker.pem").write_bytes(pkcs8 + chain)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = free_address()
     async with ApacheKafka() as kafka:
-        await kafka.stop_broker()
-        add_listener(kafka.broker().place.properties_file, address, folder / "broker.pem")
-        await kafka.start_broker()
+        await add_listener(kafka, guarded_listener(address, folder / "broker.pem"))
         yield Guarded(
             connection=KafkaConnection(
                 bootstrap_servers=(address,),
@@ -62,22 +58,19 @@ async def guarded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gua
         )
 
 
-def add_listener(properties: Path, address: str, keys: Path) -> None:
-    lines = []
-    for line in properties.read_text("utf-8").splitlines():
-        name, _, value = line.partition("=")
-        if name in {"listeners", "advertised.listeners"}:
-            value += f",GUARDED://{address}"
-        lines.append(f"{name}={value}")
+def guarded_listener(address: str, keys: Path) -> Listener:
     module = "org.apache.kafka.common.security.plain.PlainLoginModule"
-    lines += [
-        "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,GUARDED:SASL_SSL",
-        "listener.name.guarded.sasl.enabled.mechanisms=PLAIN",
-        f'listener.name.guarded.plain.sasl.jaas.config={module} required user_service="{PASSWORD}";',
-        "listener.name.guarded.ssl.keystore.type=PEM",
-        f"listener.name.guarded.ssl.keystore.location={keys}",
-    ]
-    properties.write_text("\n".join(lines) + "\n", "utf-8")
+    return Listener(
+        name="GUARDED",
+        address=address,
+        protocol="SASL_SSL",
+        settings={
+            "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
+            "listener.name.guarded.plain.sasl.jaas.config": f'{module} required user_service="{PASSWORD}";',
+            "listener.name.guarded.ssl.keystore.type": "PEM",
+            "listener.name.guarded.ssl.keystore.location": str(keys),
+        },
+    )
 
 
 @pytest.mark.asyncio(loop_scope="module")

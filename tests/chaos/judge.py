@@ -1,0 +1,54 @@
+"""Whether the promises held, by what the platform, the results and the journal say. Shares no code with the service."""
+
+from collections import Counter, defaultdict
+
+from consumer.demo.arithmetic import Account, Place
+from tests.chaos.journal import read_journal
+from tests.chaos.load import HOLD
+from tests.service.harness import Stage
+
+PROVE_SECONDS = 2.0
+"""So long may an intent wait for its acknowledgement."""
+PROOF_SECONDS = 1.0
+"""So old may its proof be when the request starts."""
+SLACK_SECONDS = 0.25
+"""Clocks are read here and there, and a busy machine lies between."""
+
+
+async def judge(stage: Stage) -> Account:
+    """Add up every record, result and text, and look at the proof of every request."""
+    account = await stage.account()
+    assert (await stage.ask.summary()).duplicates == 0, "nobody stands twice in one request"
+    assert not await texted_twice_with_hold(stage)
+    await assert_fresh_proofs(stage)
+    return account
+
+
+async def texted_twice_with_hold(stage: Stage) -> list[str]:
+    """The references of campaigns that repeat nothing unknown, and that were texted twice nonetheless."""
+    texts: Counter[str] = Counter()
+    for campaign in HOLD:
+        texts.update([contact.reference or "" async for contact in stage.ask.stream_contacts(campaign_id=campaign)])
+    return [reference for reference, count in texts.items() if count > 1]
+
+
+async def assert_fresh_proofs(stage: Stage) -> None:
+    """Each request was preceded by intents of its own that count and are not old: who was frozen has to look again.
+
+    A request is known by whom it carries: exactly those stand in its intents, one in each partition.
+    """
+    written_at: defaultdict[frozenset[Place], list[float]] = defaultdict(list)
+    for entry in await read_journal(stage):
+        if entry.kind == "intent" and entry.counts:
+            written_at[frozenset(entry.places())].append(entry.written_at)
+    place_of = {result.external_reference: result.place for result in stage.results.seen}
+    carried: defaultdict[tuple[int, float, int], set[Place]] = defaultdict(set)
+    async for contact in stage.ask.stream_contacts():
+        place = place_of[contact.reference]
+        carried[contact.request_id, contact.first_byte_at, place.partition].add(place)
+    for (_, started_at, _), places in carried.items():
+        ages = [started_at - instant for instant in written_at[frozenset(places)]]
+        youngest = min((age for age in ages if age > -SLACK_SECONDS), default=float("inf"))
+        assert youngest <= PROVE_SECONDS + PROOF_SECONDS + SLACK_SECONDS, (
+            f"a request with {sorted(places)[:3]} started {youngest:.1f} s after its intent"
+        )
