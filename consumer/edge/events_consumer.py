@@ -16,11 +16,11 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
-from config.settings import HEARTBEAT_SECONDS, REBALANCE_SECONDS, REQUEST_SECONDS, SESSION_SECONDS
 from consumer.core.terms import Offset, Partition
+from consumer.edge.group_client import new_group_client, start_group_client
 from consumer.edge.group_commits import GroupCommits
 from consumer.edge.group_listener import GroupListener
-from consumer.edge.kafka_clients import Seat, allow_long_joins, client_of, partition_numbers, seat_of, stop_consumer
+from consumer.edge.kafka_clients import Seat, client_of, partition_numbers, seat_of, stop_consumer
 from consumer.edge.kafka_connection import (
     REFUSALS,
     KafkaConnection,
@@ -33,19 +33,6 @@ from consumer.edge.positions import Positions
 from consumer.edge.topic_reader import Isolation, TopicReader
 from consumer.service.ports import Committed, Record, TopicGoneError
 
-FETCH_BYTES = 16 * 1024 * 1024
-"""What one broker answers with at most, and so what is held of it unread: below the buffer, whatever it leads."""
-PARTITION_FETCH_BYTES = 1024 * 1024
-"""What it answers with for one partition: some 2,500 events, so that one partition is no wait for the others.
-
-A `getmany` loop reads as fast with 256 KiB and with 2 MiB (within a machine's noise): memory decides."""
-FETCH_WAIT_SECONDS = 0.1
-"""How long a broker waits for records. A partition resumed meanwhile is not asked for until it has answered."""
-FOREVER_MS = 7 * 24 * 60 * 60 * 1000
-"""Between two fetches: a member that the client itself throws out may never come back."""
-
-ANSWER_SECONDS = 5.0
-"""A leader that is silent for longer is looked for anew: it may be frozen, and another may have taken its place."""
 LATE_SECONDS = 0.1
 """The client waits through a rejoin whatever it was told; so long after the time-out it is not waited for."""
 START_SECONDS = 30.0
@@ -117,10 +104,10 @@ class GroupConsumer:
             TopicGoneError: an events topic does not exist.
         """
         await until_reachable(self._connection, on_trouble=self._on_trouble)
-        self._consumer = consumer = self._new_consumer()
+        self._consumer = consumer = new_group_client(self._connection, self._group, instance_id=self._instance_id)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await consumer.start()
+                await start_group_client(consumer)
                 for topic in self._topics:
                     if await partition_numbers(client_of(consumer), topic) is None:
                         raise TopicGoneError(f"the events topic {topic!r} does not exist: create it, then start again")
@@ -145,26 +132,6 @@ class GroupConsumer:
             on_assigned(partitions)
 
         return GroupListener(assigned=assigned, revoking=revoked, revoked=self._revoked, failed=self._fail)
-
-    def _new_consumer(self) -> AIOKafkaConsumer:
-        consumer = AIOKafkaConsumer(
-            **self._connection.client_arguments(),
-            group_id=self._group,
-            group_instance_id=self._instance_id,
-            auto_offset_reset="none",
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            heartbeat_interval_ms=int(HEARTBEAT_SECONDS * 1000),
-            session_timeout_ms=int(SESSION_SECONDS * 1000),
-            rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
-            request_timeout_ms=int(ANSWER_SECONDS * 1000),
-            max_poll_interval_ms=FOREVER_MS,
-            fetch_max_bytes=FETCH_BYTES,
-            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
-            fetch_max_wait_ms=int(FETCH_WAIT_SECONDS * 1000),
-        )
-        allow_long_joins(client_of(consumer), REQUEST_SECONDS)
-        return consumer
 
     # ---------------------------------------------------------------- reading
 

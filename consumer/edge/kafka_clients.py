@@ -57,6 +57,23 @@ def allow_long_joins(client: AIOKafkaClient, seconds: float) -> None:
     client._get_conn = patient  # noqa: SLF001
 
 
+def forget_late_commits(consumer: AIOKafkaConsumer) -> None:
+    """Let nobody be told of what becomes of a commit that is waited for no longer.
+
+    The client shields each commit from whoever waits for it; with him gone, its error would be reported as a mistake
+    of ours: an exception that nobody retrieved.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - the consumer has no such door
+    commit = coordinator._do_commit_offsets  # noqa: SLF001
+
+    def heard(*arguments: Any) -> "asyncio.Task[None]":
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(commit(*arguments))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    coordinator._do_commit_offsets = heard  # noqa: SLF001
+
+
 async def partition_numbers(client: AIOKafkaClient, topic: str) -> frozenset[int] | None:
     """Ask a broker for a topic's partitions; None where it says that there is no such topic.
 

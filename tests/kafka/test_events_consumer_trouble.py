@@ -1,6 +1,7 @@
 """Whatever happens to brokers, topics, logs and names: a member goes on, or says what is wrong, and loses nothing."""
 
 import asyncio
+import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,9 @@ from consumer.edge.events_consumer import InstanceIdInUseError, LogTruncatedErro
 from consumer.service.ports import Committed, TopicGoneError
 from tests.kafka.members import DEADLINE_SECONDS, fetch_for_ever, member_of, until_assigned
 from tests.kafka.support import frozen
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, SomebodyElsesKafka
 from tests.support.eventually import eventually
+from tests.support.kafka_proxy import Api, KafkaProxy, What
 from tests.support.records import Written, write
 from tests.support.topics import Topics
 
@@ -98,6 +100,29 @@ async def test_reading_and_committing_go_on_after_the_broker_was_killed(breakabl
             await member.fetch()
             if len(member.assignments) > 1 and member.count == 10:
                 member.begin(partition, 10)
+
+
+async def test_what_becomes_of_a_commit_that_was_given_up_is_nobodys_mistake(
+    breakable: ApacheKafka, proxy: KafkaProxy
+) -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+    async with Topics(breakable.bootstrap_servers) as topics:
+        topic = await topics.create("events")
+    async with member_of(SomebodyElsesKafka(bootstrap_servers=proxy.address), topic) as member:
+        await until_assigned(member, count=1)
+        proxy.hold(What.QUESTION, lambda question: question.api == Api.OFFSET_COMMIT)
+        commit = {Partition(topic, 0): Committed(offset=Offset(0), metadata="m")}
+        assert not await member.consumer.commit(commit, deadline_seconds=0.2)
+
+        async def over() -> bool:
+            return not [task for task in asyncio.all_tasks() if "commit_offsets" in repr(task)]
+
+        assert not await over()
+        await proxy.cut()
+        await eventually(over, within_seconds=DEADLINE_SECONDS, what="the end of the commit")
+    gc.collect()
+    assert not complaints
 
 
 async def test_reading_goes_on_from_another_leader_when_one_is_frozen(three_breakable: ApacheKafka) -> None:
