@@ -52,7 +52,8 @@ def events(count: int, *, partitions: int) -> list[Written]:
 class Load:
     """Use as `async with Load(stage, per_second=400) as load`; it publishes until the block ends, or `enough`.
 
-    What is published is acknowledged when it has ended. Brokers may be away meanwhile: it waits for them.
+    What is published is acknowledged when it has ended. Brokers may be away meanwhile: it waits for them. A topic that
+    grows is published to in all its partitions.
     """
 
     def __init__(self, stage: Stage, *, per_second: int, bootstrap_servers: str | None = None) -> None:
@@ -66,8 +67,6 @@ class Load:
             metadata_max_age_ms=2_000,
         )
         self._tasks = asyncio.TaskGroup()
-        self.partitions = stage.partitions
-        """As many are published to."""
 
     async def __aenter__(self) -> Self:
         await self._producer.start()
@@ -86,7 +85,8 @@ class Load:
 
     async def _publish(self) -> None:
         while not self._enough.is_set():
-            await self._send(events(self._batch, partitions=self.partitions))
+            known = await self._producer.partitions_for(self._stage.events)
+            await self._send(events(self._batch, partitions=len(known)))
             try:
                 async with asyncio.timeout(BATCH_SECONDS):
                     await self._enough.wait()

@@ -1,0 +1,12 @@
+"""How long the faults last: as CAMPAIGN_TEST_PROFILE chooses, the whole time in `soak`, a shorter one elsewhere."""
+
+import os
+
+WHOLE = os.environ.get("CAMPAIGN_TEST_PROFILE") == "soak"
+
+OUTAGE_SECONDS = 60.0 if WHOLE else 16.0
+"""All brokers are away. The shorter one is past the session time-out (10 s) and every acknowledgement's (5 s)."""
+KILLS = 20 if WHOLE else 8
+"""In a row."""
+STORM_ROUNDS = 12 if WHOLE else 3
+"""In each of which an instance joins and another one leaves."""
