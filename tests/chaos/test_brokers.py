@@ -8,13 +8,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from consumer.demo.apache_kafka import ApacheKafka
 from tests.chaos.judge import judge
 from tests.chaos.load import LATENCY, SETTINGS, Load
-from tests.chaos.profile import OUTAGE_SECONDS
+from tests.chaos.profile import OUTAGE_SECONDS, SHORT_STALL_SECONDS, let_last
 from tests.service.harness import START_SECONDS, Instance, stage_on
 from tests.support.eventually import eventually
 from tests.support.kafka_proxy import KafkaProxy
-
-SHORT_STALL_SECONDS = 3.0
-"""Longer than a proof is waited for, shorter than an acknowledgement."""
 
 
 async def test_a_service_outlives_a_restart_of_its_broker_and_the_absence_of_all(
@@ -31,7 +28,7 @@ async def test_a_service_outlives_a_restart_of_its_broker_and_the_absence_of_all
 
             await breakable.kill_broker()
             async with asyncio.TaskGroup() as both:
-                both.create_task(asyncio.sleep(OUTAGE_SECONDS))
+                both.create_task(let_last(OUTAGE_SECONDS))
                 both.create_task(until_unready(service))
             assert (await service.get("/healthz")).is_success, "a restart of the service would not help"
             await breakable.start_broker()
@@ -97,7 +94,7 @@ async def test_a_service_whose_network_stalls_is_replaced_and_comes_back(
         async with Load(stage, per_second=200):
             await behind.until_settled(100)
             proxy.stall()
-            await asyncio.sleep(SHORT_STALL_SECONDS)
+            await let_last(SHORT_STALL_SECONDS)
             proxy.release()
             await settle_more(behind, 100)
 
