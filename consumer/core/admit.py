@@ -11,7 +11,7 @@ from typing import cast
 
 from consumer.core.deduplication import Deduplication
 from consumer.core.event import Decoded, Event, Invalid
-from consumer.core.lane import Lane, Settlement, person_key, settle
+from consumer.core.lane import Lane, Settlement, settle
 from consumer.core.outcome import Reason, Related, Status, Verdict
 from consumer.core.policy import OnUnknown, Policies
 from consumer.core.send_queue import SendQueue
@@ -54,38 +54,38 @@ class Door:
             decoded = self._recall(lane, decoded, told)
         closed: dict[tuple[Status, Reason], list[Decoded]] = {}
         single: Items = []
+        fingerprints = [event.fingerprint for event in decoded if type(event) is Event]
         tables = self._deduplication.lookup_tables(lane.partition, now.wall)
-        in_hand, persons, add = lane.in_hand, lane.persons, self._windows.add
+        repeats = not all(table.keys().isdisjoint(fingerprints) for table in tables)  # hardly ever: one look for all
+        in_hand, persons = lane.in_hand, lane.persons
+        ready: list[Event] = []
         oldest = now.wall - self._policies.max_event_age_seconds
-        for record in decoded:
-            if type(record) is Invalid:
-                closed.setdefault((Status.INVALID, record.reason), []).append(record)
+        for event in decoded:
+            if type(event) is Invalid:
+                closed.setdefault((Status.INVALID, event.reason), []).append(event)
                 continue
-            event = cast("Event", record)
-            ending = self._ending(event, oldest, now)
+            ending = None
+            if event.occurred < oldest or event.expires_at is not None or event.lost or event.unsendable is not None:
+                ending = self._ending(event, oldest, now)
+            fingerprint = event.fingerprint
             if ending is not None:
-                in_hand.setdefault(event.fingerprint, event)  # repeats wait for its proof
+                in_hand.setdefault(fingerprint, event)  # repeats wait for its proof
                 if event.attempts or event.lost:
                     single.append((closing_verdict(event, _verdict(ending, now)), [event]))
                 else:
                     closed.setdefault(ending, []).append(event)
-                continue
-            fingerprint = event.fingerprint
-            if fingerprint in in_hand:
+            elif fingerprint in in_hand:
                 lane.repeats.setdefault(fingerprint, []).append(event)
-                continue
-            for table in tables:
-                if fingerprint in table:
-                    single.append((repeated(event, table[fingerprint], now), [event]))
-                    break
+            elif repeats and (first := self._deduplication.first(lane.partition, fingerprint)) is not None:
+                single.append((repeated(event, first, now), [event]))
             else:
                 in_hand[fingerprint] = event
-                key = person_key(event)
-                if key in persons:
+                if event.person in persons:
                     self._wait(lane, event)
                 else:
-                    persons[key] = event
-                    add(event, now)
+                    persons[event.person] = event
+                    ready.append(event)
+        self._windows.add_all(ready, now)
         items: Items = [(_verdict(ending, now), records) for ending, records in closed.items()]
         settle(lane, items + single, None)
         return told
@@ -98,7 +98,12 @@ class Door:
             if known is not None:
                 record.received_at = known.received_at
                 told.append(
-                    Settlement(lane=lane, items=[(known.verdict, [record])], journal_offset=known.journal_offset)
+                    Settlement(
+                        lane=lane,
+                        items=[(known.verdict, [record])],
+                        offsets=[record.offset],
+                        journal_offset=known.journal_offset,
+                    )
                 )
             elif record.offset in lane.published:
                 lane.published.discard(record.offset)
@@ -131,10 +136,9 @@ class Door:
 
     def _wait(self, lane: Lane, event: Event) -> None:
         """Queue an event behind the same person's earlier ones; an immediate one makes those due."""
-        key = person_key(event)
-        queue = lane.persons[key]
+        queue = lane.persons[event.person]
         if type(queue) is not deque:
-            queue = lane.persons[key] = deque((cast("Event", queue),))
+            queue = lane.persons[event.person] = deque((cast("Event", queue),))
         queue.append(event)
         if event.immediate and not queue[-2].immediate:
             for predecessor in queue:
@@ -149,7 +153,7 @@ class Door:
         while following is not None:
             ending = self._ending(following, oldest, now)
             if ending is None:
-                self._windows.add(following, now)
+                self._windows.add_all([following], now)
                 return
             settle(lane, [(closing_verdict(following, _verdict(ending, now)), [following])], None)
             following = lane.take_out(following)

@@ -80,11 +80,16 @@ class Attempts:
             self._tried[offset] = (count + 1, first_at)
 
     def _settle(self, outcome: Outcome) -> None:
-        settled = [offset for item in outcome.settled for offset in item.offsets]
+        items = outcome.settled
+        settled = items[0].offsets if len(items) == 1 else [offset for item in items for offset in item.offsets]
         if self._tried:
             for offset in settled:
                 self._tried.pop(offset, None)
         if outcome.send_id is None or outcome.send_id not in self._open:
+            return
+        attempts = self._open[outcome.send_id]
+        if all(attempt.offsets == settled for attempt in attempts.values()):
+            del self._open[outcome.send_id]
             return
         gone = set(settled)
         self._keep(outcome.send_id, lambda offset: offset not in gone)

@@ -5,33 +5,33 @@ an envelope or bring fields that nobody knows; what that does not accept goes th
 is invalid, and why.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from sys import intern
-from typing import Final, NamedTuple, Protocol
+from typing import Final, cast
 
 import msgspec
 import orjson
 from xxhash import xxh3_128_digest
 
-from consumer.core.event import Decoded, Event, GroupKey, Identity, Invalid
+from consumer.core.event import Decoded, Event, GroupKey, Identity, Invalid, Record
 from consumer.core.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
 from consumer.core.headers import NO_MARKS, NO_RESEND, Marks, Resend
 from consumer.core.outcome import Reason
 from consumer.core.person import international, person_of
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Offset, Partition
+from consumer.core.wire import contact_shape, encode, options_of
 from schemas.contact_event import GREATEST_CAMPAIGN_ID, Contact, ContactEvent, SendOptions, contact_event_of
 from schemas.envelopes import (
-    REGISTRY_MAGIC,
     REGISTRY_MAGIC_BYTE,
     REGISTRY_PREFIX_BYTES,
     check_attributes,
     filled,
     structured_data_of,
 )
-from schemas.instants import END_OF_TIME, instant_of, text_of
+from schemas.instants import instant_of
 from schemas.mistake import SchemaError
 
 EVENT_OVERHEAD_BYTES: Final = 768
@@ -48,24 +48,7 @@ _RESENT: Final = 1  # seed of a resend's fingerprint; a first send has 0
 _NOT_ORDINARY: Final = (msgspec.MsgspecError, ValueError)
 """What the fast way raises: no such event, an instant that is none, a mistake that only the other way can tell."""
 
-# Not orjson: what it returns keeps 4 KiB of memory, whatever its length, and this is held as long as the event.
-_encode: Final = msgspec.json.Encoder().encode
-_encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
-
-
-class Record(Protocol):
-    """The part of a fetched record that is decoded."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+_instant_of = cast("Callable[[str], Instant]", instant_of)  # once: a cast is a call, and this stands on the hot path
 
 
 class _MistakeError(ValueError):
@@ -77,7 +60,8 @@ class _MistakeError(ValueError):
         self.seen = seen
 
 
-class _Campaign(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Campaign:
     """What a campaign's policy means to its events."""
 
     room_bytes: int
@@ -85,6 +69,10 @@ class _Campaign(NamedTuple):
     expires_after_seconds: float | None
     groups: tuple[GroupKey, GroupKey, GroupKey]
     """Of events without send options, by kind of identity."""
+    persons: tuple[str, str, str]
+    """What stands before an identity, by its kind, so that the whole is a person of this campaign and no other's."""
+    switched: dict[tuple[int, bool | None, str | None, str | None], GroupKey] = field(default_factory=dict)
+    """Of events whose options are but switches, by identity and switches: there are few, and most are alike."""
 
 
 class Decoder:
@@ -93,7 +81,10 @@ class Decoder:
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
         self._names = policies.field_names
+        self._wire_contact = contact_shape(policies.field_names)
         self._campaigns: dict[int, _Campaign] = {}
+        self._last_occurred = ("1970-01-01T00:00:00Z", Instant(0.0))
+        """The latest instant that was read, with its text: neighbours often share it."""
 
     def batch(self, partition: Partition, records: Sequence[Record], now: Now) -> list[Decoded]:
         """Decode a fetched batch, in its order."""
@@ -101,7 +92,7 @@ class Decoder:
         append, event_of = decoded.append, self._event
         for record in records:
             value = record.value
-            if value and value[0] != REGISTRY_MAGIC and not record.headers:
+            if value and not record.headers:
                 try:
                     append(event_of(partition, record, fast_event_of(value), NO_RESEND, now))
                 except _NOT_ORDINARY:
@@ -116,52 +107,66 @@ class Decoder:
     def _event(
         self, partition: Partition, record: Record, fields: FastEvent | ContactEvent, resend: Resend, now: Now
     ) -> Event:
-        contact, key = fields.contact, record.key
+        contact, key, value, send = fields.contact, record.key, record.value, fields.send
         campaign = self._campaigns.get(fields.campaign_id) or self._campaign(fields.campaign_id)
-        phone, event_id = contact.phone_e164, fields.event_id
+        phone, event_id, occurred_at = contact.phone_e164, fields.event_id, fields.occurred_at
         reference = contact.external_reference or event_id
-        if phone is not None:
-            digits = phone[1:]
-            if phone[0] != "+" or not digits.isdigit() or not digits.isascii():
-                raise _MistakeError(Reason.SCHEMA, "contact.phoneE164: must be + and 7 to 15 digits")
+        if phone is None:
+            kind, person = _person(contact)
+        elif phone[0] == "+" and (digits := phone[1:]).isdigit() and digits.isascii():
             kind, person = Identity.E164, phone if digits[0] != "0" else international(digits)
         else:
-            kind, person = _person(contact)
-        occurred = instant_of(fields.occurred_at)
+            raise _MistakeError(Reason.SCHEMA, "contact.phoneE164: must be + and 7 to 15 digits")
+        text, occurred = self._last_occurred
+        if occurred_at == text:
+            occurred_at = text  # one string for all of them
+        else:
+            occurred = _instant_of(occurred_at)
+            self._last_occurred = occurred_at, occurred
         expires_at = None
         if fields.expires_at is not None:
-            expires_at = Instant(instant_of(fields.expires_at))
+            expires_at = _instant_of(fields.expires_at)
         elif campaign.expires_after_seconds is not None:
             expires_at = Instant(occurred + campaign.expires_after_seconds)
         group, unsendable = campaign.groups[kind], None
-        if fields.send is not None:
-            options, unsendable = self._options(fields.send, expires_at, now)
-            group = GroupKey(fields.campaign_id, options, kind) if options else group
-        fragment = self._fragment(contact, reference)
+        if send is not None:
+            group, unsendable = self._group(campaign, kind, send, expires_at, now)
+        number, code, external = contact.phone_number, contact.country_code, contact.external_code
+        fragment = encode(self._wire_contact(phone, number, code, external, contact.custom_fields or None, reference))
         if len(fragment) + len(group.options) > campaign.room_bytes or len(reference) > MAX_REFERENCE_CHARS:
             raise _too_large(reference, campaign)
+        fingerprint = xxh3_128_digest(event_id.encode()) if resend.id is None else _resent(event_id, resend.id)
+        size_bytes = (len(value) if value else 0) + (len(key) if key else 0) + EVENT_OVERHEAD_BYTES
         return Event(  # by position: see there
             partition,
-            Offset(record.offset),
-            key,
-            event_id,
-            intern(fields.event_type),
-            fields.occurred_at,
-            Instant(occurred),
-            reference,
-            resend.id,
-            resend.reason,
-            xxh3_128_digest(event_id.encode()) if resend.id is None else _resent(event_id, resend.id),
-            group,
-            person,
-            fragment,
-            expires_at,
-            fields.priority == "immediate",
-            unsendable,
-            len(record.value or b"") + (len(key) if key else 0) + EVENT_OVERHEAD_BYTES,
-            now.wall,
-            now.steady,
-        )
+            record.offset,  # type: ignore[arg-type] # an Offset; saying so would be a call
+            key, event_id, intern(fields.event_type), occurred_at, occurred, reference,
+            resend.id, resend.reason, fingerprint, group, campaign.persons[kind] + person, fragment, expires_at,
+            fields.priority == "immediate", unsendable, size_bytes, now.wall, now.steady,
+        )  # fmt: skip
+
+    def _group(
+        self,
+        campaign: _Campaign,
+        identity: int,
+        send: FastSend | SendOptions,
+        expires_at: Instant | None,
+        now: Now,
+    ) -> tuple[GroupKey, Reason | None]:
+        """Who this event may share a request with; why no request can carry it."""
+        switches = None
+        if send.scheduled_at is None and not send.origin_data:
+            switches = identity, send.flash, send.charset, send.send_type_override
+            known = campaign.switched.get(switches)
+            if known is not None:
+                return known, None
+        group = campaign.groups[identity]
+        options, unsendable = options_of(send, self._names, expires_at, now)
+        if options:
+            group = GroupKey(group.campaign_id, options, identity)
+        if switches is not None:
+            campaign.switched[switches] = group
+        return group, unsendable
 
     def _campaign(self, campaign_id: int) -> _Campaign:
         policy, names = self._policies.of(campaign_id), self._names
@@ -174,53 +179,12 @@ class Decoder:
                 GroupKey(campaign_id, b"", Identity.LOCAL),
                 GroupKey(campaign_id, b"", Identity.CODE),
             ),
+            persons=(f"{campaign_id} E.164 ", f"{campaign_id} local ", f"{campaign_id} code "),
         )
         if len(self._campaigns) >= _MAX_CAMPAIGNS_KNOWN:
             self._campaigns.clear()
         self._campaigns[campaign_id] = campaign
         return campaign
-
-    def _fragment(self, contact: FastContact | Contact, reference: str) -> bytes:
-        """The contact as the platform reads it; what is null or empty is left out."""
-        names = self._names
-        members: dict[str, object] = {}
-        if contact.phone_e164 is not None:
-            members[names.phone_e164] = contact.phone_e164
-        if contact.phone_number is not None:
-            members[names.phone_number] = contact.phone_number
-        if contact.country_code is not None:
-            members[names.country_code] = contact.country_code
-        if contact.external_code is not None:
-            members[names.external_code] = contact.external_code
-        if contact.custom_fields:
-            members[names.custom_fields] = contact.custom_fields
-        members[names.external_reference] = reference
-        return _encode(members)
-
-    def _options(
-        self, send: FastSend | SendOptions, expires_at: Instant | None, now: Now
-    ) -> tuple[bytes, Reason | None]:
-        """The inside of the options' JSON object in canonical order, without defaults; why they cannot be sent."""
-        names = self._names
-        members: dict[str, object] = {}
-        unsendable = None
-        if send.scheduled_at is not None:
-            scheduled_at = instant_of(send.scheduled_at)
-            if expires_at is not None and scheduled_at >= expires_at:
-                raise _MistakeError(Reason.SCHEMA, "send.scheduledAt: must be before the event expires")
-            if scheduled_at > now.wall and names.scheduled_at is None:
-                unsendable = Reason.SCHEDULE_NOT_CONFIGURED
-            elif scheduled_at > now.wall and names.scheduled_at is not None:
-                members[names.scheduled_at] = _schedule_text(scheduled_at)
-        if send.flash:
-            members[names.flash] = True
-        if send.charset is not None and send.charset != "auto":
-            members[names.charset] = send.charset
-        if send.send_type_override is not None and send.send_type_override != "list":
-            members[names.send_type_override] = send.send_type_override
-        if send.origin_data:
-            members[names.origin_data] = send.origin_data
-        return _encode_sorted(members)[1:-1], unsendable
 
     # ---------------------------------------------------------------- the way of everything that is not ordinary
 
@@ -298,13 +262,6 @@ def _resent(event_id: str, resend_id: str) -> bytes:
     """The fingerprint of a resend: the first ID's length tells where the second begins."""
     first = event_id.encode()
     return xxh3_128_digest(len(first).to_bytes(4, "big") + first + resend_id.encode(), seed=_RESENT)
-
-
-def _schedule_text(instant: float) -> str:
-    """As the platform reads it: `YYYY-MM-DDThh:mm:ssZ`; never later than asked for."""
-    if instant >= END_OF_TIME:
-        raise _MistakeError(Reason.SCHEMA, "send.scheduledAt: must be an instant of a year with four digits")
-    return text_of(math.floor(instant))[:-5] + "Z"  # without .000Z
 
 
 def _too_large(reference: str, campaign: _Campaign) -> _MistakeError:

@@ -1,11 +1,27 @@
-"""A decoded record: an event that may be sent, or an invalid one. Owns the fields, not the decoding."""
+"""A record, and what it decodes to: an event that may be sent, or an invalid one. Owns the fields, not the decoding."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, final
 
 import msgspec
 
 from consumer.core.outcome import Reason
 from consumer.core.terms import Instant, Offset, Partition, Ticks
+
+
+class Record(Protocol):
+    """The part of a fetched record that we look at; what a Kafka client hands out fits as it is."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 class Identity:
@@ -28,6 +44,7 @@ class GroupKey(NamedTuple):
     identity: int
 
 
+@final
 class Event(msgspec.Struct, gc=False, eq=False):
     """A valid contact event and what has been tried with it so far.
 
@@ -50,7 +67,7 @@ class Event(msgspec.Struct, gc=False, eq=False):
     """16 bytes over (event ID, resend ID): what deduplication compares."""
     group: GroupKey
     person: str
-    """The normalised identity, comparable within one kind."""
+    """Who gets it: the normalised identity behind its campaign and kind. Order and separation go by it."""
     contact: bytes
     """The contact as a JSON object under the platform's wire names, ready to be joined into a body."""
     expires_at: Instant | None
@@ -71,6 +88,7 @@ class Event(msgspec.Struct, gc=False, eq=False):
     last_tried_at: Instant | None = None
 
 
+@final
 class Invalid(msgspec.Struct, gc=False, kw_only=True, eq=False):
     """A record that is no valid event. Fields that could be read are filled in, the others are null."""
 

@@ -9,7 +9,8 @@ offsets, instants, verdicts, fingerprints of event IDs and the platform's masked
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate, chain, pairwise
+from itertools import accumulate, chain, groupby
+from operator import sub
 from typing import Any
 
 import orjson
@@ -362,7 +363,7 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
 
 def _deltas(offsets: Sequence[int]) -> list[int]:
     """Offsets as steps from one to the next: a few bytes each, whatever their size."""
-    return [*offsets[:1], *(after - before for before, after in pairwise(offsets))]
+    return [*offsets[:1], *map(sub, offsets[1:], offsets)]
 
 
 def _offsets(deltas: Iterable[int]) -> tuple[Offset, ...]:
@@ -371,17 +372,7 @@ def _offsets(deltas: Iterable[int]) -> tuple[Offset, ...]:
 
 def _run_lengths(instants: Iterable[Instant]) -> list[tuple[Instant, int]]:
     """Instants with how often each repeats: records of one fetched batch share theirs."""
-    runs: list[tuple[Instant, int]] = []
-    last: Instant | None = None
-    count = 0
-    for instant in instants:
-        if instant == last:
-            count += 1
-            continue
-        if last is not None:
-            runs.append((last, count))
-        last, count = instant, 1
-    return runs if last is None else [*runs, (last, count)]
+    return [(instant, len(list(run))) for instant, run in groupby(instants)]
 
 
 def ranges(offsets: Iterable[Offset]) -> Iterator[Offset]:

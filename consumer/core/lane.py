@@ -1,18 +1,16 @@
 """All that is known of one partition while it is ours. Changed by the pipeline's stages alone; never does I/O."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from consumer.core.attempts import Attempts, Trials
-from consumer.core.event import Decoded, Event, GroupKey
+from consumer.core.event import Decoded, Event
 from consumer.core.journal import Checkpoint, Mark, Outcome, Settled, Skipped, encode, ranges
 from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 from consumer.core.watermark import Watermark
-
-PersonKey = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,18 +44,9 @@ class Settlement:
 
     lane: "Lane"
     items: list[tuple[Verdict, list[Decoded]]]
+    offsets: list[Offset]
+    """Of all its records."""
     journal_offset: JournalOffset | None = None
-
-    def records(self) -> Iterator[Decoded]:
-        """Yield the records, whatever their verdicts."""
-        for _, records in self.items:
-            yield from records
-
-
-def person_key(event: Event) -> PersonKey:
-    """Return what the order of a person's messages goes by: across groups, within a campaign."""
-    group: GroupKey = event.group
-    return (group.campaign_id, group.identity, event.person)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +58,7 @@ class Lane:
     ledger: Ledger
     watermark: Watermark = field(default_factory=lambda: Watermark(Offset(0)))
     attempts: Attempts = field(default_factory=Attempts)
-    persons: dict[PersonKey, Event | deque[Event]] = field(default_factory=dict)
+    persons: dict[str, Event | deque[Event]] = field(default_factory=dict)
     """The event of each person that may be in a window or a request; behind it, in a deque, those that wait."""
     in_hand: dict[bytes, Event] = field(default_factory=dict)
     repeats: dict[bytes, list[Event]] = field(default_factory=dict)
@@ -131,14 +120,13 @@ class Lane:
 
     def publish_done(self, settlement: Settlement) -> None:
         """Results are acknowledged: the records leave the buffer and the watermark may move."""
-        records = list(settlement.records())
-        self.held_events -= len(records)
-        self.held_bytes -= sum(record.size_bytes for record in records)
-        self.watermark.done([record.offset for record in records])
+        self.held_events -= len(settlement.offsets)
+        self.held_bytes -= sum([record.size_bytes for _, records in settlement.items for record in records])
+        self.watermark.done(settlement.offsets)
         self.moved = True
         self.publishing -= 1
         assert settlement.journal_offset is not None
-        self._published(settlement.journal_offset, len(records))
+        self._published(settlement.journal_offset, len(settlement.offsets))
 
     def forget_below(self, position: Offset) -> None:
         """Forget what the journal says of records that were to be read by now: retention has removed them."""
@@ -157,17 +145,16 @@ class Lane:
 
     def take_out(self, event: Event) -> Event | None:
         """The event's outcome is proven: return the person's next event, which may go now."""
-        key = person_key(event)
-        queue = self.persons.get(key)
+        queue = self.persons.get(event.person)
         if queue is event:
-            del self.persons[key]
+            del self.persons[event.person]
             return None
         if type(queue) is not deque or queue[0] is not event:
             return None  # it was settled at the door and never had its turn
         queue.popleft()
         following = queue[0]
         if len(queue) == 1:
-            self.persons[key] = following
+            self.persons[event.person] = following
         return following
 
     def mark(self) -> Mark | None:
@@ -214,8 +201,9 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
             alike.append((verdict, list(records)))
     for start in range(0, len(alike), OUTCOME_ITEMS):
         chunk = alike[start : start + OUTCOME_ITEMS]
-        settled = tuple(settled_records(verdict, records) for verdict, records in chunk)
-        lane.ledger.add(Outcome(send_id=send_id, settled=settled), Settlement(lane=lane, items=chunk))
+        settled = tuple([settled_records(verdict, records) for verdict, records in chunk])
+        offsets = [offset for item in settled for offset in item.offsets]
+        lane.ledger.add(Outcome(send_id=send_id, settled=settled), Settlement(lane=lane, items=chunk, offsets=offsets))
 
 
 MAX_CHECKPOINT_BYTES = MAX_APPEND_BYTES // 2

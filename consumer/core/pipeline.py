@@ -11,10 +11,10 @@ from typing import cast
 from consumer.core.access import Access
 from consumer.core.admit import Door, repeated
 from consumer.core.answer import Exchange, Withholding
-from consumer.core.decode import Decoder, Record
+from consumer.core.decode import Decoder
 from consumer.core.deduplication import Deduplication
 from consumer.core.delivery import Chance, Delivery
-from consumer.core.event import Decoded, Event
+from consumer.core.event import Decoded, Event, Record
 from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed
 from consumer.core.lane import Lane, Settlement, TakenOver, settle
 from consumer.core.ledger import Draft, Gap, Ledger, Standing
@@ -167,11 +167,9 @@ class Pipeline:
     def _outcome_proven(self, lane: Lane, settlement: Settlement, draft: Draft, now: Now) -> None:
         settlement.journal_offset = draft.landed_at
         assert draft.landed_at is not None
-        count = 0
         entries: dict[bytes, Offset] = {}
         in_hand, repeats, persons = lane.in_hand, lane.repeats, lane.persons
         for verdict, records in settlement.items:
-            count += len(records)
             if verdict.status in (Status.DUPLICATE, Status.INVALID):
                 continue
             for record in cast("Sequence[Event]", records):
@@ -180,15 +178,13 @@ class Pipeline:
                 if in_hand.get(fingerprint) is not record:
                     continue
                 del in_hand[fingerprint]
-                group = record.group
-                key = (group.campaign_id, group.identity, record.person)
-                if persons.get(key) is record:
-                    del persons[key]
+                if persons.get(record.person) is record:
+                    del persons[record.person]
                 else:
                     self._door.next_of_person(lane, record, now)
                 if fingerprint in repeats:
                     self._settle_repeats(lane, record, now)
-        lane.unpublished[draft.landed_at] = count
+        lane.unpublished[draft.landed_at] = len(settlement.offsets)
         self.deduplication.settled(lane.partition, entries, now.wall)
         self._publish(settlement)
 

@@ -10,9 +10,9 @@ from typing import Final
 import orjson
 from xxhash import xxh3_64_intdigest
 
-from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.event import Decoded, Event, GroupKey, Invalid
 from consumer.core.outcome import Reason, Status, Verdict
-from consumer.core.terms import Partition
+from consumer.core.terms import Instant, Partition
 from schemas.instants import text_of
 
 _NULL: Final = b"null"
@@ -20,6 +20,17 @@ _WORDS: Final[Mapping[Status | Reason | None, bytes]] = {
     None: _NULL,
     **{word: b'"%b"' % word.value.encode() for word in (*Status, *Reason)},
 }
+
+_RESULT: Final = (
+    b'{"resultId":"%b%%014x","eventId":%%b,"eventType":%b,"campaignId":%b,'
+    b'"status":%b,"reason":%b,"sendId":%b,"attempts":%d,'
+    b'"externalReference":%%b,"resendId":%b,"resendReason":%b,"possibleDuplicate":%b,"related":%b,'
+    b'"occurredAt":%%b,"receivedAt":"%b","dispatchedAt":%b,"completedAt":"%b",'
+    b'"source":{"topic":%b,"partition":%d,"offset":%%d},"response":%b}'
+)
+"""A result in the contract's order: what neighbours share is put in first, then what is each record's own."""
+
+_Shared = tuple[Partition, GroupKey, str, str | None, str | None, Instant]
 
 
 def result_value(record: Decoded, verdict: Verdict) -> bytes:
@@ -33,65 +44,78 @@ def result_value(record: Decoded, verdict: Verdict) -> bytes:
 
 def results(members: Sequence[Event], verdict: Verdict) -> list[bytes]:
     """The results of events with one verdict, in their order."""
-    template = _template(verdict)
-    quoted, text = orjson.dumps, text_of
-    partition = group = event_type = received_at = None
-    source = topic = campaign_id = type_json = received_text = b""
+    judged = _judged(verdict)
+    quoted = orjson.dumps
+    shared: _Shared | None = None
+    form = b""
     values: list[bytes] = []
     for member in members:
-        # Neighbours mostly share these four, as the same objects.
-        if member.partition is not partition:
-            partition = member.partition
-            source, topic = _source(partition)
-        if member.group is not group:
-            group = member.group
-            campaign_id = b"%d" % group.campaign_id
-        if member.event_type is not event_type:
-            event_type = member.event_type
-            type_json = quoted(event_type)
-        if member.received_at != received_at:
-            received_at = member.received_at
-            received_text = text(received_at).encode()
-        event_id, reference, offset = member.event_id, member.external_reference, member.offset
-        id_json = quoted(event_id)
-        values.append(
-            template
-            % (
-                source,
-                offset,
-                id_json,
-                type_json,
-                campaign_id,
-                id_json if reference is event_id else quoted(reference),
-                _NULL if member.resend_id is None else quoted(member.resend_id),
-                _NULL if member.resend_reason is None else quoted(member.resend_reason),
-                quoted(member.occurred_at),
-                received_text,
-                topic,
-                member.partition.number,
-                offset,
+        # What neighbours mostly share, and as the same objects, so that comparing costs little.
+        partition, received_at, offset = member.partition, member.received_at, member.offset
+        own = partition, member.group, member.event_type, member.resend_id, member.resend_reason, received_at
+        if own != shared:
+            shared = own
+            campaign_id = member.group.campaign_id
+            form = _form(
+                judged, partition, member.event_type, campaign_id, member.resend_id, member.resend_reason, received_at
             )
-        )
+        event_id, reference = member.event_id, member.external_reference
+        id_json = quoted(event_id)
+        reference_json = id_json if reference is event_id else quoted(reference)
+        values.append(form % (offset, id_json, reference_json, quoted(member.occurred_at), offset))
     return values
 
 
 def _invalid_result(record: Invalid, verdict: Verdict) -> bytes:
-    source, topic = _source(record.partition)
     quoted = orjson.dumps
-    return _template(verdict) % (
-        source,
+    form = _form(
+        _judged(verdict),
+        record.partition,
+        record.event_type,
+        record.campaign_id,
+        record.resend_id,
+        record.resend_reason,
+        record.received_at,
+    )
+    return form % (
         record.offset,
         quoted(record.event_id),
-        quoted(record.event_type),
-        quoted(record.campaign_id),
         quoted(record.external_reference),
-        quoted(record.resend_id),
-        quoted(record.resend_reason),
         quoted(record.occurred_at),
-        text_of(record.received_at).encode(),
-        topic,
-        record.partition.number,
         record.offset,
+    )
+
+
+def _form(
+    judged: tuple[object, ...],
+    partition: Partition,
+    event_type: str | None,
+    campaign_id: int | None,
+    resend_id: str | None,
+    resend_reason: str | None,
+    received_at: Instant,
+) -> bytes:
+    """A result with places for what is each record's own: offset, ID, reference, `occurredAt`, offset."""
+    source, topic = _source(partition)
+    status, reason, send_id, attempts, possible_duplicate, related, dispatched_at, completed_at, response = judged
+    return _RESULT % (
+        source,
+        _constant(event_type),
+        _constant(campaign_id),
+        status,
+        reason,
+        send_id,
+        attempts,
+        _constant(resend_id),
+        _constant(resend_reason),
+        possible_duplicate,
+        related,
+        text_of(received_at).encode(),
+        dispatched_at,
+        completed_at,
+        topic,
+        partition.number,
+        response,
     )
 
 
@@ -103,11 +127,11 @@ def _source(partition: Partition) -> tuple[bytes, bytes]:
     records a second fill a partition in 2,283 years).
     """
     topic_hash = xxh3_64_intdigest(partition.topic.encode()) >> 16  # the first 48 bits
-    return b"%012x%06x" % (topic_hash, partition.number), orjson.dumps(partition.topic)
+    return b"%012x%06x" % (topic_hash, partition.number), _constant(partition.topic)
 
 
-def _template(verdict: Verdict) -> bytes:
-    """A result in the contract's order, with places for what differs between the members of one verdict."""
+def _judged(verdict: Verdict) -> tuple[object, ...]:
+    """What the verdict says, as JSON to be put into a form, in the order of `_form`."""
     related = response = None
     if verdict.related is not None:
         related = {
@@ -123,12 +147,6 @@ def _template(verdict: Verdict) -> bytes:
             "item": verdict.response.item,
         }
     return (
-        b'{"resultId":"%%b%%014x","eventId":%%b,"eventType":%%b,"campaignId":%%b,'
-        b'"status":%b,"reason":%b,"sendId":%b,"attempts":%d,'
-        b'"externalReference":%%b,"resendId":%%b,"resendReason":%%b,"possibleDuplicate":%b,"related":%b,'
-        b'"occurredAt":%%b,"receivedAt":"%%b","dispatchedAt":%b,"completedAt":"%b",'
-        b'"source":{"topic":%%b,"partition":%%d,"offset":%%d},"response":%b}'
-    ) % (
         _WORDS[verdict.status],
         _WORDS[verdict.reason],
         _constant(verdict.send_id),
@@ -142,5 +160,5 @@ def _template(verdict: Verdict) -> bytes:
 
 
 def _constant(value: object) -> bytes:
-    """JSON that stands in the template as it is."""
+    """JSON that stands in a form as it is."""
     return _NULL if value is None else orjson.dumps(value).replace(b"%", b"%%")

@@ -81,8 +81,14 @@ class Send:
     def by_partition(self) -> dict[Partition, list[Event]]:
         """Return the members by the partition that they came from, in order of arrival."""
         parts: dict[Partition, list[Event]] = {}
+        part: list[Event] = []
+        last = None
         for event in self.members:
-            parts.setdefault(event.partition, []).append(event)
+            partition = event.partition
+            if partition is not last:  # neighbours come from one fetched batch, and so from one partition
+                part = parts.setdefault(partition, [])
+                last = partition
+            part.append(event)
         return parts
 
     def part(self, send_id: SendId, members: list[Event]) -> "Send":
@@ -115,4 +121,4 @@ def hand_down(send: Send, event: Event) -> None:
 
 def earliest_expiry(members: Iterable[Event]) -> Instant | None:
     """Return the first deadline among the members, None where none has one."""
-    return min((event.expires_at for event in members if event.expires_at is not None), default=None)
+    return min([event.expires_at for event in members if event.expires_at is not None], default=None)

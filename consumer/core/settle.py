@@ -6,6 +6,7 @@ unknown outcomes and the budgets.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from consumer.core.access import Access
 from consumer.core.admit import closing_verdict
@@ -20,6 +21,8 @@ from consumer.core.send import Send, hand_down
 from consumer.core.terms import Now
 
 Items = Sequence[tuple[Verdict, Sequence[Event]]]
+
+_ATTEMPTS = attrgetter("attempts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +192,7 @@ def _grouped(verdict: Verdict, send: Send, members: Sequence[Event]) -> Items:
     """Return members with their verdicts: one for all who share this send's history, others by theirs."""
     if not members:
         return []
-    if not (send.lost or any(event.attempts or event.lost for event in members)):
+    if not (send.lost or any(map(_ATTEMPTS, members))):  # whose attempt was lost had an attempt
         return [(verdict, members)]
     groups: dict[tuple[int, bool, Reason | None], list[Event]] = {}
     for event in members:

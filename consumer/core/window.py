@@ -4,12 +4,12 @@ A window belongs to one group and never holds a person twice: a person who stand
 from another partition) goes into a second window of the group.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from consumer.core.event import Event, GroupKey
-from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.policy import Policies
 from consumer.core.terms import Now, Ticks
 
 DEADLINE_MARGIN_SECONDS = 1.0
@@ -34,8 +34,9 @@ class Window:
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    key: GroupKey
-    policy: CampaignPolicy
+    window_seconds: float
+    max_contacts: int
+    max_bytes: int
     overhead_bytes: int
     windows: list[Window] = field(default_factory=list)
 
@@ -55,42 +56,54 @@ class Windows:
     def __len__(self) -> int:
         return self._open_count
 
-    def add(self, event: Event, now: Now) -> None:
-        """Put an event into a window of its group; what that fills, or hurries, is closed."""
-        key = event.group
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = _Group(key, self._policies.of(key.campaign_id), self._overhead_bytes(key))
-        policy = group.policy
-        size_bytes = len(event.contact) + 1
-        close_at = event.arrived + policy.window_seconds
-        if event.expires_at is not None:
-            close_at = min(close_at, now.steady + event.expires_at - now.wall - DEADLINE_MARGIN_SECONDS)
-        windows = group.windows
-        if (
-            windows
-            and event.person not in windows[0].persons
-            and windows[0].size_bytes + size_bytes <= policy.max_bytes
-        ):
-            window = windows[0]
-        else:
-            window = self._window_for(event, group, size_bytes)
-        if close_at < window.close_at:
-            window.close_at = Ticks(close_at)
-            self._set_timer(window)
-        window.members.append(event)
-        window.persons.add(event.person)
-        window.size_bytes += size_bytes
-        if event.immediate:
-            window.immediate = True
-        if event.immediate or len(window.members) >= policy.max_contacts or close_at <= now.steady:
-            self._close(window, group)
+    def add_all(self, events: Iterable[Event], now: Now) -> None:
+        """Put events into windows of their groups; what that fills, or hurries, is closed."""
+        groups, steady = self._groups, now.steady
+        for event in events:
+            group = groups.get(event.group)
+            if group is None:
+                group = self._open_group(event.group)
+            size_bytes, person, expires_at = len(event.contact) + 1, event.person, event.expires_at
+            windows = group.windows
+            if (
+                windows
+                and person not in (window := windows[0]).persons
+                and window.size_bytes + size_bytes <= group.max_bytes
+            ):
+                window.size_bytes += size_bytes
+            else:
+                window = self._window_for(event, group, size_bytes)
+                window.size_bytes += size_bytes
+            close_at = event.arrived + group.window_seconds
+            if expires_at is not None:
+                close_at = min(close_at, steady + expires_at - now.wall - DEADLINE_MARGIN_SECONDS)
+            if close_at < window.close_at:
+                window.close_at = Ticks(close_at)
+                self._set_timer(window)
+            members = window.members
+            members.append(event)
+            window.persons.add(person)
+            if event.immediate:
+                window.immediate = True
+                self._close(window, group)
+            elif len(members) >= group.max_contacts or close_at <= steady:
+                self._close(window, group)
+
+    def _open_group(self, key: GroupKey) -> _Group:
+        policy = self._policies.of(key.campaign_id)
+        group = self._groups[key] = _Group(
+            window_seconds=policy.window_seconds,
+            max_contacts=policy.max_contacts,
+            max_bytes=policy.max_bytes,
+            overhead_bytes=self._overhead_bytes(key),
+        )
+        return group
 
     def _window_for(self, event: Event, group: _Group, size_bytes: int) -> Window:
         for window in group.windows:
             if event.person in window.persons:
                 continue
-            if window.size_bytes + size_bytes <= group.policy.max_bytes:
+            if window.size_bytes + size_bytes <= group.max_bytes:
                 return window
             self._close(window, group)
             break
@@ -147,14 +160,14 @@ class Windows:
 
     def drop(self, unwanted: Callable[[Event], bool]) -> None:
         """Take events out whose partition is no longer ours."""
-        for group in list(self._groups.values()):
+        for key, group in list(self._groups.items()):
             for window in list(group.windows):
                 if not _without(window, unwanted):
                     window.open = False
                     group.windows.remove(window)
                     self._open_count -= 1
             if not group.windows:
-                self._groups.pop(group.key, None)
+                self._groups.pop(key, None)
         self.closed = [window for window in self.closed if _without(window, unwanted)]
 
 

@@ -24,7 +24,7 @@ from aiokafka.errors import (
 
 from consumer.edge.kafka_clients import close, last_turn, partition_numbers, sever
 from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, until_reachable, words
-from consumer.service.ports import Message, TopicGoneError
+from consumer.service.ports import PlainMessage, TopicGoneError
 
 Codec = Literal["gzip", "snappy", "lz4", "zstd"]
 
@@ -119,13 +119,13 @@ class BatchProducer:
         except (KafkaError, OSError, TimeoutError) as error:
             raise NotHandedOverError(f"{topic}: {words(error)}") from error
 
-    async def send_whole(self, target: TopicPartition, messages: Sequence[Message]) -> int:
+    async def send_whole(self, target: TopicPartition, messages: Sequence[PlainMessage]) -> int:
         """Send `messages` as one batch; return the first one's offset. Raises as `send_some` does."""
         offset, _ = await self._send(target, partial(_whole, messages=messages))
         return offset
 
     async def send_some(
-        self, target: TopicPartition, messages: Sequence[Message], *, first: int, at_most: int
+        self, target: TopicPartition, messages: Sequence[PlainMessage], *, first: int, at_most: int
     ) -> tuple[int, int]:
         """Send as many of `messages`, from the one at index `first`, as a batch takes, and not more than `at_most`.
 
@@ -285,21 +285,22 @@ class BatchProducer:
                 self._cut_off.remove(producer)
 
 
-def _fill(builder: Any, messages: Iterable[Message]) -> int:
+def _fill(builder: Any, messages: Iterable[PlainMessage]) -> int:
     """Put as many messages into a batch as fit, at least one; return how many they are."""
-    append = builder.append
+    append = builder._builder.append  # noqa: SLF001 - its own `append` costs as much again for every record
     count = 0
-    for message in messages:
-        if append(timestamp=None, key=message.key, value=message.value, headers=list(message.headers)) is None:
+    for key, value, headers in messages:
+        if append(count, None, key, value, list(headers) if headers else []) is None:
             break
         count += 1
+    builder._relative_offset = count  # noqa: SLF001
     builder.close()
     if builder.size() > MAX_BATCH_BYTES:  # a builder takes any first record, however large
         raise TooLargeError(f"a record of {builder.size()} bytes: at most {MAX_BATCH_BYTES} are handed over")
     return count
 
 
-def _whole(builder: Any, messages: Sequence[Message]) -> int:
+def _whole(builder: Any, messages: Sequence[PlainMessage]) -> int:
     count = _fill(builder, messages)
     if count < len(messages):
         raise TooLargeError(f"{len(messages)} messages do not fit into one batch")

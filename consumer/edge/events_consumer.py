@@ -16,6 +16,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
+from consumer.core.event import Record
 from consumer.core.terms import Offset, Partition
 from consumer.edge.group_client import new_group_client, start_group_client
 from consumer.edge.group_commits import GroupCommits
@@ -31,7 +32,7 @@ from consumer.edge.kafka_connection import (
 )
 from consumer.edge.positions import Positions
 from consumer.edge.topic_reader import Isolation, TopicReader
-from consumer.service.ports import Committed, Record, TopicGoneError
+from consumer.service.ports import Committed, TopicGoneError
 
 LATE_SECONDS = 0.1
 """The client waits through a rejoin whatever it was told; so long after the time-out it is not waited for."""

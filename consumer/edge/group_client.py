@@ -3,7 +3,7 @@
 from aiokafka import AIOKafkaConsumer
 
 from config.settings import HEARTBEAT_SECONDS, REBALANCE_SECONDS, REQUEST_SECONDS, SESSION_SECONDS
-from consumer.edge.kafka_clients import allow_long_joins, client_of, forget_late_commits
+from consumer.edge.kafka_clients import allow_long_joins, client_of, forget_late_commits, hand_out_bare_records
 from consumer.edge.kafka_connection import KafkaConnection
 
 FETCH_BYTES = 16 * 1024 * 1024
@@ -50,3 +50,4 @@ async def start_group_client(consumer: AIOKafkaConsumer) -> None:
     """Connect; joins nothing before it has subscribed."""
     await consumer.start()
     forget_late_commits(consumer)
+    hand_out_bare_records(consumer)

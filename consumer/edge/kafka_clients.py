@@ -8,9 +8,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaClient, AIOKafkaConsumer
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import ConnectionGroup
+from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
@@ -38,6 +39,28 @@ def seat_of(consumer: AIOKafkaConsumer) -> Seat:
 def client_of(clients_user: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
     """Return the client that holds the connections and knows the cluster."""
     return clients_user._client  # noqa: SLF001 - there is no such door
+
+
+class _BareResults(dict[TopicPartition, FetchResult | FetchError]):
+    """What was fetched of each partition and not handed out yet, as the fetcher keeps it."""
+
+    def __setitem__(self, partition: TopicPartition, result: FetchResult | FetchError) -> None:
+        if isinstance(result, FetchResult):
+            result._partition_records._consumer_record = _as_it_is  # noqa: SLF001
+        super().__setitem__(partition, result)
+
+
+def _as_it_is(_partition: TopicPartition, record: Any) -> Any:
+    return record
+
+
+def hand_out_bare_records(consumer: AIOKafkaConsumer) -> None:
+    """Let a started consumer hand out records as its parser makes them: offset, timestamp, key, value and headers.
+
+    It would copy each into an object of eleven fields, which takes longer than reading and parsing it.
+    """
+    fetcher = consumer._fetcher  # noqa: SLF001 - the consumer has no such door
+    fetcher._records = _BareResults(fetcher._records)  # noqa: SLF001
 
 
 def allow_long_joins(client: AIOKafkaClient, seconds: float) -> None:

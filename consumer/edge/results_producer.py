@@ -17,7 +17,7 @@ from consumer.edge.batch_producer import (
     TooLargeError,
 )
 from consumer.edge.kafka_connection import KafkaConnection
-from consumer.service.ports import Message
+from consumer.service.ports import PlainMessage
 
 BATCH_BYTES = 256 * 1024
 """Some 400 results, whose compression holds up the loop for 0.3 ms; larger batches bring no more results/s."""
@@ -65,7 +65,7 @@ class KafkaResults:
         """
         await self._producer.start()
 
-    async def publish(self, topic: str, partition: int | None, messages: Sequence[Message]) -> None:
+    async def publish(self, topic: str, partition: int | None, messages: Sequence[PlainMessage]) -> None:
         """Return once the brokers have acknowledged all of `messages`; retries for as long as it takes.
 
         `partition` is taken modulo the topic's partition count; None spreads by key. One caller per partition.
@@ -79,9 +79,10 @@ class KafkaResults:
             await self._publish(topic, partition, messages)
             return
         count = await self._count(topic)
-        spread: dict[int, list[Message]] = {}
+        spread: dict[int, list[PlainMessage]] = {}
         for index, message in enumerate(messages):
-            number = index if message.key is None else murmur2(message.key) & 0x7FFFFFFF
+            key = message[0]
+            number = index if key is None else murmur2(key) & 0x7FFFFFFF
             spread.setdefault(number % count, []).append(message)
         for number, part in spread.items():
             await self._publish(topic, number, part)
@@ -90,7 +91,7 @@ class KafkaResults:
         """Disconnect. What is not acknowledged by then may or may not land."""
         await self._producer.stop()
 
-    async def _publish(self, topic: str, number: int, messages: Sequence[Message]) -> None:
+    async def _publish(self, topic: str, number: int, messages: Sequence[PlainMessage]) -> None:
         done, at_most, pause_seconds = 0, len(messages), FIRST_PAUSE_SECONDS
         while done < len(messages):
             try:
@@ -120,6 +121,7 @@ class KafkaResults:
                 pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
 
 
-def _too_large(topic: str, message: Message) -> str:
-    size_bytes = len(message.key or b"") + len(message.value or b"")
+def _too_large(topic: str, message: PlainMessage) -> str:
+    key, value, _ = message
+    size_bytes = len(key or b"") + len(value or b"")
     return f"topic {topic!r} takes no message of {size_bytes} bytes: raise its max.message.bytes"

@@ -2,11 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
-
-import msgspec
+from typing import NamedTuple, Protocol
 
 from consumer.core.answer import Exchange, Withholding
+from consumer.core.event import Record
 from consumer.core.terms import JournalOffset, Now, Offset, Partition
 
 
@@ -18,21 +17,6 @@ class TopicGoneError(Exception):
     """A topic or partition that must exist does not; the message says which and what to do."""
 
 
-class Record(Protocol):
-    """The part of a fetched record that the service looks at (a Kafka client's record fits as it is)."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Committed:
     """What the group last committed for a partition."""
@@ -41,12 +25,16 @@ class Committed:
     metadata: str
 
 
-class Message(msgspec.Struct, frozen=True, gc=False):
-    """One record to be produced. Made once per result, so it is a C struct and not a dataclass."""
+class Message(NamedTuple):
+    """One record to be produced."""
 
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
+
+
+PlainMessage = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
+"""A `Message` or what has its shape: results are zipped together, not made one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +140,7 @@ class ResultsProducer(Protocol):
 
     async def start(self) -> None: ...
 
-    async def publish(self, topic: str, partition: int | None, messages: Sequence[Message]) -> None:
+    async def publish(self, topic: str, partition: int | None, messages: Sequence[PlainMessage]) -> None:
         """Return once the brokers have acknowledged all of `messages`; retries for as long as it takes.
 
         `partition` is taken modulo the topic's partition count; None spreads by key. One caller per partition.

@@ -5,13 +5,14 @@ What became ready meanwhile rides on the next publication, so that a slow topic 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 from consumer.core.dead_letter import dead_letter
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.lane import Settlement
 from consumer.core.result import result_value, results
 from consumer.service.facts import Facts
-from consumer.service.ports import Clock, Message, ResultsProducer
+from consumer.service.ports import Clock, Message, PlainMessage, ResultsProducer
 
 MAX_RESULTS = 4_000
 """Results built at once: what is built is held twice, and building blocks the loop for some milliseconds."""
@@ -71,22 +72,22 @@ class Publisher:
             queue.busy = False
 
     async def _publish(self, number: int, settlements: Sequence[Settlement]) -> None:
-        messages: list[Message] = []
-        letters: list[Message] = []
+        messages: list[PlainMessage] = []
+        letters: list[PlainMessage] = []
         for settlement in settlements:
             for verdict, records in settlement.items:
-                events = [record for record in records if isinstance(record, Event)]
-                values = results(events, verdict)
-                messages.extend([Message(_key(event), value) for event, value in zip(events, values, strict=True)])
-                for record in records:
-                    if isinstance(record, Invalid):
-                        letters.append(_letter(record))
-                        messages.append(Message(_key(record), result_value(record, verdict)))
+                events = [record for record in records if type(record) is Event]
+                messages += zip(_keys(events), results(events, verdict), repeat(()))
+                if len(events) < len(records):
+                    invalid = [record for record in records if isinstance(record, Invalid)]
+                    letters += map(_letter, invalid)
+                    values = [result_value(record, verdict) for record in invalid]
+                    messages += zip(_keys(invalid), values, repeat(()))
         if letters:
             await self._send(self._dead_letter_topic, number, letters)
         await self._send(self._results_topic, number, messages)
 
-    async def _send(self, topic: str, number: int, messages: Sequence[Message]) -> None:
+    async def _send(self, topic: str, number: int, messages: Sequence[PlainMessage]) -> None:
         began_at = self._clock.now().steady
         await self._producer.publish(topic, number, messages)
         self._facts.results_published(topic=topic, count=len(messages), seconds=self._clock.now().steady - began_at)
@@ -97,10 +98,9 @@ def _letter(record: Invalid) -> Message:
     return Message(letter.key, letter.value, letter.headers)
 
 
-def _key(record: Decoded) -> bytes | None:
-    """The record's key, which the result is published under; one that leaves no room for the result is left out."""
-    key = record.key
-    return key if key is None or len(key) <= MAX_KEY_BYTES else None
+def _keys(records: Sequence[Decoded]) -> list[bytes | None]:
+    """The records' keys, which their results are published under; one that leaves no room for a result is left out."""
+    return [key if (key := record.key) is None or len(key) <= MAX_KEY_BYTES else None for record in records]
 
 
 def _take(settlements: list[Settlement]) -> list[Settlement]:

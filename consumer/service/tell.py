@@ -1,5 +1,6 @@
 """Puts what happened into facts for logs and metrics, per batch. Changes nothing."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from consumer.core.access import AccessState
@@ -50,11 +51,7 @@ class Teller:
         self._facts.records_read(
             partition, count=len(decoded), size_bytes=sum([record.size_bytes for record in decoded])
         )
-        reasons: dict[Reason, int] = {}
-        for record in decoded:
-            if type(record) is Invalid:
-                reasons[record.reason] = reasons.get(record.reason, 0) + 1
-        for reason, count in reasons.items():
+        for reason, count in Counter([record.reason for record in decoded if type(record) is Invalid]).items():
             self._facts.decoded_invalid(partition, reason=reason, count=count)
 
     def settled(self, settlements: Sequence[Settlement]) -> None:

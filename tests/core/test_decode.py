@@ -332,7 +332,7 @@ def test_one_person_is_one_person_in_every_field() -> None:
         {"phoneNumber": "0034 600-111-222", "externalCode": "c"},
     ]
     events = [event_of(plain_event(contact=contact)) for contact in contacts]
-    assert {(event.group.identity, event.person) for event in events} == {(Identity.E164, "+34600111222")}
+    assert {(event.group.identity, event.person) for event in events} == {(Identity.E164, "421 E.164 +34600111222")}
 
 
 def test_a_decoded_event_costs_the_buffer_at_least_its_bytes() -> None:

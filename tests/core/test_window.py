@@ -40,7 +40,7 @@ class Timeline:
 
     def add(self, event: Event) -> None:
         self.added.append(event)
-        self.windows.add(event, at(self.time))
+        self.windows.add_all([event], at(self.time))
         self._collect()
 
     def hurry(self, event: Event) -> None:
@@ -210,7 +210,7 @@ def test_events_of_closed_windows_are_let_go_long_before_their_windows_time_woul
     windows = Windows(hour, lambda _group: 0)
     events = [make_event(offset, person=str(offset)) for offset in range(4000)]
     for event in events:
-        windows.add(event, at(0))
+        windows.add_all([event], at(0))
     assert len(windows.closed) == 1000
     windows.closed = []
     alone = sys.getrefcount(object()) + 2  # the list above and the loop's name

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from consumer.core.event import Record
 from consumer.core.terms import Offset, Partition
 from consumer.edge.events_consumer import GroupConsumer
-from consumer.service.ports import Record
 from tests.kafka.support import connection_to
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually

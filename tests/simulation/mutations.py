@@ -5,7 +5,7 @@ Each is applied to the running code by a `pytest.MonkeyPatch`, and undone by it.
 # ruff: noqa: SLF001  # to break a rule from outside is to reach inside
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -153,15 +153,16 @@ def a_result_is_stamped_anew(patch: Patch) -> None:
 
 def same_person_in_one_send(patch: Patch) -> None:
     """A window does not look at who stands in it."""
-    original = Windows.add
+    original = Windows.add_all
 
-    def add(self: Windows, event: Event, now: Now) -> None:
-        original(self, event, now)
-        for group in self._groups.values():
-            for window in group.windows:
-                window.persons.clear()
+    def add_all(self: Windows, events: Iterable[Event], now: Now) -> None:
+        for event in events:
+            original(self, [event], now)
+            for group in self._groups.values():
+                for window in group.windows:
+                    window.persons.clear()
 
-    patch.setattr(Windows, "add", add)
+    patch.setattr(Windows, "add_all", add_all)
 
 
 def a_persons_next_message_does_not_wait(patch: Patch) -> None:
@@ -170,7 +171,7 @@ def a_persons_next_message_does_not_wait(patch: Patch) -> None:
 
     def wait(self: Door, lane: Lane, event: Event) -> None:
         original(self, lane, event)
-        self._windows.add(event, Now(event.received_at, event.arrived))
+        self._windows.add_all([event], Now(event.received_at, event.arrived))
 
     patch.setattr(Door, "_wait", wait)
 
