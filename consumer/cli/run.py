@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from config import Settings
     from consumer.service.service import Service
 
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+
 GC_THRESHOLDS = (10_000, 20, 20)
 """Events are structs without cycles: the collector has little to find and a large heap to look through."""
 
@@ -31,6 +33,7 @@ def command(*, config_file: Path | None) -> None:
 
     A second signal stops at once (exit code 130): requests that are out then stay of unknown fate.
     """
+    heard = hear_signals()
     import uvloop
 
     from consumer.core.journal import NotAJournalError
@@ -57,11 +60,28 @@ def command(*, config_file: Path | None) -> None:
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            interrupted = runner.run(_run(settings))
+            interrupted = runner.run(_run(settings, heard))
     except* expected as group:
         raise Failure("\n".join(str(error) for error in _leaves(group))) from None
     if interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
+
+
+def hear_signals() -> list[int]:
+    """Hear signals from now on, while half a second of imports is still to come; return what will have been heard.
+
+    The second one is as a second Ctrl-C. The event loop's own handlers take over from this.
+    """
+    heard: list[int] = []
+
+    def hear(number: int, _frame: object) -> None:
+        heard.append(number)
+        if len(heard) > 1:
+            raise KeyboardInterrupt
+
+    for number in STOPPING:
+        signal.signal(number, hear)
+    return heard
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -71,7 +91,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return leaves
 
 
-async def _run(settings: "Settings") -> bool:
+async def _run(settings: "Settings", heard: list[int]) -> bool:
     """Run the service; return whether a second signal cut it short."""
     stop = asyncio.Event()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
@@ -85,8 +105,10 @@ async def _run(settings: "Settings") -> bool:
         if cut_short or not joined:  # before it has joined there is nothing to drain
             task.cancel()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         loop.add_signal_handler(number, on_signal)
+    if heard:
+        return False
     try:
         async with _service(settings) as service:
             joined = True

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,35 @@ def test_interrupting_a_command_is_no_failure_of_its_work() -> None:
         raise KeyboardInterrupt
 
     assert CliRunner().invoke(group, ["schema"]).exit_code == INTERRUPTED
+
+
+WAIT_WHILE_IMPORTING = """
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "uvloop":
+            print("importing", flush=True)
+            sys.stdin.readline()
+
+sys.meta_path.insert(0, Finder())
+"""
+"""Lets a process wait for a line right in the middle of its imports."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_while_the_service_is_still_importing_ends_it_with_0(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(WAIT_WHILE_IMPORTING, "utf-8")
+    environment = SURROUNDINGS | REQUIRED | {"PYTHONPATH": str(tmp_path)}
+    command, pipe = [sys.executable, "-m", "consumer", "run"], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"importing\n"
+        process.send_signal(number)
+        out, err = process.communicate(b"go on\n", timeout=60)
+    assert (process.returncode, out, err) == (0, b"", b"")
 
 
 def test_bad_configuration_is_a_line_a_mistake_without_a_traceback_and_exit_code_2() -> None:
