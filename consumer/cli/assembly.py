@@ -76,7 +76,11 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
 
 def http_server_of(settings: Settings, service: Service, telemetry: Telemetry) -> HttpServer:
     """Return the HTTP side, telling of the service."""
-    board = StatusBoard(service)
+    board = StatusBoard(
+        service,
+        request_seconds=settings.api.connect_timeout_seconds + settings.api.timeout_seconds,
+        kafka_troubled_at=lambda: telemetry.kafka_troubled_at,
+    )
     telemetry.bind(board.status)
     return HttpServer(
         host=settings.http.host,

@@ -4,7 +4,7 @@ A send holds a slot from its pick to its answer. It is posted only when its inte
 partition of every member; what cannot be proven in time goes back, and its intents are returned.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from consumer.core.access import Access
@@ -376,10 +376,10 @@ class Delivery:
         wanted = set(partitions)
         return any(wanted & parts.keys() for _, parts in self._out.values())
 
-    @property
-    def waiting(self) -> int:
-        """Sends that wait for a partition that is unsure of its owner."""
-        return len(self._stalled)
+    def sends(self) -> Iterator[Send]:
+        """Yield every send that is out, or waits for a partition that is unsure of its owner."""
+        yield from (send for send, _ in self._out.values())
+        yield from self._stalled
 
     @property
     def any_out(self) -> bool:

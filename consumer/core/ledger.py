@@ -5,7 +5,7 @@ else is looked into: the gap is read, and a foreign claim in it means that the p
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -87,6 +87,11 @@ class Ledger:
     def add(self, entry: Entry, token: object) -> None:
         """Queue an entry; `token` comes back with its proof."""
         self._waiting.append(Draft(entry, token))
+
+    def drafts(self) -> Iterator[Draft]:
+        """Yield every entry that is not proven yet."""
+        yield from self._out
+        yield from self._waiting
 
     @property
     def idle(self) -> bool:

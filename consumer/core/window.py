@@ -4,7 +4,7 @@ A window belongs to one group and never holds a person twice: a person who stand
 from another partition) goes into a second window of the group.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
@@ -157,6 +157,12 @@ class Windows:
         for group in list(self._groups.values()):
             for window in list(group.windows):
                 self._close(window, group)
+
+    def members(self) -> Iterator[Event]:
+        """Yield every event in an open window."""
+        for group in self._groups.values():
+            for window in group.windows:
+                yield from window.members
 
     def drop(self, unwanted: Callable[[Event], bool]) -> None:
         """Take events out whose partition is no longer ours."""

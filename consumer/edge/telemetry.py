@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from consumer.core.outcome import Reason, Status
-from consumer.core.terms import JournalOffset, Offset, Partition
+from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
 from consumer.edge.exposition import render
 from consumer.edge.log import OURS, Repeats
 from consumer.edge.metrics import Metrics
@@ -76,6 +76,8 @@ class Telemetry(Facts):
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger(OURS)
         self._repeats = Repeats()
         self._status: Callable[[], Snapshot] | None = None
+        self.kafka_troubled_at: Ticks | None = None
+        """When brokers were last in trouble: it explains what stands still."""
         self._told_at = clock.now().steady
         self._told = self._tally()
 
@@ -239,11 +241,13 @@ class Telemetry(Facts):
         self.metrics.publish_duration.observe((), seconds)
 
     def producer_replaced(self, producer: Producer, *, why: str) -> None:
+        self.kafka_troubled_at = self._clock.now().steady
         self.metrics.producers_replaced.add((producer,), 1)
         cure = "happens around broker failures; lasting: check the brokers and the topic's min.insync.replicas"
         self._problem("producer failed, replaced", producer, {"producer": producer.value, "why": why}, cure=cure)
 
     def kafka_trouble(self, *, why: str) -> None:
+        self.kafka_troubled_at = self._clock.now().steady
         cure = "tried again by itself; lasting: check the brokers and CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS"
         self._problem("trouble with Kafka", "", {"why": why}, cure=cure)
 

@@ -89,6 +89,8 @@ class Service:
         self._api_timeout_seconds = api_timeout_seconds
         self.pipeline = Pipeline(policies, group=identity.group, chance=world.chance)
         self.started_at = world.clock.now().steady
+        self.looked_for_records_at = self.started_at
+        """When the reading loop came round last, whether or not there was anything to read."""
         self.state: ServiceState = "starting"
         self._inbox = Inbox()
         self._teller = Teller(world.facts, self.pipeline)
@@ -200,6 +202,7 @@ class Service:
     async def _fetch(self) -> None:
         consumer = self._world.consumer
         while True:
+            self.looked_for_records_at = self._world.clock.now().steady
             self.partitions.pause_and_resume()
             room = self.policies.buffer_max_events - self.pipeline.held_events
             if room <= 0:

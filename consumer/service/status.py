@@ -1,12 +1,13 @@
 """What people and probes are told: status, health, readiness. Reads the service's state; changes none of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from consumer.core.access import AccessState
 from consumer.core.lane import Lane
 from consumer.core.ledger import Standing
 from consumer.core.terms import Instant, Partition, Ticks
+from consumer.service.progress import STILL_SECONDS, Progress, Surroundings, is_recent
 from consumer.service.service import Service
 from consumer.service.status_shape import AccessStatus, Health, PartitionState, PartitionStatus, Status
 
@@ -29,9 +30,13 @@ STATE_OF: Mapping[Standing, PartitionState] = {
 class StatusBoard:
     """Answers the HTTP side."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(
+        self, service: Service, *, request_seconds: float, kafka_troubled_at: Callable[[], Ticks | None]
+    ) -> None:
+        """`request_seconds` is what an attempt takes at most; `kafka_troubled_at` is when brokers were last in trouble."""
         self._service = service
-        self._idle_since: dict[Partition, Ticks] = {}
+        self._progress = Progress(service.pipeline, request_seconds=request_seconds)
+        self._kafka_troubled_at = kafka_troubled_at
         self._access = AccessState.FIRST_CONTACT
         self._access_since: Instant | None = None
 
@@ -107,20 +112,17 @@ class StatusBoard:
     def health(self) -> Health:
         """Return whether the process makes progress; a restart is the cure where it does not."""
         service = self._service
-        now = service.clock.now().steady
+        now = service.clock.now()
         reasons: list[str] = []
-        if now - service.engine.turned_at > STUCK_SECONDS:
-            reasons.append(f"the engine has not turned for {now - service.engine.turned_at:.0f} s")
-        pipeline = service.pipeline
-        moving = (
-            len(pipeline.windows) or pipeline.queue.queued or pipeline.delivery.any_out or pipeline.delivery.waiting
-        )
-        for partition, lane in pipeline.lanes.items():
-            explained = not lane.started or moving or lane.busy or not lane.held_events
-            if explained:
-                self._idle_since.pop(partition, None)
-            elif now - self._idle_since.setdefault(partition, now) > STUCK_SECONDS:
-                reasons.append(f"partition {partition} holds {lane.held_events} events and nothing works on them")
+        if now.steady - service.engine.turned_at > STUCK_SECONDS:
+            reasons.append(f"the engine has not turned for {now.steady - service.engine.turned_at:.0f} s")
+        troubled_at = now.steady if service.partitions.broker_trouble is not None else self._kafka_troubled_at()
+        if service.state == "running":
+            around = Surroundings(stopped=frozenset(service.partitions.stopped), troubled_at=troubled_at)
+            reasons.extend(self._progress.stuck(now, around))
+            still_seconds = now.steady - service.looked_for_records_at
+            if still_seconds > STILL_SECONDS and not is_recent(troubled_at, now):
+                reasons.append(f"nothing has been read, nor asked for, for {still_seconds:.0f} s")
         return Health(reasons=tuple(reasons))
 
     def ready(self) -> Health:
