@@ -56,6 +56,6 @@ def whereabouts(pipeline: Pipeline, lane: Lane) -> Whereabouts:
                 case _:
                     return Whereabouts(place=Place.SET_ASIDE)
     settlements = (draft.token for draft in lane.ledger.drafts() if isinstance(draft.token, Settlement))
-    if any(record.offset == offset for settlement in settlements for record in settlement.records()):
+    if any(offset in settlement.offsets for settlement in settlements):
         return Whereabouts(place=Place.WRITING)
     return Whereabouts(place=Place.PUBLISHING if lane.publishing else Place.NOWHERE)

@@ -173,3 +173,13 @@ def test_a_journal_that_is_read_back_for_too_long_is_told() -> None:
     assert lane.ledger.standing is Standing.TAKING_OVER
     assert not probed.complains(READING_BACK_SECONDS)
     assert probed.complains(2 * STILL_SECONDS) == {"its journal is not read"}
+
+
+def test_an_outcome_that_is_never_written_is_told() -> None:
+    probed = started()
+    runner = probed.runner
+    runner.platform = lambda _request: (OK, 1.0)
+    runner.feed(runner.event())
+    runner.run(until=runner.time + 0.5)
+    runner.sick.add(P0)
+    assert probed.complains() == {"its oldest event waits for its outcome to be written"}
