@@ -81,6 +81,7 @@ class Skipped(NamedTuple):
 class Accepted(NamedTuple):
     """An operator let the partition start anew: nothing before this entry speaks of records from `start` on."""
 
+    group: str
     start: int
     end: int
 
@@ -134,7 +135,7 @@ def _read(fields: Mapping[str, Any]) -> Entry:
         case "skipped":
             return Skipped(int(fields["from"]), int(fields["to"]))
         case "accepted":
-            return Accepted(int(fields["start"]), int(fields["end"]))
+            return Accepted(fields["group"], int(fields["start"]), int(fields["end"]))
         case kind:
             return Other(str(kind))
 

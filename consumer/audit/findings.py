@@ -27,6 +27,7 @@ class Kind(StrEnum):
     NOT_A_RESULT = "not_a_result"
     UNMARKED_REPEAT = "unmarked_repeat"
     DOUBT_FORGOTTEN = "doubt_forgotten"
+    NEEDLESS_DOUBT = "needless_doubt"
     SENT_AFTER_OUTCOME = "sent_after_outcome"
     NO_INTENT = "no_intent"
     MISCOUNTED = "miscounted"
@@ -57,6 +58,7 @@ SAYS: Final = {
     Kind.NOT_A_RESULT: "no result as the contract describes one",
     Kind.UNMARKED_REPEAT: "sent again after an attempt of unknown fate, without a mark",
     Kind.DOUBT_FORGOTTEN: "settled as not sent, although an attempt has an unknown fate",
+    Kind.NEEDLESS_DOUBT: "marked or in doubt, although no attempt has an unknown fate",
     Kind.SENT_AFTER_OUTCOME: "an intent after the outcome",
     Kind.NO_INTENT: "answered by the platform, but no intent that counts carries it",
     Kind.MISCOUNTED: "the outcome counts other attempts than the journal",
@@ -89,7 +91,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unknown:
-    """A record of which nobody can say how often it was texted; the results say so, too."""
+    """A record of which nobody can say how often it was texted.
+
+    Its result says so, too, unless `status` is `skipped`: it was out when the group was moved over it, and has none.
+    """
 
     offset: int
     status: str
@@ -113,6 +118,7 @@ class Findings:
     partition: int
     start: int
     stop: int
+    log_end: int
     committed: int | None
     records: int = 0
     outcomes: int = 0
@@ -135,6 +141,10 @@ class Findings:
     unknown_by_status: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
     by_kind: Counter[Kind] = field(default_factory=Counter)
+
+    def covers(self, offset: int) -> bool:
+        """Whether a record stands in the range that was asked about, or would, if it existed."""
+        return self.start <= offset and not self.stop <= offset < self.log_end
 
     def violated(
         self, kind: Kind, offset: int, detail: str = "", *, topic: str | None = None, partition: int | None = None

@@ -70,7 +70,7 @@ class JournalJudge:
         if entry is None:
             self._findings.void_entries += 1
             return
-        if isinstance(entry, Claim | Checkpoint) and entry.group != self._group:
+        if isinstance(entry, Claim | Checkpoint | Accepted) and entry.group != self._group:
             self._violated_here(Kind.FOREIGN_GROUP, offset, f"group {entry.group!r}")
         self._apply(entry, offset)
 
@@ -145,17 +145,20 @@ class JournalJudge:
         """Hold an outcome to the attempts that are open when it is written."""
         left = set(attempts)
         if verdict.status == "in_doubt":
+            if not left:
+                self._unless_blind(Kind.NEEDLESS_DOUBT, offset)
             return
         is_answered = verdict.status == "accepted" or verdict.reason in ANSWERED
-        if (is_answered or not left) and not self._blind and verdict.attempts != failed + len(left):
-            self._findings.violated(Kind.MISCOUNTED, offset, f"{verdict.attempts} instead of {failed + len(left)}")
+        if (is_answered or not left) and verdict.attempts != failed + len(left):
+            self._unless_blind(Kind.MISCOUNTED, offset, f"{verdict.attempts} instead of {failed + len(left)}")
         if is_answered:
             deciding = max((attempt for attempt in left if attempt[0] == verdict.send_id), default=None)
             if deciding is None:
-                if not self._blind:
-                    self._findings.violated(Kind.NO_INTENT, offset, f"send {verdict.send_id}")
+                self._unless_blind(Kind.NO_INTENT, offset, f"send {verdict.send_id}")
                 return
             left.discard(deciding)
+        if verdict.possible_duplicate and not left:
+            self._unless_blind(Kind.NEEDLESS_DOUBT, offset)
         if left and not verdict.possible_duplicate:
             kind = Kind.UNMARKED_REPEAT if verdict.status == "accepted" else Kind.DOUBT_FORGOTTEN
             self._suspects[offset] = _Suspect(kind, left)
@@ -208,7 +211,8 @@ class JournalJudge:
         book = self._book
         for offset in book.each(book.lacking, start, stop):
             book.lacking[offset - book.start] = 0
-            self._attempts.settle(offset)
+            if self._attempts.settle(offset)[0]:
+                self._findings.not_known(offset, "skipped", possible_duplicate=False)
 
     def _start_anew(self, accepted: Accepted) -> None:
         """Nothing that stands before says anything any more, and what lies below the new start gets no outcome."""
@@ -224,6 +228,11 @@ class JournalJudge:
         self._blind = False
         self._checked_to = max(book.start, accepted.start)
         self.watermark = accepted.start
+
+    def _unless_blind(self, kind: Kind, offset: int, detail: str = "") -> None:
+        """Note a violation that rests on what is not in the journal."""
+        if not self._blind:
+            self._findings.violated(kind, offset, detail)
 
     def _violated_here(self, kind: Kind, offset: int, detail: str) -> None:
         self._findings.violated(kind, offset, detail, topic=self._journal)

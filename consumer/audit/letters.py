@@ -11,13 +11,9 @@ class LettersJudge:
     def __init__(self, book: Book, findings: Findings) -> None:
         self._book = book
         self._findings = findings
-        self.first_ms: int | None = None
-        """The timestamp of the oldest dead letter that is still there."""
 
     def take(self, record: Record) -> None:
         """Judge one dead letter; what others have put there is no business of ours."""
-        if self.first_ms is None:
-            self.first_ms = record.timestamp
         letter = letter_of(record.headers)
         findings, book = self._findings, self._book
         if letter is None or (letter.topic, letter.partition) != (findings.topic, findings.partition):

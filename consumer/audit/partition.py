@@ -1,6 +1,6 @@
 """One partition of the events, from its logs to its findings: what is owed, and by whom. Reads no topic.
 
-The logs are given in this order, each whole: events, journal, results, dead letters. Then `finish`.
+The logs are given in this order: events, journal, results, dead letters. Then `finish`.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from consumer.audit.book import STATUSES, Book, hash_of
 from consumer.audit.findings import Findings, Kind
 from consumer.audit.journal import JournalJudge
 from consumer.audit.letters import LettersJudge
-from consumer.audit.reading import Record, event_of, original
+from consumer.audit.reading import Record, Result, event_of, original
 from consumer.audit.results import LONGEST_KEY_BYTES, ResultsJudge
 
 
@@ -33,12 +33,8 @@ class Case:
 
     topic: str
     partition: int
-    partitions: int
-    """Of the events topic."""
     group: str
     journal: str
-    results: str
-    results_partitions: int
     committed: int | None
     start: int
     stop: int
@@ -47,7 +43,6 @@ class Case:
     journal_log: Bounds
     results_log: Bounds
     letters_log: Bounds
-    reports_strays: bool
 
 
 class PartitionJudge:
@@ -56,7 +51,12 @@ class PartitionJudge:
     def __init__(self, case: Case) -> None:
         self._case = case
         self.findings = Findings(
-            topic=case.topic, partition=case.partition, start=case.start, stop=case.stop, committed=case.committed
+            topic=case.topic,
+            partition=case.partition,
+            start=case.start,
+            stop=case.stop,
+            log_end=case.events_log.end,
+            committed=case.committed,
         )
         self.book = Book(case.start, case.stop)
         self._journal = JournalJudge(
@@ -68,15 +68,7 @@ class PartitionJudge:
             log_end=case.events_log.end,
         )
         self._results = ResultsJudge(
-            self.book,
-            self.findings,
-            topic=case.results,
-            standing=case.partition % case.results_partitions,
-            count=case.results_partitions,
-            events_partitions=case.partitions,
-            log_start=case.events_log.start,
-            log_end=case.events_log.end,
-            reports_strays=case.reports_strays,
+            self.book, self.findings, log_start=case.events_log.start, log_end=case.events_log.end
         )
         self._letters = LettersJudge(self.book, self.findings)
 
@@ -103,24 +95,26 @@ class PartitionJudge:
         """The journal has been read."""
         self._journal.finish()
 
-    def results(self, records: Iterable[Record]) -> None:
-        """Take what stands in the results partition."""
-        for record in records:
-            self._results.take(record)
+    def result(self, result: Result, record: Record) -> None:
+        """Take a result of this partition's, and the record of the results topic that holds it."""
+        self._results.take(result, record)
 
     def letters(self, records: Iterable[Record]) -> None:
-        """Take dead letters."""
+        """Take what stands in the dead-letter partition."""
         for record in records:
             self._letters.take(record)
 
-    def finish(self, *, is_complete: bool) -> None:
-        """Say what is owed; with `is_complete` everything is, also what is not committed yet."""
+    def finish(self, *, oldest_result_ms: int | None, oldest_letter_ms: int | None, is_complete: bool) -> None:
+        """Say what is owed; with `is_complete` everything is, also what is not committed yet.
+
+        Results and dead letters older than the oldest ones that are still there may have been removed by retention.
+        """
         case, book, findings = self._case, self.book, self.findings
         settled_to = max(case.committed or 0, self._journal.watermark)
         for offset in book.each(book.lacking, book.start, settled_to):
             findings.violated(Kind.NO_OUTCOME, offset)
-        self._owed(book.owed, Kind.NO_RESULT, settled_to, self._results.first_ms, case.results_log)
-        self._owed(book.letter_owed, Kind.NO_DEAD_LETTER, settled_to, self._letters.first_ms, case.letters_log)
+        self._owed(book.owed, Kind.NO_RESULT, settled_to, oldest_result_ms, case.results_log)
+        self._owed(book.letter_owed, Kind.NO_DEAD_LETTER, settled_to, oldest_letter_ms, case.letters_log)
         pending = {*book.each(book.lacking, settled_to, book.stop), *book.each(book.owed, settled_to, book.stop)}
         findings.pending = len(pending)
         if is_complete:
@@ -152,3 +146,4 @@ class PartitionJudge:
                 status = STATUSES[status_number]
                 if status is not None:
                     findings.not_known(book.start + index, status, possible_duplicate=bool(marked))
+        findings.unknown.sort(key=lambda unknown: unknown.offset)

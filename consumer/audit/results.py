@@ -2,71 +2,32 @@
 
 from consumer.audit.book import NOTHING, Book, hash_of, hash_of_json
 from consumer.audit.findings import Findings, Kind
-from consumer.audit.reading import NotAResultError, Record, Result, result_id_of, result_of
+from consumer.audit.reading import Record, Result, result_id_of
 
 LONGEST_KEY_BYTES = 900_000
 """A result leaves out a longer key: a batch would not take both."""
 
 
 class ResultsJudge:
-    """Takes what stands in one partition of the results topic; the journal has been read by then.
-
-    `standing` is that partition's number and `count` how many there are. The judge of the first partition of the
-    events (`reports_strays`) also says what stands there and should not: whoever reads it again need not.
-    """
+    """Takes the results of one partition's records; the journal has been read by then."""
 
     def __init__(
         self,
         book: Book,
         findings: Findings,
         *,
-        topic: str,
-        standing: int,
-        count: int,
-        events_partitions: int,
         log_start: int,
         log_end: int,
-        reports_strays: bool,
     ) -> None:
         self._book = book
         self._findings = findings
-        self._topic = topic
-        self._standing = standing
-        self._count = count
-        self._events_partitions = events_partitions
         self._log_start = log_start
         self._log_end = log_end
-        self._reports_strays = reports_strays
-        self.first_ms: int | None = None
-        """The timestamp of the oldest result that is still there."""
 
-    def take(self, record: Record) -> None:
-        """Judge what stands at an offset of the results partition."""
-        if self.first_ms is None:
-            self.first_ms = record.timestamp
-        try:
-            result = result_of(record.value)
-        except NotAResultError as error:
-            if self._reports_strays:
-                self._findings.violated(
-                    Kind.NOT_A_RESULT, record.offset, str(error), topic=self._topic, partition=self._standing
-                )
-            return
-        if result.topic != self._findings.topic:
-            return
-        if result.partition != self._findings.partition:
-            if self._reports_strays:
-                self._judge_stray(result, record.offset)
-            return
+    def take(self, result: Result, record: Record) -> None:
+        """Judge a result, and the record of the results topic that holds it."""
         if self._belongs(result):
             self._judge(result, record)
-
-    def _judge_stray(self, result: Result, offset: int) -> None:
-        where = f"{self._topic}:{self._standing}:{offset}"
-        if not 0 <= result.partition < self._events_partitions:
-            self._findings.violated(Kind.RESULT_WITHOUT_RECORD, result.offset, where, partition=result.partition)
-        elif result.partition % self._count != self._standing:
-            self._findings.violated(Kind.WRONG_PARTITION, result.offset, where, partition=result.partition)
 
     def _belongs(self, result: Result) -> bool:
         """Whether its record is one to be judged."""

@@ -6,8 +6,11 @@ from typing import Protocol
 
 from consumer.audit.findings import Findings
 from consumer.audit.partition import Bounds, Case, PartitionJudge
-from consumer.audit.reading import Record
+from consumer.audit.reading import NotAResultError, Record, Result, result_of
 from consumer.audit.repeats import Memory
+from consumer.audit.strays import Strays
+
+TRIES = 3
 
 
 class Logs(Protocol):
@@ -76,110 +79,162 @@ class Audit:
         return all(findings.proven for findings in self.partitions)
 
 
+class TooShortRetentionError(Exception):
+    """Retention removes records faster than they are read; the message is one line."""
+
+
 async def audit(question: Question, logs: Logs, *, on_partition: Callable[[Findings], None]) -> Audit:
     """Judge every partition that is asked about; `on_partition` hears of each that has been read.
 
     Raises:
         NotThereError: a partition that is asked for does not exist.
+        TooShortRetentionError: retention goes on removing what is being read.
     """
+    run = _Run(question, logs, await logs.partitions(question.results), await logs.partitions(question.dead_letters))
+    events = {topic: await logs.partitions(topic) for topic in question.journals}
+    strays = Strays(topic=question.results, count=run.results_partitions, events=events)
     memory = Memory(ttl_ms=question.ttl_ms, max_entries=question.max_entries)
     found: list[Findings] = []
-    results_partitions = await logs.partitions(question.results)
-    letters_partitions = await logs.partitions(question.dead_letters)
-    for topic, journal in question.journals.items():
-        count = await logs.partitions(topic)
+    for topic, count in events.items():
         wanted = question.partitions or frozenset(range(count))
         if max(wanted) >= count:
             raise NotThereError(f"topic {topic!r} has {count} partitions, no {max(wanted)}")
-        seen: set[int] = set()
         for number in sorted(wanted):
-            place = _Place(topic, number, count, journal, results_partitions, letters_partitions)
-            case = await _case(question, logs, place, reports_strays=number % results_partitions not in seen)
-            seen.add(number % results_partitions)
-            judge = await _judge(case, question, logs, place)
+            judge = await run.partition(topic, number, strays)
             memory.add(judge.findings, judge.book)
             found.append(judge.findings)
             on_partition(judge.findings)
+    if not question.partitions:
+        for standing in strays.unread:
+            await run.unclaimed(standing, strays)
     memory.judge()
+    strays.report(found)
     return Audit(group=question.group, partitions=found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    topic: str
-    number: int
-    partitions: int
-    journal: str
-    results_partitions: int
-    letters_partitions: int
+class _Run:
+    def __init__(self, question: Question, logs: Logs, results_partitions: int, letters_partitions: int) -> None:
+        self._question = question
+        self._logs = logs
+        self.results_partitions = results_partitions
+        self._letters_partitions = letters_partitions
 
-    @property
-    def results_partition(self) -> int:
-        return self.number % self.results_partitions
+    async def partition(self, topic: str, number: int, strays: Strays) -> PartitionJudge:
+        """Judge one partition; anew, if retention has removed something from under the reading."""
+        for _ in range(TRIES):
+            case = await self._case(topic, number)
+            judge = await self._judge(case, strays)
+            if not await self._has_moved(case):
+                return judge
+        raise TooShortRetentionError(
+            f"{topic}:{number}: retention removes records while they are read, {TRIES} times in a row: "
+            "ask for a later --from"
+        )
 
-    @property
-    def letters_partition(self) -> int:
-        return self.number % self.letters_partitions
+    async def unclaimed(self, standing: int, strays: Strays) -> None:
+        """Look at a results partition that nobody's results belong to."""
+        results = await self._bounds(self._question.results, standing)
+        strays.begin(standing)
+        async for records in self._logs.read(self._question.results, standing, results.start, results.end):
+            for record in records:
+                result = _result(record, standing, strays)
+                if result is not None:
+                    strays.look_at(standing, record, result)
+
+    async def _case(self, topic: str, number: int) -> Case:
+        """Take note of all bounds, in this order: what is committed has its result, that its outcome, that its record.
+
+        So a service that works on meanwhile is not accused of anything.
+        """
+        question = self._question
+        journal = question.journals[topic]
+        committed = await self._logs.committed(topic, number)
+        letters_log = await self._bounds(question.dead_letters, number % self._letters_partitions)
+        results_log = await self._bounds(question.results, number % self.results_partitions)
+        journal_log = await self._bounds(journal, number)
+        events_log = await self._bounds(topic, number)
+        since = await self._offset(question.since, topic, number, default=events_log.start, none=events_log.end)
+        until = await self._offset(question.until, topic, number, default=events_log.end, none=events_log.end)
+        start = max(since, events_log.start)
+        return Case(
+            topic=topic,
+            partition=number,
+            group=question.group,
+            journal=journal,
+            committed=committed,
+            start=start,
+            stop=max(start, min(until, events_log.end)),
+            events_log=events_log,
+            journal_log=journal_log,
+            results_log=results_log,
+            letters_log=letters_log,
+        )
+
+    async def _judge(self, case: Case, strays: Strays) -> PartitionJudge:
+        judge, read = PartitionJudge(case), self._logs.read
+        async for records in read(case.topic, case.partition, case.start, case.stop):
+            judge.events(records)
+        log = case.journal_log
+        async for records in read(case.journal, case.partition, log.start, log.end):
+            judge.journal(records)
+        judge.journal_ended()
+        oldest_result_ms = await self._results(case, judge, strays)
+        oldest_letter_ms, log = None, case.letters_log
+        standing = case.partition % self._letters_partitions
+        async for records in read(self._question.dead_letters, standing, log.start, log.end):
+            oldest_letter_ms = oldest_letter_ms or records[0].timestamp
+            judge.letters(records)
+        judge.finish(
+            oldest_result_ms=oldest_result_ms,
+            oldest_letter_ms=oldest_letter_ms,
+            is_complete=self._question.is_complete,
+        )
+        return judge
+
+    async def _results(self, case: Case, judge: PartitionJudge, strays: Strays) -> int | None:
+        """Hand a partition its results; return the timestamp of the oldest result that is still there."""
+        oldest_ms, log, standing = None, case.results_log, case.partition % self.results_partitions
+        is_first = strays.begin(standing)
+        async for records in self._logs.read(self._question.results, standing, log.start, log.end):
+            oldest_ms = oldest_ms or records[0].timestamp
+            for record in records:
+                result = _result(record, standing, strays if is_first else None)
+                if result is None:
+                    continue
+                if (result.topic, result.partition) == (case.topic, case.partition):
+                    judge.result(result, record)
+                elif is_first:
+                    strays.look_at(standing, record, result)
+        return oldest_ms
+
+    async def _has_moved(self, case: Case) -> bool:
+        """Whether a log begins later than when it was to be read."""
+        question, number = self._question, case.partition
+        logs = (
+            (question.dead_letters, number % self._letters_partitions, case.letters_log.start),
+            (question.results, number % self.results_partitions, case.results_log.start),
+            (case.journal, number, case.journal_log.start),
+            (case.topic, number, case.start),
+        )
+        return any([(await self._bounds(topic, partition)).start > start for topic, partition, start in logs])
+
+    async def _bounds(self, topic: str, partition: int) -> Bounds:
+        start, end = await self._logs.bounds(topic, partition)
+        return Bounds(start=start, end=end)
+
+    async def _offset(self, at: At, topic: str, partition: int, *, default: int, none: int) -> int:
+        if at.offset is not None:
+            return at.offset
+        if at.timestamp_ms is None:
+            return default
+        found = await self._logs.offset_at(topic, partition, at.timestamp_ms)
+        return none if found is None else found
 
 
-async def _case(question: Question, logs: Logs, place: _Place, *, reports_strays: bool) -> Case:
-    """Take note of all bounds, in this order: what is committed has its result, a result its outcome, that its record.
-
-    So a service that works on meanwhile is not accused of anything.
-    """
-    topic, number = place.topic, place.number
-    committed = await logs.committed(topic, number)
-    letters = await _bounds(logs, question.dead_letters, place.letters_partition)
-    results = await _bounds(logs, question.results, place.results_partition)
-    journal = await _bounds(logs, place.journal, number)
-    events = await _bounds(logs, topic, number)
-    start = await _offset(question.since, logs, place, default=events.start, none=events.end)
-    stop = await _offset(question.until, logs, place, default=events.end, none=events.end)
-    start = max(start, events.start)
-    return Case(
-        topic=topic,
-        partition=number,
-        partitions=place.partitions,
-        group=question.group,
-        journal=place.journal,
-        results=question.results,
-        results_partitions=place.results_partitions,
-        committed=committed,
-        start=start,
-        stop=max(start, min(stop, events.end)),
-        events_log=events,
-        journal_log=journal,
-        results_log=results,
-        letters_log=letters,
-        reports_strays=reports_strays,
-    )
-
-
-async def _bounds(logs: Logs, topic: str, partition: int) -> Bounds:
-    start, end = await logs.bounds(topic, partition)
-    return Bounds(start=start, end=end)
-
-
-async def _offset(at: At, logs: Logs, place: _Place, *, default: int, none: int) -> int:
-    if at.offset is not None:
-        return at.offset
-    if at.timestamp_ms is None:
-        return default
-    found = await logs.offset_at(place.topic, place.number, at.timestamp_ms)
-    return none if found is None else found
-
-
-async def _judge(case: Case, question: Question, logs: Logs, place: _Place) -> PartitionJudge:
-    judge = PartitionJudge(case)
-    async for records in logs.read(case.topic, case.partition, case.start, case.stop):
-        judge.events(records)
-    async for records in logs.read(case.journal, case.partition, case.journal_log.start, case.journal_log.end):
-        judge.journal(records)
-    judge.journal_ended()
-    async for records in logs.read(case.results, place.results_partition, case.results_log.start, case.results_log.end):
-        judge.results(records)
-    letters = case.letters_log
-    async for records in logs.read(question.dead_letters, place.letters_partition, letters.start, letters.end):
-        judge.letters(records)
-    judge.finish(is_complete=question.is_complete)
-    return judge
+def _result(record: Record, standing: int, strays: Strays | None) -> Result | None:
+    try:
+        return result_of(record.value)
+    except NotAResultError as error:
+        if strays is not None:
+            strays.unreadable(standing, record, str(error))
+        return None

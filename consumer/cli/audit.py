@@ -126,7 +126,7 @@ def _question(settings: "Settings", topics: tuple[str, ...]) -> "Question":
 
 
 async def _audit(settings: "Settings", question: "Question") -> "Audit":
-    from consumer.audit.run import NotThereError, audit
+    from consumer.audit.run import NotThereError, TooShortRetentionError, audit
     from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError, reach
     from consumer.edge.whole_logs import WholeLogs
     from consumer.service.ports import TopicGoneError
@@ -139,7 +139,7 @@ async def _audit(settings: "Settings", question: "Question") -> "Audit":
         return await audit(question, logs, on_partition=lambda _findings: None)
     except NotThereError as error:
         raise Failure(f"--partition: {error}", MISUSED) from None
-    except (KafkaRefusedError, KafkaUnreachableError, TopicGoneError) as error:
+    except (KafkaRefusedError, KafkaUnreachableError, TooShortRetentionError, TopicGoneError) as error:
         raise Failure(str(error)) from None
     finally:
         await logs.stop()

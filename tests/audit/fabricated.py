@@ -232,14 +232,13 @@ class World:
     # ---------------------------------------------------------------- the verdict
 
     def judged(self, **asked: Any) -> Audit:
-        return asyncio.run(audit(question(self, **asked), Shelf(self), on_partition=lambda _findings: None))
+        return judged_with(Shelf(self), **asked)
 
     def found(self, **asked: Any) -> set[Where]:
         return violations(self.judged(**asked))
 
     def findings(self, **asked: Any) -> Findings:
-        (findings,) = self.judged(**asked).partitions
-        return findings
+        return next(one for one in self.judged(**asked).partitions if one.partition == self.partition)
 
 
 class Shelf:
@@ -269,9 +268,14 @@ class Shelf:
             yield records[first : first + 3]
 
 
-def question(world: World, **asked: Any) -> Question:
-    """Everything about the world's partition, unless something else is asked."""
-    usual = {"partitions": frozenset({world.partition}), "ttl_ms": TTL_SECONDS * 1000, "max_entries": 1_000_000}
+def judged_with(shelf: Shelf, **asked: Any) -> Audit:
+    """What an audit says of these logs."""
+    return asyncio.run(audit(question(**asked), shelf, on_partition=lambda _findings: None))
+
+
+def question(**asked: Any) -> Question:
+    """Everything about the world, unless something else is asked."""
+    usual = {"ttl_ms": TTL_SECONDS * 1000, "max_entries": 1_000_000}
     return Question(group=GROUP, journals={TOPIC: JOURNAL}, results=RESULTS, dead_letters=LETTERS, **{**usual, **asked})
 
 

@@ -73,7 +73,7 @@ FORGERIES: dict[str, Forgery] = {
             lambda world: unpublish(world, 9),
             lambda world: world.publish(9, log=world.log(RESULTS, 0)),
         ),
-        {(Kind.NO_RESULT, at(9))},
+        {(Kind.NO_RESULT, at(9)), (Kind.WRONG_PARTITION, at(9))},
     ),
     "another partition's result in this one": (
         lambda world: world.publish(9, source={"topic": TOPIC, "partition": 2, "offset": 9}),
@@ -143,6 +143,14 @@ FORGERIES: dict[str, Forgery] = {
     "a deadline after an attempt of unknown fate": (
         lambda world: void(world, kind="returned", send="s9"),
         {(Kind.DOUBT_FORGOTTEN, at(10))},
+    ),
+    "a mark without a doubt": (
+        lambda world: void(world, kind="intent", send="s3", attempt=1),
+        {(Kind.NEEDLESS_DOUBT, at(5)), (Kind.MISCOUNTED, at(5)), (Kind.FALSE_CHECKPOINT, at(5))},
+    ),
+    "a doubt without an attempt": (
+        lambda world: void(world, kind="intent", send="s4"),
+        {(Kind.NEEDLESS_DOUBT, at(6))},
     ),
     "a request without an intent": (
         lambda world: void(world, kind="intent", send="s7"),
