@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, Final, get_args
 
 import orjson
-import xxhash
 
 from consumer.audit.entries import Verdict
 from schemas.send_result import ResultReason, ResultStatus
@@ -18,23 +17,19 @@ REASONS: Final[tuple[str | None, ...]] = (None, *get_args(ResultReason))
 _STATUS_NUMBER: Final = {status: number for number, status in enumerate(STATUSES)}
 _REASON_NUMBER: Final = {reason: number for number, reason in enumerate(REASONS)}
 
+_64_BITS: Final = 2**64 - 1
 NOTHING: Final = 0
 """In a column of hashes: nothing is known."""
 
 
 def hash_of(*parts: bytes | str | None) -> int:
-    """64 bits, never `NOTHING`; where one part ends and the next begins makes a difference, and so does None."""
-    digest = xxhash.xxh3_64()
-    for part in parts:
-        encoded = part.encode() if isinstance(part, str) else part
-        digest.update(b"-" if encoded is None else b"%d:" % len(encoded))
-        digest.update(encoded or b"")
-    return digest.intdigest() or 1
+    """64 bits, never `NOTHING`, that mean something to this process alone."""
+    return hash(parts) & _64_BITS or 1
 
 
 def hash_of_json(value: Any) -> int:
     """64 bits of a JSON value: the order of members and the spelling make no difference."""
-    return xxhash.xxh3_64_intdigest(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)) or 1
+    return hash_of(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
 class Book:

@@ -143,7 +143,12 @@ def result_of(value: bytes | None) -> Result:
 
 def result_id_of(topic: str, partition: int, offset: int) -> str:
     """The ID that the result of this record must have: 12 hex digits for the topic, 6 and 14 for the numbers."""
-    return f"{xxhash.xxh3_64_hexdigest(topic.encode())[:12]}{partition:06x}{offset:014x}"
+    return f"{_topic_digits(topic)}{partition:06x}{offset:014x}"
+
+
+@lru_cache(maxsize=64)
+def _topic_digits(topic: str) -> str:
+    return xxhash.xxh3_64_hexdigest(topic.encode())[:12]
 
 
 class Letter(NamedTuple):

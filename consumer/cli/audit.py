@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from consumer.audit.run import Audit, Question
 
+TABLE_COLUMNS = 110
+
 HELP = """Prove the promises from what stands in the topics: events, journal, results and dead letters.
 
 Every record below the committed offset must have exactly one outcome in the journal and a result that says the same,
@@ -100,7 +102,9 @@ def command(
     if as_json:
         click.echo(orjson.dumps(report_of(found)).decode())
     else:
-        show(Console(), found)
+        console = Console()
+        console.width = max(console.width, TABLE_COLUMNS)  # rather broken lines than numbers cut short
+        show(console, found)
     if not found.proven:
         raise click.exceptions.Exit(FAILED)
 
