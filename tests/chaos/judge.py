@@ -1,10 +1,11 @@
-"""Whether the promises held, by what the platform, the results and the journal say. Shares no code with the service."""
+"""Whether the promises held, by what the platform, the results, the journal and the audit say. Shares no code with it."""
 
 from collections import Counter, defaultdict
 
 from consumer.demo.arithmetic import Account, Place
 from tests.chaos.journal import read_journal
 from tests.chaos.load import HOLD
+from tests.service.auditing import audited
 from tests.service.harness import Stage
 
 PROVE_SECONDS = 2.0
@@ -16,8 +17,11 @@ SLACK_SECONDS = 0.25
 
 
 async def judge(stage: Stage) -> Account:
-    """Add up every record, result and text, and look at the proof of every request."""
+    """Add up every record, result and text, look at the proof of every request, and let the audit have its say."""
     account = await stage.account()
+    audit = await audited(stage, "--json", "--complete")
+    assert not audit.violations
+    assert audit.exit_code == 0, audit.errors
     assert (await stage.ask.summary()).duplicates == 0, "nobody stands twice in one request"
     assert not await texted_twice_with_hold(stage)
     await assert_fresh_proofs(stage)

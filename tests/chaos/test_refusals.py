@@ -1,0 +1,142 @@
+"""Topics that are deleted and permissions that are missing: the service ends, and one line says what to do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from consumer.demo.apache_kafka import ApacheKafka
+from tests.chaos.load import SETTINGS, events
+from tests.chaos.tools import ACLS, CONFIGS, run_tool
+from tests.service.harness import Instance, Settings, Stage, stage_on
+from tests.support.listeners import Listener, add_listener, free_address
+
+FAILED = 1
+USER, PASSWORD = "service", "correct horse"
+MECHANISMS = ("PLAIN", "SCRAM-SHA-256")
+
+
+async def last_words(instance: Instance) -> str:
+    """The one line for people that a failed service ends with."""
+    assert await instance.ended() == FAILED
+    lines = [line for line in instance.log.read_text("utf-8").splitlines() if line and not line.startswith("{")]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+async def test_a_deleted_journal_or_results_topic_ends_the_service_with_its_name(
+    breakable: ApacheKafka, tmp_path: Path
+) -> None:
+    async with stage_on(breakable, tmp_path) as stage:
+        service = await stage.start(SETTINGS)
+        await stage.topics.delete(stage.journal)
+        await stage.publish(events(8, partitions=1))
+        said = await last_words(service)
+        assert stage.journal in said
+        assert "create it" in said
+
+        await stage.topics.create_named(stage.journal)
+        await stage.ask.set_faults({"fault": "hold", "name": "until the topic is gone"})
+        service = await stage.start({**SETTINGS, "KAFKA__GROUP_ID": f"{stage.group}-2"})
+        await stage.ask.wait(in_flight=1)
+        await stage.topics.delete(stage.results_topic)
+        await stage.ask.clear_faults()
+        said = await last_words(service)
+        assert stage.results_topic in said
+        assert "create it" in said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guarded:
+    """A broker that lets the service do only what it is granted, and how the service gets in."""
+
+    kafka: ApacheKafka
+    address: str
+
+    def settings(self, mechanism: str, password: str = PASSWORD) -> Settings:
+        return {
+            **SETTINGS,
+            "KAFKA__BOOTSTRAP_SERVERS": self.address,
+            "KAFKA__SECURITY_PROTOCOL": "SASL_PLAINTEXT",
+            "KAFKA__SASL_MECHANISM": mechanism,
+            "KAFKA__SASL_USERNAME": USER,
+            "KAFKA__SASL_PASSWORD": password,
+        }
+
+    async def grant(self, *arguments: str) -> None:
+        await run_tool(self.kafka, ACLS, "--add", "--allow-principal", f"User:{USER}", *arguments)
+
+    async def grant_all(self, stage: Stage) -> None:
+        """Grant what deploy/README.md says that the service needs, and nothing more."""
+        read, write, describe = (("--operation", operation) for operation in ("Read", "Write", "Describe"))
+        journal, results, letters = (
+            ("--topic", topic) for topic in (stage.journal, stage.results_topic, stage.dead_letter_topic)
+        )
+        async with asyncio.TaskGroup() as tools:
+            for grant in (
+                (*read, *describe, "--topic", stage.events),
+                (*read, *write, *describe, *journal),
+                (*write, *describe, *results, *letters),
+                (*read, "--group", stage.group),
+            ):
+                tools.create_task(self.grant(*grant))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def guarded() -> AsyncIterator[Guarded]:
+    """Whoever comes without a password may do everything: brokers and tests. The service comes with one."""
+    address = free_address()
+    plain = f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}="{PASSWORD}";'
+    settings = {
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+    }
+    listener = Listener(
+        name="GUARDED",
+        address=address,
+        protocol="SASL_PLAINTEXT",
+        settings={
+            "listener.name.guarded.sasl.enabled.mechanisms": ",".join(MECHANISMS),
+            "listener.name.guarded.plain.sasl.jaas.config": plain,
+            "listener.name.guarded.scram-sha-256.sasl.jaas.config": (
+                "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+            ),
+        },
+    )
+    async with ApacheKafka(settings=settings) as kafka:
+        await add_listener(kafka, listener)
+        credentials = f"SCRAM-SHA-256=[password={PASSWORD}]"
+        user = ("--entity-type", "users", "--entity-name", USER)
+        await run_tool(kafka, CONFIGS, "--alter", *user, "--add-config", credentials)
+        yield Guarded(kafka=kafka, address=address)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_missing_permission_ends_the_service_and_is_named_and_those_documented_are_enough(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    async with stage_on(guarded.kafka, tmp_path) as stage:
+        refused = await stage.launch(guarded.settings("PLAIN", password="battery staple"))
+        said = await last_words(refused)
+        assert "__SASL_PASSWORD" in said
+        assert "battery" not in said
+
+        nothing_granted = await stage.launch(guarded.settings("PLAIN"))
+        assert "grant it" in await last_words(nothing_granted)
+
+        await guarded.grant_all(stage)
+        for mechanism in MECHANISMS:
+            service = await stage.start(guarded.settings(mechanism))
+            await stage.results.until(await stage.publish(events(8, partitions=1)))
+            assert await service.stop() == 0
+
+        service = await stage.start(guarded.settings(MECHANISMS[0]))
+        write_journal = ("--operation", "Write", "--topic", stage.journal)
+        await run_tool(guarded.kafka, ACLS, "--remove", "--force", "--allow-principal", f"User:{USER}", *write_journal)
+        await stage.publish(events(8, partitions=1))
+        said = await last_words(service)
+        assert "TopicAuthorizationFailed" in said
+        assert "WRITE" in said
