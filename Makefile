@@ -16,6 +16,7 @@ RUN := $(VENV)/bin
 PIP_INSTALL := $(RUN)/python -m pip --disable-pip-version-check --quiet install
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 
 .PHONY: help
 help: ## Say what each target does
@@ -50,6 +51,14 @@ fix: setup ## Mend what ruff can mend, and format
 .PHONY: bench
 bench: setup ## Measure: drain a full topic beside bare loops, and a lone urgent event's way
 	@$(RUN)/python -m tests.benchmarks.drain $(BENCH_ARGS)
+
+.PHONY: bench-journal
+bench-journal: setup ## Measure what the journal costs: beside the service with the append replaced by nothing
+	@$(RUN)/python -m tests.benchmarks.journal $(BENCH_ARGS)
+
+.PHONY: soak
+soak: setup ## Run load with random faults for 10 minutes, then the audit; SOAK_ARGS="--minutes 60 --seed 7"
+	@$(RUN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
 .PHONY: generate
 generate: setup ## Write anew what is made from the code: published schemas, the settings' table and example

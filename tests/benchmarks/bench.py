@@ -69,9 +69,19 @@ async def sandbox() -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
 
 @asynccontextmanager
 async def service(
-    servers: str, url: str, *, topic: str, run: str, port: int, profile: Path | None = None
+    servers: str,
+    url: str,
+    *,
+    topic: str,
+    run: str,
+    port: int,
+    profile: Path | None = None,
+    module: str = "consumer",
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the service with topics and a group of its own; return once it has joined."""
+    """Run the service with topics and a group of its own; return once it has joined.
+
+    `module` is what the interpreter runs in the service's place, with the same arguments.
+    """
     environment = {
         "CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS": servers,
         "CAMPAIGN_KAFKA__EVENTS_TOPICS": topic,
@@ -86,7 +96,7 @@ async def service(
         "CAMPAIGN_LOG__LEVEL": "ERROR",
     }
     profiled = () if profile is None else ("-m", "cProfile", "-o", str(profile))
-    async with process(*profiled, "-m", "consumer", "run", environment=environment) as running:
+    async with process(*profiled, "-m", module, "run", environment=environment) as running:
         async with httpx.AsyncClient() as client:
             while not await _ready(client, f"http://127.0.0.1:{port}/readyz"):
                 assert running.returncode is None, "the service did not start"

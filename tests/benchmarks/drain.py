@@ -58,11 +58,14 @@ async def drain_bare(servers: str, events: int) -> tuple[float, float]:
         return took["seconds"], took["cpu_seconds"]
 
 
-async def drain_service(servers: str, *, events: int, run: str, profile: Path | None) -> Drained:
+async def drain_service(
+    servers: str, *, events: int, run: str, profile: Path | None = None, module: str = "consumer"
+) -> Drained:
     """Let the service drain the topic; time runs from its joining the group to the last acknowledged result."""
     async with bench.sandbox() as (url, platform):
         port = free_port()
-        async with bench.service(servers, url, topic=TOPIC, run=run, port=port, profile=profile) as running:
+        service = bench.service(servers, url, topic=TOPIC, run=run, port=port, profile=profile, module=module)
+        async with service as running:
             began_at = time.perf_counter()
             await _results(servers, f"results-{run}", events)
             seconds = time.perf_counter() - began_at
