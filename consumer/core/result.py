@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 from xxhash import xxh3_64_intdigest
 
-from consumer.core.event import Decoded, Event, GroupKey, Invalid
+from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.terms import Instant, Partition
 from schemas.instants import text_of
@@ -30,8 +30,6 @@ _RESULT: Final = (
 )
 """A result in the contract's order: what neighbours share is put in first, then what is each record's own."""
 
-_Shared = tuple[Partition, GroupKey, str, str | None, str | None, Instant]
-
 
 def result_value(record: Decoded, verdict: Verdict) -> bytes:
     """The result of one record."""
@@ -46,23 +44,29 @@ def results(members: Sequence[Event], verdict: Verdict) -> list[bytes]:
     """The results of events with one verdict, in their order."""
     judged = _judged(verdict)
     quoted = orjson.dumps
-    shared: _Shared | None = None
-    form = b""
+    partition = group = event_type = received_at = resend_id = resend_reason = occurred_at = None
+    form = occurred_json = b""
     values: list[bytes] = []
     for member in members:
         # What neighbours mostly share, and as the same objects, so that comparing costs little.
-        partition, received_at, offset = member.partition, member.received_at, member.offset
-        own = partition, member.group, member.event_type, member.resend_id, member.resend_reason, received_at
-        if own != shared:
-            shared = own
-            campaign_id = member.group.campaign_id
-            form = _form(
-                judged, partition, member.event_type, campaign_id, member.resend_id, member.resend_reason, received_at
-            )
-        event_id, reference = member.event_id, member.external_reference
+        if (
+            member.received_at != received_at
+            or member.event_type is not event_type
+            or member.group is not group
+            or member.partition is not partition
+            or member.resend_id != resend_id
+            or member.resend_reason != resend_reason
+        ):
+            partition, group, event_type = member.partition, member.group, member.event_type
+            received_at, resend_id, resend_reason = member.received_at, member.resend_id, member.resend_reason
+            form = _form(judged, partition, event_type, group.campaign_id, resend_id, resend_reason, received_at)
+        if member.occurred_at is not occurred_at:
+            occurred_at = member.occurred_at
+            occurred_json = quoted(occurred_at)
+        event_id, reference, offset = member.event_id, member.external_reference, member.offset
         id_json = quoted(event_id)
         reference_json = id_json if reference is event_id else quoted(reference)
-        values.append(form % (offset, id_json, reference_json, quoted(member.occurred_at), offset))
+        values.append(form % (offset, id_json, reference_json, occurred_json, offset))
     return values
 
 

@@ -5,6 +5,7 @@ Counts only offsets that were read: gaps (compaction, transactions) are normal. 
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from consumer.core.terms import Offset
 
@@ -31,8 +32,10 @@ class Watermark:
         """Take note that the outcomes of these are proven and their results acknowledged."""
         done, waiting = self._done, self._open
         done.update(offsets)
-        while waiting and waiting[0] in done:
-            done.discard(waiting.popleft())
+        below = list(takewhile(done.__contains__, waiting))
+        done.difference_update(below)
+        for _ in below:
+            waiting.popleft()
 
     @property
     def value(self) -> Offset:
