@@ -103,10 +103,10 @@ class Inspector:
             NotAcceptedError: it may not, or somebody else was quicker.
         """
         for _ in range(TRIES):
+            check_may_start(seen, start)
             assert seen.journal_end is not None
             assert seen.log_end is not None
             assert seen.why is not None
-            check_may_start(seen, start)
             word = Accepted(group=self._group, start=start, end=seen.log_end, why=seen.why, accepted_at=now)
             try:
                 landed = await self._journal.append(seen.partition, [encode(word, seen.journal_end)])

@@ -255,5 +255,12 @@ def test_every_command_is_there_and_its_help_reads_well(name: str) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
+@pytest.mark.parametrize("option", [["--at", "7"], ["--yes"]])
+def test_how_to_accept_without_what_is_bad_usage(option: list[str]) -> None:
+    done = run("inspect", *option)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "--at and --yes belong to --accept TOPIC:PARTITION\n"
+
+
 def test_main_is_what_the_console_script_calls() -> None:
     assert isinstance(main, LazyGroup)

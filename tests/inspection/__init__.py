@@ -1,0 +1,1 @@
+"""Tests of what an operator sees of the group from outside. Owns no fixture."""
