@@ -21,6 +21,7 @@ from consumer.core.terms import Offset, Partition
 from consumer.edge.group_client import new_group_client, start_group_client
 from consumer.edge.group_commits import GroupCommits
 from consumer.edge.group_listener import GroupListener
+from consumer.edge.group_view import is_name_taken
 from consumer.edge.kafka_clients import Seat, client_of, partition_numbers, seat_of, stop_consumer
 from consumer.edge.kafka_connection import (
     REFUSALS,
@@ -126,6 +127,7 @@ class GroupConsumer:
     ) -> GroupListener:
         async def revoked(partitions: Iterable[Partition]) -> None:
             self._positions.pause_all()
+            await self._check_name()
             await on_revoked(partitions)
 
         def assigned(partitions: Iterable[Partition]) -> None:
@@ -274,10 +276,23 @@ class GroupConsumer:
         # A member thrown out for its silence comes back to a new generation; one whose seat was taken by its
         # own name comes back, as another member, to the same.
         if before.generation == seat.generation and before.member != seat.member:
-            raise InstanceIdInUseError(
-                f"CAMPAIGN_KAFKA__GROUP_INSTANCE_ID={self._instance_id}: another process is a member of group "
-                f"{self._group!r} by this name: give each instance a name of its own"
-            )
+            raise self._in_use()
+
+    async def _check_name(self) -> None:
+        """Look whether the seat that we have lost was taken by our own name: then do not take it back, and so on."""
+        if self._instance_id is None or self._seat is None or seat_of(self._running).generation >= 0:
+            return
+        if await is_name_taken(
+            self._connection, self._group, instance_id=self._instance_id, by_others_than=self._seat.member
+        ):
+            self._fail(self._in_use())
+            await asyncio.Event().wait()  # the client joins again when we return; `stop` ends this
+
+    def _in_use(self) -> InstanceIdInUseError:
+        return InstanceIdInUseError(
+            f"CAMPAIGN_KAFKA__GROUP_INSTANCE_ID={self._instance_id}: another process is a member of group "
+            f"{self._group!r} by this name: give each instance a name of its own"
+        )
 
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error

@@ -8,7 +8,15 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
 
 from consumer.edge.kafka_clients import client_of, close, partition_numbers
-from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, KafkaUnreachableError, reach, refused, words
+from consumer.edge.kafka_connection import (
+    REFUSALS,
+    KafkaConnection,
+    KafkaRefusedError,
+    KafkaUnreachableError,
+    reach,
+    refused,
+    words,
+)
 
 ASK_SECONDS = 15.0
 
@@ -28,6 +36,18 @@ async def members_of(connection: KafkaConnection, group: str) -> frozenset[str]:
                     raise for_code(code)(group)
                 members.update(member[0] for member in described)
         return frozenset(members)
+
+
+async def is_name_taken(connection: KafkaConnection, group: str, *, instance_id: str, by_others_than: str) -> bool:
+    """Return whether a member other than the one named is in the group under a static name; False where nobody answers.
+
+    Brokers name a static member by its name and something unique; they tell the name itself to newer clients only.
+    """
+    try:
+        members = await members_of(connection, group)
+    except (KafkaRefusedError, KafkaUnreachableError):
+        return False
+    return any(member.startswith(f"{instance_id}-") and member != by_others_than for member in members)
 
 
 async def partitions_of(connection: KafkaConnection, topics: Iterable[str]) -> Mapping[str, int]:

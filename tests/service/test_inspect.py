@@ -179,3 +179,24 @@ async def test_a_group_that_a_tool_has_moved_is_seen_and_what_was_passed_over_st
         account = await stage.account()
         assert (account.accepted, account.repeats) == (10, 0)
         assert {partition["state"] for partition in await seen(stage)} == {"ordinary"}
+
+
+async def test_a_journal_recreated_under_a_running_service_stops_its_partition_until_an_operator_lets_it_start(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path) as stage:
+        partition = f"{stage.events}:0"
+        service = await stage.start()
+        await stage.results.until(await stage.publish([written(urgent(6, n)) for n in range(5)]))
+        await stage.topics.delete(stage.journal)
+        await stage.topics.create_named(stage.journal)
+        await stage.publish([written(urgent(6, 7))])
+        reason = await until_stopped(service)
+        assert reason.startswith(f"partition {partition} is stopped: its journal ends before what was proven")
+        assert (await seen(stage))[0]["state"] == "stopped"
+
+        code, _, err = await inspect(stage, "--accept", partition, "--at", "5", "--yes")
+        assert (code, err) == (0, "")
+        await stage.results.until([Place(0, 5)])
+        await until_ready(service)
+        assert (await stage.account()).repeats == 0
