@@ -1,4 +1,4 @@
-"""What is known of each record of a range, some 80 bytes a record: columns of numbers. Judges nothing.
+"""What is known of each record of a range, some 90 bytes a record: columns of numbers. Judges nothing.
 
 A million records must not cost a million objects: what has to be compared later is kept as 64 bits of a hash.
 """

@@ -90,8 +90,8 @@ class ResultsJudge:
         """A duplicate must name another record of its partition, with the same ID and an outcome of its own."""
         book, related = self._book, result.verdict.related
         why = None
-        if related is None or related["offset"] == result.offset or related["partition"] != result.partition:
-            why = "related names no other record of its partition"
+        if related is None or related["partition"] != result.partition:
+            why = "related names no record of its partition"
         elif related["offset"] in book and book.has_record(related["offset"]):
             first = related["offset"]
             if book.identity[first - book.start] not in {NOTHING, book.identity[result.offset - book.start]}:

@@ -23,7 +23,7 @@ whoever may have been texted twice must be marked, and nothing may be there that
 committed offset are held to the same as far as they are settled; --complete asks that all of them are.
 
 The exit code is 0 if everything is proven, 1 if anything is wrong: each violation is named with topic, partition and
-offset. Reads whole topics and needs some 100 bytes of memory for each record of a partition's range: --from and --to
+offset. Reads whole topics and needs some 200 bytes of memory for each record of a partition's range: --from and --to
 narrow it, by offset or by instant.
 
 \b

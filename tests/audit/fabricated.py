@@ -213,7 +213,8 @@ class World:
         for offset in offsets:
             own = next(record.key for record in self.events.records if record.offset == offset)
             value = orjson.dumps(self.result(offset, **forged))
-            (log or self.results).append(key=own if key == b"" else key, value=value)
+            written_ms = round(self.verdicts[offset].completed_at * 1000) + 1
+            (log or self.results).append(key=own if key == b"" else key, value=value, timestamp=written_ms)
 
     def letter(self, offset: int, **forged: Any) -> None:
         record = next(record for record in self.events.records if record.offset == offset)

@@ -6,7 +6,7 @@ import pytest
 
 from consumer.audit.findings import Span
 from consumer.audit.run import At, TooShortRetentionError
-from tests.audit.fabricated import GROUP, NOW, TOPIC, Shelf, Verdict, World, judged_with
+from tests.audit.fabricated import GROUP, JOURNAL, LETTERS, NOW, RESULTS, TOPIC, Shelf, Verdict, World, judged_with
 from tests.audit.honest import PENDING, entry_with, honest, unpublish, void
 
 LATER = NOW + 86_400
@@ -113,26 +113,31 @@ def test_records_that_retention_has_removed_may_leave_outcomes_and_results() -> 
     assert (findings.start, findings.records, findings.removed) == (6, 7, 8)
 
 
-def test_retention_that_goes_on_while_a_partition_is_read_makes_the_audit_read_it_again() -> None:
+@pytest.mark.parametrize("topic, partition", [(TOPIC, 1), (JOURNAL, 1), (RESULTS, 1), (LETTERS, 0)])
+def test_retention_that_goes_on_while_a_partition_is_read_makes_the_audit_read_it_again(
+    topic: str, partition: int
+) -> None:
     class Shrinking(Shelf):
-        """Loses its first record whenever all of it was read."""
+        """One of its logs loses a record whenever it is looked at."""
 
         times = 0
 
-        async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-            if topic == TOPIC and partition == 1 and self.times:
+        async def bounds(self, looked_at: str, number: int) -> tuple[int, int]:
+            if (looked_at, number) == (topic, partition) and self.times:
                 self.times -= 1
-                world.events.trim(world.events.start + 1)
-            return await super().bounds(topic, partition)
+                log = world.log(topic, partition)
+                log.trim(log.start + 1)
+            return await super().bounds(looked_at, number)
 
     world = honest()
     shelf = Shrinking(world)
+    one_partition = frozenset({1})
     shelf.times = 3
 
-    assert [one.violations for one in judged_with(shelf).partitions] == [[], [], []]
+    assert judged_with(shelf, partitions=one_partition).proven
     shelf.times = 99
     with pytest.raises(TooShortRetentionError, match=f"{TOPIC}:1: retention removes"):
-        judged_with(shelf)
+        judged_with(shelf, partitions=one_partition)
 
 
 # ---------------------------------------------------------------- moves and decisions
