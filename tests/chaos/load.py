@@ -17,9 +17,14 @@ RESEND = (21, 22)
 HOLD = (31, 32)
 """Campaigns by what is done about an unknown outcome."""
 
+CONTACTS = 20
+"""At most, in one request."""
+SLOTS = 8
+"""Requests at once."""
+
 SETTINGS: Settings = {
-    "WINDOW__MAX_CONTACTS": "20",
-    "DELIVERY__MAX_CONCURRENCY": "8",
+    "WINDOW__MAX_CONTACTS": str(CONTACTS),
+    "DELIVERY__MAX_CONCURRENCY": str(SLOTS),
     "DELIVERY__ON_UNKNOWN_OUTCOME": "resend",
     **{f"CAMPAIGNS__{campaign}__DELIVERY__ON_UNKNOWN_OUTCOME": "hold" for campaign in HOLD},
 }
