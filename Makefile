@@ -16,6 +16,7 @@ RUN := $(VENV)/bin
 PIP_INSTALL := $(RUN)/python -m pip --disable-pip-version-check --quiet install
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SIMULATE_ARGS ?=
 SOAK_ARGS ?=
 
 .PHONY: help
@@ -59,6 +60,10 @@ bench-journal: setup ## Measure what the journal costs: beside the service with 
 .PHONY: soak
 soak: setup ## Run load with random faults for 10 minutes, then the audit; SOAK_ARGS="--minutes 60 --seed 7"
 	@$(RUN)/python -m tests.chaos.soak $(SOAK_ARGS)
+
+.PHONY: simulate
+simulate: setup ## Play the service in made-up worlds where everything goes wrong; SIMULATE_ARGS="--seeds 10000 --from 5"
+	@$(RUN)/python -m tests.simulation.play $(SIMULATE_ARGS)
 
 .PHONY: generate
 generate: setup ## Write anew what is made from the code: published schemas, the settings' table and example

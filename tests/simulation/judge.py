@@ -1,148 +1,312 @@
 """The promises, watched at every step and held against the end. Shares no code with the core: it reads raw bytes.
 
-Told what goes out, what is committed and what is published; it looks at the logs by itself.
+What happens in a world is told to it by the world's logs, group and platform; of the service it asks nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from tests.simulation.scenario import TOPIC, Publication
+
 Place = tuple[int, int]
 """Partition number and offset of a record."""
+
+PROOF_SECONDS = 3.0
+"""Between an intent's landing and its request: two for the proof to come, one for the proof to last."""
 
 
 class Violation(AssertionError):  # noqa: N818  # what it is called everywhere else
     """A promise was broken."""
 
 
-def insist(holds: object, *what: object) -> None:
-    """Complain where a promise does not hold."""
-    if not holds:
-        raise Violation(*what)
+class ProcessEndedError(Violation):
+    """A process of the service ended by itself: nothing was promised wrongly, and yet it must not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """The part of a record that promises speak of."""
+    """What is true of a record."""
 
-    event_id: str
-    campaign_id: int
-    options: str
-    person: str
-    expires_at: float | None
+    publication: Publication
+    key: bytes | None
+
+    @property
+    def kind(self) -> str:
+        """What kind of identity the contact has."""
+        return self.publication.person.split()[0]
 
 
-@dataclass(eq=False)
 class Judge:
     """Holds a world to the promises."""
 
-    hold: bool
-    """Whether nobody may be texted twice at all."""
-    documents: dict[Place, Document] = field(default_factory=dict)
-    journals: dict[int, list[bytes]] = field(default_factory=dict)
-    published: dict[Place, set[tuple[object, ...]]] = field(default_factory=dict)
-    texts: dict[Place, int] = field(default_factory=dict)
-    started: dict[tuple[int, int, str], int] = field(default_factory=dict)
-    """The furthest record of each person and campaign that a request has started for."""
-    starts: int = 0
+    def __init__(self, *, hold: frozenset[int], buffer_events: int, happened: Callable[[str], None]) -> None:
+        self._hold = hold
+        self._buffer_events = buffer_events
+        self._happened = happened
+        self.broken: Violation | None = None
+        """The first promise that was broken: whoever broke it may have swallowed what was raised."""
+        self.documents: dict[Place, Document] = {}
+        self._by_reference: dict[str, Place] = {}
+        self._excused: Counter[int] = Counter()
+        """Records below these were removed before they were read, or passed over on an operator's word."""
+        self._forgetful: set[int] = set()
+        self.abandoned: set[int] = set()
+        """Partitions whose journal was deleted: they stop, and what becomes of their records nobody can know."""
+        self._unsettled: set[Place] = set()
+        self.results: dict[Place, dict[str, Any]] = {}
+        self.letters: set[Place] = set()
+        self.texts: Counter[Place] = Counter()
+        self.starts: Counter[Place] = Counter()
+        self.requests = 0
+        self._furthest: dict[tuple[int, int, str], int] = {}
+        self.intents: dict[Place, list[tuple[float, str]]] = {}
+        """When each counting intent landed, and which process it was of."""
+        self.outcomes: dict[Place, str] = {}
+        self._owner: dict[int, str] = {}
+        self._snapshots: dict[int, list[tuple[int, float, int]]] = {}
+        self._held: dict[str, set[Place]] = {}
 
-    def recorded(self, place: Place, value: bytes) -> None:
+    def _insist(self, holds: object, what: str, *about: object) -> None:
+        """Complain where a promise does not hold."""
+        if not holds:
+            raise self.broken_by(what, *about)
+
+    def broken_by(self, what: str, *about: object) -> Violation:
+        """Note that a promise is broken."""
+        violation = Violation(what, *about)
+        self.broken = self.broken or violation
+        self._happened(f"PROMISE BROKEN: {what} {about}")
+        return violation
+
+    # ---------------------------------------------------------------- events
+
+    def recorded(self, place: Place, publication: Publication, key: bytes | None) -> None:
         """A record stands in the events topic."""
-        fields = orjson.loads(value)
-        expiry = fields.get("expiresAt")
-        self.documents[place] = Document(
-            event_id=fields["eventId"],
-            campaign_id=fields["campaignId"],
-            options=str(fields.get("send")),
-            person=fields["contact"]["phoneE164"],
-            expires_at=None if expiry is None else datetime.fromisoformat(expiry).timestamp(),
+        self.documents[place] = Document(publication=publication, key=key)
+        if publication.reference:
+            self._by_reference[publication.reference] = place
+        if place[1] >= self._excused[place[0]] and place[0] not in self.abandoned:
+            self._unsettled.add(place)
+
+    def removed(self, number: int, below: int) -> None:
+        """Records below an offset need no outcome any more: they are gone, or somebody said to go on behind them."""
+        self._excused[number] = max(self._excused[number], below)
+        self._unsettled = {place for place in self._unsettled if not self._is_excused(place)}
+
+    def _is_excused(self, place: Place) -> bool:
+        return place[1] < self._excused[place[0]]
+
+    def forgets(self, number: int) -> None:
+        """What a journal said of event IDs long ago is gone."""
+        self._forgetful.add(number)
+
+    def abandon(self, number: int) -> None:
+        """A journal is gone, and with it all that was known of its partition."""
+        self.abandoned.add(number)
+        self._unsettled = {place for place in self._unsettled if place[0] != number}
+
+    # ---------------------------------------------------------------- the journal
+
+    def journaled(self, number: int, at: int, value: bytes, time: float) -> None:
+        """An entry has landed."""
+        if number in self.abandoned:
+            return
+        entry: dict[str, Any] = orjson.loads(value)
+        kind = entry["kind"]
+        if kind == "claim":
+            self._owner[number] = entry["process"]
+        if entry["at"] != at:
+            return
+        if kind == "intent":
+            for offset in _summed(entry["offsets"]):
+                self.intents.setdefault((number, offset), []).append((time, self._owner[number]))
+        elif kind == "outcome":
+            for item in entry["settled"]:
+                for offset in _summed(item["offsets"]):
+                    place = (number, offset)
+                    self._insist(place in self.documents, "an outcome of no record", place)
+                    self._insist(place not in self.outcomes, "a record has two outcomes", place)
+                    self.outcomes[place] = item["status"]
+        elif kind == "checkpoint":
+            self._passes(number, entry["watermark"], "a checkpoint")
+            unpublished = entry["unpublished"]
+            needed = at if unpublished is None else min(at, unpublished)
+            self._snapshots.setdefault(number, []).append((at, time, needed))
+
+    def journal_needed_from(self, number: int, before: float) -> int:
+        """Return where the part of a journal begins that somebody may need, who reads the snapshots before a time."""
+        old = [needed for _, time, needed in self._snapshots.get(number, []) if time < before]
+        return old[-1] if old else 0
+
+    # ---------------------------------------------------------------- requests
+
+    def request_started(self, process: str, request: dict[str, Any], wall: float, time: float) -> None:
+        """A request's first byte goes out; `wall` is the sender's own clock."""
+        self.requests += 1
+        places = [self._by_reference[contact["customData"]] for contact in request["contacts"]]
+        members = [self.documents[place] for place in places]
+        truths = [member.publication for member in members]
+        persons = [truth.person for truth in truths]
+        self._insist(len(set(persons)) == len(persons), "a person stands twice in one request", places)
+        groups = {(one.publication.campaign, one.publication.options, one.kind) for one in members}
+        self._insist(len(groups) == 1, "two groups share a request", places)
+        self._insist(groups.pop()[0] == request["campaignId"], "a request of another campaign", places)
+        for place, truth in zip(places, truths, strict=True):
+            if place[0] in self.abandoned:
+                continue
+            late = truth.expires_at is not None and wall >= truth.expires_at
+            self._insist(not late, "a request starts at or after a member's deadline", place)
+            self._is_intended(process, place, time)
+            self._keeps_order(process, place, truth)
+
+    def _is_intended(self, process: str, place: Place, time: float) -> None:
+        self.starts[place] += 1
+        intents = self.intents.get(place, [])
+        self._insist(self.starts[place] <= len(intents), "a request starts before its intent stands", place)
+        landed, owner = intents[-1]
+        if owner == process:
+            self._insist(time - landed <= PROOF_SECONDS, "a request starts on an old proof", place, time - landed)
+        else:
+            mine = [landed for landed, owner in intents if owner == process]
+            self._insist(mine, "a request of a process that never owned its records", place)
+            self._insist(time - mine[-1] <= PROOF_SECONDS, "a zombie's request on an old proof", place, time - mine[-1])
+
+    def _keeps_order(self, process: str, place: Place, truth: Publication) -> None:
+        """Hold an owner to the order; a zombie's last second is marked, not ordered."""
+        key = (place[0], truth.campaign, truth.person)
+        if self._owner.get(place[0]) == process:
+            self._insist(self._furthest.get(key, -1) <= place[1], "a person's messages change their order", place)
+        self._furthest[key] = max(self._furthest.get(key, -1), place[1])
+
+    def texted(self, reference: str) -> None:
+        """A message reached its person."""
+        place = self._by_reference[reference]
+        self.texts[place] += 1
+        if place[0] in self.abandoned:
+            return
+        holds = self.documents[place].publication.campaign in self._hold
+        self._insist(
+            not holds or self.texts[place] == 1, "a message was repeated although the policy is to hold", place
         )
 
-    # ---------------------------------------------------------------- at every step
+    # ---------------------------------------------------------------- results
 
-    def request_started(self, process: str, places: Sequence[Place], wall: float) -> None:
-        """A request's first byte goes out; `wall` is the sender's own clock."""
-        self.starts += 1
-        members = [self.documents[place] for place in places]
-        persons = [member.person for member in members]
-        insist(len(set(persons)) == len(persons), "a person stands twice in one request", places)
-        groups = {(member.campaign_id, member.options) for member in members}
-        insist(len(groups) == 1, "two groups share a request", places)
-        for place, member in zip(places, members, strict=True):
-            late = member.expires_at is not None and wall >= member.expires_at
-            insist(not late, "a request starts at or after a member's deadline", place)
-            key = (place[0], member.campaign_id, member.person)
-            if self._owner(place[0]) == process:  # a zombie's last second is marked, not ordered
-                insist(self.started.get(key, -1) <= place[1], "a person's messages change their order", place)
-            self.started[key] = max(self.started.get(key, -1), place[1])
-
-    def _owner(self, partition: int) -> str | None:
-        for value in reversed(self.journals[partition]):
-            if value.find(b'"kind":"claim"', 0, 64) >= 0:
-                process: str = orjson.loads(value)["process"]
-                return process
-        return None
-
-    def texted(self, place: Place) -> None:
-        """A message reached its person."""
-        self.texts[place] = self.texts.get(place, 0) + 1
-        insist(not self.hold or self.texts[place] == 1, "a message was repeated although the policy is to hold", place)
-
-    def result_published(self, place: Place, *content: object) -> None:
+    def result_published(self, partition: int, key: bytes | None, value: bytes) -> None:
         """A result is in the results topic."""
-        contents = self.published.setdefault(place, set())
-        contents.add(content)
-        insist(len(contents) == 1, "a record has two results", place, contents)
+        result: dict[str, Any] = orjson.loads(value)
+        source = result["source"]
+        place = (source["partition"], source["offset"])
+        self._insist(source["topic"] == TOPIC and place in self.documents, "a result of no record", place)
+        document = self.documents[place]
+        if place[0] in self.abandoned:
+            return
+        self._insist(partition == place[0] and key == document.key, "a result under another key", place)
+        self._insist(place in self.outcomes, "a result without an outcome in the journal", place)
+        self._insist(self.outcomes[place] == result["status"], "a result other than its outcome", place)
+        known = self.results.setdefault(place, result)
+        differing = [name for name in result if known.get(name) != result[name]]
+        self._insist(not differing, "a record has two results", place, differing)
+        if document.publication.valid:
+            self._insist(result["externalReference"] == document.publication.reference, "a result of another", place)
+        self._unsettled.discard(place)
 
-    def committed(self, partition: int, offset: int) -> None:
+    def dead_letter_published(self, value: bytes | None, headers: dict[str, bytes]) -> None:
+        """A dead letter is in its topic."""
+        place = (int(headers["dlq-partition"]), int(headers["dlq-offset"]))
+        document = self.documents[place]
+        self._insist(not document.publication.valid, "a dead letter of a valid event", place)
+        self._insist(value == document.publication.value, "a dead letter with another value", place)
+        self.letters.add(place)
+
+    def committed(self, number: int, offset: int) -> None:
         """The group's offset was committed by a member."""
-        for place in self.documents:
-            if place[0] == partition and place[1] < offset:
-                insist(place in self.published, "a commit passes a record without result", place, offset)
+        self._passes(number, offset, "a commit")
 
-    def held(self, events: int, *, bound: int) -> None:
-        """A process holds so many events."""
-        insist(events <= bound, "the buffer holds more than it may", events, bound)
+    def _passes(self, number: int, offset: int, what: str) -> None:
+        if number in self.abandoned:
+            return
+        for place, document in self.documents.items():
+            if place[0] == number and place[1] < offset and not self._is_excused(place):
+                self._insist(place in self.results, f"{what} passes a record without result", place, offset)
+                if not document.publication.valid:
+                    self._insist(place in self.letters, f"{what} passes a record without dead letter", place, offset)
 
-    # ---------------------------------------------------------------- at the end
+    # ---------------------------------------------------------------- memory
+
+    def handed_out(self, process: str, number: int, offsets: Iterable[int]) -> None:
+        """A process has taken these from its client."""
+        if number in self.abandoned:
+            return  # of its results no note is taken any more, so nobody could say what it holds
+        held = self._held.setdefault(process, set())
+        held.update(place for offset in offsets if (place := (number, offset)) not in self.results)
+        bound = self._buffer_events
+        self._insist(len(held) <= bound, "a process holds more records than its buffer may", len(held), bound)
+
+    def acknowledged(self, process: str, values: Sequence[bytes]) -> None:
+        """A process knows that these results are published."""
+        held = self._held.get(process, set())
+        for value in values:
+            source = orjson.loads(value)["source"]
+            held.discard((source["partition"], source["offset"]))
+
+    def let_go(self, process: str, number: int) -> None:
+        """A process has dropped, or begins anew with, a partition."""
+        held = self._held.get(process)
+        if held:
+            self._held[process] = {place for place in held if place[0] != number}
+
+    # ---------------------------------------------------------------- the end
 
     def everything_is_settled(self) -> bool:
         """Return whether every record has its result."""
-        return self.documents.keys() <= self.published.keys()
+        return not self._unsettled
 
     def final(self) -> None:
         """Hold the whole world against the promises."""
-        insist(self.everything_is_settled(), "records without result")
+        self._insist(self.everything_is_settled(), "records without result", sorted(self._unsettled))
+        names = {result["resultId"] for result in self.results.values()}
+        self._insist(len(names) == len(self.results), "two results share an ID")
         sent: dict[tuple[int, str], Place] = {}
-        for place, member in self.documents.items():
-            ((status, marked, _), *_) = self.published[place]
-            count = self.texts.get(place, 0)
-            if status == "accepted":
-                insist(count >= 1, "accepted, and never texted", place)
-                insist(count == 1 or marked, "texted more than once, and not marked", place, count)
-            elif status != "in_doubt":
-                insist(count == 0, f"{status}, and was texted", place)
-            if count:
-                identity = (place[0], member.event_id)
-                insist(identity not in sent, "two records of one event ID were texted", place, sent.get(identity))
-                sent[identity] = place
-        for partition, log in self.journals.items():
-            self._one_outcome_each(partition, log)
-
-    def _one_outcome_each(self, partition: int, log: Sequence[bytes]) -> None:
-        counted: dict[int, int] = {}
-        for at, value in enumerate(log):
-            entry: dict[str, Any] = orjson.loads(value)
-            if entry["kind"] != "outcome" or entry["at"] != at:
+        for place, document in self.documents.items():
+            truth = document.publication
+            if place[0] in self.abandoned:
                 continue
-            for item in entry["settled"]:
-                offset = 0
-                for step in item["offsets"]:
-                    offset += step
-                    insist(offset not in counted, "a record has two outcomes", (partition, offset), counted.get(offset))
-                    counted[offset] = at
-        records = {offset for number, offset in self.documents if number == partition}
-        insist(records == counted.keys(), "outcomes and records differ", partition)
+            if place in self.results:
+                self._fits(place, document, self.results[place])
+            if self._is_excused(place) or place[0] in self._forgetful or not self.texts[place]:
+                continue
+            identity = (place[0], truth.identity)
+            self._insist(identity not in sent, "two records of one event ID were texted", place, sent.get(identity))
+            sent[identity] = place
+
+    def _fits(self, place: Place, document: Document, result: dict[str, Any]) -> None:
+        """Compare a result with what really happened."""
+        truth, status, marked = document.publication, result["status"], result["possibleDuplicate"]
+        count, intents = self.texts[place], len(self.intents.get(place, []))
+        self._insist((status == "invalid") != truth.valid, "valid and invalid are mixed up", place)
+        if status == "invalid":
+            self._insist(place in self.letters, "an invalid record without dead letter", place)
+        if status == "accepted":
+            self._insist(count >= 1, "accepted, and never texted", place)
+            self._insist(count == 1 or marked, "texted more than once, and not marked", place, count)
+        elif status != "in_doubt":
+            self._insist(count == 0, f"{status}, and was texted", place)
+        if marked:
+            self._insist(status == "accepted" and intents > 1, "marked without a reason", place)
+            self._insist(truth.campaign not in self._hold, "marked although the policy is to hold", place)
+        if status == "in_doubt":
+            self._insist(intents > 0, "in doubt without a reason", place)
+        self._insist(result["attempts"] <= intents, "more attempts than intents", place)
+
+
+def _summed(steps: Iterable[int]) -> list[int]:
+    """Return offsets that are written as steps from one to the next."""
+    offsets, offset = [], 0
+    for step in steps:
+        offset += step
+        offsets.append(offset)
+    return offsets

@@ -1,235 +1,276 @@
 """Rules of the protocol, each broken on purpose: what the simulation must be able to see. Repairs nothing.
 
-Each is applied to the running code by a `pytest.MonkeyPatch`, and undone by it.
+A change names a function of the real code, a piece of its source and what stands there instead. Where that piece is
+gone, or stands there twice, the mutation fails and says so: find where the rule lives now, and mend the entry.
 """
-# ruff: noqa: SLF001  # to break a rule from outside is to reach inside
 
-import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, cast
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from types import CodeType, FunctionType
+from typing import Any
 
-import pytest
-
-from consumer.core import settle, takeover
-from consumer.core.admit import Door
-from consumer.core.answer import Withholding
-from consumer.core.attempts import Attempts
-from consumer.core.delivery import Delivery
-from consumer.core.event import Event
-from consumer.core.journal import Checkpoint, OpenAttempt, Placed, Returned, Tried
-from consumer.core.lane import Lane, TakenOver
-from consumer.core.ledger import Draft, Ledger
-from consumer.core.send import Send, Stage
-from consumer.core.settle import Again, Decision
-from consumer.core.terms import Instant, JournalOffset, Now, Offset
-from consumer.core.watermark import Watermark
-from consumer.core.window import Windows
-
-Patch = pytest.MonkeyPatch
-Mutation = Callable[[Patch], None]
+from tests.simulation.judge import ProcessEndedError, Violation
+from tests.simulation.scenario import scenario_of
+from tests.simulation.world import World
 
 
-def no_offset_check(patch: Patch) -> None:
-    """An append counts as proven wherever it landed."""
-
-    def landed(self: Ledger, base: JournalOffset) -> list[Draft]:
-        self._out_at = base
-        return self._proven(JournalOffset(base + len(self._out)))
-
-    patch.setattr(Ledger, "_append_landed", landed)
+class MutationError(Exception):
+    """A mutation does not fit the code any more."""
 
 
-def post_before_the_proof(patch: Patch) -> None:
-    """A request goes out when its intent is written, not when it is proven."""
-    original = Delivery._intend
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`where` is `module:qualified.name`; `old` stands in its source exactly once."""
 
-    def intend(self: Delivery, send: Send, now: Now) -> None:
-        original(self, send, now)
+    where: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A rule that is broken, and how."""
+
+    rule: str
+    changes: tuple[Change, ...]
+
+
+def _mutation(rule: str, *changes: tuple[str, str, str]) -> Mutation:
+    return Mutation(rule, tuple(Change(*change) for change in changes))
+
+
+CORE, SERVICE = "consumer.core", "consumer.service"
+
+MUTATIONS: tuple[Mutation, ...] = (
+    _mutation(
+        "an append is proven by its offset",
+        (f"{CORE}.ledger:Ledger._append_landed", "if base == self._out_at:", "self._out_at = base\n        if True:"),
+    ),
+    _mutation(
+        "no request before its proof",
+        (
+            f"{CORE}.delivery:Delivery._intend",
+            "self._out[send.send_id] = (send, parts)",
+            """self._out[send.send_id] = (send, parts)
         send.unproven.clear()
         send.proven_at = now.steady
         send.move(Stage.POSTING)
-        self.to_post.append(send)
-
-    patch.setattr(Delivery, "_intend", intend)
-    patch.setattr(Delivery, "intent_proven", lambda *_: None)
-
-
-def gap_not_read(patch: Patch) -> None:
-    """Whatever stands in a gap is taken to be harmless."""
-    original = Ledger.gap_read
-    patch.setattr(Ledger, "gap_read", lambda self, _entries: original(self, []))
-
-
-def checkpoint_without_open_attempts(patch: Patch) -> None:
-    """A snapshot forgets what may be out."""
-    original = Attempts.snapshot
-
-    def snapshot(self: Attempts) -> tuple[tuple[OpenAttempt, ...], tuple[Tried, ...]]:
-        return (), original(self)[1]
-
-    patch.setattr(Attempts, "snapshot", snapshot)
-
-
-def returned_after_a_lost_answer(patch: Patch) -> None:
-    """An attempt whose answer was lost is called surely not delivered."""
-    original = settle._unknown
-
-    def unknown(*args: Any) -> Decision:
-        decision = original(*args)
-        return dataclasses.replace(decision, returned=True) if isinstance(decision, Again) else decision
-
-    patch.setattr(settle, "_unknown", unknown)
-
-
-def returned_closes_every_attempt(patch: Patch) -> None:
-    """A later attempt's return closes the earlier ones of its send, too."""
-    original = Attempts._close
-
-    def close(self: Attempts, returned: Returned) -> None:
-        original(self, returned)
-        self._open.pop(returned.send_id, None)
-
-    patch.setattr(Attempts, "_close", close)
-
-
-def entries_count_wherever_they_stand(patch: Patch) -> None:
-    """A reader believes a former owner's late entries."""
-    patch.setattr(Placed, "counts", property(lambda _self: True))
-
-
-def take_over_without_reading(patch: Patch) -> None:
-    """Whoever takes over reads nothing of what was written before."""
-    patch.setattr("tests.simulation.world.replay", lambda _entries, start: takeover.replay([], start))
-
-
-def watermark_one_too_far(patch: Patch) -> None:
-    """A commit passes the first record that is not done."""
-    original = cast("property", Watermark.value).fget
-    assert original is not None
-
-    def value(self: Watermark) -> Offset:
-        return Offset(original(self) + (1 if self._open else 0))
-
-    patch.setattr(Watermark, "value", property(value))
-
-
-def first_unpublished_one_too_far(patch: Patch) -> None:
-    """A take-over does not look at the first outcome whose results are not acknowledged."""
-    original = Lane.checkpoint
-
-    def checkpoint(self: Lane) -> Draft | None:
-        draft = original(self)
-        if draft is not None:
-            assert isinstance(draft.entry, Checkpoint)
-            later = sorted(self.unpublished)[1:2]
-            draft.entry = dataclasses.replace(draft.entry, unpublished=later[0] if later else None)
-        return draft
-
-    patch.setattr(Lane, "checkpoint", checkpoint)
-
-
-def unknown_attempts_are_forgotten_at_take_over(patch: Patch) -> None:
-    """Whoever takes over repeats what may have been sent as if it were new."""
-
-    def replay(entries: Sequence[Placed], start: Offset) -> TakenOver:
-        return dataclasses.replace(takeover.replay(entries, start), trials={})
-
-    patch.setattr("tests.simulation.world.replay", replay)
-
-
-def a_result_is_stamped_anew(patch: Patch) -> None:
-    """Whoever publishes again says when it received the record itself."""
-
-    def replay(entries: Sequence[Placed], start: Offset) -> TakenOver:
-        taken = takeover.replay(entries, start)
-        known = {
-            offset: dataclasses.replace(each, received_at=Instant(each.received_at + 1))
-            for offset, each in taken.known.items()
-        }
-        return dataclasses.replace(taken, known=known)
-
-    patch.setattr("tests.simulation.world.replay", replay)
-
-
-def same_person_in_one_send(patch: Patch) -> None:
-    """A window does not look at who stands in it."""
-    original = Windows.add_all
-
-    def add_all(self: Windows, events: Iterable[Event], now: Now) -> None:
-        for event in events:
-            original(self, [event], now)
-            for group in self._groups.values():
-                for window in group.windows:
-                    window.persons.clear()
-
-    patch.setattr(Windows, "add_all", add_all)
-
-
-def a_persons_next_message_does_not_wait(patch: Patch) -> None:
-    """The next message is sent before the one before it has its outcome."""
-    original = Door._wait
-
-    def wait(self: Door, lane: Lane, event: Event) -> None:
-        original(self, lane, event)
-        self._windows.add_all([event], Now(event.received_at, event.arrived))
-
-    patch.setattr(Door, "_wait", wait)
-
-
-def claim_anew_that_forgets(patch: Patch) -> None:
-    """What was to be written when an append failed is dropped."""
-    original = Ledger.failed
-
-    def failed(self: Ledger) -> None:
-        original(self)
-        self._out.clear()
-        self._waiting.clear()
-
-    patch.setattr(Ledger, "failed", failed)
-
-
-def deadlines_are_not_looked_at_last(patch: Patch) -> None:
-    """A request starts although a member's deadline came while it waited for its proof."""
-    original = Delivery.last_look
-
-    def last_look(self: Delivery, send: Send, now: Now) -> Withholding | None:
-        said = original(self, send, now)
-        return None if said is Withholding.EXPIRED else said
-
-    patch.setattr(Delivery, "last_look", last_look)
+        self.to_post.append(send)""",
+        ),
+        (
+            f"{CORE}.delivery:Delivery.intent_proven",
+            "if send.stage is not Stage.PROVING",
+            "if True:\n            return\n        if send.stage is not Stage.PROVING",
+        ),
+    ),
+    _mutation(
+        "an entry counts only where it says it stands",
+        (f"{CORE}.journal:Placed.counts", "self.at == self.offset", "True"),
+    ),
+    _mutation(
+        "an attempt whose answer is lost is never called returned",
+        (f"{CORE}.settle:_unknown", "returned=False", "returned=True"),
+    ),
+    _mutation(
+        "`returned` closes one attempt alone",
+        (
+            f"{CORE}.attempts:Attempts._close",
+            "closed = attempts.pop(returned.attempt, None)",
+            "closed = attempts.pop(returned.attempt, None)\n        attempts.clear()",
+        ),
+    ),
+    _mutation(
+        "the watermark stops at what is not done",
+        (
+            f"{CORE}.watermark:Watermark.value",
+            "self._open[0] if self._open",
+            "Offset(self._open[0] + 1) if self._open",
+        ),
+    ),
+    _mutation(
+        "a checkpoint names the first outcome that is not published",
+        (
+            f"{CORE}.lane:Lane.checkpoint",
+            "unpublished=min(self.unpublished, default=None)",
+            "unpublished=min(sorted(self.unpublished)[1:], default=None)",
+        ),
+    ),
+    _mutation(
+        "a gap is read",
+        (f"{CORE}.ledger:Ledger.gap_read", "self.gap = None", "self.gap = None\n        entries = []"),
+    ),
+    _mutation(
+        "a take-over reads the journal",
+        (f"{SERVICE}.takeover:Takeover.run", "replay(reading.entries, start.offset,", "replay([], start.offset,"),
+    ),
+    _mutation(
+        "a checkpoint holds the open attempts",
+        (
+            f"{CORE}.attempts:Attempts.snapshot",
+            "tuple(attempt for attempts in self._open.values() for attempt in attempts.values()),",
+            "(),",
+        ),
+    ),
+    _mutation(
+        "a claim anew keeps the answers in hand",
+        (
+            f"{CORE}.ledger:Ledger.failed",
+            "self._busy = False",
+            "self._busy = False\n        self._out.clear()\n        self._waiting.clear()",
+        ),
+    ),
+    _mutation(
+        "a revoke waits no longer than its bound",
+        (f"{SERVICE}.service:Service._on_revoked", "seconds=REVOKE_DRAIN_SECONDS", "seconds=1e9"),
+    ),
+    _mutation(
+        "no person twice in one send",
+        (
+            f"{CORE}.window:Windows.add_all",
+            "and person not in (window := windows[0]).persons",
+            "and (window := windows[0])",
+        ),
+        (f"{CORE}.window:Windows._window_for", "if event.person in window.persons:", "if False:"),
+    ),
+    _mutation(
+        "a result is the same whoever publishes it",
+        (f"{CORE}.takeover:_recall", "received_at=received_at", "received_at=received_at + 1"),
+    ),
+    _mutation(
+        "whoever takes over knows the unknown attempts",
+        (f"{CORE}.takeover:replay", "trials=trials,", "trials={},"),
+    ),
+    _mutation(
+        "whoever takes over knows the settled event IDs",
+        (f"{CORE}.takeover:replay", "fingerprints=fingerprints,", "fingerprints=[],"),
+    ),
+    _mutation(
+        "a person's next message waits for the outcome of the one before",
+        (
+            f"{CORE}.admit:Door._wait",
+            "queue.append(event)",
+            "queue.append(event)\n        self._windows.add_all([event], Now(event.received_at, event.arrived))",
+        ),
+    ),
+    _mutation(
+        "a repeat waits for the first of its ID",
+        (f"{CORE}.admit:Door.admit", "if fingerprint in in_hand:", "if False:"),
+    ),
+    _mutation(
+        "the last look sees deadlines",
+        (f"{CORE}.delivery:Delivery.last_look", "return Withholding.EXPIRED", "pass"),
+    ),
+    _mutation(
+        "the last look sees that a proof is old",
+        (f"{CORE}.delivery:Delivery.last_look", "return Withholding.STALE_PROOF", "pass"),
+    ),
+    _mutation(
+        "a proof that is heard of too late is none",
+        (f"{CORE}.delivery:Delivery.intent_proven", "if send.prove_by <= now.steady:", "if False:"),
+    ),
+    _mutation(
+        "a partition that has left is noticed",
+        (f"{CORE}.delivery:Delivery.last_look", "return Withholding.NOT_OURS", "pass"),
+        (f"{CORE}.delivery:_dropped", "if lane.dropped", "if False"),
+    ),
+    _mutation(
+        "`hold` holds at a take-over, too",
+        (f"{CORE}.admit:Door._ending", "policy.on_unknown is OnUnknown.HOLD or", ""),
+    ),
+    _mutation(
+        "doubt dominates",
+        (f"{CORE}.admit:closing_verdict", "if not event.lost:", "if True:"),
+    ),
+    _mutation(
+        "a record is done when its result is acknowledged, not before",
+        (
+            f"{SERVICE}.publisher:Publisher.flush",
+            "await self._publish(number, batch)\n                self._published(batch)",
+            "self._published(batch)\n                await self._publish(number, batch)",
+        ),
+    ),
+    _mutation(
+        "no more is read than the buffer has room for",
+        (f"{SERVICE}.service:Service._fetch", "min(FETCH_RECORDS, room)", "FETCH_RECORDS"),
+    ),
+)
 
 
-def a_partition_that_left_is_not_noticed(patch: Patch) -> None:
-    """Members of a partition that is gone settle with an answer that came later, beside its new owner."""
-    patch.setattr("consumer.core.delivery._dropped", lambda _parts: set())
-    original = Delivery.last_look
+@contextmanager
+def applied(mutation: Mutation) -> Iterator[None]:
+    """Have the rule broken in the running code; mend it afterwards.
 
-    def last_look(self: Delivery, send: Send, now: Now) -> Withholding | None:
-        said = original(self, send, now)
-        return None if said is Withholding.NOT_OURS else said
+    Raises:
+        MutationError: the code has moved away from under it.
+    """
+    changed = [
+        (function := _function(change.where), function.__code__, _changed(function, change))
+        for change in mutation.changes
+    ]
+    try:
+        for function, _, code in changed:
+            function.__code__ = code
+        yield
+    finally:
+        for function, code, _ in changed:
+            function.__code__ = code
 
-    patch.setattr(Delivery, "last_look", last_look)
+
+def _function(where: str) -> FunctionType:
+    module_name, _, qualified = where.partition(":")
+    found: Any = import_module(module_name)
+    for name in qualified.split("."):
+        try:
+            found = inspect.getattr_static(found, name)
+        except AttributeError:
+            raise MutationError(f"there is no {where} any more: name the function that the rule lives in now") from None
+    if isinstance(found, property):
+        found = found.fget
+    if not isinstance(found, FunctionType):
+        raise MutationError(f"{where} is no function: name the one that the rule lives in now")
+    return found
 
 
-MUTATIONS: Mapping[str, Mutation] = {
-    mutation.__name__: mutation
-    for mutation in (
-        no_offset_check,
-        post_before_the_proof,
-        gap_not_read,
-        checkpoint_without_open_attempts,
-        returned_after_a_lost_answer,
-        returned_closes_every_attempt,
-        entries_count_wherever_they_stand,
-        take_over_without_reading,
-        watermark_one_too_far,
-        first_unpublished_one_too_far,
-        unknown_attempts_are_forgotten_at_take_over,
-        a_result_is_stamped_anew,
-        same_person_in_one_send,
-        a_persons_next_message_does_not_wait,
-        claim_anew_that_forgets,
-        deadlines_are_not_looked_at_last,
-        a_partition_that_left_is_not_noticed,
-    )
-}
+def _changed(function: FunctionType, change: Change) -> CodeType:
+    source = inspect.getsource(function)
+    times = source.count(change.old)
+    if times != 1:
+        raise MutationError(
+            f"{change.old!r} stands {times} times in {change.where}, not once: say what stands there now"
+        )
+    tree = ast.parse(textwrap.dedent(source.replace(change.old, change.new)))
+    (definition,) = tree.body
+    assert isinstance(definition, ast.FunctionDef | ast.AsyncFunctionDef)
+    definition.decorator_list = []
+    made: dict[str, FunctionType] = {}
+    exec(compile(tree, inspect.getfile(function), "exec"), function.__globals__, made)  # noqa: S102  # the point of it
+    return made[definition.name].__code__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """The world in which a broken rule was seen: so many were played, and this promise is broken in the last."""
+
+    worlds: int
+    seed: int
+    violation: Violation
+
+
+def seen(first_seed: int, *, worlds: int) -> Sighting | None:
+    """Play consecutive seeds until a promise is seen to be broken; None where none of so many worlds shows it.
+
+    Where the broken code notices by itself, and stops, no promise is broken: that is not what is tried here.
+    """
+    for played in range(worlds):
+        try:
+            World(scenario_of(first_seed + played)).play()
+        except ProcessEndedError:
+            continue
+        except Violation as violation:
+            return Sighting(worlds=played + 1, seed=first_seed + played, violation=violation)
+    return None

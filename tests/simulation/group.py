@@ -1,0 +1,349 @@
+"""The consumer group of a world, and what one member sees of it. Decides who is assigned what, and nothing else.
+
+As the client does it: before every rebalance each member gives all it has back, and is awaited for a while. Who is
+not heard of in time is thrown out and goes on as a zombie until it hears of that.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from config.settings import REVOKE_BOUND_SECONDS
+from consumer.core.terms import Offset, Partition
+from consumer.service.ports import Committed
+from tests.simulation.broker import Record
+from tests.simulation.scenario import Blow
+
+if TYPE_CHECKING:
+    from tests.simulation.process import Process
+    from tests.simulation.world import World
+
+SESSION_SECONDS = (0.6, 3.0)
+REBALANCE_SECONDS = (3.0, 8.0, 45.0)
+"""How long a rebalance waits for its members: mostly shorter than they are promised."""
+
+
+class Group:
+    """The coordinator."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._random = world.dice.stream("group")
+        self.committed: dict[int, tuple[int, str]] = {}
+        """By partition number: the offset, and what stands beside it."""
+        self.generation = 0
+        self.members: list[Member] = []
+        self._joined: list[Member] = []
+        self._preparing = False
+
+    # ---------------------------------------------------------------- who belongs to it
+
+    def wants(self, member: "Member") -> bool:
+        """Return whether this member has to join (again)."""
+        return member not in self.members or (self._preparing and member not in self._joined)
+
+    def rebalance(self, why: str) -> None:
+        """Call everybody together."""
+        if self._preparing:
+            return
+        self._world.note("group", "rebalances", why)
+        self._preparing = True
+        self._joined = []
+        for member in self.members:
+            self._world.after(0.5 * self._random.random(), member.call)
+        generation = self.generation
+        self._world.after(self._random.choice(REBALANCE_SECONDS), lambda: self._complete(generation))
+
+    def join(self, member: "Member") -> None:
+        """Take in a member that has given back what it had."""
+        if member not in self.members:
+            self.members.append(member)
+        self.rebalance("somebody joins")
+        if member not in self._joined:
+            self._joined.append(member)
+        if all(each in self._joined for each in self.members):
+            generation = self.generation
+            self._world.after(0.01, lambda: self._complete(generation))
+
+    def _complete(self, generation: int) -> None:
+        """Assign everything anew to those who are here; the others are thrown out."""
+        if not self._preparing or generation != self.generation:
+            return
+        silent = [member for member in self.members if member not in self._joined]
+        self._preparing = False
+        self.generation += 1
+        self.members = [member for member in self.members if member in self._joined]
+        for member in silent:
+            self._world.note("group", "throws out", member.member)
+            self._world.after(0.1, member.call)
+        shares: dict[Member, list[Partition]] = {member: [] for member in self.members}
+        for partition in self._world.logs.partitions:
+            if self.members:
+                shares[self._random.choice(self.members)].append(partition)
+        for member, share in shares.items():
+            self._world.note("group", "assigns", (member.member, [partition.number for partition in share]))
+            grant = partial(member.granted, member.joins, self.generation, share)
+            self._world.after(self._world.logs.delay(), partial(member.process.deliver, grant))
+
+    def expel(self, member: "Member") -> None:
+        """Throw a member out."""
+        if member in self.members:
+            self.members.remove(member)
+            self._world.note("group", "expels", member.member)
+            if member in self._joined:
+                self._joined.remove(member)
+            self._world.after(0.1, member.call)
+            self.rebalance("a member is gone")
+
+    def vanished(self, member: "Member") -> None:
+        """A member's process is gone: nobody says so."""
+        self._world.after(self._random.uniform(*SESSION_SECONDS), lambda: self.expel(member))
+
+    def falls_silent(self, member: "Member", seconds: float) -> None:
+        """A member's heartbeats stop for so long."""
+        session = self._random.uniform(*SESSION_SECONDS)
+        if session < seconds:
+            self._world.after(session, lambda: self.expel(member))
+
+    def calm(self) -> None:
+        """Let everybody hear again."""
+        for process in self._world.processes:
+            process.member.hears()
+
+    # ---------------------------------------------------------------- commits
+
+    def commit(self, member: "Member", generation: int, offsets: Mapping[Partition, Committed]) -> bool:
+        """Take a commit, of a member of this generation."""
+        if member not in self.members or generation != self.generation:
+            return False
+        for partition, commit in offsets.items():
+            self.committed[partition.number] = (commit.offset, commit.metadata)
+            self._world.note(member.member, "commits", (partition.number, commit.offset))
+            self._world.judge.committed(partition.number, commit.offset)
+        return True
+
+    def meddle(self, blow: Blow) -> None:
+        """Let an operator's tool move the group."""
+        number = blow.where % len(self._world.logs.events)
+        offset, _ = self.committed.get(number, (0, ""))
+        end = self._world.logs.events[number].end
+        match blow.kind:
+            case "forget":
+                self.committed.pop(number, None)
+            case "rewind":
+                self.committed[number] = (int(offset * blow.amount), "")
+            case _:
+                target = offset + int((end - offset) * blow.amount)
+                self.committed[number] = (target, "")
+                self._world.judge.removed(number, target)
+
+    def published(self, partition: Partition) -> None:
+        """Tell members that wait for records."""
+        for process in self._world.processes:
+            process.member.stirred(partition)
+
+
+class Member:
+    """One process's membership: the port that the service reads by."""
+
+    def __init__(self, process: "Process") -> None:
+        self.process = process
+        self.world = process.world
+        self.member = ""
+        self.joins = 0
+        self.was_frozen = False
+        self.stops = False
+        self._generation = -1
+        self._deaf_until = 0.0
+        self._assigned: frozenset[Partition] = frozenset()
+        self._positions: dict[Partition, int] = {}
+        self._read: set[Partition] = set()
+        self._failure: BaseException | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def start(
+        self,
+        *,
+        on_assigned: Callable[[Iterable[Partition]], None],
+        on_revoked: Callable[[Iterable[Partition]], Awaitable[None]],
+    ) -> None:
+        """Join the group, sooner or later."""
+        self._on_assigned, self._on_revoked = on_assigned, on_revoked
+        await self.process.waits(self.world.logs.delay())
+        self.member = self.process.name
+        self._called = asyncio.Event()
+        self._called.set()
+        self._task = self.process.loop.create_task(self._belong(), name="membership")
+
+    async def _belong(self) -> None:
+        world, group = self.world, self.world.group
+        while True:
+            await self._called.wait()
+            self._called.clear()
+            if not group.wants(self):
+                continue
+            if self._assigned:
+                await self._give_back(sorted(self._assigned))
+            self.joins += 1
+            await self.process.waits(world.logs.delay())
+            group.join(self)
+
+    async def _give_back(self, partitions: list[Partition]) -> None:
+        self._read.clear()
+        began_at, self.was_frozen = self.world.time, False
+        try:
+            await self._on_revoked(partitions)
+        except Exception as error:  # noqa: BLE001  # as the client: it comes out of the next fetch
+            self._failure = error
+        seconds = self.world.time - began_at
+        if seconds > REVOKE_BOUND_SECONDS and not (self.was_frozen or self.stops):
+            raise self.world.judge.broken_by("giving partitions back takes longer than its bound", seconds)
+        self._assigned = frozenset()
+        for partition in partitions:
+            self.world.judge.let_go(self.process.name, partition.number)
+
+    # ---------------------------------------------------------------- what comes from the group
+
+    def call(self) -> None:
+        """The group asks, or answers a heartbeat: join again."""
+        if self.world.time >= self._deaf_until:
+            self.process.deliver(self._hear)
+
+    def _hear(self) -> None:
+        self._called.set()
+
+    def deafen(self, seconds: float) -> None:
+        """Let nothing of the group reach this member for a while."""
+        self._deaf_until = self.world.time + seconds
+        self.world.group.falls_silent(self, seconds)
+        self.world.after(seconds + 0.01, self.call)
+
+    def hears(self) -> None:
+        """Let the group be heard again."""
+        self._deaf_until = 0.0
+        if self.member:
+            self.call()
+
+    def granted(self, joins: int, generation: int, partitions: list[Partition]) -> None:
+        """The group has assigned these, in answer to the latest time that we joined."""
+        if joins != self.joins or self.stops_now:
+            return
+        self._generation = generation
+        self._assigned = frozenset(partitions)
+        self._positions = {}
+        self._read = set()
+        for partition in partitions:
+            self.world.judge.let_go(self.process.name, partition.number)
+        self._on_assigned(partitions)
+
+    @property
+    def stops_now(self) -> bool:
+        """Whether we have left."""
+        return self._task.done()
+
+    # ---------------------------------------------------------------- reading
+
+    def stirred(self, partition: Partition) -> None:
+        """A record has been published."""
+        if partition in self._read and self._waiter is not None:
+            self.process.answer(self._waiter, None)
+
+    async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[Partition, Sequence[Record]]:
+        """Return what there is; wait a little where there is nothing."""
+        if self._failure is not None:
+            raise self._failure
+        if not any(self._available(partition) for partition in sorted(self._read)):
+            self._waiter = waiter = self.process.loop.create_future()
+            timer = self.process.loop.call_later(timeout_seconds, _wake, waiter)
+            try:
+                await waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        batches: dict[Partition, Sequence[Record]] = {}
+        room = max_records
+        for partition in sorted(self._read):
+            batch = self._available(partition)[:room]
+            if batch:
+                room -= len(batch)
+                batches[partition] = batch
+                self._positions[partition] = batch[-1].offset + 1
+                offsets = [record.offset for record in batch]
+                self.world.judge.handed_out(self.process.name, partition.number, offsets)
+        return batches
+
+    def _available(self, partition: Partition) -> list[Record]:
+        if self.world.logs.trouble_seconds() > 0:
+            return []
+        position = self._positions.get(partition)
+        return [] if position is None else self.world.logs.events[partition.number].from_(position, 6)
+
+    def seek(self, partition: Partition, offset: Offset) -> None:
+        """Read from here when resumed."""
+        if partition in self._assigned:
+            self._positions[partition] = offset
+            self.world.judge.let_go(self.process.name, partition.number)
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Hand out nothing more of these."""
+        self._read.difference_update(partitions)
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Hand out records of these."""
+        self._read.update(self._assigned.intersection(partitions))
+
+    def assignment(self) -> frozenset[Partition]:
+        """Return what the group has given us and not taken back."""
+        return self._assigned
+
+    # ---------------------------------------------------------------- commits and logs
+
+    async def committed(self, partition: Partition) -> Committed | None:
+        """Return the group's commit."""
+        delay = self.world.logs.delay()
+        if self.world.dice.strikes("read_slow"):
+            delay += self.world.logs.seldom((0.3, 2.0))
+        await self.process.waits(delay)
+        found = self.world.group.committed.get(partition.number)
+        return None if found is None else Committed(offset=Offset(found[0]), metadata=found[1])
+
+    async def commit(self, offsets: Mapping[Partition, Committed], *, deadline_seconds: float) -> bool:
+        """Commit, as a member of the generation that we know."""
+        process, world = self.process, self.world
+        if not offsets.keys() <= self._assigned:
+            return False
+        land = partial(world.group.commit, self, self._generation, dict(offsets))
+        delay = world.logs.delay()
+        if delay > deadline_seconds or world.dice.strikes("commit_lost"):
+            if world.logs.seldom((True, True, False)):
+                world.after(world.logs.seldom((0.01, 1.0, 4.0)), land)
+            await process.waits(world.logs.seldom((0.01, deadline_seconds)))
+            return False
+        answered: asyncio.Future[bool] = process.loop.create_future()
+        world.after(delay, lambda: process.answer(answered, land()))
+        return await answered
+
+    async def log_bounds(self, partition: Partition) -> tuple[Offset, Offset]:
+        """Return beginning and end."""
+        await self.process.waits(self.world.logs.delay())
+        log = self.world.logs.events[partition.number]
+        return Offset(log.first), Offset(log.end)
+
+    async def read_one(self, partition: Partition, offset: Offset) -> Record | None:
+        """Return the record at exactly this offset."""
+        await self.process.waits(self.world.logs.delay())
+        found = self.world.logs.events[partition.number].from_(offset, 1)
+        return found[0] if found and found[0].offset == offset else None
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        if self.member:
+            self._task.cancel()
+            if self.process.alive:
+                self.world.group.expel(self)
+
+
+def _wake(waiter: "asyncio.Future[None]") -> None:
+    if not waiter.done():
+        waiter.set_result(None)

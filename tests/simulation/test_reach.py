@@ -1,0 +1,61 @@
+"""The worlds reach everything that can go wrong, and every state that a partition or a send can be in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from consumer.core.ledger import NEXT as STANDINGS
+from consumer.core.ledger import Ledger
+from consumer.core.send import NEXT as STAGES
+from consumer.core.send import Send
+from tests.simulation.faults import FATES
+from tests.simulation.play import Tally, play_seeds
+from tests.simulation.scenario import BLOWS
+
+WORLDS = 500
+
+ANSWERS = {f"answer {status}" for status in (200, 302, 400, 401, 403, 408, 422, 425, 429, 500, 502, 503, 504, "lost")}
+TURNS = {
+    "commit_rewound",
+    "commit_skipped",
+    "dispatch_narrowed",
+    "dispatch_resumed",
+    "dispatch_stopped",
+    "drained",
+    "interrupted",
+    "journal_void",
+    "partition_lost",
+    "partition_stopped",
+    "partitions_revoked",
+    "possible_duplicates",
+    "records_lost",
+    "send_split",
+    "stopped",
+    "withheld EXPIRED",
+    "withheld NOT_OURS",
+    "withheld STALE_PROOF",
+}
+STATUSES = {"accepted", "rejected", "failed", "expired", "duplicate", "invalid", "in_doubt"}
+
+
+def watched(move: Callable[[Any, Any], None], state: str, seen: set[tuple[Any, Any]]) -> Callable[[Any, Any], None]:
+    """Note each change of state on its way."""
+
+    def moved(self: Any, new: Any) -> None:
+        seen.add((getattr(self, state), new))
+        move(self, new)
+
+    return moved
+
+
+def test_every_fault_every_answer_and_every_change_of_state_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    standings: set[tuple[Any, Any]] = set()
+    stages: set[tuple[Any, Any]] = set()
+    monkeypatch.setattr(Ledger, "_move", watched(Ledger._move, "standing", standings))  # noqa: SLF001
+    monkeypatch.setattr(Send, "move", watched(Send.move, "stage", stages))
+    tally = play_seeds(range(WORLDS), Tally())
+    assert {*BLOWS, *FATES, *ANSWERS, *TURNS} - tally.reached.keys() == set()
+    assert STATUSES - tally.statuses.keys() == set()
+    assert {(old, new) for old, following in STANDINGS.items() for new in following} - standings == set()
+    assert {(old, new) for old, following in STAGES.items() for new in following} - stages == set()
