@@ -29,6 +29,8 @@ OTHERS_AT_MOST = 3
 MOVES = 50
 """So many more contacts have to be accepted after each fault, or it is taken for stuck."""
 STUCK_SECONDS = 150
+PAUSE_SECONDS_AT_MOST = 5.0
+"""Between two faults, so that what lasts (a rough platform) is met by work as well as by the next fault."""
 END_SECONDS = 300.0
 SAMPLE_SECONDS = 2.0
 GROWTH_MIB_AT_MOST = 32.0
@@ -90,6 +92,7 @@ class Soak:
             tell(f"{loop.time() - began_at:6.1f} s  {name}")
             await faults[name]()
             self.done[name] += 1
+            await asyncio.sleep(self.dice.uniform(0.0, PAUSE_SECONDS_AT_MOST))
             accepted = (await self.stage.ask.summary()).accepted
             await self.stage.ask.wait(accepted=accepted + MOVES, timeout_seconds=STUCK_SECONDS)
 
