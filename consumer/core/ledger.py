@@ -93,6 +93,11 @@ class Ledger:
         yield from self._out
         yield from self._waiting
 
+    def abandon(self) -> None:
+        """Forget what waits: nothing more will be proven by this ledger."""
+        self._waiting.clear()
+        self._out = []
+
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is out."""

@@ -100,6 +100,17 @@ class Pipeline:
         self.delivery.drop(partition)
         self.deduplication.forget(partition)
 
+    def empty(self, partition: Partition) -> Lane:
+        """A partition can go on only by a person's word: it stays in hand, and holds nothing that others need room for.
+
+        Whoever lets it start has its records read anew.
+        """
+        ledger = self.lanes[partition].ledger
+        self.drop(partition)
+        ledger.abandon()
+        lane = self.lanes[partition] = Lane(partition, self._group, ledger)
+        return lane
+
     # ---------------------------------------------------------------- facts
 
     def fetched(self, lane: Lane, records: Sequence[Record], now: Now) -> Sequence[Decoded]:

@@ -55,6 +55,8 @@ class Partitions:
         self._identity = identity
         self._facts = facts
         self._paused: set[Partition] = set()
+        self._handing_back = False
+        """Whether the group takes all back: until it gives some again, none is claimed, though a client still has it."""
         self.committed: dict[Partition, Offset] = {}
         self.stopped: dict[Partition, str] = {}
         """Partitions that wait for a person, and why."""
@@ -67,16 +69,28 @@ class Partitions:
     def on_assigned(self, partitions: Iterable[Partition]) -> None:
         """The group gave us these; they arrive paused."""
         granted = list(partitions)
+        self._handing_back = False
         self._paused.update(granted)
         self._facts.partitions_assigned(granted)
         for partition in granted:
             self._inbox.tell(partial(self._assign, partition))
 
     def _assign(self, partition: Partition, _now: Now) -> None:
-        if partition in self._pipeline.lanes or partition not in self._consumer.assignment():
+        if self._handing_back or partition in self._pipeline.lanes or partition not in self._consumer.assignment():
             return
         claim = self._identity(self._clock.now())
         self._pipeline.assigned(partition, lambda: self._identity(self._clock.now()), claim.process)
+
+    def hand_back(self) -> list[Partition]:
+        """The group takes all partitions back: start nothing more for them, nor claim any anew. Return those in hand.
+
+        One that was lost is claimed again after a moment. Were that moment to come while the others are still being
+        handed back, the new lane would outlive the old assignment, and with it the position that it reads from.
+        """
+        self._handing_back = True
+        leaving = list(self._pipeline.lanes)
+        self._pipeline.leave(leaving)
+        return leaving
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """These are no longer ours: drop what is known of them."""
@@ -101,7 +115,8 @@ class Partitions:
             case Standing.RECREATED if lane.partition not in self.stopped:
                 self._stop(lane.partition, "its journal ends before what was proven: the topic was recreated or cut")
                 since = JournalOffset(lane.ledger.expected - 1)
-                self._tasks.create_task(self._until_accepted(lane, since), name=f"stopped {lane.partition}")
+                emptied = self._pipeline.empty(lane.partition)
+                self._tasks.create_task(self._until_accepted(emptied, since), name=f"stopped {lane.partition}")
             case _:
                 pass
 

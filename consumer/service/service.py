@@ -243,11 +243,13 @@ class Service:
 
     # ---------------------------------------------------------------- revoke
 
-    async def _on_revoked(self, partitions: Iterable[Partition]) -> None:
-        """Hand partitions over in order: nothing starts, what is out finishes, all that is known is written down."""
-        leaving = [partition for partition in partitions if partition in self.pipeline.lanes]
+    async def _on_revoked(self, _partitions: Iterable[Partition]) -> None:
+        """Hand all partitions over in order: nothing starts, what is out finishes, all that is known is written down.
+
+        A rebalance is eager: it takes back everything that we have, whatever it names.
+        """
         began_at = self._world.clock.now().steady
-        await self._inbox.ask(lambda _now: self.pipeline.leave(leaving))
+        leaving = await self._inbox.ask(lambda _now: self.partitions.hand_back())
         await self.engine.until(lambda: not self.pipeline.delivery.out_with(leaving), seconds=REVOKE_DRAIN_SECONDS)
         await self._write_down(leaving, seconds=SETTLING_SECONDS)
         await self._inbox.ask(lambda _now: self.partitions.forget(leaving))

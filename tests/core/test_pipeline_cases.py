@@ -175,6 +175,19 @@ def test_a_partition_that_leaves_starts_nothing_and_is_read_no_more() -> None:
     assert [request.offsets for request in runner.requests] == [[(1, 0)]]
 
 
+def test_a_partition_that_waits_for_a_person_takes_no_room_from_the_others() -> None:
+    policies = Policies(default=CampaignPolicy(window_seconds=1.0), buffer_max_events=5)
+    runner = Runner(policies=policies, partitions=[P0, P1])
+    runner.feed(*[runner.event(phone=f"+3460000{index:04}") for index in range(5)])
+    assert runner.pipeline.readable() == set()
+    emptied = runner.pipeline.empty(P0)
+    assert runner.pipeline.readable() == {P1}
+    assert emptied is runner.pipeline.lanes[P0]
+    assert emptied.ledger.idle
+    runner.run(until=10.0)
+    assert runner.requests == []
+
+
 def test_a_stop_sends_what_waits_in_windows_at_once() -> None:
     runner = Runner(policies=patient())
     runner.feed(runner.event())

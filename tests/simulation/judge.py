@@ -108,6 +108,7 @@ class Judge:
         """A journal is gone, and with it all that was known of its partition."""
         self.abandoned.add(number)
         self._unsettled = {place for place in self._unsettled if place[0] != number}
+        self._held = {process: {place for place in held if place[0] != number} for process, held in self._held.items()}
 
     # ---------------------------------------------------------------- the journal
 
