@@ -73,7 +73,11 @@ class Partitions:
         self._paused.update(granted)
         self._facts.partitions_assigned(granted)
         for partition in granted:
-            self._inbox.tell(partial(self._assign, partition))
+            self.claim(partition)
+
+    def claim(self, partition: Partition) -> None:
+        """Claim a partition in the owner's next turn, if the group gives it to us then and we do not have it."""
+        self._inbox.tell(partial(self._assign, partition))
 
     def _assign(self, partition: Partition, _now: Now) -> None:
         if self._handing_back or partition in self._pipeline.lanes or partition not in self._consumer.assignment():
@@ -189,7 +193,7 @@ class Partitions:
     async def _claim_again(self, partition: Partition) -> None:
         low, high = CLAIM_AGAIN_SECONDS
         await asyncio.sleep(low + (high - low) * self._jitter())
-        self._inbox.tell(partial(self._assign, partition))
+        self.claim(partition)
 
     # ---------------------------------------------------------------- reading and committing
 
