@@ -197,8 +197,8 @@ class Partitions:
 
     # ---------------------------------------------------------------- reading and committing
 
-    def pause_and_resume(self) -> None:
-        """Read from what there is room for, and from nothing else."""
+    def pause_and_resume(self) -> bool:
+        """Read from what there is room for, and from nothing else; return whether there is anything."""
         assigned = self._consumer.assignment()
         readable = self._pipeline.readable() & assigned
         pause = (assigned - readable) - self._paused
@@ -208,6 +208,7 @@ class Partitions:
         if resume:
             self._consumer.resume(resume)
         self._paused = set(assigned - readable)
+        return bool(readable)
 
     @property
     def paused(self) -> frozenset[Partition]:

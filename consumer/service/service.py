@@ -30,6 +30,9 @@ FETCH_RECORDS = 2_000
 FETCH_SECONDS = 0.2
 """How long a fetch waits for records: also how soon a partition that may be read again is."""
 
+TAKEN_OVER_SECONDS = 0.05
+"""How soon a first partition is read after it was taken over."""
+
 ROOM_SECONDS = 0.02
 """How often a full buffer is looked at."""
 
@@ -203,12 +206,12 @@ class Service:
         consumer = self._world.consumer
         while True:
             self.looked_for_records_at = self._world.clock.now().steady
-            self.partitions.pause_and_resume()
+            seconds = FETCH_SECONDS if self.partitions.pause_and_resume() else TAKEN_OVER_SECONDS
             room = self.policies.buffer_max_events - self.pipeline.held_events
             if room <= 0:
                 await asyncio.sleep(ROOM_SECONDS)
                 continue
-            batches = await consumer.fetch(max_records=min(FETCH_RECORDS, room), timeout_seconds=FETCH_SECONDS)
+            batches = await consumer.fetch(max_records=min(FETCH_RECORDS, room), timeout_seconds=seconds)
             lanes = {
                 partition: self.pipeline.lanes.get(partition) for partition in batches
             }  # theirs, not a later one's
