@@ -74,17 +74,14 @@ class Door:
                     single.append((closing_verdict(event, _verdict(ending, now)), [event]))
                 else:
                     closed.setdefault(ending, []).append(event)
-            elif fingerprint in in_hand:
-                lane.repeats.setdefault(fingerprint, []).append(event)
             elif repeats and (first := self._deduplication.first(lane.partition, fingerprint)) is not None:
                 single.append((repeated(event, first, now), [event]))
+            elif in_hand.setdefault(fingerprint, event) is not event:
+                lane.repeats.setdefault(fingerprint, []).append(event)
+            elif persons.setdefault(event.person, event) is event:
+                ready.append(event)
             else:
-                in_hand[fingerprint] = event
-                if event.person in persons:
-                    self._wait(lane, event)
-                else:
-                    persons[event.person] = event
-                    ready.append(event)
+                self._wait(lane, event)
         self._windows.add_all(ready, now)
         items: Items = [(_verdict(ending, now), records) for ending, records in closed.items()]
         settle(lane, items + single, None)

@@ -51,6 +51,10 @@ _NOT_ORDINARY: Final = (msgspec.MsgspecError, ValueError)
 _instant_of = cast("Callable[[str], Instant]", instant_of)  # once: a cast is a call, and this stands on the hot path
 
 
+Switches = tuple[int, bool | None, str | None, str | None]
+"""The kind of identity, then the send options that are no more than switches."""
+
+
 class _MistakeError(ValueError):
     """What is wrong with a record, with its reason of the contract."""
 
@@ -71,8 +75,8 @@ class _Campaign:
     """Of events without send options, by kind of identity."""
     persons: tuple[str, str, str]
     """What stands before an identity, by its kind, so that the whole is a person of this campaign and no other's."""
-    switched: dict[tuple[int, bool | None, str | None, str | None], GroupKey] = field(default_factory=dict)
-    """Of events whose options are but switches, by identity and switches: there are few, and most are alike."""
+    switched: dict[Switches, GroupKey] = field(default_factory=dict)
+    """Of events whose options are but switches: there are few, and most are alike."""
 
 
 class Decoder:
@@ -128,8 +132,13 @@ class Decoder:
             expires_at = _instant_of(fields.expires_at)
         elif campaign.expires_after_seconds is not None:
             expires_at = Instant(occurred + campaign.expires_after_seconds)
-        group, unsendable = campaign.groups[kind], None
-        if send is not None:
+        unsendable = None
+        if send is None:
+            group = campaign.groups[kind]
+        elif send.scheduled_at is None and not send.origin_data:
+            switches = kind, send.flash, send.charset, send.send_type_override
+            group = campaign.switched.get(switches) or self._switched(campaign, kind, send, switches, now)
+        else:
             group, unsendable = self._group(campaign, kind, send, expires_at, now)
         number, code, external = contact.phone_number, contact.country_code, contact.external_code
         fragment = encode(self._wire_contact(phone, number, code, external, contact.custom_fields or None, reference))
@@ -146,27 +155,20 @@ class Decoder:
         )  # fmt: skip
 
     def _group(
-        self,
-        campaign: _Campaign,
-        identity: int,
-        send: FastSend | SendOptions,
-        expires_at: Instant | None,
-        now: Now,
+        self, campaign: _Campaign, kind: int, send: FastSend | SendOptions, expires_at: Instant | None, now: Now
     ) -> tuple[GroupKey, Reason | None]:
         """Who this event may share a request with; why no request can carry it."""
-        switches = None
-        if send.scheduled_at is None and not send.origin_data:
-            switches = identity, send.flash, send.charset, send.send_type_override
-            known = campaign.switched.get(switches)
-            if known is not None:
-                return known, None
-        group = campaign.groups[identity]
+        group = campaign.groups[kind]
         options, unsendable = options_of(send, self._names, expires_at, now)
-        if options:
-            group = GroupKey(group.campaign_id, options, identity)
-        if switches is not None:
-            campaign.switched[switches] = group
-        return group, unsendable
+        return GroupKey(group.campaign_id, options, kind) if options else group, unsendable
+
+    def _switched(
+        self, campaign: _Campaign, kind: int, send: FastSend | SendOptions, switches: Switches, now: Now
+    ) -> GroupKey:
+        """Who events whose options are but these switches share a request with, from now on."""
+        group, _ = self._group(campaign, kind, send, None, now)
+        campaign.switched[switches] = group
+        return group
 
     def _campaign(self, campaign_id: int) -> _Campaign:
         policy, names = self._policies.of(campaign_id), self._names

@@ -186,14 +186,15 @@ class Pipeline:
             for record in cast("Sequence[Event]", records):
                 fingerprint = record.fingerprint
                 entries[fingerprint] = record.offset
-                if in_hand.get(fingerprint) is not record:
+                if (first := in_hand.pop(fingerprint, None)) is not record:
+                    if first is not None:
+                        in_hand[fingerprint] = first
                     continue
-                del in_hand[fingerprint]
                 if persons.get(record.person) is record:
                     del persons[record.person]
                 else:
                     self._door.next_of_person(lane, record, now)
-                if fingerprint in repeats:
+                if repeats and fingerprint in repeats:
                     self._settle_repeats(lane, record, now)
         lane.unpublished[draft.landed_at] = len(settlement.offsets)
         self.deduplication.settled(lane.partition, entries, now.wall)

@@ -48,14 +48,14 @@ def results(members: Sequence[Event], verdict: Verdict) -> list[bytes]:
     form = occurred_json = b""
     values: list[bytes] = []
     for member in members:
-        # What neighbours mostly share, and as the same objects, so that comparing costs little.
+        # What neighbours mostly share, and as the same objects: others that are equal cost a form, and change nothing.
         if (
-            member.received_at != received_at
+            member.received_at is not received_at
             or member.event_type is not event_type
             or member.group is not group
             or member.partition is not partition
-            or member.resend_id != resend_id
-            or member.resend_reason != resend_reason
+            or member.resend_id is not resend_id
+            or member.resend_reason is not resend_reason
         ):
             partition, group, event_type = member.partition, member.group, member.event_type
             received_at, resend_id, resend_reason = member.received_at, member.resend_id, member.resend_reason

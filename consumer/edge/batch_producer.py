@@ -288,9 +288,10 @@ class BatchProducer:
 def _fill(builder: Any, messages: Iterable[PlainMessage]) -> int:
     """Put as many messages into a batch as fit, at least one; return how many they are."""
     append = builder._builder.append  # noqa: SLF001 - its own `append` costs as much again for every record
+    none: list[tuple[str, bytes]] = []
     count = 0
     for key, value, headers in messages:
-        if append(count, None, key, value, list(headers) if headers else []) is None:
+        if append(count, None, key, value, list(headers) if headers else none) is None:
             break
         count += 1
     builder._relative_offset = count  # noqa: SLF001

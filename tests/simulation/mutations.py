@@ -159,7 +159,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a repeat waits for the first of its ID",
-        (f"{CORE}.admit:Door.admit", "if fingerprint in in_hand:", "if False:"),
+        (f"{CORE}.admit:Door.admit", "elif in_hand.setdefault(fingerprint, event) is not event:", "elif False:"),
     ),
     _mutation(
         "the last look sees deadlines",
