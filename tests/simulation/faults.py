@@ -75,7 +75,7 @@ PLATFORM = Chances(
     throttled=0.06,
     unavailable=0.06,
     unreachable=0.05,
-    connect_slow=0.05,
+    connect_slow=0.15,
     item_error=0.08,
     unreadable=0.04,
 )
