@@ -54,16 +54,15 @@ class Deduplication:
         before = len(newest.offsets)
         newest.offsets.update(entries)
         self.entries += len(newest.offsets) - before
+        self._make_room(newest)
         self.expire(at)
 
     def expire(self, now: Instant) -> None:
-        """Forget what is older than the time to live, and the oldest past the bound."""
+        """Forget what is older than the time to live."""
         oldest = now - self._ttl_seconds - self._span_seconds
         for generations in self._partitions.values():
             while generations and generations[-1].opened_at < oldest:
                 self.entries -= len(generations.pop().offsets)
-        while self.entries > self._max_entries and self._drop_oldest():
-            pass
 
     def forget(self, partition: Partition) -> None:
         """Drop a partition that is no longer ours."""
@@ -75,10 +74,10 @@ class Deduplication:
         oldest = [generations[-1].opened_at for generations in self._partitions.values() if generations]
         return min(self._ttl_seconds, now - max(oldest)) if oldest else self._ttl_seconds
 
-    def _drop_oldest(self) -> bool:
-        candidates = [generations for generations in self._partitions.values() if generations]
-        if not candidates:
-            return False
-        oldest = min(candidates, key=lambda generations: generations[-1].opened_at)
-        self.entries -= len(oldest.pop().offsets)
-        return True
+    def _make_room(self, newest: _Generation) -> None:
+        """Forget the oldest past the bound; last of all `newest`, which holds the youngest though it may be long open."""
+        while self.entries > self._max_entries:
+            full = [generations for generations in self._partitions.values() if generations]
+            others = [generations for generations in full if generations[-1] is not newest]
+            oldest = min(others or full, key=lambda generations: generations[-1].opened_at)
+            self.entries -= len(oldest.pop().offsets)

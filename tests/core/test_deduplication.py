@@ -70,6 +70,16 @@ def test_entries_stay_within_the_bound_and_the_youngest_are_kept(
             assert known(deduplication, numbers[-1], time, name) == numbers[-1]
 
 
+def test_the_youngest_of_a_quiet_partition_outlive_older_ones_of_a_busy_one() -> None:
+    """Its generation has been open for long: as old as any, though what was put into it last is not."""
+    deduplication = Deduplication(ttl_seconds=3600.0, max_entries=10)
+    deduplication.settled(P0, {fingerprint(1): Offset(1)}, instant(0))
+    deduplication.settled(P1, {fingerprint(each): Offset(each) for each in range(2, 11)}, instant(1))
+    deduplication.settled(P0, {fingerprint(11): Offset(11)}, instant(2))
+    assert known(deduplication, 11, 2, P0) == 11
+    assert known(deduplication, 2, 2, P1) is None
+
+
 def test_a_lookup_asks_a_handful_of_tables_however_many_partitions_there_are() -> None:
     deduplication = Deduplication(ttl_seconds=3600.0, max_entries=1_000)
     for each in range(100):
