@@ -15,7 +15,7 @@ from consumer.core.lane import Lane, Settlement, settle
 from consumer.core.outcome import Reason, Related, Status, Verdict
 from consumer.core.policy import OnUnknown, Policies
 from consumer.core.send_queue import SendQueue
-from consumer.core.terms import Now, Offset
+from consumer.core.terms import Now, Offset, SendId
 from consumer.core.window import Windows
 
 Items = list[tuple[Verdict, list[Decoded]]]
@@ -88,8 +88,9 @@ class Door:
         return told
 
     def _recall(self, lane: Lane, decoded: Sequence[Decoded], told: list[Settlement]) -> list[Decoded]:
-        """Look up what the journal says of these offsets; return those that still need an outcome."""
+        """Look up what the journal, and an answer in hand, say of these offsets; return those that need an outcome."""
         fresh: list[Decoded] = []
+        heard: dict[SendId | None, Items] = {}
         for record in decoded:
             known = lane.known.pop(record.offset, None)
             if known is not None:
@@ -113,7 +114,13 @@ class Door:
                     record.attempts, record.lost = trials.attempts, trials.lost
                     record.first_tried_at = record.last_tried_at = trials.first_tried_at
                     record.doubt = Reason.OWNER_LOST if trials.lost else None
+                    if (verdict := lane.heard.pop(record.offset, None)) is not None:
+                        heard.setdefault(verdict.send_id, []).append((_confirmed(verdict, record), [record]))
+                        lane.in_hand.setdefault(record.fingerprint, record)  # repeats wait for its proof
+                        continue
                 fresh.append(record)
+        for send_id, items in heard.items():
+            settle(lane, items, send_id)
         lane.forget_below(lane.watermark.position)
         return fresh
 
@@ -161,6 +168,15 @@ def repeated(event: Event, first: Offset, now: Now) -> Verdict:
     related = Related(event_id=event.event_id, partition=event.partition.number, offset=first)
     verdict = Verdict(status=Status.DUPLICATE, reason=Reason.REPEATED, related=related, completed_at=now.wall)
     return closing_verdict(event, verdict)
+
+
+def _confirmed(heard: Verdict, event: Event) -> Verdict:
+    """Return what was heard of an event whose partition was lost meanwhile; another open attempt makes it a maybe."""
+    return replace(
+        heard,
+        attempts=max(heard.attempts, event.attempts),
+        possible_duplicate=heard.possible_duplicate or event.lost > 1,
+    )
 
 
 def _verdict(ending: tuple[Status, Reason], now: Now) -> Verdict:

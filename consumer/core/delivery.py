@@ -14,6 +14,7 @@ from consumer.core.event import Decoded, Event, GroupKey
 from consumer.core.journal import Intent, Returned
 from consumer.core.lane import Lane, settle
 from consumer.core.outcome import Reason, Status, Verdict
+from consumer.core.parts import Parts, dropped, keep_acceptances, keep_ours
 from consumer.core.policy import Policies
 from consumer.core.retry import given_up
 from consumer.core.send import Send, Stage, earliest_expiry, hand_down
@@ -27,8 +28,6 @@ PROVE_WITHIN_SECONDS = 2.0
 
 PROOF_LASTS_SECONDS = 1.0
 """A request that starts later than this after the proof needs a new one: whoever was frozen must look again."""
-
-Parts = dict[Partition, tuple[Lane, list[Event]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +231,7 @@ class Delivery:
     def _requeue(self, send: Send, parts: Parts, now: Now, *, ahead: bool = True) -> None:
         del self._out[send.send_id]
         self._queue.landed(send)
-        _keep_ours(send, parts)
+        keep_ours(send, parts)
         if not send.members:
             send.move(Stage.OVER)
             return
@@ -271,7 +270,7 @@ class Delivery:
             send.last_tried_at = exchange.started_at
         policy = self._policies.of(send.campaign_id)
         decision = decide(send, exchange, policy, self._policies.field_names, self._access, now)
-        _keep_ours(send, parts)  # only now: an answer speaks of everybody whom its request carried
+        keep_ours(send, parts)  # only now: an answer speaks of everybody whom its request carried
         match decision:
             case Finished():
                 self._finish(send, parts, decision)
@@ -293,16 +292,17 @@ class Delivery:
         del self._out[send.send_id]
         self._queue.landed(send)
         send.move(Stage.OVER)
+        keep_acceptances(parts, decision.items)
         if len(decision.items) == 1:
             verdict = decision.items[0][0]
             for lane, members in parts.values():
                 if not lane.dropped:
                     settle(lane, [(verdict, list(members))], send.send_id)
             return
-        dropped = _dropped(parts)
+        gone = dropped(parts)
         self._settle(
             (
-                (verdict, [event for event in members if event.partition not in dropped])
+                (verdict, [event for event in members if event.partition not in gone])
                 for verdict, members in decision.items
             ),
             send.send_id,
@@ -385,14 +385,3 @@ class Delivery:
     def any_out(self) -> bool:
         """Whether any send is being proven or posted."""
         return bool(self._out)
-
-
-def _keep_ours(send: Send, parts: Parts) -> None:
-    """Let go of members whose partition was lost or given back meanwhile."""
-    dropped = _dropped(parts)
-    if dropped:
-        send.keep([event for event in send.members if event.partition not in dropped])
-
-
-def _dropped(parts: Parts) -> set[Partition]:
-    return {partition for partition, (lane, _) in parts.items() if lane.dropped}

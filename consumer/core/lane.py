@@ -81,6 +81,8 @@ class Lane:
     overdue: bool = False
     """Whether a proof has been waited for in vain: until the next one comes, no send takes members of it."""
     dropped: bool = False
+    heard: dict[Offset, Verdict] = field(default_factory=dict)
+    """Acceptances of its records that no entry tells of: those of the lane before it that was lost to a claim."""
     publishing: int = 0
     """Settlements whose results are on their way."""
     checkpoint_wanted: bool = False

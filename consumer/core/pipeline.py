@@ -18,7 +18,7 @@ from consumer.core.event import Decoded, Event, Record
 from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed
 from consumer.core.lane import Lane, Settlement, TakenOver, settle
 from consumer.core.ledger import Draft, Gap, Ledger, Standing
-from consumer.core.outcome import Status
+from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.post import overhead_bytes
 from consumer.core.send import Send
@@ -59,6 +59,8 @@ class Pipeline:
         self.queue = SendQueue(policies, self.access)
         self.windows = Windows(policies, lambda group: overhead_bytes(group, policies.field_names))
         self.lanes: dict[Partition, Lane] = {}
+        self._heard: dict[Partition, dict[Offset, Verdict]] = {}
+        """What lanes that were lost have heard, until the partition is ours again or given back."""
         self._door = Door(policies, self.deduplication, self.windows, self.queue)
         self.delivery = Delivery(policies, self.lanes, self.queue, self.access, chance)
         self._publications: list[Settlement] = []
@@ -73,6 +75,7 @@ class Pipeline:
         """A partition is ours by the group: claim it."""
         assert partition not in self.lanes, partition
         lane = self.lanes[partition] = Lane(partition, self._group, Ledger(claim, process))
+        lane.heard = self._heard.pop(partition, lane.heard)
         return lane
 
     def taken_over(self, lane: Lane, taken: TakenOver) -> None:
@@ -90,8 +93,23 @@ class Pipeline:
             if partition in self.lanes:
                 self.lanes[partition].leaving = True
 
+    def lose(self, partition: Partition) -> None:
+        """Somebody else has claimed a partition. If it is ours again, what the platform accepted is known still.
+
+        Answers that are yet to come are put to it: the lane that comes next shares what this one hears.
+        """
+        lane = self.lanes[partition]
+        for draft in lane.ledger.drafts():
+            if isinstance(draft.token, Settlement):
+                for verdict, records in draft.token.items:
+                    if verdict.status is Status.ACCEPTED:
+                        lane.heard.update({record.offset: verdict for record in records})
+        self.drop(partition)
+        self._heard[partition] = lane.heard
+
     def drop(self, partition: Partition) -> None:
         """A partition is no longer ours: forget its events wherever they are."""
+        self._heard.pop(partition, None)
         lane = self.lanes.pop(partition, None)
         if lane is None:
             return

@@ -185,7 +185,7 @@ class Partitions:
     def _lose(self, lane: Lane) -> None:
         self._facts.partition_lost(lane.partition, claimed_by=lane.ledger.lost_to or "another member")
         self.stopped.pop(lane.partition, None)
-        self._pipeline.drop(lane.partition)
+        self._pipeline.lose(lane.partition)
         self._consumer.pause([lane.partition])
         self._paused.add(lane.partition)
         self._tasks.create_task(self._claim_again(lane.partition), name=f"claim {lane.partition} again")

@@ -176,7 +176,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "a partition that has left is noticed",
         (f"{CORE}.delivery:Delivery.last_look", "return Withholding.NOT_OURS", "pass"),
-        (f"{CORE}.delivery:_dropped", "if lane.dropped", "if False"),
+        (f"{CORE}.parts:dropped", "if lane.dropped", "if False"),
     ),
     _mutation(
         "`hold` holds at a take-over, too",
