@@ -54,8 +54,8 @@ class Deduplication:
         before = len(newest.offsets)
         newest.offsets.update(entries)
         self.entries += len(newest.offsets) - before
-        self._make_room(newest)
         self.expire(at)
+        self._make_room(newest)
 
     def expire(self, now: Instant) -> None:
         """Forget what is older than the time to live."""

@@ -29,9 +29,11 @@ def dropped(parts: Parts) -> set[Partition]:
 
 def keep_acceptances(parts: Parts, items: Iterable[tuple[Verdict, Sequence[Event]]]) -> None:
     """Let lanes that were dropped meanwhile know which of their records were accepted."""
-    gone = dropped(parts)
+    if not dropped(parts):
+        return
     for verdict, members in items:
-        if gone and verdict.status is Status.ACCEPTED:
+        if verdict.status is Status.ACCEPTED:
             for event in members:
-                if event.partition in gone:
-                    parts[event.partition][0].heard[event.offset] = verdict
+                lane, _ = parts[event.partition]
+                if lane.dropped:
+                    lane.heard[event.offset] = verdict

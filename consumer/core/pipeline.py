@@ -74,8 +74,8 @@ class Pipeline:
     def assigned(self, partition: Partition, claim: Callable[[], Claim], process: str) -> Lane:
         """A partition is ours by the group: claim it."""
         assert partition not in self.lanes, partition
-        lane = self.lanes[partition] = Lane(partition, self._group, Ledger(claim, process))
-        lane.heard = self._heard.pop(partition, lane.heard)
+        heard = self._heard.pop(partition, {})
+        lane = self.lanes[partition] = Lane(partition, self._group, Ledger(claim, process), heard=heard)
         return lane
 
     def taken_over(self, lane: Lane, taken: TakenOver) -> None:

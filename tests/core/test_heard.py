@@ -6,7 +6,7 @@ import pytest
 from consumer.core.answer import Answer, Answered, Lost
 from consumer.core.journal import Intent, encode
 from consumer.core.ledger import Standing
-from consumer.core.outcome import Status
+from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import JournalOffset, Offset, SendId
 from tests.core.makers import P0, P1, at, make_claim
@@ -45,6 +45,32 @@ def lost(runner: Runner) -> None:
     runner.pipeline.lose(P0)
 
 
+def out(runner: Runner, *events: dict[str, object]) -> None:
+    """Let a request for these be out."""
+    runner.feed(*events)
+    runner.run(until=runner.time + 1.0)
+
+
+def lost_with_the_answer_in_hand(runner: Runner, *theirs: bytes) -> None:
+    """Let the answer come, and its outcome land behind the claim of another."""
+    claimed_by_another(runner, *theirs)
+    runner.run()
+    lost(runner)
+
+
+def lost_before_the_answer(runner: Runner) -> None:
+    """Let the partition be lost, and the answer come only then."""
+    claimed_by_another(runner)
+    runner.checkpoint()  # any append sees the claim
+    lost(runner)
+    runner.run()
+
+
+def assert_unknown(verdict: Verdict) -> None:
+    """What became of the first attempt is not known: sent again and marked, or held in doubt."""
+    assert verdict.possible_duplicate if verdict.status is Status.ACCEPTED else verdict.status is Status.IN_DOUBT
+
+
 def taken_again(runner: Runner, *documents: dict[str, object]) -> None:
     """Take the partition again and read its records again."""
     runner.platform = accepting
@@ -55,11 +81,8 @@ def taken_again(runner: Runner, *documents: dict[str, object]) -> None:
 
 def test_an_answer_whose_outcome_could_not_be_written_settles_and_nobody_is_asked_again(runner: Runner) -> None:
     events = [runner.event(phone=f"+3460000000{person}") for person in range(3)]
-    runner.feed(*events)
-    runner.run(until=runner.time + 1.0)
-    claimed_by_another(runner)
-    runner.run()
-    lost(runner)
+    out(runner, *events)
+    lost_with_the_answer_in_hand(runner)
     posted = len(runner.requests)
 
     taken_again(runner, *events)
@@ -73,13 +96,9 @@ def test_an_answer_whose_outcome_could_not_be_written_settles_and_nobody_is_aske
 
 def test_an_answer_that_comes_after_the_partition_was_lost_is_put_to_it(runner: Runner) -> None:
     event = runner.event()
-    runner.feed(event)
-    runner.run(until=runner.time + 1.0)
-    claimed_by_another(runner)
-    runner.checkpoint()  # any append sees the claim
-    lost(runner)
+    out(runner, event)
     posted = len(runner.requests)
-    runner.run()  # the answer comes
+    lost_before_the_answer(runner)
 
     taken_again(runner, event)
 
@@ -96,12 +115,8 @@ def test_an_answer_for_members_of_several_partitions_is_put_to_each(runner: Runn
     runner.platform = one_refused
     mine = [runner.event(phone="+34600000001"), runner.event(phone="+34600000003")]
     runner.feed(runner.event(phone="+34600000002"), partition=P1)
-    runner.feed(*mine)
-    runner.run(until=runner.time + 1.0)
-    claimed_by_another(runner)
-    runner.checkpoint()
-    lost(runner)
-    runner.run()
+    out(runner, *mine)
+    lost_before_the_answer(runner)
     assert runner.results[1, 1].status is Status.ACCEPTED
     posted = len(runner.requests)
 
@@ -110,21 +125,17 @@ def test_an_answer_for_members_of_several_partitions_is_put_to_each(runner: Runn
     again = [place for request in runner.requests[posted:] for place in request.offsets]
     assert runner.results[0, 0].status is Status.ACCEPTED
     assert (0, 0) not in again
-    refused = runner.results[0, 1]  # judged by the policy on unknown outcomes, as ever
-    assert refused.status is Status.IN_DOUBT or refused.possible_duplicate
+    assert_unknown(runner.results[0, 1])  # who was refused is judged by the policy on unknown outcomes, as ever
 
 
 def test_an_attempt_of_another_owner_that_is_open_makes_it_a_maybe(runner: Runner) -> None:
     event = runner.event()
-    runner.feed(event)
-    runner.run(until=runner.time + 1.0)
+    out(runner, event)
     at_offset = len(runner.journal[P0]) + 1
     theirs = Intent(
         send_id=SendId("theirs"), attempt=1, campaign_id=1, offsets=(Offset(0),), intended_at=at(runner.time).wall
     )
-    claimed_by_another(runner, encode(theirs, JournalOffset(at_offset)))
-    runner.run()
-    lost(runner)
+    lost_with_the_answer_in_hand(runner, encode(theirs, JournalOffset(at_offset)))
 
     taken_again(runner, event)
 
@@ -134,11 +145,8 @@ def test_an_attempt_of_another_owner_that_is_open_makes_it_a_maybe(runner: Runne
 
 def test_what_another_owner_has_settled_stays_as_it_is(runner: Runner) -> None:
     event = runner.event()
-    runner.feed(event)
-    runner.run(until=runner.time + 1.0)
-    claimed_by_another(runner)
-    runner.run()
-    lost(runner)
+    out(runner, event)
+    lost_with_the_answer_in_hand(runner)
     other = Runner(policies=runner.policies, platform=accepting)  # takes over as anybody would, and settles
     other.pipeline.drop(P0)
     other.journal[P0] = runner.journal[P0]
@@ -154,41 +162,29 @@ def test_what_another_owner_has_settled_stays_as_it_is(runner: Runner) -> None:
 def test_a_lost_answer_stays_unknown(runner: Runner) -> None:
     runner.platform = lambda _request: (Lost(detail="reset"), ANSWERS_AFTER_SECONDS)
     event = runner.event()
-    runner.feed(event)
-    runner.run(until=runner.time + 1.0)
-    claimed_by_another(runner)
-    runner.checkpoint()
-    lost(runner)
-    runner.run()
+    out(runner, event)
+    lost_before_the_answer(runner)
 
     taken_again(runner, event)
 
-    verdict = runner.results[0, 0]
-    assert verdict.possible_duplicate if verdict.status is Status.ACCEPTED else verdict.status is Status.IN_DOUBT
+    assert_unknown(runner.results[0, 0])
 
 
 def test_what_was_heard_is_forgotten_when_the_partition_is_given_back(runner: Runner) -> None:
     event = runner.event()
-    runner.feed(event)
-    runner.run(until=runner.time + 1.0)
-    claimed_by_another(runner)
-    runner.run()
-    lost(runner)
+    out(runner, event)
+    lost_with_the_answer_in_hand(runner)
     runner.pipeline.drop(P0)
 
     taken_again(runner, event)
 
-    verdict = runner.results[0, 0]
-    assert verdict.possible_duplicate if verdict.status is Status.ACCEPTED else verdict.status is Status.IN_DOUBT
+    assert_unknown(runner.results[0, 0])
 
 
 def test_a_repeat_of_what_was_heard_is_a_duplicate_of_it(runner: Runner) -> None:
     event = runner.event()
-    runner.feed(event)
-    runner.run(until=runner.time + 1.0)
-    claimed_by_another(runner)
-    runner.run()
-    lost(runner)
+    out(runner, event)
+    lost_with_the_answer_in_hand(runner)
 
     taken_again(runner, event, event)
 
