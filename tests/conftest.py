@@ -1,6 +1,7 @@
 """What every test may ask for: the run's Apache Kafka, topics of its own, brokers to break. Owns how hard we try."""
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from tests.support.breakable import WayIn, add_way_in, mend
 from tests.support.cluster import Cluster, SomebodyElsesKafka
 from tests.support.kafka_proxy import KafkaProxy
 from tests.support.topics import Topics
+
+# A shell that starts us in the background has SIGINT ignored, and every process we start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # CAMPAIGN_TEST_PROFILE chooses: how many examples each property is tried on.
 for _profile, _examples in {"dev": 50, "ci": 500, "soak": 20_000}.items():

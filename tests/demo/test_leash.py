@@ -15,7 +15,7 @@ PARENT = """
 import pathlib, signal, sys
 from consumer.demo.leash import Leashed
 
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests may ignore it, and an exception can get lost
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # an exception can get lost
 command = Leashed.start(["sleep", "1000"], output=pathlib.Path(sys.argv[1]), environment={"PATH": "/usr/bin:/bin"})
 print(command.pid, flush=True)
 sys.stdin.read()
