@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaClient, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     KafkaError,
     LeaderNotAvailableError,
@@ -159,6 +159,7 @@ class BatchProducer:
         except (KafkaError, OSError, TimeoutError) as error:
             why = f"{_name(target)}: {words(error)}"
             if handed_over is None:
+                self._part_if_leaderless(target)
                 raise NotHandedOverError(why) from error
             self._fail(handed_over, target, why)
             raise NotAcknowledgedError(why) from error
@@ -191,8 +192,7 @@ class BatchProducer:
                 numbers = await self._known(running, target.topic)
                 if target.partition not in numbers:
                     raise PartitionMissingError(f"{target.topic} has {len(numbers)} partitions, no {target.partition}")
-            leader = client.cluster.leader_for_partition(target)
-            if leader is not None and leader != -1:
+            if _has_leader(client, target):
                 return running
             if not await client.force_metadata_update():
                 raise LeaderNotAvailableError(target)
@@ -253,6 +253,14 @@ class BatchProducer:
         self._cut(running, why)
         self._on_replaced(why)
 
+    def _part_if_leaderless(self, target: TopicPartition) -> None:
+        """Give a partition that the brokers know no leader of its own producer before its first batch fails.
+
+        Metadata may name the dead leader once more: that batch would take the shared producer, and the others', with it.
+        """
+        if self._shared is not None and not _has_leader(self._shared.producer.client, target):
+            self._apart.setdefault(target, None)
+
     def _well(self, target: TopicPartition, running: _Running) -> None:
         """A partition with a producer of its own shares again after its first success."""
         if target in self._apart:
@@ -283,6 +291,10 @@ class BatchProducer:
             await close(producer.client)
             if producer in self._cut_off:
                 self._cut_off.remove(producer)
+
+
+def _has_leader(client: AIOKafkaClient, target: TopicPartition) -> bool:
+    return client.cluster.leader_for_partition(target) not in (None, -1)
 
 
 def _fill(builder: Any, messages: Iterable[PlainMessage]) -> int:

@@ -260,6 +260,31 @@ async def test_sick_partitions_do_not_hold_up_the_others_nor_make_them_unsure(th
         assert (await values_of(journal, lonely, 0, 9))[-1] == b"well again"
 
 
+async def test_a_partition_that_had_no_leader_takes_nobody_along_when_its_new_leader_is_sick(
+    three_breakable: ApacheKafka,
+) -> None:
+    kafka = three_breakable
+    other, leaderless = Partition("spare", 0), Partition("spare", 1)
+    await create_on_brokers(kafka, "spare-journal", {0: [1], 1: [3]}, in_sync=1)
+    await kafka.stop_broker(3)
+    heard = list[str]()
+    async with journal_on(kafka, heard) as journal:
+        await journal.append(other, [b"before"])
+        assert await _unsure(journal, leaderless, b"nobody to hand it to")
+        assert heard == []
+
+        await kafka.start_broker(3)
+        async with journal_on(kafka) as another:
+            while await _unsure(another, leaderless, b"well"):
+                pass
+        with frozen(kafka, 3):
+            async with asyncio.TaskGroup() as tasks:
+                sick = tasks.create_task(_unsure(journal, leaderless, b"frozen"))
+                while not sick.done():
+                    await journal.append(other, [b"meanwhile"])
+            assert sick.result()
+
+
 async def create_on_brokers(kafka: Cluster, topic: str, places: dict[int, list[int]], *, in_sync: int) -> None:
     """Each partition's copies on brokers of our choice."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
