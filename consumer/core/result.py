@@ -1,12 +1,13 @@
 """The result of a record: bytes that are a function of the record and its verdict. Decides no verdict, sends nothing.
 
-What members of a send share is encoded once for all of them; the rest is put into a template.
+What members of a send share is encoded once for all of them; the rest is put between its pieces.
 """
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
+import msgspec
 import orjson
 from xxhash import xxh3_64_intdigest
 
@@ -22,13 +23,16 @@ _WORDS: Final[Mapping[Status | Reason | None, bytes]] = {
 }
 
 _RESULT: Final = (
-    b'{"resultId":"%b%%014x","eventId":%%b,"eventType":%b,"campaignId":%b,'
-    b'"status":%b,"reason":%b,"sendId":%b,"attempts":%d,'
-    b'"externalReference":%%b,"resendId":%b,"resendReason":%b,"possibleDuplicate":%b,"related":%b,'
-    b'"occurredAt":%%b,"receivedAt":"%b","dispatchedAt":%b,"completedAt":"%b",'
-    b'"source":{"topic":%b,"partition":%d,"offset":%%d},"response":%b}'
+    b'{"resultId":"%b%%014x","eventId":'
+    b'\0,"eventType":%b,"campaignId":%b,"status":%b,"reason":%b,"sendId":%b,"attempts":%d,"externalReference":'
+    b'\0,"resendId":%b,"resendReason":%b,"possibleDuplicate":%b,"related":%b,"occurredAt":'
+    b'\0,"receivedAt":"%b","dispatchedAt":%b,"completedAt":"%b","source":{"topic":%b,"partition":%d,"offset":'
+    b'\0},"response":%b}'
 )
-"""A result in the contract's order: what neighbours share is put in first, then what is each record's own."""
+"""A result in the contract's order. What neighbours share is put in; each record's own goes where it is cut in pieces:
+joined, they cost two thirds of one more formatting."""
+
+_quoted: Final = msgspec.json.Encoder().encode  # not orjson: it asks the system for 1 KiB for each text
 
 
 def result_value(record: Decoded, verdict: Verdict) -> bytes:
@@ -43,9 +47,9 @@ def result_value(record: Decoded, verdict: Verdict) -> bytes:
 def results(members: Sequence[Event], verdict: Verdict) -> list[bytes]:
     """The results of events with one verdict, in their order."""
     judged = _judged(verdict)
-    quoted = orjson.dumps
+    quoted, join = _quoted, b"".join
     partition = group = event_type = received_at = resend_id = resend_reason = occurred_at = None
-    form = occurred_json = b""
+    occurred_json = head = before_reference = before_occurred = before_offset = tail = b""
     values: list[bytes] = []
     for member in members:
         # What neighbours mostly share, and as the same objects: others that are equal cost a form, and change nothing.
@@ -60,19 +64,28 @@ def results(members: Sequence[Event], verdict: Verdict) -> list[bytes]:
             partition, group, event_type = member.partition, member.group, member.event_type
             received_at, resend_id, resend_reason = member.received_at, member.resend_id, member.resend_reason
             form = _form(judged, partition, event_type, group.campaign_id, resend_id, resend_reason, received_at)
+            head, before_reference, before_occurred, before_offset, tail = form
         if member.occurred_at is not occurred_at:
             occurred_at = member.occurred_at
             occurred_json = quoted(occurred_at)
         event_id, reference, offset = member.event_id, member.external_reference, member.offset
         id_json = quoted(event_id)
         reference_json = id_json if reference is event_id else quoted(reference)
-        values.append(form % (offset, id_json, reference_json, occurred_json, offset))
+        values.append(
+            join(
+                (
+                    head % offset, id_json,
+                    before_reference, reference_json,
+                    before_occurred, occurred_json,
+                    before_offset, b"%d" % offset, tail,
+                )
+            )
+        )  # fmt: skip
     return values
 
 
 def _invalid_result(record: Invalid, verdict: Verdict) -> bytes:
-    quoted = orjson.dumps
-    form = _form(
+    head, before_reference, before_occurred, before_offset, tail = _form(
         _judged(verdict),
         record.partition,
         record.event_type,
@@ -81,13 +94,16 @@ def _invalid_result(record: Invalid, verdict: Verdict) -> bytes:
         record.resend_reason,
         record.received_at,
     )
-    return form % (
-        record.offset,
-        quoted(record.event_id),
-        quoted(record.external_reference),
-        quoted(record.occurred_at),
-        record.offset,
-    )
+    own = (record.event_id, record.external_reference, record.occurred_at)
+    event_id, reference, occurred_at = map(_quoted, own)
+    return b"".join(
+        (
+            head % record.offset, event_id,
+            before_reference, reference,
+            before_occurred, occurred_at,
+            before_offset, b"%d" % record.offset, tail,
+        )
+    )  # fmt: skip
 
 
 def _form(
@@ -98,11 +114,14 @@ def _form(
     resend_id: str | None,
     resend_reason: str | None,
     received_at: Instant,
-) -> bytes:
-    """A result with places for what is each record's own: offset, ID, reference, `occurredAt`, offset."""
+) -> list[bytes]:
+    """A result's pieces, between which stands what is each record's own: ID, reference, `occurredAt`, offset.
+
+    The first one takes the offset.
+    """
     source, topic = _source(partition)
     status, reason, send_id, attempts, possible_duplicate, related, dispatched_at, completed_at, response = judged
-    return _RESULT % (
+    form = _RESULT % (
         source,
         _constant(event_type),
         _constant(campaign_id),
@@ -121,6 +140,7 @@ def _form(
         partition.number,
         response,
     )
+    return form.split(b"\0")  # JSON has none of its own
 
 
 @lru_cache(maxsize=1024)
@@ -164,5 +184,4 @@ def _judged(verdict: Verdict) -> tuple[object, ...]:
 
 
 def _constant(value: object) -> bytes:
-    """JSON that stands in a form as it is."""
-    return _NULL if value is None else orjson.dumps(value).replace(b"%", b"%%")
+    return _NULL if value is None else orjson.dumps(value)
