@@ -15,7 +15,7 @@ import msgspec
 import orjson
 from xxhash import xxh3_128_digest
 
-from consumer.core.event import Decoded, Event, GroupKey, Identity, Invalid, Record
+from consumer.core.event import MAX_KEY_BYTES, Decoded, Event, GroupKey, Identity, Invalid, Record, result_key
 from consumer.core.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
 from consumer.core.headers import NO_MARKS, NO_RESEND, Marks, Resend
 from consumer.core.outcome import Reason
@@ -117,8 +117,8 @@ class Decoder:
         reference = contact.external_reference or event_id
         if phone is None:
             kind, person = _person(contact)
-        elif phone[0] == "+" and (digits := phone[1:]).isdigit() and digits.isascii():
-            kind, person = Identity.E164, phone if digits[0] != "0" else international(digits)
+        elif phone.rstrip("0123456789") == "+":  # nothing but digits follows
+            kind, person = Identity.E164, phone if phone[1] != "0" else international(phone[1:])
         else:
             raise _MistakeError(Reason.SCHEMA, "contact.phoneE164: must be + and 7 to 15 digits")
         text, occurred = self._last_occurred
@@ -146,6 +146,7 @@ class Decoder:
             raise _too_large(reference, campaign)
         fingerprint = xxh3_128_digest(event_id.encode()) if resend.id is None else _resent(event_id, resend.id)
         size_bytes = (len(value) if value else 0) + (len(key) if key else 0) + EVENT_OVERHEAD_BYTES
+        key = key if size_bytes <= MAX_KEY_BYTES else result_key(key)
         return Event(  # by position: see there
             partition,
             record.offset,  # type: ignore[arg-type] # an Offset; saying so would be a call

@@ -1,6 +1,7 @@
 """Which event IDs have an outcome already, for a while. Bounded by age and by count; never reads a clock."""
 
 from collections import deque
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from consumer.core.terms import Instant, Offset, Partition
@@ -41,9 +42,11 @@ class Deduplication:
         self.expire(now)
         return [generation.offsets for generation in self._partitions.get(partition, ())]
 
-    def settled(self, partition: Partition, entries: dict[bytes, Offset], at: Instant) -> None:
-        """Remember events that got their outcome at `at`, by fingerprint."""
-        if not entries:
+    def settled(
+        self, partition: Partition, fingerprints: Collection[bytes], offsets: Iterable[Offset], at: Instant
+    ) -> None:
+        """Remember events that got their outcome at `at`."""
+        if not fingerprints:
             return
         generations = self._partitions.setdefault(partition, deque())
         newest = generations[0] if generations else None
@@ -52,7 +55,7 @@ class Deduplication:
             newest = _Generation(at)
             generations.appendleft(newest)
         before = len(newest.offsets)
-        newest.offsets.update(entries)
+        newest.offsets.update(zip(fingerprints, offsets, strict=True))
         self.entries += len(newest.offsets) - before
         self.expire(at)
         self._make_room(newest)

@@ -8,6 +8,14 @@ import msgspec
 from consumer.core.outcome import Reason
 from consumer.core.terms import Instant, Offset, Partition, Ticks
 
+MAX_KEY_BYTES = 900_000
+"""A broker takes a batch of 1 MiB: a longer key would stop its partition for ever for want of a result."""
+
+
+def result_key(key: bytes | None) -> bytes | None:
+    """What a record's result is published under: the record's key, unless that leaves no room for a result."""
+    return None if key is not None and len(key) > MAX_KEY_BYTES else key
+
 
 class Record(Protocol):
     """The part of a fetched record that we look at; what a Kafka client hands out fits as it is."""
@@ -56,6 +64,7 @@ class Event(msgspec.Struct, gc=False, eq=False):
     partition: Partition
     offset: Offset
     key: bytes | None
+    """What its result is published under."""
     event_id: str
     event_type: str
     occurred_at: str

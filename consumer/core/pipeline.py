@@ -85,7 +85,7 @@ class Pipeline:
         lane.take_over(taken)
         lane.checkpoint_wanted = True
         for at, entries in taken.fingerprints:
-            self.deduplication.settled(lane.partition, entries, at)
+            self.deduplication.settled(lane.partition, entries, entries.values(), at)
 
     def leave(self, partitions: Iterable[Partition]) -> None:
         """Start nothing more for these: they are given back soon."""
@@ -196,14 +196,14 @@ class Pipeline:
     def _outcome_proven(self, lane: Lane, settlement: Settlement, draft: Draft, now: Now) -> None:
         settlement.journal_offset = draft.landed_at
         assert draft.landed_at is not None
-        entries: dict[bytes, Offset] = {}
         in_hand, repeats, persons = lane.in_hand, lane.repeats, lane.persons
         for verdict, records in settlement.items:
             if verdict.status in (Status.DUPLICATE, Status.INVALID):
                 continue
-            for record in cast("Sequence[Event]", records):
-                fingerprint = record.fingerprint
-                entries[fingerprint] = record.offset
+            events = cast("list[Event]", records)
+            fingerprints = [event.fingerprint for event in events]
+            self.deduplication.settled(lane.partition, fingerprints, [event.offset for event in events], now.wall)
+            for record, fingerprint in zip(events, fingerprints, strict=True):
                 if (first := in_hand.pop(fingerprint, None)) is not record:
                     if first is not None:
                         in_hand[fingerprint] = first
@@ -215,7 +215,6 @@ class Pipeline:
                 if repeats and fingerprint in repeats:
                     self._settle_repeats(lane, record, now)
         lane.unpublished[draft.landed_at] = len(settlement.offsets)
-        self.deduplication.settled(lane.partition, entries, now.wall)
         self._publish(settlement)
 
     def _settle_repeats(self, lane: Lane, first: Event, now: Now) -> None:

@@ -18,6 +18,8 @@ DEADLINE_MARGIN_SECONDS = 1.0
 STALE_TIMERS = 16
 """Timers of windows that closed otherwise, beyond as many as there are open windows."""
 
+_NEVER = Ticks(float("inf"))
+
 
 @dataclass(slots=True, eq=False)
 class Window:
@@ -25,6 +27,8 @@ class Window:
 
     key: GroupKey
     close_at: Ticks
+    arrived: Ticks
+    """When its first member did: a later one can only hurry it with a deadline."""
     size_bytes: int
     members: list[Event] = field(default_factory=list)
     persons: set[str] = field(default_factory=set)
@@ -60,11 +64,8 @@ class Windows:
         """Put events into windows of their groups; what that fills, or hurries, is closed."""
         groups, steady = self._groups, now.steady
         for event in events:
-            group = groups.get(event.group)
-            if group is None:
-                group = self._open_group(event.group)
-            size_bytes, person, expires_at = len(event.contact) + 1, event.person, event.expires_at
-            windows = group.windows
+            group = groups.get(event.group) or self._open_group(event.group)
+            size_bytes, person, windows = len(event.contact) + 1, event.person, group.windows
             if (
                 windows
                 and person not in (window := windows[0]).persons
@@ -74,20 +75,26 @@ class Windows:
             else:
                 window = self._window_for(event, group, size_bytes)
                 window.size_bytes += size_bytes
-            close_at = event.arrived + group.window_seconds
-            if expires_at is not None:
-                close_at = min(close_at, steady + expires_at - now.wall - DEADLINE_MARGIN_SECONDS)
-            if close_at < window.close_at:
-                window.close_at = Ticks(close_at)
-                self._set_timer(window)
+            if event.arrived < window.arrived or event.expires_at is not None:
+                self._hasten(window, group, event, now)
             members = window.members
             members.append(event)
             window.persons.add(person)
             if event.immediate:
                 window.immediate = True
                 self._close(window, group)
-            elif len(members) >= group.max_contacts or close_at <= steady:
+            elif len(members) >= group.max_contacts or window.close_at <= steady:
                 self._close(window, group)
+
+    def _hasten(self, window: Window, group: _Group, event: Event, now: Now) -> None:
+        """Let a window close in time for this member of it."""
+        window.arrived = min(window.arrived, event.arrived)
+        close_at = event.arrived + group.window_seconds
+        if event.expires_at is not None:
+            close_at = min(close_at, now.steady + event.expires_at - now.wall - DEADLINE_MARGIN_SECONDS)
+        if close_at < window.close_at:
+            window.close_at = Ticks(close_at)
+            self._set_timer(window)
 
     def _open_group(self, key: GroupKey) -> _Group:
         policy = self._policies.of(key.campaign_id)
@@ -107,7 +114,7 @@ class Windows:
                 return window
             self._close(window, group)
             break
-        window = Window(event.group, Ticks(float("inf")), group.overhead_bytes)
+        window = Window(event.group, _NEVER, _NEVER, group.overhead_bytes)
         group.windows.append(window)
         self._open_count += 1
         self._groups[event.group] = group

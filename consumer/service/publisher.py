@@ -6,9 +6,10 @@ What became ready meanwhile rides on the next publication, so that a slow topic 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
+from typing import cast
 
 from consumer.core.dead_letter import dead_letter
-from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.event import Event, Invalid, result_key
 from consumer.core.lane import Settlement
 from consumer.core.result import result_value, results
 from consumer.service.facts import Facts
@@ -16,9 +17,6 @@ from consumer.service.ports import Clock, Message, PlainMessage, ResultsProducer
 
 MAX_RESULTS = 4_000
 """Results built at once: what is built is held twice, and building blocks the loop for some milliseconds."""
-
-MAX_KEY_BYTES = 900_000
-"""A broker takes a batch of 1 MiB: a longer key would stop its partition for ever for want of a result."""
 
 
 @dataclass(slots=True)
@@ -76,13 +74,13 @@ class Publisher:
         letters: list[PlainMessage] = []
         for settlement in settlements:
             for verdict, records in settlement.items:
-                events = [record for record in records if type(record) is Event]
-                messages += zip(_keys(events), results(events, verdict), repeat(()))
-                if len(events) < len(records):
-                    invalid = [record for record in records if isinstance(record, Invalid)]
-                    letters += map(_letter, invalid)
-                    values = [result_value(record, verdict) for record in invalid]
-                    messages += zip(_keys(invalid), values, repeat(()))
+                if type(records[0]) is Event:  # records with one verdict are alike
+                    events = cast("list[Event]", records)
+                    messages += zip([event.key for event in events], results(events, verdict), repeat(()))
+                    continue
+                for record in cast("list[Invalid]", records):
+                    letters.append(_letter(record))
+                    messages.append((result_key(record.key), result_value(record, verdict), ()))
         if letters:
             await self._send(self._dead_letter_topic, number, letters)
         await self._send(self._results_topic, number, messages)
@@ -96,11 +94,6 @@ class Publisher:
 def _letter(record: Invalid) -> Message:
     letter = dead_letter(record)
     return Message(letter.key, letter.value, letter.headers)
-
-
-def _keys(records: Sequence[Decoded]) -> list[bytes | None]:
-    """The records' keys, which their results are published under; one that leaves no room for a result is left out."""
-    return [key if (key := record.key) is None or len(key) <= MAX_KEY_BYTES else None for record in records]
 
 
 def _take(settlements: list[Settlement]) -> list[Settlement]:

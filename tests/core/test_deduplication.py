@@ -16,6 +16,10 @@ def instant(seconds: float) -> Instant:
     return Instant(EPOCH + seconds)
 
 
+def settle(deduplication: Deduplication, partition: Partition, entries: dict[bytes, Offset], at: Instant) -> None:
+    deduplication.settled(partition, entries, entries.values(), at)
+
+
 def known(deduplication: Deduplication, number: int, seconds: float, partition: Partition = P0) -> Offset | None:
     tables = deduplication.lookup_tables(partition, instant(seconds))
     found = [table[fingerprint(number)] for table in tables if fingerprint(number) in table]
@@ -32,7 +36,7 @@ def test_an_id_is_known_for_its_time_to_live_and_soon_after_no_more(steps: list[
         time += wait
         numbers = [len(settled_at) + index for index in range(count)]
         settled_at |= dict.fromkeys(numbers, time)
-        deduplication.settled(P0, {fingerprint(number): Offset(number) for number in numbers}, instant(time))
+        settle(deduplication, P0, {fingerprint(number): Offset(number) for number in numbers}, instant(time))
         for number, since in settled_at.items():
             if time - since <= 60.0:
                 assert known(deduplication, number, time) == number
@@ -42,7 +46,7 @@ def test_an_id_is_known_for_its_time_to_live_and_soon_after_no_more(steps: list[
 
 def test_an_id_is_forgotten_by_time_although_nothing_else_settles() -> None:
     deduplication = Deduplication(ttl_seconds=60.0, max_entries=10_000)
-    deduplication.settled(P0, {fingerprint(1): Offset(1)}, instant(0))
+    settle(deduplication, P0, {fingerprint(1): Offset(1)}, instant(0))
     assert known(deduplication, 1, 59.0) == 1
     assert known(deduplication, 1, 80.0) is None
     assert deduplication.entries == 0
@@ -62,7 +66,7 @@ def test_entries_stay_within_the_bound_and_the_youngest_are_kept(
         numbers = range(number, number + count)
         number += count
         name = Partition("contact-events", partition)
-        deduplication.settled(name, {fingerprint(each): Offset(each) for each in numbers}, instant(time))
+        settle(deduplication, name, {fingerprint(each): Offset(each) for each in numbers}, instant(time))
         assert deduplication.entries <= bound
         tables = [deduplication.lookup_tables(Partition("contact-events", each), instant(time)) for each in range(6)]
         assert sum(len(table) for each in tables for table in each) == deduplication.entries
@@ -73,9 +77,9 @@ def test_entries_stay_within_the_bound_and_the_youngest_are_kept(
 def test_the_youngest_of_a_quiet_partition_outlive_older_ones_of_a_busy_one() -> None:
     """Its generation has been open for long: as old as any, though what was put into it last is not."""
     deduplication = Deduplication(ttl_seconds=3600.0, max_entries=10)
-    deduplication.settled(P0, {fingerprint(1): Offset(1)}, instant(0))
-    deduplication.settled(P1, {fingerprint(each): Offset(each) for each in range(2, 11)}, instant(1))
-    deduplication.settled(P0, {fingerprint(11): Offset(11)}, instant(2))
+    settle(deduplication, P0, {fingerprint(1): Offset(1)}, instant(0))
+    settle(deduplication, P1, {fingerprint(each): Offset(each) for each in range(2, 11)}, instant(1))
+    settle(deduplication, P0, {fingerprint(11): Offset(11)}, instant(2))
     assert known(deduplication, 11, 2, P0) == 11
     assert known(deduplication, 2, 2, P1) is None
 
@@ -83,23 +87,23 @@ def test_the_youngest_of_a_quiet_partition_outlive_older_ones_of_a_busy_one() ->
 def test_a_lookup_asks_a_handful_of_tables_however_many_partitions_there_are() -> None:
     deduplication = Deduplication(ttl_seconds=3600.0, max_entries=1_000)
     for each in range(100):
-        deduplication.settled(Partition("contact-events", each), {fingerprint(each): Offset(0)}, instant(0))
+        settle(deduplication, Partition("contact-events", each), {fingerprint(each): Offset(0)}, instant(0))
     for number in range(1_000, 5_000):
-        deduplication.settled(P0, {fingerprint(number): Offset(number)}, instant(number / 10_000))
+        settle(deduplication, P0, {fingerprint(number): Offset(number)}, instant(number / 10_000))
     assert len(deduplication.lookup_tables(P0, instant(1))) <= 2 * GENERATIONS
 
 
 def test_settling_nothing_that_has_an_id_leaves_no_trace() -> None:
     deduplication = Deduplication(ttl_seconds=3600.0, max_entries=4)
     for second in range(100):
-        deduplication.settled(P0, {}, instant(second * 1000))
+        settle(deduplication, P0, {}, instant(second * 1000))
     assert deduplication.lookup_tables(P0, instant(1)) == []
 
 
 def test_partitions_do_not_know_one_anothers_ids_and_are_forgotten_apart() -> None:
     deduplication = Deduplication(ttl_seconds=3600.0, max_entries=100)
-    deduplication.settled(P0, {fingerprint(1): Offset(10)}, instant(0))
-    deduplication.settled(P1, {fingerprint(1): Offset(20)}, instant(0))
+    settle(deduplication, P0, {fingerprint(1): Offset(10)}, instant(0))
+    settle(deduplication, P1, {fingerprint(1): Offset(20)}, instant(0))
     assert known(deduplication, 1, 0, P0) == 10
     assert known(deduplication, 1, 0, P1) == 20
     deduplication.forget(P0)
@@ -112,7 +116,7 @@ def test_the_effective_window_says_how_far_back_repeats_are_recognised() -> None
     deduplication = Deduplication(ttl_seconds=3600.0, max_entries=8)
     assert deduplication.window_seconds(instant(0)) == 3600.0
     for number in range(40):
-        deduplication.settled(P0, {fingerprint(number): Offset(number)}, instant(number))
+        settle(deduplication, P0, {fingerprint(number): Offset(number)}, instant(number))
     window = deduplication.window_seconds(instant(39))
     assert 4 <= window <= 8
     assert known(deduplication, 39 - int(window) + 1, 39) is not None
