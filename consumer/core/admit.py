@@ -54,16 +54,14 @@ class Door:
             decoded = self._recall(lane, decoded, told)
         closed: dict[tuple[Status, Reason], list[Decoded]] = {}
         single: Items = []
-        fingerprints = [event.fingerprint for event in decoded if type(event) is Event]
+        events = _valid(decoded, closed)
+        fingerprints = [event.fingerprint for event in events]
         tables = self._deduplication.lookup_tables(lane.partition, now.wall)
         repeats = not all(table.keys().isdisjoint(fingerprints) for table in tables)  # hardly ever: one look for all
         in_hand, persons = lane.in_hand, lane.persons
         ready: list[Event] = []
         oldest = now.wall - self._policies.max_event_age_seconds
-        for event in decoded:
-            if type(event) is Invalid:
-                closed.setdefault((Status.INVALID, event.reason), []).append(event)
-                continue
+        for event in events:
             ending = None
             if event.occurred < oldest or event.expires_at is not None or event.lost or event.unsendable is not None:
                 ending = self._ending(event, oldest, now)
@@ -130,7 +128,7 @@ class Door:
             policy = self._policies.of(event.group.campaign_id)
             if policy.on_unknown is OnUnknown.HOLD or event.lost > policy.lost_answer_repeats:
                 return (Status.IN_DOUBT, Reason.OWNER_LOST)
-        if event.occurred < oldest and event.resend_id is None:
+        if event.occurred < oldest and event.resend.id is None:
             return (Status.EXPIRED, Reason.TOO_OLD)
         if event.expires_at is not None and event.expires_at <= now.wall:
             return (Status.EXPIRED, Reason.DEADLINE)
@@ -161,6 +159,16 @@ class Door:
                 return
             settle(lane, [(closing_verdict(following, _verdict(ending, now)), [following])], None)
             following = lane.take_out(following)
+
+
+def _valid(decoded: Sequence[Decoded], closed: dict[tuple[Status, Reason], list[Decoded]]) -> Sequence[Event]:
+    """Return the events of a batch; its invalid records are closed for what is wrong with them."""
+    if Invalid in set(map(type, decoded)):  # hardly ever: one look for all
+        for record in decoded:
+            if type(record) is Invalid:
+                closed.setdefault((Status.INVALID, record.reason), []).append(record)
+        decoded = [record for record in decoded if type(record) is Event]
+    return cast("Sequence[Event]", decoded)
 
 
 def repeated(event: Event, first: Offset, now: Now) -> Verdict:

@@ -15,9 +15,20 @@ import msgspec
 import orjson
 from xxhash import xxh3_128_digest
 
-from consumer.core.event import MAX_KEY_BYTES, Decoded, Event, GroupKey, Identity, Invalid, Record, result_key
+from consumer.core.event import (
+    MAX_KEY_BYTES,
+    NO_RESEND,
+    Decoded,
+    Event,
+    GroupKey,
+    Identity,
+    Invalid,
+    Record,
+    Resend,
+    result_key,
+)
 from consumer.core.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
-from consumer.core.headers import NO_MARKS, NO_RESEND, Marks, Resend
+from consumer.core.headers import NO_MARKS, Marks
 from consumer.core.outcome import Reason
 from consumer.core.person import international, person_of
 from consumer.core.policy import Policies
@@ -70,6 +81,8 @@ class _Campaign:
 
     room_bytes: int
     """For options and one contact, in a request of its own."""
+    easy_bytes: int
+    """What fits in any case, and holds no reference that is too long."""
     expires_after_seconds: float | None
     groups: tuple[GroupKey, GroupKey, GroupKey]
     """Of events without send options, by kind of identity."""
@@ -111,7 +124,8 @@ class Decoder:
     def _event(
         self, partition: Partition, record: Record, fields: FastEvent | ContactEvent, resend: Resend, now: Now
     ) -> Event:
-        contact, key, value, send = fields.contact, record.key, record.value, fields.send
+        contact, send = fields.contact, fields.send
+        key, value = record.key, record.value or b""
         campaign = self._campaigns.get(fields.campaign_id) or self._campaign(fields.campaign_id)
         phone, event_id, occurred_at = contact.phone_e164, fields.event_id, fields.occurred_at
         reference = contact.external_reference or event_id
@@ -142,16 +156,19 @@ class Decoder:
             group, unsendable = self._group(campaign, kind, send, expires_at, now)
         number, code, external = contact.phone_number, contact.country_code, contact.external_code
         fragment = encode(self._wire_contact(phone, number, code, external, contact.custom_fields or None, reference))
-        if len(fragment) + len(group.options) > campaign.room_bytes or len(reference) > MAX_REFERENCE_CHARS:
+        takes_bytes = len(fragment) + len(group.options)
+        if takes_bytes > campaign.easy_bytes and (
+            takes_bytes > campaign.room_bytes or len(reference) > MAX_REFERENCE_CHARS
+        ):
             raise _too_large(reference, campaign)
         fingerprint = xxh3_128_digest(event_id.encode()) if resend.id is None else _resent(event_id, resend.id)
-        size_bytes = (len(value) if value else 0) + (len(key) if key else 0) + EVENT_OVERHEAD_BYTES
+        size_bytes = len(value) + (len(key) if key else 0) + EVENT_OVERHEAD_BYTES
         key = key if size_bytes <= MAX_KEY_BYTES else result_key(key)
         return Event(  # by position: see there
             partition,
             record.offset,  # type: ignore[arg-type] # an Offset; saying so would be a call
             key, event_id, intern(fields.event_type), occurred_at, occurred, reference,
-            resend.id, resend.reason, fingerprint, group, campaign.persons[kind] + person, fragment, expires_at,
+            resend, fingerprint, group, campaign.persons[kind] + person, fragment, expires_at,
             fields.priority == "immediate", unsendable, size_bytes, now.wall, now.steady,
         )  # fmt: skip
 
@@ -174,8 +191,10 @@ class Decoder:
     def _campaign(self, campaign_id: int) -> _Campaign:
         policy, names = self._policies.of(campaign_id), self._names
         frame = orjson.dumps({names.campaign_id: campaign_id, names.contacts: []})
+        room_bytes = policy.max_bytes - len(frame) - 2  # a comma before the options, one counted for each contact
         campaign = _Campaign(
-            room_bytes=policy.max_bytes - len(frame) - 2,  # a comma before the options, one counted for each contact
+            room_bytes=room_bytes,
+            easy_bytes=min(room_bytes, MAX_REFERENCE_CHARS),
             expires_after_seconds=policy.expires_after_seconds,
             groups=(
                 GroupKey(campaign_id, b"", Identity.E164),
@@ -311,8 +330,7 @@ def _invalid(
         campaign_id=_campaign_id(seen.get("campaignId")),
         external_reference=reference,
         occurred_at=_instant_text(seen.get("occurredAt")),
-        resend_id=resend.id,
-        resend_reason=resend.reason,
+        resend=resend,
         size_bytes=sum(map(len, filter(None, (key, value, *(part for header in headers for part in header)))))
         + EVENT_OVERHEAD_BYTES,
         received_at=now.wall,

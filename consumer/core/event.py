@@ -1,7 +1,7 @@
 """A record, and what it decodes to: an event that may be sent, or an invalid one. Owns the fields, not the decoding."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, final
+from typing import Final, NamedTuple, Protocol, final
 
 import msgspec
 
@@ -40,6 +40,16 @@ class Identity:
     CODE = 2
 
 
+class Resend(NamedTuple):
+    """A deliberate resend, or none."""
+
+    id: str | None
+    reason: str | None
+
+
+NO_RESEND: Final = Resend(None, None)
+
+
 class GroupKey(NamedTuple):
     """Events with equal keys may share a request.
 
@@ -70,8 +80,7 @@ class Event(msgspec.Struct, gc=False, eq=False):
     occurred_at: str
     occurred: Instant
     external_reference: str
-    resend_id: str | None
-    resend_reason: str | None
+    resend: Resend
     fingerprint: bytes
     """16 bytes over (event ID, resend ID): what deduplication compares."""
     group: GroupKey
@@ -115,8 +124,7 @@ class Invalid(msgspec.Struct, gc=False, kw_only=True, eq=False):
     campaign_id: int | None = None
     external_reference: str | None = None
     occurred_at: str | None = None
-    resend_id: str | None = None
-    resend_reason: str | None = None
+    resend: Resend = NO_RESEND
     size_bytes: int
     received_at: Instant
 

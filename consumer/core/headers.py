@@ -1,8 +1,9 @@
 """What a record's headers say to the decoder: an envelope around the event, a mark of a resend. Reads no value."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from consumer.core.event import NO_RESEND, Resend
 from schemas.envelopes import ATTRIBUTE_HEADER_PREFIX, ATTRIBUTES, ENVELOPE_CONTENT_TYPE_PREFIX, STRUCTURED_CONTENT_TYPE
 from schemas.mistake import SchemaError
 
@@ -16,16 +17,6 @@ _SPECVERSION: Final = ATTRIBUTE_HEADER_PREFIX + "specversion"
 _OURS: Final = frozenset(
     {RESEND_ID, RESEND_REASON, CONTENT_TYPE, *(ATTRIBUTE_HEADER_PREFIX + name for name in ATTRIBUTES)}
 )
-
-
-class Resend(NamedTuple):
-    """A deliberate resend, or none."""
-
-    id: str | None
-    reason: str | None
-
-
-NO_RESEND: Final = Resend(None, None)
 
 
 class Marks:

@@ -11,7 +11,7 @@ import msgspec
 import orjson
 from xxhash import xxh3_64_intdigest
 
-from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.event import Decoded, Event, Invalid, Resend
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.terms import Instant, Partition
 from schemas.instants import text_of
@@ -45,10 +45,10 @@ def result_value(record: Decoded, verdict: Verdict) -> bytes:
 
 
 def results(members: Sequence[Event], verdict: Verdict) -> list[bytes]:
-    """The results of events with one verdict, in their order."""
+    """The results of events of one partition with one verdict, in their order."""
     judged = _judged(verdict)
     quoted, join = _quoted, b"".join
-    partition = group = event_type = received_at = resend_id = resend_reason = occurred_at = None
+    group = event_type = received_at = resend = occurred_at = None
     occurred_json = head = before_reference = before_occurred = before_offset = tail = b""
     values: list[bytes] = []
     for member in members:
@@ -57,13 +57,11 @@ def results(members: Sequence[Event], verdict: Verdict) -> list[bytes]:
             member.received_at is not received_at
             or member.event_type is not event_type
             or member.group is not group
-            or member.partition is not partition
-            or member.resend_id is not resend_id
-            or member.resend_reason is not resend_reason
+            or member.resend is not resend
         ):
-            partition, group, event_type = member.partition, member.group, member.event_type
-            received_at, resend_id, resend_reason = member.received_at, member.resend_id, member.resend_reason
-            form = _form(judged, partition, event_type, group.campaign_id, resend_id, resend_reason, received_at)
+            group, event_type = member.group, member.event_type
+            received_at, resend = member.received_at, member.resend
+            form = _form(judged, member.partition, event_type, group.campaign_id, resend, received_at)
             head, before_reference, before_occurred, before_offset, tail = form
         if member.occurred_at is not occurred_at:
             occurred_at = member.occurred_at
@@ -90,8 +88,7 @@ def _invalid_result(record: Invalid, verdict: Verdict) -> bytes:
         record.partition,
         record.event_type,
         record.campaign_id,
-        record.resend_id,
-        record.resend_reason,
+        record.resend,
         record.received_at,
     )
     own = (record.event_id, record.external_reference, record.occurred_at)
@@ -111,8 +108,7 @@ def _form(
     partition: Partition,
     event_type: str | None,
     campaign_id: int | None,
-    resend_id: str | None,
-    resend_reason: str | None,
+    resend: Resend,
     received_at: Instant,
 ) -> list[bytes]:
     """A result's pieces, between which stands what is each record's own: ID, reference, `occurredAt`, offset.
@@ -129,8 +125,8 @@ def _form(
         reason,
         send_id,
         attempts,
-        _constant(resend_id),
-        _constant(resend_reason),
+        _constant(resend.id),
+        _constant(resend.reason),
         possible_duplicate,
         related,
         text_of(received_at).encode(),

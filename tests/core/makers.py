@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from consumer.core.delivery import Chance
-from consumer.core.event import Event, GroupKey, Identity
+from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
 from consumer.core.journal import Claim
 from consumer.core.send import Send
 from consumer.core.terms import AT_ONCE, Instant, Now, Offset, Partition, SendId, Ticks
@@ -44,8 +44,7 @@ def make_event(
         occurred_at="2026-11-24T15:40:00Z",
         occurred=now.wall,
         external_reference=name,
-        resend_id=None,
-        resend_reason=None,
+        resend=NO_RESEND,
         fingerprint=name.encode()[-16:].rjust(16, b"\0"),
         group=GroupKey(campaign, options, Identity.E164),
         person=person,

@@ -200,7 +200,7 @@ def test_an_invalid_record_keeps_the_fields_that_could_be_read() -> None:
     one = invalid_of(
         plain_event(contact={"externalReference": "order-1"}, campaignId=7), headers=[("resend-id", b"again-1")]
     )
-    assert (one.event_id, one.event_type, one.campaign_id, one.external_reference, one.occurred_at, one.resend_id) == (
+    assert (one.event_id, one.event_type, one.campaign_id, one.external_reference, one.occurred_at, one.resend.id) == (
         "0198f7c0-6b7e-7cc2-9d3d-2f2f9a7c1234", "order.shipped", 7, "order-1", "2026-11-24T15:40:19Z", "again-1",
     )  # fmt: skip
 
@@ -359,13 +359,13 @@ def test_fingerprints_differ_exactly_when_event_id_or_resend_id_differ(pairs: li
 def test_a_resend_brings_its_reason() -> None:
     headers = [("resend-id", b"r-1"), ("resend-reason", "porqu\u00e9".encode()), ("resend-operator", b"ana")]
     event = event_of(plain_event(), headers=headers)
-    assert (event.resend_id, event.resend_reason) == ("r-1", "porqu\u00e9")
+    assert event.resend == ("r-1", "porqu\u00e9")
 
 
 @pytest.mark.parametrize("value", [b"", b"\xff", b"x" * 129])
 def test_a_resend_id_that_is_none_makes_the_record_invalid(value: bytes) -> None:
     one = invalid_of(plain_event(), headers=[("resend-id", value)])
-    assert (one.reason, one.event_id, one.resend_id) == (Reason.SCHEMA, plain_event()["eventId"], None)
+    assert (one.reason, one.event_id, one.resend.id) == (Reason.SCHEMA, plain_event()["eventId"], None)
 
 
 def test_headers_that_do_not_concern_us_change_nothing() -> None:

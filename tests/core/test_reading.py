@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.event import Event, GroupKey, Identity
+from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
 from consumer.core.masking import MAX_WORDS_BYTES
 from consumer.core.outcome import Reason, Response
 from consumer.core.person import person_of
@@ -52,8 +52,7 @@ def member(
         occurred_at="2026-11-24T15:40:19Z",
         occurred=Instant(0.0),
         external_reference=reference,
-        resend_id=None,
-        resend_reason=None,
+        resend=NO_RESEND,
         fingerprint=bytes(16),
         group=GroupKey(421, b"", kind),
         person=person,

@@ -97,7 +97,7 @@ def test_a_result_says_what_record_and_verdict_say(
         document["eventId"], document["eventType"], document["campaignId"], document["occurredAt"],
     )  # fmt: skip
     assert (result["externalReference"], result["resendId"], result["resendReason"]) == (
-        event.external_reference, event.resend_id, event.resend_reason,
+        event.external_reference, *event.resend,
     )  # fmt: skip
     assert (result["status"], result["reason"], result["sendId"], result["attempts"]) == (
         verdict.status, verdict.reason, verdict.send_id, verdict.attempts,
