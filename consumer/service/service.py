@@ -24,8 +24,9 @@ from consumer.service.status_shape import ServiceState
 from consumer.service.takeover import Takeover
 from consumer.service.tell import Teller
 
-FETCH_RECORDS = 2_000
-"""Records taken from the client at once: some 15 ms of work, so that an urgent answer never waits long."""
+FETCH_RECORDS = 700
+"""Records taken in at once: some 5 ms of work. More hold up what is further on its way for longer, and then more is in
+hand, and out of the processor's caches at the next stage (2,000 cost 8 % of CPU); fewer cost as much in turns."""
 
 FETCH_SECONDS = 0.2
 """How long a fetch waits for records: also how soon a partition that may be read again is."""
