@@ -98,6 +98,7 @@ class Door:
                         lane=lane,
                         items=[(known.verdict, [record])],
                         offsets=[record.offset],
+                        size_bytes=record.size_bytes,
                         journal_offset=known.journal_offset,
                     )
                 )

@@ -44,8 +44,11 @@ class Settlement:
 
     lane: "Lane"
     items: list[tuple[Verdict, list[Decoded]]]
+    """Given up when the results are built: records are freed while the processor still has them at hand."""
     offsets: list[Offset]
     """Of all its records."""
+    size_bytes: int
+    """What all its records are charged with."""
     journal_offset: JournalOffset | None = None
 
 
@@ -123,7 +126,7 @@ class Lane:
     def publish_done(self, settlement: Settlement) -> None:
         """Results are acknowledged: the records leave the buffer and the watermark may move."""
         self.held_events -= len(settlement.offsets)
-        self.held_bytes -= sum([record.size_bytes for _, records in settlement.items for record in records])
+        self.held_bytes -= settlement.size_bytes
         self.watermark.done(settlement.offsets)
         self.moved = True
         self.publishing -= 1
@@ -204,8 +207,13 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
     for start in range(0, len(alike), OUTCOME_ITEMS):
         chunk = alike[start : start + OUTCOME_ITEMS]
         settled = tuple([settled_records(verdict, records) for verdict, records in chunk])
-        offsets = [offset for item in settled for offset in item.offsets]
-        lane.ledger.add(Outcome(send_id=send_id, settled=settled), Settlement(lane=lane, items=chunk, offsets=offsets))
+        settlement = Settlement(
+            lane=lane,
+            items=chunk,
+            offsets=[offset for item in settled for offset in item.offsets],
+            size_bytes=sum([record.size_bytes for _, records in chunk for record in records]),
+        )
+        lane.ledger.add(Outcome(send_id=send_id, settled=settled), settlement)
 
 
 MAX_CHECKPOINT_BYTES = MAX_APPEND_BYTES // 2

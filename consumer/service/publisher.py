@@ -73,7 +73,8 @@ class Publisher:
         messages: list[PlainMessage] = []
         letters: list[PlainMessage] = []
         for settlement in settlements:
-            for verdict, records in settlement.items:
+            items, settlement.items = settlement.items, []
+            for verdict, records in items:
                 if type(records[0]) is Event:  # records with one verdict are alike
                     events = cast("list[Event]", records)
                     messages += zip([event.key for event in events], results(events, verdict), repeat(()))
@@ -100,7 +101,7 @@ def _take(settlements: list[Settlement]) -> list[Settlement]:
     """Take settlements off the front, up to the bound on results built at once."""
     count = taken = 0
     for settlement in settlements:
-        count += sum(len(records) for _, records in settlement.items)
+        count += len(settlement.offsets)
         taken += 1
         if count >= MAX_RESULTS:
             break
