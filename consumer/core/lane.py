@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from consumer.core.attempts import Attempts, Trials
 from consumer.core.event import Decoded, Event
@@ -210,7 +211,7 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
         settlement = Settlement(
             lane=lane,
             items=chunk,
-            offsets=[offset for item in settled for offset in item.offsets],
+            offsets=list(chain.from_iterable([item.offsets for item in settled])),
             size_bytes=sum([record.size_bytes for _, records in chunk for record in records]),
         )
         lane.ledger.add(Outcome(send_id=send_id, settled=settled), settlement)

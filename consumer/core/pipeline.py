@@ -6,7 +6,7 @@ then asks with `turn` what to append, read, post and publish next, and when to c
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 from consumer.core.access import Access
 from consumer.core.admit import Door, repeated
@@ -43,6 +43,14 @@ class Commands:
     posts: list[Send] = field(default_factory=list)
     publications: list[Settlement] = field(default_factory=list)
     wake_at: Ticks | None = None
+
+
+class Fetched(NamedTuple):
+    """A batch as it was taken in."""
+
+    records: Sequence[Decoded]
+    size_bytes: int
+    """What its records are charged with."""
 
 
 class Pipeline:
@@ -131,17 +139,18 @@ class Pipeline:
 
     # ---------------------------------------------------------------- facts
 
-    def fetched(self, lane: Lane, records: Sequence[Record], now: Now) -> Sequence[Decoded]:
+    def fetched(self, lane: Lane, records: Sequence[Record], now: Now) -> Fetched:
         """A batch was fetched for this lane. Return it decoded, for whoever tells of it.
 
         Empty where the lane was dropped meanwhile: a lane that has taken its place starts elsewhere, and a batch
         that does not follow on what was read would leave a hole.
         """
         if lane.dropped or not records or not lane.started:
-            return ()
+            return Fetched((), 0)
         decoded = self._decoder.batch(lane.partition, records, now)
         lane.watermark.read([record.offset for record in decoded])
-        lane.hold(decoded, sum([record.size_bytes for record in decoded]))
+        size_bytes = sum([record.size_bytes for record in decoded])
+        lane.hold(decoded, size_bytes)
         last = records[-1]
         lane.marks.append(
             Mark(
@@ -154,7 +163,7 @@ class Pipeline:
         lane.moved = True
         for told in self._door.admit(lane, decoded, now):
             self._publish(told)
-        return decoded
+        return Fetched(decoded, size_bytes)
 
     def appended(self, lane: Lane, base: JournalOffset, now: Now) -> None:
         """An append of this lane landed at `base`."""

@@ -220,9 +220,9 @@ class Service:
                 lane = lanes[partition]
                 if lane is None:
                     continue
-                decoded = await self._inbox.ask(partial(self.pipeline.fetched, lane, records))
-                if decoded:
-                    self._teller.fetched(partition, decoded)
+                fetched = await self._inbox.ask(partial(self.pipeline.fetched, lane, records))
+                if fetched.records:
+                    self._teller.fetched(partition, fetched)
 
     async def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         while True:

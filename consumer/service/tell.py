@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from consumer.core.access import AccessState
 from consumer.core.answer import Answered, Exchange
-from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.event import Event, Invalid
 from consumer.core.lane import Settlement
 from consumer.core.outcome import Reason, Status
-from consumer.core.pipeline import Pipeline
+from consumer.core.pipeline import Fetched, Pipeline
 from consumer.core.post import Ruling
 from consumer.core.send import Send
 from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve
@@ -46,13 +46,13 @@ class Teller:
         self._access_since = Ticks(0.0)
         self.results_by_status: dict[Status, int] = {}
 
-    def fetched(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
+    def fetched(self, partition: Partition, fetched: Fetched) -> None:
         """A batch was read and decoded."""
-        self._facts.records_read(
-            partition, count=len(decoded), size_bytes=sum([record.size_bytes for record in decoded])
-        )
-        for reason, count in Counter([record.reason for record in decoded if type(record) is Invalid]).items():
-            self._facts.decoded_invalid(partition, reason=reason, count=count)
+        records = fetched.records
+        self._facts.records_read(partition, count=len(records), size_bytes=fetched.size_bytes)
+        if Invalid in set(map(type, records)):  # hardly ever: one look for all
+            for reason, count in Counter([record.reason for record in records if type(record) is Invalid]).items():
+                self._facts.decoded_invalid(partition, reason=reason, count=count)
 
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Outcomes are proven."""

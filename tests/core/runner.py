@@ -104,7 +104,7 @@ class Runner:
         records = [
             WildRecord(value=orjson.dumps(document), offset=base + index) for index, document in enumerate(documents)
         ]
-        for record in self.pipeline.fetched(lane, records, at(self.time)):
+        for record in self.pipeline.fetched(lane, records, at(self.time)).records:
             self.records[partition.number, record.offset] = record
 
     def event(self, **changes: Any) -> dict[str, Any]:

@@ -51,14 +51,14 @@ def test_a_batch_fetched_before_a_partition_went_and_came_back_is_not_taken_in()
     runner.pipeline.drop(P0)
     runner.take(P0)
     record = WildRecord(value=b"{}", offset=7)
-    assert runner.pipeline.fetched(stale, [record], at(runner.time)) == ()
+    assert runner.pipeline.fetched(stale, [record], at(runner.time)).records == ()
     assert runner.pipeline.lanes[P0].watermark.position == 0
 
 
 def test_a_partition_that_is_not_taken_over_yet_takes_nothing_in() -> None:
     runner = Runner(policies=POLICIES)
     lane = runner.pipeline.assigned(P1, lambda: pytest.fail("no claim is due"), "me")
-    assert runner.pipeline.fetched(lane, [WildRecord(value=b"{}", offset=0)], at(0)) == ()
+    assert runner.pipeline.fetched(lane, [WildRecord(value=b"{}", offset=0)], at(0)).records == ()
     assert P1 not in runner.pipeline.readable()
 
 
