@@ -206,23 +206,23 @@ class Pipeline:
         settlement.journal_offset = draft.landed_at
         assert draft.landed_at is not None
         in_hand, repeats, persons = lane.in_hand, lane.repeats, lane.persons
+        events: list[Event] = []
         for verdict, records in settlement.items:
-            if verdict.status in (Status.DUPLICATE, Status.INVALID):
+            if verdict.status not in (Status.DUPLICATE, Status.INVALID):
+                events += cast("list[Event]", records)
+        fingerprints = [event.fingerprint for event in events]
+        self.deduplication.settled(lane.partition, fingerprints, [event.offset for event in events], now.wall)
+        for event, fingerprint in zip(events, fingerprints, strict=True):
+            if (first := in_hand.pop(fingerprint, None)) is not event:
+                if first is not None:
+                    in_hand[fingerprint] = first
                 continue
-            events = cast("list[Event]", records)
-            fingerprints = [event.fingerprint for event in events]
-            self.deduplication.settled(lane.partition, fingerprints, [event.offset for event in events], now.wall)
-            for record, fingerprint in zip(events, fingerprints, strict=True):
-                if (first := in_hand.pop(fingerprint, None)) is not record:
-                    if first is not None:
-                        in_hand[fingerprint] = first
-                    continue
-                if persons.get(record.person) is record:
-                    del persons[record.person]
-                else:
-                    self._door.next_of_person(lane, record, now)
-                if repeats and fingerprint in repeats:
-                    self._settle_repeats(lane, record, now)
+            if persons.get(event.person) is event:
+                del persons[event.person]
+            else:
+                self._door.next_of_person(lane, event, now)
+            if repeats and fingerprint in repeats:
+                self._settle_repeats(lane, event, now)
         lane.unpublished[draft.landed_at] = len(settlement.offsets)
         self._publish(settlement)
 
