@@ -1,6 +1,10 @@
 """From settings to the values that core and edge ask for. Copies, never judges: `config` has judged already."""
 
 from collections.abc import Mapping
+from dataclasses import astuple
+from hashlib import pbkdf2_hmac
+
+import orjson
 
 from config import Settings
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown, Policies
@@ -15,6 +19,7 @@ def policies(settings: Settings) -> Policies:
         default=_campaign_policy(settings, None),
         campaigns={campaign_id: _campaign_policy(settings, campaign_id) for campaign_id in settings.campaigns},
         field_names=field_names(settings),
+        configuration=fingerprint(settings),
         max_concurrency=settings.delivery.max_concurrency,
         max_event_age_seconds=settings.kafka.max_event_age_seconds,
         max_ahead=settings.kafka.max_ahead,
@@ -23,6 +28,21 @@ def policies(settings: Settings) -> Policies:
         deduplication_ttl_seconds=settings.deduplication.ttl_seconds,
         deduplication_max_entries=settings.deduplication.max_entries,
     )
+
+
+FINGERPRINT_ROUNDS = 100_000
+"""Some 30 ms once: whoever reads the journal must not be able to try keys by the million."""
+
+
+def fingerprint(settings: Settings) -> str:
+    """Return what tells this configuration of the platform from others: a slow, salted hash of URL, key and field names.
+
+    It stands in the journal. The key cannot be read off it, and another group's or URL's hash of the same key differs.
+    """
+    names = orjson.dumps(astuple(field_names(settings)))
+    salt = orjson.dumps(["campaign-consumer", settings.kafka.group_id, settings.api.url]) + names
+    key = settings.api.server_key.get_secret_value().encode()
+    return pbkdf2_hmac("sha256", key, salt, FINGERPRINT_ROUNDS, dklen=16).hex()
 
 
 def field_names(settings: Settings) -> FieldNames:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from consumer.core.platform_memory import Remembered
 from consumer.core.retry import backoff_seconds
 from consumer.core.terms import AT_ONCE, Now, Ticks
 
@@ -37,8 +38,10 @@ class Refusal:
 class Access:
     """One for the process: a key is the same for every partition."""
 
-    def __init__(self, jitter: Callable[[], float]) -> None:
+    def __init__(self, jitter: Callable[[], float], configuration: str = "any") -> None:
         self._jitter = jitter
+        self._configuration = configuration
+        self._contact: str | None = None
         self._probe = Refusal()
         self._suspects: set[int] = set()
         self.state = AccessState.FIRST_CONTACT
@@ -55,6 +58,17 @@ class Access:
     def settles_refusals(self) -> bool:
         """Whether a refusal may be believed to be about the request, not about us."""
         return self.state is AccessState.OPEN
+
+    def remember(self, platform: Remembered) -> None:
+        """Learn what a former owner knew: a configuration that was let in before needs no first contact."""
+        if self._contact != self._configuration:
+            self._contact = platform.contact or self._contact
+        if self.state is AccessState.FIRST_CONTACT and not self._turned_away and self._contact == self._configuration:
+            self.state = AccessState.OPEN
+
+    def memory(self) -> Remembered:
+        """Return what the next owner should know."""
+        return Remembered(contact=self._contact)
 
     def may_start(
         self, campaign_id: int, now: Now, *, immediate: bool, in_flight: int, in_flight_of_campaign: int
@@ -87,6 +101,7 @@ class Access:
 
     def accepted(self, campaign_id: int) -> None:
         """A 2xx: whoever got it is let in; a stop narrows to the campaigns that were refused."""
+        self._contact = self._configuration
         self.refused.pop(campaign_id, None)
         if self.state is AccessState.OPEN:
             return

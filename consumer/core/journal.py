@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
+from consumer.core.platform_memory import NOTHING, Remembered, fields_of, remembered_of
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 
 FINGERPRINT_BYTES = 16
@@ -119,6 +120,8 @@ class Checkpoint:
     mark: Mark | None
     claim: JournalOffset | None = None
     """Where the latest claim of its writer stands."""
+    platform: Remembered = NOTHING
+    """What its writer knew of the platform."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +263,7 @@ def _checkpoint_fields(checkpoint: Checkpoint) -> dict[str, object]:
         "unpublished": checkpoint.unpublished,
         "mark": None if checkpoint.mark is None else asdict(checkpoint.mark),
         "claim": checkpoint.claim,
+        "platform": fields_of(checkpoint.platform),
     }
 
 
@@ -358,6 +362,7 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
         unpublished=fields["unpublished"],
         mark=None if mark is None else Mark(**mark),
         claim=fields.get("claim"),
+        platform=remembered_of(fields.get("platform")),
     )
 
 

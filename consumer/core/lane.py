@@ -10,6 +10,7 @@ from consumer.core.event import Decoded, Event
 from consumer.core.journal import Checkpoint, Mark, Outcome, Settled, Skipped, encode, ranges
 from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
+from consumer.core.platform_memory import NOTHING, Remembered
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 from consumer.core.watermark import Watermark
 
@@ -37,6 +38,8 @@ class TakenOver:
     mark: Mark | None
     skipped: Skipped | None = None
     """The range that a tool has moved the group over, to be journaled with the first checkpoint."""
+    platform: Remembered = NOTHING
+    """What the last owner knew of the platform."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -94,6 +97,8 @@ class Lane:
     """Whether a checkpoint of ours is proven: without one, no commit of ours may stand."""
     moved: bool = True
     """Whether anything happened since the last checkpoint."""
+    platform: Remembered = NOTHING
+    """What the next checkpoint says of the platform."""
 
     @property
     def may_send(self) -> bool:
@@ -190,6 +195,7 @@ class Lane:
             unpublished=min(self.unpublished, default=None),
             mark=self.mark(),
             claim=self.ledger.claimed_at,
+            platform=self.platform,
         )
         if len(encode(checkpoint, self.ledger.expected)) > MAX_CHECKPOINT_BYTES:
             self.moved = True

@@ -63,7 +63,7 @@ class Pipeline:
         self.deduplication = Deduplication(
             ttl_seconds=policies.deduplication_ttl_seconds, max_entries=policies.deduplication_max_entries
         )
-        self.access = Access(chance.jitter)
+        self.access = Access(chance.jitter, policies.configuration)
         self.queue = SendQueue(policies, self.access)
         self.windows = Windows(policies, lambda group: overhead_bytes(group, policies.field_names))
         self.lanes: dict[Partition, Lane] = {}
@@ -91,6 +91,8 @@ class Pipeline:
         if lane.dropped:
             return
         lane.take_over(taken)
+        self.access.remember(taken.platform)
+        lane.platform = self.access.memory()
         lane.checkpoint_wanted = True
         for at, entries in taken.fingerprints:
             self.deduplication.settled(lane.partition, entries, entries.values(), at)
@@ -284,13 +286,16 @@ class Pipeline:
 
     def want_checkpoints(self) -> None:
         """Let the next append of each partition begin with a checkpoint, where something moved."""
+        platform = self.access.memory()
         for lane in self.lanes.values():
+            lane.platform = platform
             lane.checkpoint_wanted = True
 
     def renew_checkpoints(self) -> None:
         """Write checkpoints although nothing has moved, before the journal's retention reaches the last ones."""
         for lane in self.lanes.values():
-            lane.checkpoint_wanted = lane.moved = True
+            lane.moved = True
+        self.want_checkpoints()
 
     # ---------------------------------------------------------------- reading
 

@@ -65,6 +65,8 @@ class Policies:
     default: CampaignPolicy = field(default_factory=CampaignPolicy)
     campaigns: Mapping[int, CampaignPolicy] = field(default_factory=dict)
     field_names: FieldNames = field(default_factory=FieldNames)
+    configuration: str = "any"
+    """Fingerprint of URL, key and field names: with another one, the platform's first 2xx is still to come."""
     max_concurrency: int = 32
     max_event_age_seconds: float = 86_400.0
     max_ahead: int = 100_000

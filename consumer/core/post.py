@@ -49,7 +49,7 @@ class Ruling(Enum):
     CAMPAIGN_REFUSED = auto()
     """Refused for good, whoever stands in it."""
     ACCESS_REFUSED = auto()
-    """Key, role or address is wrong: nothing settles, dispatch stops."""
+    """Key, role, credit, proxy or address is wrong: nothing settles, dispatch stops."""
     NOT_DELIVERED = auto()
     """Surely not processed; another attempt counts against the budget of attempts."""
     NOT_DELIVERED_UNCOUNTED = auto()
@@ -88,7 +88,9 @@ _SERVER_ERROR = _whoever(Ruling.UNKNOWN_SERVER_ERROR)
 BY_STATUS: Mapping[int, Row] = {
     400: _CONTACT,
     401: _ACCESS,
+    402: _ACCESS,
     403: _ACCESS,
+    407: _ACCESS,
     408: _RETURNED,
     413: Row(alone=Ruling.CAMPAIGN_REFUSED, several=Ruling.HALVE),  # one contact too large: no contact's fault
     422: _CONTACT,

@@ -19,6 +19,7 @@ from consumer.core.journal import (
     Skipped,
 )
 from consumer.core.lane import Known, TakenOver
+from consumer.core.platform_memory import NOTHING
 from consumer.core.terms import Instant, JournalOffset, Offset
 
 OUR_MARK = "campaign-consumer/1"
@@ -215,6 +216,7 @@ def replay(entries: Sequence[Placed], start: Offset, *, skipped: Skipped | None 
         fingerprints=fingerprints,
         mark=None if checkpoint is None else checkpoint.mark,
         skipped=skipped,
+        platform=NOTHING if checkpoint is None else checkpoint.platform,
     )
 
 

@@ -16,7 +16,7 @@ from config import load
 from config.settings import FieldNames as Names
 from consumer import __version__
 from consumer.cli.main import COMMANDS, INTERRUPTED, Failure, LazyGroup, load_settings, main
-from consumer.cli.wiring import expectations, field_names, kafka_connection, policies
+from consumer.cli.wiring import expectations, field_names, fingerprint, kafka_connection, policies
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown, Policies
 from consumer.edge.topics import Expectations
 
@@ -136,8 +136,24 @@ def test_settings_are_read_from_the_file_that_the_command_line_names(
 
 
 def test_the_settings_defaults_are_the_cores_defaults() -> None:
-    assert policies(load(None, REQUIRED)) == Policies()
+    settings = load(None, REQUIRED)
+    assert policies(settings) == Policies(configuration=fingerprint(settings))
     assert field_names(load(None, REQUIRED)) == FieldNames()
+
+
+def test_a_configurations_fingerprint_tells_url_key_and_field_names_apart_and_gives_no_key_away() -> None:
+    changes = {
+        "CAMPAIGN_API__URL": "https://eu.example.com/v2/sms/send/lists",
+        "CAMPAIGN_API__SERVER_KEY": "k-2",
+        "CAMPAIGN_API__FIELD_NAMES__CONTACTS": "recipients",
+        "CAMPAIGN_KAFKA__GROUP_ID": "another-group",
+    }
+    settings = load(None, REQUIRED)
+    ours = fingerprint(settings)
+    others = {fingerprint(load(None, REQUIRED | {name: value})) for name, value in changes.items()}
+    assert len(others | {ours}) == 5
+    assert ours == fingerprint(load(None, REQUIRED | {"CAMPAIGN_WINDOW__DURATION": "9s"}))
+    assert (len(ours), "k-1" in ours) == (32, False)
 
 
 def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
@@ -164,6 +180,7 @@ def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
     } | {f"API__FIELD_NAMES__{name.upper()}": f"wire_{name}" for name in Names.model_fields}
     settings = load(None, REQUIRED | {f"CAMPAIGN_{name}": value for name, value in values.items()})
     assert policies(settings) == Policies(
+        configuration=fingerprint(settings),
         default=CampaignPolicy(
             window_seconds=3,
             max_contacts=12,

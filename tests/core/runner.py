@@ -82,7 +82,8 @@ class Runner:
         while lane.ledger.standing is not Standing.TAKING_OVER:
             self.turn()
         begin = start if start is not None else self._watermark(partition)
-        self.pipeline.taken_over(lane, replay(self.entries(partition)[: len(log) - 1], Offset(begin)))
+        taken = replay(self.entries(partition)[: len(log) - 1], Offset(begin))
+        self.pipeline.taken_over(lane, taken)
         return lane
 
     def _watermark(self, partition: Partition) -> int:

@@ -31,6 +31,7 @@ from consumer.core.journal import (
 )
 from consumer.core.lane import settled_records
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
+from consumer.core.platform_memory import NOTHING, Remembered, Span
 from consumer.core.policy import Policies
 from consumer.core.result import results
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
@@ -79,6 +80,18 @@ def range_ends(draw: st.DrawFn) -> tuple[Offset, ...]:
     return tuple(ranges(draw(SORTED_OFFSETS)))
 
 
+CAMPAIGNS = st.integers(1, 2**63 - 1)
+MILLISECONDS = st.integers(0, 4 * 10**12).map(lambda count: Instant(count / 1000))
+SPANS = st.builds(Span, since=MILLISECONDS, until=MILLISECONDS)
+REMEMBERED = st.builds(
+    Remembered,
+    contact=st.none() | st.text(min_size=1, max_size=32),
+    paused=st.none() | SPANS,
+    paused_campaigns=st.dictionaries(CAMPAIGNS, SPANS, max_size=3),
+    refused_campaigns=st.dictionaries(CAMPAIGNS, MILLISECONDS, max_size=3),
+    outages=st.lists(SPANS, max_size=3).map(tuple),
+)
+
 ENTRIES: st.SearchStrategy[Entry] = (
     st.builds(Claim, group=WORDS, member=WORDS, process=WORDS, version=WORDS, claimed_at=INSTANTS)
     | st.builds(
@@ -121,6 +134,7 @@ ENTRIES: st.SearchStrategy[Entry] = (
             value_bytes=st.integers(0, 99),
         ),
         claim=st.none() | st.integers(0, 2**56).map(JournalOffset),
+        platform=REMEMBERED,
     )
 )
 PLACES = st.integers(0, 2**56).map(JournalOffset)
@@ -205,6 +219,17 @@ def test_a_record_of_somebody_else_is_named_by_its_offset_and_not_quoted(value: 
     with pytest.raises(NotAJournalError, match="journal offset 12 ") as raised:
         decode(JournalOffset(12), value)
     assert "rumour" not in str(raised.value)
+
+
+def test_a_checkpoint_of_a_version_that_remembered_nothing_of_the_platform_is_read_as_one() -> None:
+    checkpoint = Checkpoint(
+        group="g", watermark=Offset(3), settled=(), open_attempts=(), tried=(), unpublished=None, mark=None
+    )
+    fields = orjson.loads(encode(checkpoint, JournalOffset(7)))
+    del fields["platform"]
+    entry = decode(JournalOffset(7), orjson.dumps(fields)).entry
+    assert isinstance(entry, Checkpoint)
+    assert entry.platform == NOTHING
 
 
 ACCEPTED = Accepted(group="g", start=Offset(3), end=Offset(9), why="it was recreated", accepted_at=Instant(1.0))
