@@ -57,7 +57,6 @@ def command(
     partition may start anew at an offset, with everything from there on as if nothing had been sent. A service that
     runs notices within seconds.
     """
-    from consumer.core.journal import NotAJournalError
     from consumer.core.takeover import SharedJournalError
     from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.inspection.inspector import NotAcceptedError
@@ -79,7 +78,6 @@ def command(
     except* (
         KafkaRefusedError,
         KafkaUnreachableError,
-        NotAJournalError,
         NotAcceptedError,
         SharedJournalError,
         TopicGoneError,

@@ -36,7 +36,6 @@ def command(*, config_file: Path | None) -> None:
     heard = hear_signals()
     import uvloop
 
-    from consumer.core.journal import NotAJournalError
     from consumer.core.takeover import SharedJournalError
     from consumer.edge.events_consumer import InstanceIdInUseError, LogTruncatedError
     from consumer.edge.http_server import CannotListenError
@@ -52,7 +51,6 @@ def command(*, config_file: Path | None) -> None:
         KafkaRefusedError,
         KafkaUnreachableError,
         LogTruncatedError,
-        NotAJournalError,
         SharedJournalError,
         TopicCreationError,
         TopicGoneError,

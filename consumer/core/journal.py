@@ -1,4 +1,4 @@
-"""The journal's entries: their shapes, their JSON, and when one counts. Never appends, never reads a log.
+"""The journal's entries: their shapes, how they are written, and when one counts. Never appends, never reads a log.
 
 An entry counts only where it says it stands (`at`); a claim always counts. Two kinds are about people: `skipped` is
 an owner's note that somebody moved the group forward, `accepted` is an operator's word that a stopped partition may
@@ -6,17 +6,16 @@ start anew. Nothing that stands before an `accepted` says anything about the par
 offsets, instants, verdicts, fingerprints of event IDs and the platform's masked words.
 """
 
-from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate, chain, groupby
+from itertools import groupby
 from operator import sub
-from typing import Any
 
 import orjson
 
-from consumer.core.outcome import Reason, Related, Response, Status, Verdict
-from consumer.core.platform_memory import NOTHING, Remembered, fields_of, remembered_of
+from consumer.core.outcome import Verdict
+from consumer.core.platform_memory import NOTHING, Remembered, fields_of
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 
 FINGERPRINT_BYTES = 16
@@ -150,9 +149,24 @@ class Accepted:
     accepted_at: Instant
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stray:
+    """A record in a journal partition that is no entry of any version known here: a slip with a producer, mostly.
+
+    It says nothing, as nothing does that stands elsewhere than it says, whoever has written it. One that does stand
+    where it says (or calls itself a claim) is another matter: only who knew the journal's end could write that, so an
+    owner has said something that we cannot read.
+    """
+
+    why: str
+    """What is wrong with it, without any of its values."""
+    is_in_place: bool
+
+
 Entry = Claim | Intent | Returned | Outcome | Checkpoint | Skipped | Accepted
 
 BY_AN_OPERATOR = "an operator (inspect --accept)"
+BY_A_STRANGER = "a writer that this version cannot read"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,12 +175,12 @@ class Placed:
 
     offset: JournalOffset
     at: JournalOffset
-    entry: Entry
+    entry: Entry | Stray
 
     @property
     def counts(self) -> bool:
         """Whether the entry says anything: its writer was the only one when it was appended."""
-        return isinstance(self.entry, Claim) or self.at == self.offset
+        return isinstance(self.entry, Claim) or (self.at == self.offset and not isinstance(self.entry, Stray))
 
     def displaces(self, process: str) -> str | None:
         """Return who has taken the partition from `process` with this entry; None where nobody has."""
@@ -175,12 +189,10 @@ class Placed:
                 return member
             case Accepted() if self.counts:
                 return BY_AN_OPERATOR
+            case Stray(is_in_place=True):
+                return BY_A_STRANGER
             case _:
                 return None
-
-
-class NotAJournalError(ValueError):
-    """A record in a journal partition that no version of this service wrote."""
 
 
 def encode(entry: Entry, at: JournalOffset) -> bytes:
@@ -267,112 +279,9 @@ def _checkpoint_fields(checkpoint: Checkpoint) -> dict[str, object]:
     }
 
 
-def decode(offset: JournalOffset, value: bytes) -> Placed:
-    """Return the entry that stands at `offset`.
-
-    Raises:
-        NotAJournalError: the record is none of ours; the topic is used by somebody else.
-    """
-    try:
-        fields = orjson.loads(value)
-        return Placed(offset=offset, at=JournalOffset(fields["at"]), entry=_entry(fields))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        message = f"the record at journal offset {offset} is not a journal entry ({type(error).__name__})"
-        raise NotAJournalError(message) from error
-
-
-def _entry(fields: Mapping[str, Any]) -> Entry:
-    match fields["kind"]:
-        case "claim":
-            return Claim(
-                group=fields["group"],
-                member=fields["member"],
-                process=fields["process"],
-                version=fields["version"],
-                claimed_at=fields["claimed_at"],
-            )
-        case "intent":
-            return Intent(
-                send_id=fields["send"],
-                attempt=fields["attempt"],
-                campaign_id=fields["campaign"],
-                offsets=_offsets(fields["offsets"]),
-                intended_at=fields["intended_at"],
-            )
-        case "returned":
-            return Returned(send_id=fields["send"], attempt=fields["attempt"], started=fields["started"])
-        case "outcome":
-            return Outcome(send_id=fields["send"], settled=tuple(_settled(item) for item in fields["settled"]))
-        case "checkpoint":
-            return _checkpoint(fields)
-        case "skipped":
-            return Skipped(start=fields["from"], stop=fields["to"], skipped_at=fields["skipped_at"])
-        case "accepted":
-            return Accepted(
-                group=fields["group"],
-                start=fields["start"],
-                end=fields["end"],
-                why=fields["why"],
-                accepted_at=fields["accepted_at"],
-            )
-        case _:
-            raise ValueError
-
-
-def _settled(item: Mapping[str, Any]) -> Settled:
-    related, response = item.get("related"), item.get("response")
-    reason = item.get("reason")
-    return Settled(
-        offsets=_offsets(item["offsets"]),
-        received=tuple(chain.from_iterable([instant] * count for instant, count in item["received"])),
-        fingerprints=b64decode(item["fingerprints"]),
-        verdict=Verdict(
-            status=Status(item["status"]),
-            reason=None if reason is None else Reason(reason),
-            send_id=item.get("send"),
-            attempts=item.get("attempts", 0),
-            possible_duplicate=item.get("possible_duplicate", False),
-            related=None if related is None else Related(**related),
-            dispatched_at=item.get("dispatched_at"),
-            completed_at=item["completed_at"],
-            response=None if response is None else Response(**response),
-        ),
-    )
-
-
-def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
-    mark = fields["mark"]
-    return Checkpoint(
-        group=fields["group"],
-        watermark=fields["watermark"],
-        settled=_offsets(fields["settled"]),
-        open_attempts=tuple(
-            OpenAttempt(
-                send_id=one["send"],
-                attempt=one["attempt"],
-                intended_at=one["at"],
-                offsets=_offsets(one["offsets"]),
-            )
-            for one in fields["open"]
-        ),
-        tried=tuple(
-            Tried(attempts=one["attempts"], first_tried_at=one["first_at"], offsets=_offsets(one["offsets"]))
-            for one in fields["tried"]
-        ),
-        unpublished=fields["unpublished"],
-        mark=None if mark is None else Mark(**mark),
-        claim=fields.get("claim"),
-        platform=remembered_of(fields.get("platform")),
-    )
-
-
 def _deltas(offsets: Sequence[int]) -> list[int]:
     """Offsets as steps from one to the next: a few bytes each, whatever their size."""
     return [*offsets[:1], *map(sub, offsets[1:], offsets)]
-
-
-def _offsets(deltas: Iterable[int]) -> tuple[Offset, ...]:
-    return tuple(Offset(offset) for offset in accumulate(deltas))
 
 
 def _run_lengths(instants: Iterable[Instant]) -> list[tuple[Instant, int]]:

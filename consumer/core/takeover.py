@@ -3,7 +3,7 @@
 The service reads; this decides, over values, so that every row of the table can be tried without a broker.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from consumer.core.attempts import Attempts
@@ -17,6 +17,7 @@ from consumer.core.journal import (
     Placed,
     Settled,
     Skipped,
+    Stray,
 )
 from consumer.core.lane import Known, TakenOver
 from consumer.core.platform_memory import NOTHING
@@ -45,6 +46,8 @@ class Evidence:
     """An operator's word that the partition may start anew, where no checkpoint has followed it yet."""
     cut: Placed | None = None
     """An entry that stands below where its writer expected it: the journal has lost its end since."""
+    unreadable: Placed | None = None
+    """A stray where an entry has to be: an owner has said something that we cannot read."""
     differs_at: Offset | None = None
     """Where the record stands that is not the one that the checkpoint's mark speaks of."""
 
@@ -80,6 +83,12 @@ def starting_point(evidence: Evidence) -> Start | Stop:
         return Stop(
             why=f"the entry at journal offset {evidence.cut.offset} was to stand at {evidence.cut.at}: the journal has "
             "lost its end, so what was sent last cannot be known; find out what happened to the journal topic"
+        )
+    if evidence.unreadable is not None and isinstance(evidence.unreadable.entry, Stray):
+        return Stop(
+            why=f"the record at journal offset {evidence.unreadable.offset} stands where it says, as only an owner's "
+            f"entry does, and cannot be read ({evidence.unreadable.entry.why}): a newer version may have written it, "
+            "so run that one, or find out who writes to the journal topic"
         )
     if accepted is not None and checkpoint is None:
         beyond = committed is not None and committed > accepted.start
@@ -161,9 +170,36 @@ def accepted(entries: Sequence[Placed]) -> Accepted | None:
 
 def cut(entries: Sequence[Placed]) -> Placed | None:
     """Return the first entry behind the last checkpoint that stands below where it was to stand; None without one."""
+    return next(
+        (
+            placed
+            for placed in _since_checkpoint(entries)
+            if placed.at > placed.offset and not isinstance(placed.entry, Stray)
+        ),
+        None,
+    )
+
+
+def unreadable(entries: Sequence[Placed]) -> Placed | None:
+    """Return the first stray that stands where an owner's entry would, as far back as anything counts; None without one."""
+    found = last_checkpoint(entries)
+    unpublished = None if found is None else found[1].unpublished
+    since = JournalOffset(0) if found is None else found[0] if unpublished is None else min(found[0], unpublished)
+    for placed in entries:
+        if placed.offset >= since and isinstance(placed.entry, Stray) and placed.entry.is_in_place:
+            return placed
+    return None
+
+
+def strays(entries: Sequence[Placed]) -> list[JournalOffset]:
+    """Return where strays stand behind the last checkpoint: those before it have been told of."""
+    return [placed.offset for placed in _since_checkpoint(entries) if isinstance(placed.entry, Stray)]
+
+
+def _since_checkpoint(entries: Sequence[Placed]) -> Iterator[Placed]:
     found = last_checkpoint(entries)
     since = JournalOffset(-1) if found is None else found[0]
-    return next((placed for placed in entries if placed.offset > since and placed.at > placed.offset), None)
+    return (placed for placed in entries if placed.offset > since)
 
 
 def check_group(entries: Sequence[Placed], group: str, journal: str) -> None:
@@ -193,7 +229,7 @@ def replay(entries: Sequence[Placed], start: Offset, *, skipped: Skipped | None 
     known: dict[Offset, Known] = {}
     fingerprints: list[tuple[Instant, dict[bytes, Offset]]] = []
     for placed in entries:
-        if not placed.counts:
+        if not placed.counts or isinstance(placed.entry, Stray):
             continue
         if placed.offset >= checkpoint_at:
             attempts.apply(placed.entry)

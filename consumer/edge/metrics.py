@@ -183,6 +183,9 @@ class Metrics:
         self.journal_void = counter(
             "campaign_journal_void_entries_total", PARTITION, "Entries that landed elsewhere than expected"
         )
+        self.journal_strays = counter(
+            "campaign_journal_stray_records_total", PARTITION, "Records in the journal that are no entries, passed over"
+        )
         self.journal_unsure = counter(
             "campaign_journal_unsure_total", PARTITION, "Appends without acknowledgement; each claims anew"
         )

@@ -319,6 +319,12 @@ class Telemetry(Facts):
         cure = "a former owner wrote late; they are appended again"
         self._problem("journal entries void", partition, {"partition": str(partition), "entries": entries}, cure=cure)
 
+    def journal_strays(self, partition: Partition, *, offsets: Sequence[JournalOffset]) -> None:
+        self.metrics.journal_strays.add(partition, len(offsets))
+        cure = "they say nothing and do no harm; find out who writes to the journal topic, and stop it"
+        fields = {"partition": str(partition), "journal_offset": offsets[0], "count": len(offsets)}
+        self._problem("records in the journal are no entries", partition, fields, cure=cure)
+
     def journal_unsure(self, partition: Partition, *, why: str) -> None:
         self.metrics.journal_unsure.add(partition, 1)
         cure = "claimed anew by itself; lasting: check the brokers and min.insync.replicas of the journal topic"

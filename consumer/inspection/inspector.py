@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from consumer.core.journal import Accepted, Claim, Entry, decode, encode
+from consumer.core.journal import Accepted, Claim, Entry, Stray, encode
+from consumer.core.journal_decode import decode
 from consumer.core.takeover import check_group, last_checkpoint
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.inspection.view import Gathered, PartitionView, State, view
@@ -88,7 +89,7 @@ class Inspector:
         entry = await self._entry_at(partition, at)
         return at, entry if isinstance(entry, Claim) else None
 
-    async def _entry_at(self, partition: Partition, at: JournalOffset) -> Entry | None:
+    async def _entry_at(self, partition: Partition, at: JournalOffset) -> Entry | Stray | None:
         entries = await self._journal.read(partition, at, JournalOffset(at + 1))
         return decode(entries[0].offset, entries[0].value).entry if entries else None
 

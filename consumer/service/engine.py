@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any
 
 from consumer.core.answer import Exchange, Withholding
-from consumer.core.journal import decode
+from consumer.core.journal import Stray
+from consumer.core.journal_decode import decode
 from consumer.core.lane import Lane
 from consumer.core.ledger import Gap
 from consumer.core.pipeline import Pipeline
@@ -145,7 +146,10 @@ class Engine:
     async def _read_gap(self, lane: Lane, gap: Gap) -> None:
         entries = await self._journal.read(lane.partition, gap.start, gap.stop)
         placed = [decode(entry.offset, entry.value) for entry in entries]
-        void = sum(not one.counts for one in placed)
+        strays = [one.offset for one in placed if isinstance(one.entry, Stray)]
+        if strays:
+            self._facts.journal_strays(lane.partition, offsets=strays)
+        void = sum(not one.counts for one in placed) - len(strays)
         if void:
             self._facts.journal_void(lane.partition, entries=void)
         self._inbox.tell(partial(self._pipeline.gap_read, lane, placed))

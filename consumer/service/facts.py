@@ -205,5 +205,8 @@ class Facts(Protocol):
     def journal_void(self, partition: Partition, *, entries: int) -> None:
         """Entries landed elsewhere than their writer expected, so they do not count; ours are appended again."""
 
+    def journal_strays(self, partition: Partition, *, offsets: Sequence[JournalOffset]) -> None:
+        """Records that are no entries stand in its journal, at these offsets: they say nothing, and we go on."""
+
     def journal_unsure(self, partition: Partition, *, why: str) -> None:
         """An append was not acknowledged: it may or may not have landed, and the partition is claimed anew."""

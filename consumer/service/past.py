@@ -6,7 +6,8 @@ What a take-over decides by, and what `inspect` shows of it from outside: one re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consumer.core.journal import Checkpoint, Outcome, Placed, decode
+from consumer.core.journal import Checkpoint, Outcome, Placed
+from consumer.core.journal_decode import decode
 from consumer.core.takeover import (
     OUR_MARK,
     Evidence,
@@ -15,6 +16,7 @@ from consumer.core.takeover import (
     differs,
     last_checkpoint,
     since_accepted,
+    unreadable,
 )
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.ports import EventsLog, JournalReader
@@ -99,6 +101,7 @@ class Past:
             log_end=log_end,
             accepted=accepted(reading.entries),
             cut=cut(reading.entries),
+            unreadable=unreadable(reading.entries),
             differs_at=await self._differs_at(partition, reading, log_start, log_end),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from consumer.core.journal import Accepted, Placed, Skipped
 from consumer.core.lane import TakenOver
 from consumer.core.policy import Policies
-from consumer.core.takeover import OUR_MARK, Start, check_group, claimed_since, replay, starting_point
+from consumer.core.takeover import OUR_MARK, Start, check_group, claimed_since, replay, starting_point, strays
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.past import Past, Reading
@@ -61,6 +61,9 @@ class Takeover:
             partition, claimed_at, since=horizon, max_entries=self._policies.deduplication_max_entries
         )
         check_group(reading.entries, self._group, f"of {partition}")
+        found = strays(reading.entries)
+        if found:
+            self._facts.journal_strays(partition, offsets=found)
         try:
             start = await self._start(partition, reading)
         except PartitionStoppedError:

@@ -13,7 +13,8 @@ import orjson
 
 from consumer.core.answer import Answer, Answered, Exchange, Unreachable, Withheld
 from consumer.core.event import Decoded
-from consumer.core.journal import Entry, Placed, decode
+from consumer.core.journal import Entry, Placed
+from consumer.core.journal_decode import decode
 from consumer.core.lane import Lane
 from consumer.core.ledger import Standing
 from consumer.core.outcome import Verdict

@@ -3,7 +3,6 @@
 from itertools import pairwise
 
 import orjson
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +16,6 @@ from consumer.core.journal import (
     Entry,
     Intent,
     Mark,
-    NotAJournalError,
     OpenAttempt,
     Outcome,
     Placed,
@@ -25,10 +23,10 @@ from consumer.core.journal import (
     Settled,
     Skipped,
     Tried,
-    decode,
     encode,
     ranges,
 )
+from consumer.core.journal_decode import decode
 from consumer.core.lane import settled_records
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.platform_memory import NOTHING, Remembered, Span
@@ -195,30 +193,6 @@ def test_ranges_hold_exactly_the_offsets_that_they_were_made_of(offsets: set[int
     pairs = list(zip(ends[::2], ends[1::2], strict=True))
     assert {offset for first, end in pairs for offset in range(first, end)} == offsets
     assert all(before[1] < after[0] for before, after in pairwise(pairs)), "touching ranges are one"
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b"17",
-        b'"claim"',
-        b"{}",
-        b'{"at":1}',
-        b'{"at":1,"kind":"rumour"}',
-        b'{"at":"x","kind":"claim"}',
-        b'{"at":1,"kind":"outcome","send":null,"settled":[1]}',
-        b'{"at":1,"kind":"outcome","send":null,"settled":[{"offsets":[1]}]}',
-        b'{"at":1,"kind":"checkpoint"}',
-        b"\xff\xfe",
-    ],
-)
-def test_a_record_of_somebody_else_is_named_by_its_offset_and_not_quoted(value: bytes) -> None:
-    with pytest.raises(NotAJournalError, match="journal offset 12 ") as raised:
-        decode(JournalOffset(12), value)
-    assert "rumour" not in str(raised.value)
 
 
 def test_a_checkpoint_of_a_version_that_remembered_nothing_of_the_platform_is_read_as_one() -> None:

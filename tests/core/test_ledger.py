@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.journal import Accepted, Placed, Returned, decode
+from consumer.core.journal import Accepted, Placed, Returned
+from consumer.core.journal_decode import decode
 from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.makers import make_claim

@@ -17,6 +17,7 @@ from consumer.core.journal import (
     Settled,
     Tried,
 )
+from consumer.core.journal_decode import decode
 from consumer.core.outcome import Status, Verdict
 from consumer.core.takeover import (
     Evidence,
@@ -69,6 +70,7 @@ def evidence(
     log: tuple[int, int] = (0, 1000),
     word: int | None = None,
     cut_at: int | None = None,
+    unreadable: bool = False,
     differs_at: int | None = None,
 ) -> Evidence:
     return Evidence(
@@ -80,6 +82,7 @@ def evidence(
         log_end=Offset(log[1]),
         accepted=None if word is None else operators_word(word),
         cut=None if cut_at is None else Placed(offset=JournalOffset(3), at=JournalOffset(cut_at), entry=make_claim()),
+        unreadable=decode(JournalOffset(3), b'{"at":3,"kind":"rumour"}') if unreadable else None,
         differs_at=None if differs_at is None else Offset(differs_at),
     )
 
@@ -160,6 +163,12 @@ def test_where_to_start_by_the_evidence(known: Evidence, expected: Start) -> Non
             evidence(watermark=100, committed=100, by_us=True, cut_at=7), False, id="a journal that has lost its end"
         ),
         pytest.param(evidence(word=70, cut_at=7), False, id="the same after an operator's word"),
+        pytest.param(
+            evidence(watermark=100, committed=100, by_us=True, unreadable=True),
+            False,
+            id="an entry that nobody can read",
+        ),
+        pytest.param(evidence(word=70, unreadable=True), False, id="such an entry after an operator's word"),
         pytest.param(
             evidence(watermark=100, committed=100, by_us=True, differs_at=99), False, id="another record at the mark"
         ),

@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from consumer.core.outcome import Reason, Status
-from consumer.core.terms import Offset, Partition
+from consumer.core.terms import JournalOffset, Offset, Partition
 from consumer.edge.metrics import SETTLEMENTS, Metrics, table
 from consumer.edge.telemetry import Telemetry
 from consumer.service.facts import AnswerClass, Priority, Producer, RetryReason, StopWhy
@@ -60,6 +60,7 @@ def everything() -> Telemetry:
     told.partition_stopped(P3, why="x")
     told.journal_appended(P3, entries=3, seconds=0.001)
     told.journal_void(P3, entries=1)
+    told.journal_strays(P3, offsets=[JournalOffset(7)])
     told.journal_unsure(P3, why="x")
     return told
 

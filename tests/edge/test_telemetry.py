@@ -103,6 +103,7 @@ def problems(told: Telemetry) -> None:
     told.partition_lost(P3, claimed_by="campaign-consumer/other")
     told.partition_stopped(P3, why="its journal was recreated")
     told.journal_void(P3, entries=1)
+    told.journal_strays(P3, offsets=[JournalOffset(7)])
     told.journal_unsure(P3, why="no acknowledgement in 5 s")
 
 
@@ -110,7 +111,7 @@ def test_every_problem_line_names_its_cure_and_is_at_least_a_warning() -> None:
     lines = Lines("DEBUG")
     problems(telemetry())
     written = lines.taken()
-    assert len(written) == 19 + len(RETRY_CURES) + len(OUTCOME_CURES)
+    assert len(written) == 20 + len(RETRY_CURES) + len(OUTCOME_CURES)
     for line in written:
         assert line["level"] in {"warning", "error"}, line
         assert line["cure"], line

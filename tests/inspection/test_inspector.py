@@ -3,7 +3,8 @@
 import orjson
 import pytest
 
-from consumer.core.journal import Checkpoint, Claim, Intent, OpenAttempt, Outcome, Settled, decode
+from consumer.core.journal import Checkpoint, Claim, Intent, OpenAttempt, Outcome, Settled
+from consumer.core.journal_decode import decode
 from consumer.core.outcome import Status, Verdict
 from consumer.core.takeover import OUR_MARK
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ACKNOWLEDGE_SECONDS = 5.0
 NOBODY_LOOKS_SECONDS = 5.0
+SLIPS = (b"", b"hello", b"\xff\xfe", b"[]", b"[" * 9_999, b'{"at":-1,"kind":"intent"}', b'{"orderId":7}')
+"""What a console producer writes to a topic that it was not meant for."""
 RETENTION_SECONDS = 4.0
 """Younger entries are not removed, nor what the snapshots of that time need."""
 
@@ -121,8 +123,11 @@ class Logs:
         for journal in self.journals:
             journal.down_until = 0.0
 
-    def cut(self, blow: Blow) -> None:
-        """Let retention remove the beginning of a log."""
+    def touch(self, blow: Blow) -> None:
+        """Let retention remove the beginning of a log, or somebody write to a journal by mistake."""
+        if blow.kind == "slip":
+            self._slip(blow)
+            return
         number = blow.where % len(self.events)
         if blow.kind == "events_cut":
             log = self.events[number]
@@ -141,6 +146,13 @@ class Logs:
         self._world.judge.abandon(number)
         if blow.amount < NOBODY_LOOKS_SECONDS:
             self._world.after(blow.amount, partial(self._accept, number))
+
+    def _slip(self, blow: Blow) -> None:
+        """Let some records that are no entries land in a journal."""
+        journal = self.journals[blow.where % len(self.journals)]
+        for _ in range(self._delays.choice((1, 1, 3))):
+            journal.values.append(self._delays.choice(SLIPS))
+            journal.landed_at.append(self._world.wall)
 
     def _accept(self, number: int) -> None:
         """Let an operator say that the partition may start anew (`inspect --accept`)."""

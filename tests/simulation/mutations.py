@@ -73,6 +73,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (f"{CORE}.journal:Placed.counts", "self.at == self.offset", "True"),
     ),
     _mutation(
+        "a record that is no entry proves nothing",
+        (
+            f"{CORE}.journal:Placed.counts",
+            "(self.at == self.offset and not isinstance(self.entry, Stray))",
+            "isinstance(self.entry, Stray) or self.at == self.offset",
+        ),
+    ),
+    _mutation(
         "an attempt whose answer is lost is never called returned",
         (f"{CORE}.settle:_unknown", "returned=False", "returned=True"),
     ),

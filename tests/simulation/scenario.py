@@ -32,12 +32,13 @@ Kind = Literal[
     "journal_cut",  # retention removes the beginning of a journal that nobody needs any more
     "events_cut",  # retention removes events, read or not
     "recreated",  # somebody deletes a journal, and makes it anew
+    "slip",  # somebody's producer writes into a journal what is no entry
 ]
 
 BLOWS: tuple[Kind, ...] = (
     "crash", "freeze", "suspend", "deaf", "stop", "interrupt", "clock", "join", "rebalance", "denied", "results_down",
     "journal_down", "brokers_down", "rewind", "forget", "forward", "journal_cut", "events_cut",
-    "recreated",
+    "recreated", "slip",
 )  # fmt: skip
 
 
@@ -102,10 +103,14 @@ class Scenario:
 
 STYLES: dict[str, tuple[Chances, tuple[Kind, ...], int]] = {
     "calm": (NONE, ("join", "rebalance", "stop"), 1),
-    "owners": (JOURNAL, ("crash", "freeze", "suspend", "deaf", "rebalance", "journal_down", "rebalance", "deaf"), 5),
+    "owners": (
+        JOURNAL,
+        ("crash", "freeze", "suspend", "deaf", "rebalance", "journal_down", "rebalance", "deaf", "slip"),
+        5,
+    ),
     "platform": (PLATFORM, ("crash", "denied", "deaf", "stop", "clock", "rebalance"), 2),
     "results": (RESULTS, ("results_down", "crash", "rebalance", "stop", "interrupt", "brokers_down"), 3),
-    "tools": (JOURNAL, ("rewind", "forget", "forward", "journal_cut", "events_cut", "crash", "rebalance"), 4),
+    "tools": (JOURNAL, ("rewind", "forget", "forward", "journal_cut", "events_cut", "crash", "rebalance", "slip"), 4),
     "storm": (EVERYTHING, tuple(kind for kind in BLOWS if kind != "recreated"), 5),
     "lost journal": (JOURNAL, ("recreated", "deaf", "deaf", "rebalance", "crash", "freeze"), 6),
 }

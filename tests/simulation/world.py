@@ -213,8 +213,8 @@ class World:
                 self.group.meddle(blow)
             case "recreated":
                 self.logs.recreate(blow)
-            case "journal_cut" | "events_cut":
-                self.logs.cut(blow)
+            case "journal_cut" | "events_cut" | "slip":
+                self.logs.touch(blow)
             case _:
                 if not self.processes:
                     return
