@@ -7,6 +7,7 @@ in doubt); its ID has an outcome or is in hand; else it takes its place in its p
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import cast
 
 from consumer.core.deduplication import Deduplication
@@ -144,7 +145,9 @@ class Door:
             queue = lane.persons[event.person] = deque((cast("Event", queue),))
         queue.append(event)
         if event.immediate and not queue[-2].immediate:
-            for predecessor in queue:
+            for predecessor in islice(reversed(queue), 1, None):
+                if predecessor.immediate:
+                    return  # and with it all who are before it
                 predecessor.immediate = True
             self._windows.hurry(queue[0])
             self._queue.promote(queue[0])

@@ -4,27 +4,26 @@ A send holds a slot from its pick to its answer. It is posted only when its inte
 partition of every member; what cannot be proven in time goes back, and its intents are returned.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from consumer.core.access import Access
 from consumer.core.admit import closing_verdict
 from consumer.core.answer import Exchange, Withholding
-from consumer.core.event import Decoded, Event, GroupKey
+from consumer.core.event import Decoded, Event
+from consumer.core.joining import Joining
 from consumer.core.journal import Intent, Returned
 from consumer.core.lane import Lane, settle
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.parts import Parts, dropped, keep_acceptances, keep_ours
 from consumer.core.policy import Policies
+from consumer.core.proofs import Proofs
 from consumer.core.retry import given_up
-from consumer.core.send import Send, Stage, earliest_expiry, hand_down
+from consumer.core.send import Send, Stage, carry, earliest_expiry, hand_down
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide
 from consumer.core.terms import Now, Partition, SendId, Ticks
 from consumer.core.window import Window
-
-PROVE_WITHIN_SECONDS = 2.0
-"""Members whose intent is not proven by then go back: their partition is unsure."""
 
 PROOF_LASTS_SECONDS = 1.0
 """A request that starts later than this after the proof needs a new one: whoever was frozen must look again."""
@@ -50,10 +49,10 @@ class Delivery:
         self._access = access
         self._chance = chance
         self._out: dict[SendId, tuple[Send, Parts]] = {}
-        self._waiting: dict[tuple[GroupKey, bool], tuple[Send, Window]] = {}
-        """The youngest send of each group that has not had its turn yet, and the window that it was."""
-        self._stalled: list[Send] = []
-        """Sends whose members all wait for a partition that is unsure of its owner."""
+        self._joining = Joining(policies)
+        self._stalled: dict[SendId, Send] = {}
+        """Sends whose members all wait for a partition that is unsure of its owner, in the order of their turns."""
+        self._proofs = Proofs()
         self.to_post: list[Send] = []
         """Sends whose proof is complete: the shell takes them and posts them."""
         self.starting = True
@@ -61,67 +60,41 @@ class Delivery:
 
     def queue_window(self, window: Window, now: Now) -> None:
         """A window closed: its members are a send from here on, or join one of their group that has no slot yet."""
-        if self._join(window):
+        if self._joining.join(window):
             return
+        members = list(window.by_person.values())
         send = Send(
             send_id=self._chance.send_id(),
             group=window.key,
-            members=window.members,
+            members=members,
             immediate=window.immediate,
             ready_at=now.steady,
-            earliest_expiry=earliest_expiry(window.members),
+            earliest_expiry=earliest_expiry(members),
         )
-        self._waiting[window.key, window.immediate] = (send, window)
+        carry(send.send_id, members)
+        self._joining.wait(send, window)
         self._queue.put(send, now)
-
-    def _join(self, window: Window) -> bool:
-        """Let urgent events that come one by one share a request while the slots of their campaign are taken."""
-        found = self._waiting.get((window.key, window.immediate))
-        if found is None:
-            return False
-        send, first = found
-        policy = self._policies.of(send.campaign_id)
-        if (
-            len(first.members) + len(window.members) > policy.max_contacts
-            or first.size_bytes + window.size_bytes > policy.max_bytes
-            or not first.persons.isdisjoint(window.persons)
-        ):
-            return False
-        first.size_bytes += window.size_bytes
-        first.persons |= window.persons
-        send.keep([*send.members, *window.members])
-        first.members = send.members
-        return True
-
-    def _no_longer_waits(self, send: Send) -> None:
-        for immediate in (True, False):  # it may have become urgent after it was queued
-            found = self._waiting.get((send.group, immediate))
-            if found is not None and found[0] is send:
-                del self._waiting[send.group, immediate]
 
     # ---------------------------------------------------------------- picking
 
     def pick(self, now: Now) -> None:
         """Start as many sends as the limits allow, as far as their intents."""
         while self.starting and (send := self._queue.pick(now)) is not None:
-            self._no_longer_waits(send)
+            self._joining.leave(send)
             self._close_expired(send, now)
             self._close_given_up(send, now)
-            self._set_aside_unsure(send)
+            parts = self._set_aside_unsure(send)
             if not send.members:
                 self._queue.landed(send)
                 send.move(Stage.OVER)
                 continue
-            self._intend(send, now)
+            self._intend(send, parts, now)
 
-    def _intend(self, send: Send, now: Now) -> None:
+    def _intend(self, send: Send, parts: Parts, now: Now) -> None:
         send.move(Stage.PROVING)
         send.attempt += 1
-        send.prove_by = Ticks(now.steady + PROVE_WITHIN_SECONDS)
-        parts: Parts = {}
-        for partition, members in send.by_partition().items():
-            lane = self._lanes[partition]
-            parts[partition] = (lane, members)
+        self._proofs.wait(send, now)
+        for lane, members in parts.values():
             intent = Intent(
                 send_id=send.send_id,
                 attempt=send.attempt,
@@ -158,6 +131,7 @@ class Delivery:
         send.keep([event for event in send.members if id(event) not in going])
         items: list[tuple[Verdict, list[Decoded]]] = []
         for event in gone:
+            event.send_id = None
             hand_down(send, event)
             items.append((closing_verdict(event, verdict), [event]))
         self._settle(items, send.send_id)
@@ -175,25 +149,26 @@ class Delivery:
             if lane is not None:
                 settle(lane, lane_items, send_id)
 
-    def _set_aside_unsure(self, send: Send) -> None:
-        """Take out members of partitions that are unsure of their owner: they wait until it is known."""
-        if all(lane.may_send for lane in self._lanes.values()):
-            return
-        unsure = [event for event in send.members if not self._may_send(event)]
-        if not unsure:
-            return
-        going = set(map(id, unsure))
-        self._stalled.append(send.part(self._chance.send_id(), unsure))
-        send.keep([event for event in send.members if id(event) not in going])
-
-    def _may_send(self, event: Event) -> bool:
-        lane = self._lanes.get(event.partition)
-        return lane is not None and lane.may_send
+    def _set_aside_unsure(self, send: Send) -> Parts:
+        """Take out members of partitions that are unsure of their owner, who wait until it is known; return the others."""
+        parts: Parts = {}
+        unsure: list[Event] = []
+        for partition, members in send.by_partition().items():
+            lane = self._lanes[partition]
+            if lane.may_send:
+                parts[partition] = (lane, members)
+            else:
+                unsure += members
+        if unsure:
+            aside = send.part(self._chance.send_id(), unsure)
+            self._stalled[aside.send_id] = aside
+            send.keep([event for event in send.members if event.partition in parts])
+        return parts
 
     def resume(self, now: Now) -> None:
         """A partition is sure again: queue what waited; what still has to wait is set aside anew when picked."""
-        stalled, self._stalled = self._stalled, []
-        for send in reversed(stalled):
+        stalled, self._stalled = self._stalled, {}
+        for send in reversed(stalled.values()):
             self._put_back(send, now, ahead=True)
 
     # ---------------------------------------------------------------- proving
@@ -213,19 +188,15 @@ class Delivery:
 
     def call_off_unproven(self, now: Now) -> None:
         """Give up on proofs that take too long or cannot come; what is proven already is returned."""
-        proving = [(send, parts) for send, parts in self._out.values() if send.stage is Stage.PROVING]
-        for send, parts in proving:
-            late = send.unproven if send.prove_by <= now.steady else ()
-            for partition in late:
-                parts[partition][0].overdue = True
-            if late or any(lane.dropped for lane, _ in parts.values()):
-                self._call_off(send, parts, now)
+        for send in self._proofs.in_vain(now):
+            _, parts = self._out[send.send_id]
+            if send.prove_by <= now.steady:
+                for partition in send.unproven:
+                    parts[partition][0].overdue = True
+            self._call_off(send, parts, now)
 
     def _call_off(self, send: Send, parts: Parts, now: Now) -> None:
-        returned = Returned(send_id=send.send_id, attempt=send.attempt, started=False)
-        for lane, _ in parts.values():
-            if lane.partition not in send.unproven and not lane.dropped:
-                lane.ledger.add(returned, None)
+        self._return(send, parts, started=False)
         self._requeue(send, parts, now)
 
     def _requeue(self, send: Send, parts: Parts, now: Now, *, ahead: bool = True) -> None:
@@ -245,7 +216,7 @@ class Delivery:
 
     def next_wake_at(self) -> Ticks | None:
         """Return when the first proof is overdue, None where none is out."""
-        return min((send.prove_by for send, _ in self._out.values() if send.stage is Stage.PROVING), default=None)
+        return self._proofs.next_due_at()
 
     def last_look(self, send: Send, now: Now) -> Withholding | None:
         """Say whether the request may start, with the connection in hand and right before the first byte."""
@@ -284,8 +255,7 @@ class Delivery:
                     send.first_tried_at = first_tried_at
                 self._again(send, parts, decision, now)
             case CalledOff():
-                self._return(send, parts, started=False)
-                self._requeue(send, parts, now)
+                self._call_off(send, parts, now)
         return decision
 
     def _finish(self, send: Send, parts: Parts, decision: Finished) -> None:
@@ -311,7 +281,7 @@ class Delivery:
     def _return(self, send: Send, parts: Parts, *, started: bool) -> None:
         returned = Returned(send_id=send.send_id, attempt=send.attempt, started=started)
         for lane, _ in parts.values():
-            if not lane.dropped:
+            if not lane.dropped and lane.partition not in send.unproven:  # else it is returned when it is proven
                 lane.ledger.add(returned, None)
 
     def _halve(self, send: Send, now: Now, *, ahead: bool) -> None:
@@ -355,20 +325,54 @@ class Delivery:
             self._close_expired(send, now)
         for send in tried:
             self._close_given_up(send, now)
-        if expired or tried:
-            self._forget_empty()
+        self._forget_empty([*expired, *tried])
 
-    def drop(self, partition: Partition) -> None:
-        """A partition is no longer ours: its members leave every send that is not out yet."""
-        for send in (*self._queue.sends(), *self._stalled):
-            if any(event.partition == partition for event in send.members):
-                send.keep([event for event in send.members if event.partition != partition])
-        self._forget_empty()
-        self._stalled = [send for send in self._stalled if send.members]
+    def clear(self) -> None:
+        """No partition is ours any more: forget every send that is not out yet."""
+        self._queue.clear()
+        self._joining.clear()
+        self._stalled = {}
+        self._proofs.tear(send for send, _ in self._out.values())
 
-    def _forget_empty(self) -> None:
-        for send in self._queue.take(lambda send: not send.members):
-            self._no_longer_waits(send)
+    def drop(self, partitions: Collection[Partition], events: Iterable[Event]) -> None:
+        """Partitions are no longer ours: their members, all among `events`, leave every send that is not out yet.
+
+        What waits for a proof of theirs, which will not come, is called off in the next turn.
+        """
+        queued, stalled = self._among(events)
+        for send in (*queued, *stalled):
+            left = [event for event in send.members if event.partition not in partitions]
+            if left:
+                send.keep(left)
+            else:
+                send.members = left
+        self._forget_empty(queued)
+        for send in stalled:
+            if not send.members:
+                del self._stalled[send.send_id]
+                send.move(Stage.OVER)
+        self._proofs.tear(send for send, parts in self._out.values() if dropped(parts))
+
+    def _among(self, events: Iterable[Event]) -> tuple[list[Send], list[Send]]:
+        """Return the sends that hold these: those that are queued, and those that are set aside."""
+        queued: dict[SendId, Send] = {}
+        stalled: dict[SendId, Send] = {}
+        for event in events:
+            name = event.send_id
+            if name is None or name in queued or name in stalled:
+                continue
+            if (send := self._queue.find(event)) is not None:
+                queued[name] = send
+            elif name in self._stalled:
+                stalled[name] = self._stalled[name]
+        return list(queued.values()), list(stalled.values())
+
+    def _forget_empty(self, sends: Iterable[Send]) -> None:
+        """Take out of the queue those of `sends` that nobody is left in."""
+        empty = {send.send_id: send for send in sends if not send.members}
+        self._queue.remove(empty.values())
+        for send in empty.values():
+            self._joining.leave(send)
             send.move(Stage.OVER)
 
     def out_with(self, partitions: Iterable[Partition]) -> bool:
@@ -376,10 +380,17 @@ class Delivery:
         wanted = set(partitions)
         return any(wanted & parts.keys() for _, parts in self._out.values())
 
-    def sends(self) -> Iterator[Send]:
-        """Yield every send that is out, or waits for a partition that is unsure of its owner."""
-        yield from (send for send, _ in self._out.values())
-        yield from self._stalled
+    def find(self, event: Event) -> Send | None:
+        """Return the send that holds this event and is out, or set aside for a partition that is unsure of its owner."""
+        if event.send_id is None:
+            return None
+        out = self._out.get(event.send_id)
+        return out[0] if out is not None else self._stalled.get(event.send_id)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no send is out nor set aside."""
+        return not (self._out or self._stalled)
 
     @property
     def any_out(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol, final
 import msgspec
 
 from consumer.core.outcome import Reason
-from consumer.core.terms import Instant, Offset, Partition, Ticks
+from consumer.core.terms import Instant, Offset, Partition, SendId, Ticks
 
 MAX_KEY_BYTES = 900_000
 """A broker takes a batch of 1 MiB: a longer key would stop its partition for ever for want of a result."""
@@ -97,6 +97,8 @@ class Event(msgspec.Struct, gc=False, eq=False):
     # --------------------------------------------------------------------
     received_at: Instant
     arrived: Ticks
+    send_id: SendId | None = None
+    """The send that carries it; None while it waits in a window, or behind its person's earlier events."""
     attempts: int = 0
     lost: int = 0
     """Attempts whose fate is unknown. More than none: whatever comes is marked, and doubt dominates."""

@@ -119,14 +119,28 @@ class Pipeline:
 
     def drop(self, partition: Partition) -> None:
         """A partition is no longer ours: forget its events wherever they are."""
-        self._heard.pop(partition, None)
-        lane = self.lanes.pop(partition, None)
-        if lane is None:
+        self.drop_all([partition])
+
+    def drop_all(self, partitions: Iterable[Partition]) -> None:
+        """Forget the events of many partitions in one go: sends that hold events of several are gone through once.
+
+        A rebalance takes back everything that we have: then nothing has to be picked out at all.
+        """
+        lanes: dict[Partition, Lane] = {}
+        for partition in partitions:
+            self._heard.pop(partition, None)
+            self.deduplication.forget(partition)
+            lane = self.lanes.pop(partition, None)
+            if lane is not None:
+                lane.dropped = True
+                lanes[partition] = lane
+        if not self.lanes:
+            self.windows.clear()
+            self.delivery.clear()
             return
-        lane.dropped = True
-        self.windows.drop(lambda event: event.partition == partition)
-        self.delivery.drop(partition)
-        self.deduplication.forget(partition)
+        events = [event for lane in lanes.values() for event in lane.in_hand.values()]
+        self.windows.drop([event for event in events if event.send_id is None])
+        self.delivery.drop(lanes.keys(), [event for event in events if event.send_id is not None])
 
     def empty(self, partition: Partition) -> Lane:
         """A partition can go on only by a person's word: it stays in hand, and holds nothing that others need room for.

@@ -78,6 +78,13 @@ class Send:
         self.members = members
         self.earliest_expiry = earliest_expiry(members)
 
+    def join(self, members: list[Event]) -> None:
+        """Take more members along."""
+        carry(self.send_id, members)
+        self.members += members
+        expiries = (self.earliest_expiry, earliest_expiry(members))
+        self.earliest_expiry = min([expiry for expiry in expiries if expiry is not None], default=None)
+
     def by_partition(self) -> dict[Partition, list[Event]]:
         """Return the members by the partition that they came from, in order of arrival."""
         parts: dict[Partition, list[Event]] = {}
@@ -93,6 +100,7 @@ class Send:
 
     def part(self, send_id: SendId, members: list[Event]) -> "Send":
         """Return a send of some of the members that takes this one's history along."""
+        carry(send_id, members)
         for event in members:
             hand_down(self, event)
         return Send(
@@ -108,6 +116,12 @@ class Send:
             first_tried_at=self.first_tried_at,
             response=self.response,
         )
+
+
+def carry(send_id: SendId, members: Iterable[Event]) -> None:
+    """Let members know which send they are in."""
+    for event in members:
+        event.send_id = send_id
 
 
 def hand_down(send: Send, event: Event) -> None:

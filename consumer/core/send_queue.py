@@ -3,29 +3,32 @@
 Rate limits, the adaptive limit and the breaker have their place in `_may_start`, beside access.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from consumer.core.access import Access
 from consumer.core.event import Event
 from consumer.core.policy import Policies
 from consumer.core.send import Send
-from consumer.core.terms import AT_ONCE, Now, Ticks
+from consumer.core.terms import AT_ONCE, Now, SendId, Ticks
+
+STALE_ENTRIES = 16
+"""Entries of the heap of delayed sends that are not in force, beyond as many as there are others."""
 
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """The sends of one campaign."""
+    """The sends of one campaign, in order and by name: one that is wanted elsewhere is found without a search."""
 
     campaign_id: int
     max_concurrency: int
-    immediate: deque[Send] = field(default_factory=deque)
-    normal: deque[Send] = field(default_factory=deque)
+    immediate: OrderedDict[SendId, Send] = field(default_factory=OrderedDict)
+    normal: OrderedDict[SendId, Send] = field(default_factory=OrderedDict)
     in_flight: int = 0
 
-    def queue(self, send: Send) -> deque[Send]:
+    def queue(self, send: Send) -> OrderedDict[SendId, Send]:
         return self.immediate if send.immediate else self.normal
 
 
@@ -36,11 +39,14 @@ class SendQueue:
         self._policies = policies
         self._access = access
         self._lines: dict[int, _Line] = {}
-        self._turns: tuple[deque[_Line], deque[_Line]] = (deque(), deque())
+        self._turns: tuple[OrderedDict[int, _Line], OrderedDict[int, _Line]] = (OrderedDict(), OrderedDict())
         """Lines with immediate sends, and with normal ones, in the order of their turns."""
         self._held_until: dict[int, Ticks] = {}
         """Campaigns that the platform asked to pause."""
         self._delayed: list[tuple[Ticks, int, Send, bool]] = []
+        """A heap by when each is ready; what was taken out stays until its time, or until the heap is swept."""
+        self._waiting: dict[SendId, tuple[int, Send]] = {}
+        """Which entries of the heap are in force, by the send's name."""
         self._delayed_count = 0
         self.in_flight = 0
         self.queued = 0
@@ -48,13 +54,13 @@ class SendQueue:
     def put(self, send: Send, now: Now, *, ahead: bool = False) -> None:
         """Queue a send; `ahead` puts it before the others of its campaign (it has been there before)."""
         self.queued += 1
-        line = self._line(send.campaign_id)
         ready_at = max(send.ready_at, self._held_until.get(send.campaign_id, AT_ONCE))
         if ready_at > now.steady:
             self._delayed_count += 1
             heappush(self._delayed, (ready_at, self._delayed_count, send, ahead))
+            self._waiting[send.send_id] = (self._delayed_count, send)
             return
-        self._enter(line, send, ahead=ahead)
+        self._enter(self._line(send.campaign_id), send, ahead=ahead)
 
     def _line(self, campaign_id: int) -> _Line:
         line = self._lines.get(campaign_id)
@@ -64,12 +70,10 @@ class SendQueue:
 
     def _enter(self, line: _Line, send: Send, *, ahead: bool) -> None:
         queue, turns = line.queue(send), self._turns[0 if send.immediate else 1]
-        if not queue:
-            turns.append(line)
+        turns.setdefault(line.campaign_id, line)
+        queue[send.send_id] = send
         if ahead:
-            queue.appendleft(send)
-        else:
-            queue.append(send)
+            queue.move_to_end(send.send_id, last=False)
 
     def hold(self, campaign_id: int, until: Ticks, now: Now) -> None:
         """Start nothing of a campaign before `until`: the platform asked for it."""
@@ -89,14 +93,14 @@ class SendQueue:
     def _pick(self, now: Now) -> Send | None:
         for turns, immediate in zip(self._turns, (True, False), strict=True):
             for _ in range(len(turns)):
-                line = turns.popleft()
+                _, line = turns.popitem(last=False)
                 if not self._may_start(line, now, immediate=immediate):
-                    turns.append(line)
+                    turns[line.campaign_id] = line
                     continue
                 queue = line.immediate if immediate else line.normal
-                send = queue.popleft()
+                _, send = queue.popitem(last=False)
                 if queue:
-                    turns.append(line)
+                    turns[line.campaign_id] = line
                 self.queued -= 1
                 self.in_flight += 1
                 line.in_flight += 1
@@ -130,14 +134,22 @@ class SendQueue:
 
     def _wake(self, now: Now) -> None:
         while self._delayed and self._delayed[0][0] <= now.steady:
-            _, _, send, ahead = heappop(self._delayed)
-            self._enter(self._line(send.campaign_id), send, ahead=ahead)
+            _, count, send, ahead = heappop(self._delayed)
+            if self._is_in_force(count, send):
+                del self._waiting[send.send_id]
+                self._enter(self._line(send.campaign_id), send, ahead=ahead)
+
+    def _is_in_force(self, count: int, send: Send) -> bool:
+        found = self._waiting.get(send.send_id)
+        return found is not None and found[0] == count
 
     def next_wake_at(self, now: Now) -> Ticks | None:
         """Return when a send may become ready without anything else happening, None where none may.
 
         What might start at an instant that has passed was picked, or waits for a fact: it needs no timer.
         """
+        while self._delayed and not self._is_in_force(*self._delayed[0][1:3]):
+            heappop(self._delayed)
         wakes = [self._delayed[0][0]] if self._delayed else []
         if any(self._turns):
             wakes.extend(self._access.wakes())
@@ -147,45 +159,59 @@ class SendQueue:
     def sends(self) -> Iterator[Send]:
         """Yield every queued send."""
         for line in self._lines.values():
-            yield from line.immediate
-            yield from line.normal
-        for _, _, send, _ in self._delayed:
+            yield from line.immediate.values()
+            yield from line.normal.values()
+        for _, send in self._waiting.values():
             yield send
+
+    def find(self, event: Event) -> Send | None:
+        """Return the queued send that holds this event, None where none does."""
+        if event.send_id is None:
+            return None
+        waiting = self._waiting.get(event.send_id)
+        if waiting is not None:
+            return waiting[1]
+        line = self._lines.get(event.group.campaign_id)
+        return None if line is None else line.normal.get(event.send_id) or line.immediate.get(event.send_id)
 
     def promote(self, event: Event) -> None:
         """Make the queued send that holds this event immediate: somebody urgent waits for its outcome."""
-        for _, _, send, _ in self._delayed:
-            if send.group == event.group and event in send.members:
-                send.immediate = True  # it enters the right queue when its time has come
-                return
-        line = self._lines.get(event.group.campaign_id)
-        for send in line.normal if line is not None else ():
-            if send.group == event.group and event in send.members:
-                assert line is not None
-                line.normal.remove(send)
-                if not line.normal:
-                    self._turns[1].remove(line)
-                send.immediate = True
-                self._enter(line, send, ahead=True)
-                return
+        send = self.find(event)
+        if send is None or send.immediate:
+            return
+        send.immediate = True  # one that waits for its time enters the right queue then
+        if send.send_id in self._waiting:
+            return
+        line = self._lines[send.campaign_id]
+        del line.normal[send.send_id]
+        if not line.normal:
+            del self._turns[1][line.campaign_id]
+        self._enter(line, send, ahead=True)
 
-    def take(self, wanted: Callable[[Send], bool]) -> list[Send]:
-        """Take out every queued send that is `wanted`."""
-        taken = [send for send in self.sends() if wanted(send)]
-        gone = set(map(id, taken))
-        if not gone:
-            return []
-        for line in list(self._lines.values()):
-            line.immediate = deque(send for send in line.immediate if id(send) not in gone)
-            line.normal = deque(send for send in line.normal if id(send) not in gone)
+    def remove(self, sends: Iterable[Send]) -> None:
+        """Take queued sends out: nobody is left in them."""
+        for send in sends:
+            self.queued -= 1
+            if self._waiting.pop(send.send_id, None) is not None:
+                continue
+            line = self._lines[send.campaign_id]
+            queue, turns = line.queue(send), self._turns[0 if send.immediate else 1]
+            del queue[send.send_id]
+            if not queue:
+                del turns[line.campaign_id]
             self._forget_idle(line)
-        self._turns = (
-            deque(line for line in self._turns[0] if line.immediate),
-            deque(line for line in self._turns[1] if line.normal),
-        )
-        self._delayed = sorted(entry for entry in self._delayed if id(entry[2]) not in gone)
-        self.queued -= len(taken)
-        return taken
+        if len(self._delayed) > 2 * len(self._waiting) + STALE_ENTRIES:
+            self._delayed = [entry for entry in self._delayed if self._is_in_force(*entry[1:3])]
+            heapify(self._delayed)
+
+    def clear(self) -> None:
+        """Forget every queued send."""
+        self._delayed, self._waiting, self._turns = [], {}, (OrderedDict(), OrderedDict())
+        self.queued = 0
+        self._lines = {campaign_id: line for campaign_id, line in self._lines.items() if line.in_flight}
+        for line in self._lines.values():
+            line.immediate.clear()
+            line.normal.clear()
 
     def in_flight_by_campaign(self) -> dict[int, int]:
         """Return the sends in flight of each campaign that has any."""

@@ -1,4 +1,4 @@
-"""Where the oldest record in hand of a partition is: what its watermark waits for. Looks everywhere, moves nothing.
+"""Where the oldest record in hand of a partition is: what its watermark waits for. Looks, moves nothing.
 
 Asked only about a partition that stands still. The oldest record never waits behind another one of its person or its
 ID, for those are older; so it is in one of these places, or it is lost.
@@ -7,10 +7,9 @@ ID, for those are older; so it is in one of these places, or it is lost.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from consumer.core.event import Event
 from consumer.core.lane import Lane, Settlement
 from consumer.core.pipeline import Pipeline
-from consumer.core.send import Stage
+from consumer.core.send import Send, Stage
 from consumer.core.terms import Ticks
 
 
@@ -37,25 +36,27 @@ class Whereabouts:
 
 def whereabouts(pipeline: Pipeline, lane: Lane) -> Whereabouts:
     """Return where the oldest record is whose result is not acknowledged."""
-    partition, offset = lane.partition, lane.watermark.value
-
-    def is_it(event: Event) -> bool:
-        return event.offset == offset and event.partition == partition
-
-    if any(map(is_it, pipeline.windows.members())):
-        return Whereabouts(place=Place.WINDOW)
-    if any(any(map(is_it, send.members)) for send in pipeline.queue.sends()):
-        return Whereabouts(place=Place.QUEUE)
-    for send in pipeline.delivery.sends():
-        if any(map(is_it, send.members)):
-            match send.stage:
-                case Stage.POSTING:
-                    return Whereabouts(place=Place.POSTING, since=send.proven_at)
-                case Stage.PROVING:
-                    return Whereabouts(place=Place.PROVING)
-                case _:
-                    return Whereabouts(place=Place.SET_ASIDE)
+    offset = lane.watermark.value
+    event = next((event for event in lane.in_hand.values() if event.offset == offset), None)
+    if event is not None:
+        if pipeline.windows.find(event) is not None:
+            return Whereabouts(place=Place.WINDOW)
+        if pipeline.queue.find(event) is not None:
+            return Whereabouts(place=Place.QUEUE)
+        send = pipeline.delivery.find(event)
+        if send is not None:
+            return _in_a_send(send)
     settlements = (draft.token for draft in lane.ledger.drafts() if isinstance(draft.token, Settlement))
     if any(offset in settlement.offsets for settlement in settlements):
         return Whereabouts(place=Place.WRITING)
     return Whereabouts(place=Place.PUBLISHING if lane.publishing else Place.NOWHERE)
+
+
+def _in_a_send(send: Send) -> Whereabouts:
+    match send.stage:
+        case Stage.POSTING:
+            return Whereabouts(place=Place.POSTING, since=send.proven_at)
+        case Stage.PROVING:
+            return Whereabouts(place=Place.PROVING)
+        case _:
+            return Whereabouts(place=Place.SET_ASIDE)

@@ -4,7 +4,7 @@ A window belongs to one group and never holds a person twice: a person who stand
 from another partition) goes into a second window of the group.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
@@ -30,10 +30,14 @@ class Window:
     arrived: Ticks
     """When its first member did: a later one can only hurry it with a deadline."""
     size_bytes: int
-    members: list[Event] = field(default_factory=list)
-    persons: set[str] = field(default_factory=set)
+    by_person: dict[str, Event] = field(default_factory=dict)
+    """Its members, in the order of their coming: each is found, and taken out, without a search."""
     immediate: bool = False
     open: bool = True
+
+    def holds(self, event: Event) -> bool:
+        """Whether this very event is a member."""
+        return self.by_person.get(event.person) is event
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +72,7 @@ class Windows:
             size_bytes, person, windows = len(event.contact) + 1, event.person, group.windows
             if (
                 windows
-                and person not in (window := windows[0]).persons
+                and person not in (window := windows[0]).by_person
                 and window.size_bytes + size_bytes <= group.max_bytes
             ):
                 window.size_bytes += size_bytes
@@ -77,9 +81,8 @@ class Windows:
                 window.size_bytes += size_bytes
             if event.arrived < window.arrived or event.expires_at is not None:
                 self._hasten(window, group, event, now)
-            members = window.members
-            members.append(event)
-            window.persons.add(person)
+            members = window.by_person
+            members[person] = event
             if event.immediate:
                 window.immediate = True
                 self._close(window, group)
@@ -108,7 +111,7 @@ class Windows:
 
     def _window_for(self, event: Event, group: _Group, size_bytes: int) -> Window:
         for window in group.windows:
-            if event.person in window.persons:
+            if event.person in window.by_person:
                 continue
             if window.size_bytes + size_bytes <= group.max_bytes:
                 return window
@@ -129,22 +132,28 @@ class Windows:
         heappush(self._timers, (window.close_at, self._timer_count, window))
 
     def _close(self, window: Window, group: _Group) -> None:
+        self._forget(window, group)
+        self.closed.append(window)
+
+    def _forget(self, window: Window, group: _Group) -> None:
         window.open = False
         group.windows.remove(window)
         self._open_count -= 1
         if not group.windows:
             self._groups.pop(window.key, None)
-        self.closed.append(window)
 
     def hurry(self, event: Event) -> None:
         """Close the window that holds this event, wherever it is: somebody urgent waits for its outcome."""
+        window = self.find(event)
+        if window is not None:
+            window.immediate = True
+            self._close(window, self._groups[window.key])
+
+    def find(self, event: Event) -> Window | None:
+        """Return the open window that holds this event, None where none does."""
         group = self._groups.get(event.group)
-        for window in group.windows if group is not None else ():
-            if event.person in window.persons and event in window.members:
-                assert group is not None
-                window.immediate = True
-                self._close(window, group)
-                return
+        windows = () if group is None else group.windows
+        return next((window for window in windows if window.holds(event)), None)
 
     def next_wake_at(self) -> Ticks | None:
         """Return when the next window is due, None where none is open."""
@@ -165,23 +174,26 @@ class Windows:
             for window in list(group.windows):
                 self._close(window, group)
 
-    def members(self) -> Iterator[Event]:
-        """Yield every event in an open window."""
-        for group in self._groups.values():
-            for window in group.windows:
-                yield from window.members
+    def clear(self) -> None:
+        """Forget everything: no partition is ours any more."""
+        self._groups, self._timers, self._open_count = {}, [], 0
+        self.closed = []
 
-    def drop(self, unwanted: Callable[[Event], bool]) -> None:
-        """Take events out whose partition is no longer ours."""
-        for key, group in list(self._groups.items()):
-            for window in list(group.windows):
-                if not _without(window, unwanted):
-                    window.open = False
-                    group.windows.remove(window)
-                    self._open_count -= 1
-            if not group.windows:
-                self._groups.pop(key, None)
-        self.closed = [window for window in self.closed if _without(window, unwanted)]
+    def drop(self, events: Iterable[Event]) -> None:
+        """Take events out whose partition is no longer ours; those that are in no window are none of our business."""
+        elsewhere: set[int] = set()
+        for event in events:
+            window = self.find(event)
+            if window is None:
+                elsewhere.add(id(event))
+                continue
+            _take_out(event, window)
+            if not window.by_person:
+                self._forget(window, self._groups[window.key])
+        for window in self.closed:
+            for event in [event for event in window.by_person.values() if id(event) in elsewhere]:
+                _take_out(event, window)
+        self.closed = [window for window in self.closed if window.by_person]
 
 
 def _rings(timer: tuple[Ticks, int, Window]) -> bool:
@@ -190,12 +202,6 @@ def _rings(timer: tuple[Ticks, int, Window]) -> bool:
     return window.open and window.close_at == close_at
 
 
-def _without(window: Window, unwanted: Callable[[Event], bool]) -> bool:
-    """Take unwanted events out of a window; return whether anything is left in it."""
-    left = [event for event in window.members if not unwanted(event)]
-    if len(left) != len(window.members):
-        window.size_bytes -= sum(len(event.contact) + 1 for event in window.members)
-        window.size_bytes += sum(len(event.contact) + 1 for event in left)
-        window.members = left
-        window.persons = {event.person for event in left}
-    return bool(left)
+def _take_out(event: Event, window: Window) -> None:
+    del window.by_person[event.person]
+    window.size_bytes -= len(event.contact) + 1

@@ -98,8 +98,9 @@ class Partitions:
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """These are no longer ours: drop what is known of them."""
-        for partition in partitions:
-            self._pipeline.drop(partition)
+        gone = list(partitions)
+        self._pipeline.drop_all(gone)
+        for partition in gone:
             self._paused.discard(partition)
             self.committed.pop(partition, None)
             self.stopped.pop(partition, None)

@@ -61,6 +61,8 @@ def make_event(
 def make_send(send_id: str, *members: Event, immediate: bool = False, ready_at: float | None = None) -> Send:
     """A queued send."""
     events = list(members) or [make_event()]
+    for event in events:
+        event.send_id = SendId(send_id)
     return Send(
         send_id=SendId(send_id),
         group=events[0].group,

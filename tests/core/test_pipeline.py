@@ -106,7 +106,7 @@ def test_every_record_gets_one_result_and_leaves_nothing_behind(play: Play) -> N
     assert pipeline.held_events == pipeline.held_bytes == 0
     assert pipeline.queue.queued == pipeline.queue.in_flight == len(pipeline.windows) == 0
     assert not pipeline.delivery.any_out
-    assert not list(pipeline.delivery.sends())
+    assert pipeline.delivery.idle
     for lane in pipeline.lanes.values():
         assert lane.watermark.value == lane.watermark.position
         left = [lane.persons, lane.in_hand, lane.repeats, lane.unpublished, lane.known, lane.trials]

@@ -1,0 +1,53 @@
+"""Which send a window that closes may still join: one of its group that has had no turn yet. Queues nothing, decides no turn."""
+
+from collections.abc import Mapping
+
+from consumer.core.event import Event, GroupKey
+from consumer.core.policy import Policies
+from consumer.core.send import Send
+from consumer.core.window import Window
+
+
+class Joining:
+    """The youngest send of each group that has not had its turn yet, and the window that it was."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        self._waiting: dict[tuple[GroupKey, bool], tuple[Send, Window]] = {}
+
+    def wait(self, send: Send, window: Window) -> None:
+        """Let windows of this one's group join it until it has its turn."""
+        self._waiting[window.key, window.immediate] = (send, window)
+
+    def join(self, window: Window) -> bool:
+        """Let urgent events that come one by one share a request while the slots of their campaign are taken."""
+        found = self._waiting.get((window.key, window.immediate))
+        if found is None:
+            return False
+        send, first = found
+        policy = self._policies.of(send.campaign_id)
+        if (
+            len(send.members) + len(window.by_person) > policy.max_contacts
+            or first.size_bytes + window.size_bytes > policy.max_bytes
+            or not _are_strangers(first.by_person, window.by_person)
+        ):
+            return False
+        first.size_bytes += window.size_bytes
+        first.by_person |= window.by_person
+        send.join(list(window.by_person.values()))
+        return True
+
+    def leave(self, send: Send) -> None:
+        """A send has its turn, or is over: nobody joins it any more."""
+        for immediate in (True, False):  # it may have become urgent after it was queued
+            found = self._waiting.get((send.group, immediate))
+            if found is not None and found[0] is send:
+                del self._waiting[send.group, immediate]
+
+    def clear(self) -> None:
+        """Forget every send."""
+        self._waiting = {}
+
+
+def _are_strangers(some: Mapping[str, Event], others: Mapping[str, Event]) -> bool:
+    return some.keys().isdisjoint(others)

@@ -1,0 +1,169 @@
+"""What an event, a turn or a probe costs as more waits: counted in steps of the interpreter, not in seconds.
+
+Each case is played twice, with so many events and with twice as many. `GROWS_WITH_ITS_WORK` is for what is done for
+each event: twice as many may cost twice as much. `STAYS` is for one turn, or one event, whatever waits beside it.
+"""
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from consumer.core.answer import Answer
+from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.terms import Partition
+from consumer.service.progress import STILL_SECONDS, Progress, Surroundings
+from tests.core.makers import P0, at
+from tests.core.runner import OK, Request, Runner
+
+GROWS_WITH_ITS_WORK = 2.3
+"""Twice, and a logarithm."""
+
+STAYS = 1.15
+"""As before, and a logarithm."""
+
+PATIENT = Policies(default=CampaignPolicy(window_seconds=1e5, max_contacts=10))
+LONE = Policies(default=CampaignPolicy(window_seconds=0.0, max_contacts=1))
+
+
+def steps(act: Callable[[], Any]) -> int:
+    """Return how many instructions of Python an act takes, and how many calls into C."""
+    counted = 0
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal counted
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        counted += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        act()
+    finally:
+        sys.settrace(before)
+    return counted
+
+
+def ratio(case: Callable[[int], Callable[[], Any]], many: int) -> float:
+    """Return how much more an act takes where twice as many wait; `case` prepares, and returns the act."""
+    few = steps(case(many))
+    return steps(case(2 * many)) / few
+
+
+def silent(_request: Request) -> tuple[Answer, float]:
+    """A platform that takes its time: what is out stays out."""
+    return OK, 1e6
+
+
+def started(policies: Policies, *, partitions: int = 1) -> Runner:
+    """A process that has had its first 2xx, with a platform that answers nothing more."""
+    runner = Runner(policies=policies, partitions=[Partition("contact-events", number) for number in range(partitions)])
+    runner.feed(runner.event(phone="+34699999999", priority="immediate"))
+    runner.run(until=1.0)
+    runner.platform = silent
+    return runner
+
+
+def phone(index: int) -> str:
+    return f"+346{index:08}"
+
+
+# ------------------------------------------------------------------------------------------------- persons and urgency
+
+
+def test_events_of_one_person_cost_the_same_each_however_their_urgency_alternates() -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(PATIENT)
+        events = [runner.event(priority=("normal", "immediate")[index % 2]) for index in range(many)]
+        return lambda: runner.feed(*events)
+
+    assert ratio(case, 150) < GROWS_WITH_ITS_WORK
+
+
+@pytest.mark.parametrize("policies", [LONE, PATIENT], ids=["in queued sends", "in open windows"])
+def test_an_urgent_event_finds_what_it_waits_for_without_a_search(policies: Policies) -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(policies)
+        runner.feed(*[runner.event(phone=phone(index)) for index in range(many)])
+        runner.run(until=2.0)
+        urgent = [runner.event(phone=phone(many - 1 - index), priority="immediate") for index in range(20)]
+        return lambda: runner.feed(*urgent)
+
+    assert ratio(case, 200) < STAYS
+
+
+# ------------------------------------------------------------------------------------------------------- partitions
+
+
+@pytest.mark.parametrize("policies", [LONE, PATIENT], ids=["in queued sends", "in open windows"])
+def test_giving_partitions_back_costs_what_they_hold_and_not_what_all_of_them_hold_each(policies: Policies) -> None:
+    def case(partitions: int) -> Callable[[], Any]:
+        runner = held_in(policies, partitions)
+        return lambda: runner.pipeline.drop_all(list(runner.pipeline.lanes)[1:])
+
+    assert ratio(case, 20) < GROWS_WITH_ITS_WORK
+
+
+@pytest.mark.parametrize("policies", [LONE, PATIENT], ids=["in queued sends", "in open windows"])
+def test_losing_one_partition_costs_what_it_holds_whatever_the_others_hold(policies: Policies) -> None:
+    def case(partitions: int) -> Callable[[], Any]:
+        runner = held_in(policies, partitions)
+        return lambda: runner.pipeline.lose(P0)
+
+    assert ratio(case, 20) < STAYS
+
+
+@pytest.mark.parametrize("policies", [LONE, PATIENT], ids=["in queued sends", "in open windows"])
+def test_a_probe_of_health_looks_at_each_standing_partition_alone(policies: Policies) -> None:
+    def case(partitions: int) -> Callable[[], Any]:
+        runner = held_in(policies, partitions)
+        progress = Progress(runner.pipeline, request_seconds=1e6)
+        around = Surroundings(stopped=frozenset(), troubled_at=None)
+        assert not list(progress.stuck(at(2.0), around))
+        return lambda: list(progress.stuck(at(3.0 + STILL_SECONDS), around))
+
+    assert ratio(case, 20) < GROWS_WITH_ITS_WORK
+
+
+def held_in(policies: Policies, partitions: int) -> Runner:
+    """A process with some events in each partition, none of which moves."""
+    runner = started(policies, partitions=partitions)
+    for partition in runner.partitions:
+        runner.feed(
+            *[runner.event(phone=phone(10 * partition.number + index)) for index in range(10)], partition=partition
+        )
+    runner.run(until=2.0)
+    return runner
+
+
+# ------------------------------------------------------------------------------------------------------- turns, proofs
+
+
+@pytest.mark.parametrize("policies", [LONE, PATIENT], ids=["in queued sends", "in open windows"])
+def test_a_turn_with_nothing_to_do_costs_the_same_whatever_waits(policies: Policies) -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(policies)
+        runner.feed(*[runner.event(phone=phone(index)) for index in range(many)])
+        runner.run(until=2.1)
+        return lambda: runner.pipeline.turn(at(2.11))
+
+    assert ratio(case, 200) < STAYS
+
+
+def test_proofs_that_are_waited_for_cost_a_turn_nothing() -> None:
+    def case(many: int) -> Callable[[], Any]:
+        policies = Policies(
+            default=CampaignPolicy(window_seconds=0.0, max_contacts=1, max_concurrency=many), max_concurrency=many
+        )
+        runner = started(policies)
+        runner.sick.add(P0)
+        runner.feed(*[runner.event(phone=phone(index)) for index in range(many)])
+        runner.run(until=1.5)
+        assert runner.pipeline.queue.in_flight == many
+        return lambda: runner.pipeline.turn(at(1.51))
+
+    assert ratio(case, 100) < STAYS
