@@ -30,7 +30,7 @@ from consumer.core.event import (
 from consumer.core.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
 from consumer.core.headers import NO_MARKS, Marks
 from consumer.core.outcome import Reason
-from consumer.core.person import international, person_of
+from consumer.core.person import UNSURE_OPENINGS, person_of, person_of_e164
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Offset, Partition
 from consumer.core.wire import contact_shape, encode, options_of
@@ -52,6 +52,7 @@ and its places in order, deduplication, window and send."""
 MAX_REFERENCE_CHARS: Final = 16_384
 """An external reference travels into the result, which must fit into a Kafka record with its key (1 MiB)."""
 
+_KINDS: Final = ("E.164", "local", "code", "national", "short")  # by `Identity`
 _MAX_DETAIL_CHARS: Final = 512
 _MAX_IDENTIFIER_CHARS: Final = 128
 _MAX_CAMPAIGNS_KNOWN: Final = 4096
@@ -84,9 +85,9 @@ class _Campaign:
     easy_bytes: int
     """What fits in any case, and holds no reference that is too long."""
     expires_after_seconds: float | None
-    groups: tuple[GroupKey, GroupKey, GroupKey]
+    groups: tuple[GroupKey, ...]
     """Of events without send options, by kind of identity."""
-    persons: tuple[str, str, str]
+    persons: tuple[str, ...]
     """What stands before an identity, by its kind, so that the whole is a person of this campaign and no other's."""
     switched: dict[Switches, GroupKey] = field(default_factory=dict)
     """Of events whose options are but switches: there are few, and most are alike."""
@@ -132,7 +133,7 @@ class Decoder:
         if phone is None:
             kind, person = _person(contact)
         elif phone.rstrip("0123456789") == "+":  # nothing but digits follows
-            kind, person = Identity.E164, phone if phone[1] != "0" else international(phone[1:])
+            kind, person = (Identity.E164, phone) if phone[:5] not in UNSURE_OPENINGS else person_of_e164(phone)
         else:
             raise _MistakeError(Reason.SCHEMA, "contact.phoneE164: must be + and 7 to 15 digits")
         text, occurred = self._last_occurred
@@ -196,12 +197,8 @@ class Decoder:
             room_bytes=room_bytes,
             easy_bytes=min(room_bytes, MAX_REFERENCE_CHARS),
             expires_after_seconds=policy.expires_after_seconds,
-            groups=(
-                GroupKey(campaign_id, b"", Identity.E164),
-                GroupKey(campaign_id, b"", Identity.LOCAL),
-                GroupKey(campaign_id, b"", Identity.CODE),
-            ),
-            persons=(f"{campaign_id} E.164 ", f"{campaign_id} local ", f"{campaign_id} code "),
+            groups=tuple(GroupKey(campaign_id, b"", kind) for kind in range(len(_KINDS))),
+            persons=tuple(f"{campaign_id} {kind} " for kind in _KINDS),
         )
         if len(self._campaigns) >= _MAX_CAMPAIGNS_KNOWN:
             self._campaigns.clear()

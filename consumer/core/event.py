@@ -36,8 +36,15 @@ class Identity:
     """How a person is named. One request holds one kind, so that spellings which cannot be compared never meet."""
 
     E164 = 0
+    """A phone number in the one way that E.164 has."""
     LOCAL = 1
+    """A phone number without its country."""
     CODE = 2
+    """The platform's code of a contact, and no phone."""
+    NATIONAL = 3
+    """A phone number beside its country code, or an international one that can be read in two ways."""
+    SHORT = 4
+    """A phone number without its country, of fewer than seven digits."""
 
 
 class Resend(NamedTuple):

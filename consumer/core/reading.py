@@ -12,7 +12,7 @@ import orjson
 from consumer.core.event import Event
 from consumer.core.masking import MASK, MAX_WORDS_BYTES, masked
 from consumer.core.outcome import Reason, Response
-from consumer.core.person import person_of
+from consumer.core.person import spelled_out
 from consumer.core.policy import FieldNames
 
 MAX_ID_CHARACTERS = 256
@@ -237,5 +237,4 @@ def _bare_number(fields: Mapping[str, Any], names: FieldNames) -> str | None:
 
 def _comparable(number: str, country: str | None) -> str:
     code = country.strip().lstrip("+") if country else None
-    _, person = person_of(phone_e164=None, phone_number=number, country_code=code, external_code=None)
-    return person.removeprefix("+")
+    return spelled_out(number, code).removeprefix("+")

@@ -1,6 +1,7 @@
 """Whom a contact names, and which people the platform knows. Never sends, never counts requests.
 
 A phone is the person; a code without a phone is the person that was created with that code, or one of its own.
+As a platform does that knows the countries it texts to, it drops from a number what is dialled at home only.
 """
 
 import re
@@ -14,6 +15,25 @@ Person = str
 """`+34600111222`, a national number as its digits, or `code:cust-829172`."""
 
 CODE_PREFIX = "code:"
+_COUNTRIES = {
+    "1": ("", 10),
+    "7": ("8", 10),
+    "33": ("", 9),
+    "34": ("", 9),
+    "39": ("", 11),
+    "44": ("", 10),
+    "49": ("", 11),
+    "52": ("1", 10),
+    "54": ("9", 10),
+    "55": ("", 11),
+    "61": ("", 9),
+}
+"""By country code: what else than 0 may stand before a national number, and how many digits that has at most."""
+_KEEPS_ITS_ZERO = "39"
+_MOBILE_AT_HOME = re.compile(r"([0-9]{2,4})15([0-9]{6,8})")
+"""Argentina's: a prefix between area and number."""
+_OPENINGS = frozenset(f"+{opening}" for opening in range(10, 100) if {str(opening), str(opening)[0]} & {*_COUNTRIES})
+"""`+` and two digits of all their numbers."""
 _NO_DIGITS = re.compile(r"[^0-9]")
 _LIKE_A_PHONE = re.compile(r"[+(]?[0-9][0-9 ./()-]*")
 
@@ -28,10 +48,28 @@ def person_named(text: str) -> Person:
 def _from_number(number: str, country_code: str | None) -> Person:
     digits = _NO_DIGITS.sub("", number)
     if number.startswith("+"):
-        return "+" + digits
+        return _international(digits)
     if digits.startswith("00"):
-        return "+" + digits[2:]
-    return f"+{country_code}{digits}" if country_code else digits
+        return _international(digits[2:])
+    return _international(country_code + digits) if country_code else digits
+
+
+def _international(digits: str) -> Person:
+    """The one number that these digits reach, whatever is dialled at home only or stands there twice."""
+    code = next((code for code in (digits[:1], digits[:2]) if code in _COUNTRIES), "")
+    if not code:
+        return "+" + digits
+    before, most = _COUNTRIES[code]
+    national = digits[len(code) :]
+    while len(national) > most and national.startswith(code):
+        national = national.removeprefix(code)
+    if code != _KEEPS_ITS_ZERO:
+        national = national.lstrip("0")
+    if len(national) > most:
+        national = national.removeprefix(before)
+    if len(national) > most and code == "54":
+        national = _MOBILE_AT_HOME.sub(r"\1\2", national)
+    return f"+{code}{national}"
 
 
 class Directory:
@@ -56,7 +94,10 @@ class Directory:
 
     def persons(self, contacts: Iterable[Contact]) -> list[Person]:
         """Whom each contact names, in order."""
-        return [phone if (phone := each.phone_e164) is not UNSET else self._person(each) for each in contacts]
+        return [
+            phone if (phone := each.phone_e164) is not UNSET and phone[:3] not in _OPENINGS else self._person(each)
+            for each in contacts
+        ]
 
     def introduce(self, contacts: Sequence[Contact]) -> None:
         """Make contacts known that no request has created."""
@@ -86,6 +127,8 @@ class Directory:
             self._noted.append(([code for code, _ in pairs], [person for _, person in pairs]))
 
     def _person(self, contact: Contact) -> Person:
+        if contact.phone_e164 is not UNSET:
+            return _international(contact.phone_e164[1:])
         if contact.phone_number is not UNSET:
             return _from_number(contact.phone_number, contact.country_code or None)
         assert contact.external_code is not UNSET

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consumer.core import decode, post
 from consumer.core.decode import Decoder
-from consumer.core.event import Decoded, Event, Identity, Invalid
+from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.outcome import Reason
 from consumer.core.policy import CampaignPolicy, FieldNames, Policies
 from schemas.contact_event import ContactEvent, contact_event_of
@@ -316,23 +316,6 @@ def test_of_a_repeated_key_the_last_counts() -> None:
     one = decoded(WildRecord(value=value))
     assert isinstance(one, Event)
     assert one.group.campaign_id == 9
-
-
-def test_each_kind_of_identity_is_a_group_of_its_own() -> None:
-    contacts = [{"phoneE164": "+34600111222"}, {"phoneNumber": "600111222"}, {"externalCode": "c"}]
-    groups = [event_of(plain_event(contact=contact)).group for contact in contacts]
-    assert [group.identity for group in groups] == [Identity.E164, Identity.LOCAL, Identity.CODE]
-
-
-def test_one_person_is_one_person_in_every_field() -> None:
-    contacts = [
-        {"phoneE164": "+34600111222"},
-        {"phoneE164": "+0034600111222"},
-        {"phoneNumber": "600 111 222", "countryCode": "34"},
-        {"phoneNumber": "0034 600-111-222", "externalCode": "c"},
-    ]
-    events = [event_of(plain_event(contact=contact)) for contact in contacts]
-    assert {(event.group.identity, event.person) for event in events} == {(Identity.E164, "421 E.164 +34600111222")}
 
 
 def test_a_decoded_event_costs_the_buffer_at_least_its_bytes() -> None:

@@ -388,5 +388,5 @@ def test_an_item_is_bounded_as_a_whole() -> None:
 
 
 def test_identities_of_all_kinds_can_be_read() -> None:
-    kinds = {member(1).group.identity, member(1, phone="600").group.identity, member(1, code="x").group.identity}
+    kinds = {member(1).group.identity, member(1, phone="600111222").group.identity, member(1, code="x").group.identity}
     assert kinds == {Identity.E164, Identity.LOCAL, Identity.CODE}

@@ -55,6 +55,45 @@ async def test_a_person_who_stands_twice_in_a_request_gets_one_text_and_is_count
     assert summary.campaigns["421"].duplicates == 2
 
 
+@pytest.mark.parametrize(
+    "phone, spellings",
+    [
+        ("+33612345678", [("0612345678", "33"), ("33612345678", "33"), ("+33 06 12 34 56 78", None), ("0033612345678", None)]),
+        ("+447911123456", [("07911 123456", "44"), ("+44 07911 123456", None), ("+44 (0)7911 123456", None)]),
+        ("+4915112345678", [("015112345678", "49"), ("4915112345678", "49")]),
+        ("+61412345678", [("0412 345 678", "61")]),
+        ("+12025550123", [("1 202 555 0123", "1"), ("(202) 555-0123", "1")]),
+        ("+79121234567", [("8 912 123-45-67", "7"), ("+7 8 912 123-45-67", None)]),
+        ("+5491123456789", [("011 15 2345-6789", "54"), ("9 11 2345-6789", "54"), ("11 2345-6789", "54")]),
+        ("+5215512345678", [("1 55 1234 5678", "52"), ("01 55 1234 5678", "52"), ("55 1234 5678", "52")]),
+        ("+393471234567", [("347 123 4567", "39"), ("39 347 123 4567", "39")]),
+    ],
+)  # fmt: skip
+async def test_the_platform_knows_a_phone_in_every_spelling(
+    platform: Sender, ask: SandboxClient, phone: str, spellings: list[tuple[str, str | None]]
+) -> None:
+    contacts = [{"phoneE164": phone}] + [
+        {"phoneNumber": number} | ({} if code is None else {"countryCode": code}) for number, code in spellings
+    ]
+    await platform.post(send(*contacts))
+    summary = await ask.summary()
+    assert (summary.accepted, summary.duplicates) == (1, len(spellings))
+
+
+async def test_people_whose_phones_are_alike_are_not_one(platform: Sender, ask: SandboxClient) -> None:
+    await platform.post(
+        send(
+            {"phoneE164": "+390612345678"},  # Rome keeps its zero
+            {"phoneE164": "+39612345678"},
+            {"phoneE164": "+12125550123"},
+            {"phoneE164": "+13105550123"},
+            {"phoneNumber": "612345678", "countryCode": "34"},
+            {"phoneNumber": "612345678", "countryCode": "33"},
+        )
+    )
+    assert (await ask.summary()).duplicates == 0
+
+
 async def test_a_code_is_the_person_that_was_created_with_it(platform: Sender, ask: SandboxClient) -> None:
     await platform.post(send(MARIA | {"externalCode": "cust-1"}))
     await platform.post(

@@ -37,7 +37,7 @@ class Document:
     @property
     def kind(self) -> str:
         """What kind of identity the contact has."""
-        return self.publication.person.split()[0]
+        return self.publication.person.split()[0] + self.publication.spelling
 
 
 class Judge:
@@ -151,7 +151,7 @@ class Judge:
         places = [self._by_reference[contact["customData"]] for contact in request["contacts"]]
         members = [self.documents[place] for place in places]
         truths = [member.publication for member in members]
-        persons = [truth.person for truth in truths]
+        persons = [truth.person for truth in truths]  # however they are spelled
         self._insist(len(set(persons)) == len(persons), "a person stands twice in one request", places)
         groups = {(one.publication.campaign, one.publication.options, one.kind) for one in members}
         self._insist(len(groups) == 1, "two groups share a request", places)
@@ -178,7 +178,7 @@ class Judge:
 
     def _keeps_order(self, process: str, place: Place, truth: Publication) -> None:
         """Hold an owner to the order; a zombie's last second is marked, not ordered."""
-        key = (place[0], truth.campaign, truth.person)
+        key = (place[0], truth.campaign, truth.person + truth.spelling)
         if self._owner.get(place[0]) == process:
             self._insist(self._furthest.get(key, -1) <= place[1], "a person's messages change their order", place)
         self._furthest[key] = max(self._furthest.get(key, -1), place[1])

@@ -146,6 +146,18 @@ MUTATIONS: tuple[Mutation, ...] = (
         (f"{CORE}.window:Windows._window_for", "if event.person in window.persons:", "if False:"),
     ),
     _mutation(
+        "a number beside its country code is a kind of its own",
+        (
+            f"{CORE}.person:_by_number",
+            "return Identity.NATIONAL, _national(code, digits)",
+            'return Identity.E164, "+" + code + digits',
+        ),
+    ),
+    _mutation(
+        "one number beside its country code is one person however it is spelled",
+        (f"{CORE}.person:_national", "(code + digits.lstrip('0'))[-_TELLING_DIGITS:]", "digits"),
+    ),
+    _mutation(
         "a result is the same whoever publishes it",
         (f"{CORE}.takeover:_recall", "received_at=received_at", "received_at=received_at + 1"),
     ),

@@ -68,6 +68,8 @@ class Publication:
     campaign: int = 0
     options: str = ""
     person: str = ""
+    spelling: str = ""
+    """How the person is written: what cannot be compared with certainty differs in it."""
     expires_at: float | None = None
     valid: bool = True
     resend: str | None = None
@@ -210,6 +212,7 @@ def _again(dice: Random, first: Publication, index: int, at: float) -> Publicati
         campaign=first.campaign,
         options=first.options,
         person=first.person,
+        spelling=first.spelling,
         expires_at=first.expires_at,
         resend=resend,
     )
@@ -249,6 +252,10 @@ def _contact(dice: Random) -> tuple[str, dict[str, str]]:
             return f"code {number}", {"externalCode": f"c{number}"}
         case 1:
             return f"person {number}", {"phoneNumber": f"600 000 00{number}", "countryCode": "34"}
+        case 2:
+            return f"person {number}", {"phoneNumber": f"34{digits}", "countryCode": "34"}
+        case 3:
+            return f"person {number}", {"phoneNumber": f"0034 {digits}"}
         case _:
             return f"person {number}", {"phoneE164": f"+34{digits}"}
 
@@ -291,6 +298,7 @@ def publication(
         campaign=campaign,
         options=options,
         person=person,
+        spelling="national" if "countryCode" in contact else "",
         expires_at=None if expires_at is None else EPOCH + round(expires_at, 6),
     )
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from consumer.core.decode import Decoder
-from consumer.core.event import Event, Invalid
+from consumer.core.event import Event, Identity, Invalid
 from consumer.core.policy import FieldNames, Policies
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.traffic.bulk import generate_bulk
@@ -34,13 +34,14 @@ def test_each_invalid_record_is_invalid_for_the_reason_it_is_called_by_and_nothi
         assert record.kind.invalid_reason == (read.reason if isinstance(read, Invalid) else None), record.kind
 
 
-def test_one_persons_spellings_are_one_person_to_the_service() -> None:
+def test_one_persons_spellings_are_one_person_of_each_kind_to_the_service() -> None:
     records = list(generate(count=20_000, seed=11, now=NOW.wall))
-    persons: dict[bytes | None, set[str]] = {}
+    persons: dict[tuple[bytes | None, int], set[str]] = {}
     for record, read in zip(records, decoded(records), strict=True):
         if isinstance(read, Event):
-            persons.setdefault(record.key, set()).add(read.person.partition(" ")[2])
+            persons.setdefault((record.key, read.group.identity), set()).add(read.person.partition(" ")[2])
     assert all(len(of_key) == 1 for of_key in persons.values())
+    assert {kind for _, kind in persons} == {Identity.E164, Identity.NATIONAL}
 
 
 def test_only_one_time_passwords_are_immediate() -> None:
