@@ -126,6 +126,12 @@ class Api(Section):
     connect_timeout_seconds: Seconds = Field(
         5.0, alias="connect_timeout", gt=0, le=60, description="To have a connection in hand."
     )
+    keep_alive_seconds: Seconds = Field(
+        2.0,
+        alias="keep_alive",
+        le=HOUR,
+        description="Idle connections are closed after this; where the server names a time-out, that wins.",
+    )
     field_names: FieldNames = Field(default_factory=FieldNames, description="The platform's wire names.")
 
 

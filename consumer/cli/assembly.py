@@ -11,7 +11,7 @@ from consumer.edge.journal_log import KafkaJournal
 from consumer.edge.platform_client import PlatformClient
 from consumer.edge.results_producer import KafkaResults
 from consumer.edge.telemetry import Telemetry
-from consumer.service.facts import Producer
+from consumer.service.facts import During, Producer
 from consumer.service.service import Identity, Service, World
 from consumer.service.status import StatusBoard
 
@@ -65,8 +65,10 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
             server_key=api.server_key,
             timeout_seconds=api.timeout_seconds,
             connect_timeout_seconds=api.connect_timeout_seconds,
+            keep_alive_seconds=api.keep_alive_seconds,
             max_connections=settings.delivery.max_concurrency,
             clock=clock,
+            on_surprise=lambda error: telemetry.unexpected_error(during=During.REQUEST, error=error),
         ),
         clock=clock,
         chance=Chance(jitter=jitter, send_id=new_send_id),

@@ -127,8 +127,10 @@ async def _reach_platform(settings: "Settings") -> list[str]:
         server_key=settings.api.server_key,
         timeout_seconds=settings.api.timeout_seconds,
         connect_timeout_seconds=settings.api.connect_timeout_seconds,
+        keep_alive_seconds=settings.api.keep_alive_seconds,
         max_connections=1,
         clock=SystemClock(),
+        on_surprise=lambda _error: None,  # the answer names it
     )
     try:
         obstacle = _no_way_to_platform(settings, await client.ask_status())

@@ -21,7 +21,7 @@ from consumer.core.proofs import Proofs
 from consumer.core.retry import given_up
 from consumer.core.send import Send, Stage, carry, earliest_expiry, hand_down
 from consumer.core.send_queue import SendQueue
-from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide
+from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide_whatever_it_says
 from consumer.core.terms import Now, Partition, SendId, Ticks
 from consumer.core.window import Window
 
@@ -53,6 +53,8 @@ class Delivery:
         self._stalled: dict[SendId, Send] = {}
         """Sends whose members all wait for a partition that is unsure of its owner, in the order of their turns."""
         self._proofs = Proofs()
+        self._names = policies.field_names
+        self.misread: list[Exception] = []  # by answers' bodies: to be told, and forgotten
         self.to_post: list[Send] = []
         """Sends whose proof is complete: the shell takes them and posts them."""
         self.starting = True
@@ -240,7 +242,7 @@ class Delivery:
             send.first_tried_at = first_tried_at or exchange.started_at
             send.last_tried_at = exchange.started_at
         policy = self._policies.of(send.campaign_id)
-        decision = decide(send, exchange, policy, self._policies.field_names, self._access, now)
+        decision = decide_whatever_it_says(send, exchange, policy, self._names, self._access, now, self.misread)
         keep_ours(send, parts)  # only now: an answer speaks of everybody whom its request carried
         match decision:
             case Finished():

@@ -1,9 +1,11 @@
 """All that is known of one partition while it is ours. Changed by the pipeline's stages alone; never does I/O."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+
+import orjson
 
 from consumer.core.attempts import Attempts, Trials
 from consumer.core.event import Decoded, Event
@@ -211,8 +213,7 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
             alike[-1][1].extend(records)
         else:
             alike.append((verdict, list(records)))
-    for start in range(0, len(alike), OUTCOME_ITEMS):
-        chunk = alike[start : start + OUTCOME_ITEMS]
+    for chunk in _entries(alike):
         settled = tuple([settled_records(verdict, records) for verdict, records in chunk])
         settlement = Settlement(
             lane=lane,
@@ -226,8 +227,44 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
 MAX_CHECKPOINT_BYTES = MAX_APPEND_BYTES // 2
 """Leaves the other half of an append to what waits for it."""
 
-OUTCOME_ITEMS = 100
-"""Verdicts in one entry: each may quote the platform at up to 4 KiB, and an append takes 900 KB."""
+MAX_OUTCOME_BYTES = MAX_APPEND_BYTES // 4
+"""What one outcome entry may take: beside a checkpoint, others ride on the same append."""
+
+RECORD_BYTES = 80
+"""What a record adds to its outcome entry at most: its offset, the instant it was received, its fingerprint."""
+
+VERDICT_BYTES = 400
+"""What a verdict adds at most, besides the words that it quotes: instants, IDs of ours, names of fields."""
+
+
+def _entries(alike: list[tuple[Verdict, list[Decoded]]]) -> Iterator[list[tuple[Verdict, list[Decoded]]]]:
+    """Yield what fits into one entry each, by the bytes that JSON will take: verdicts may quote the platform."""
+    entry: list[tuple[Verdict, list[Decoded]]] = []
+    room = MAX_OUTCOME_BYTES
+    for verdict, records in alike:
+        verdict_bytes = VERDICT_BYTES + _quoted_bytes(verdict)
+        left = records
+        while left:
+            if entry and room < verdict_bytes + RECORD_BYTES:
+                yield entry
+                entry, room = [], MAX_OUTCOME_BYTES
+            fitting = max(1, (room - verdict_bytes) // RECORD_BYTES)
+            entry.append((verdict, left[:fitting]))
+            room -= verdict_bytes + RECORD_BYTES * len(left[:fitting])
+            left = left[fitting:]
+    if entry:
+        yield entry
+
+
+def _quoted_bytes(verdict: Verdict) -> int:
+    """Return the bytes that an entry takes for what a verdict quotes of others: the platform's words, an event's ID."""
+    quoted: list[object] = []
+    if verdict.related is not None:
+        quoted.append(verdict.related.event_id)
+    response = verdict.response
+    if response is not None:
+        quoted += (response.id, response.message, response.item)
+    return len(orjson.dumps(quoted)) if quoted else 0
 
 
 def settled_records(verdict: Verdict, records: Sequence[Decoded]) -> Settled:

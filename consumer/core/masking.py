@@ -2,10 +2,18 @@
 
 import re
 
+import orjson
+
 MASK = "***"
 
 MAX_WORDS_BYTES = 2048
-"""The contract's bound on a message; an item of `data.errors` as a whole is held to it too."""
+"""The contract's bound on a message, as JSON writes it; an item of `data.errors` as a whole is held to it too.
+
+JSON makes six bytes of a control character: words that are cut before they are written may be six times as long after.
+"""
+
+MAX_CHARACTER_BYTES = 6
+"""What JSON makes of one character at most: `\\u0001`."""
 
 MAX_READ_CHARACTERS = 4 * MAX_WORDS_BYTES
 """Words are looked at so far: masking makes them shorter, and a platform that says a megabyte must not hold us up."""
@@ -24,11 +32,28 @@ write a phone number down, also the invisible marks that come along when one is 
 
 
 def masked(text: str) -> str:
-    """`text` without runs of digits that could be a phone number, cut to `MAX_WORDS_BYTES` of UTF-8."""
+    """`text` without runs of digits that could be a phone number, cut to `MAX_WORDS_BYTES` of JSON."""
     clean = _RUN.sub(MASK, text if len(text) <= MAX_READ_CHARACTERS else _beginning(text))
-    if len(clean) * 4 <= MAX_WORDS_BYTES:  # no character takes more than 4 bytes
+    if len(clean) * MAX_CHARACTER_BYTES <= MAX_WORDS_BYTES or _json_bytes(clean) <= MAX_WORDS_BYTES:
         return clean
-    return clean.encode()[:MAX_WORDS_BYTES].decode(errors="ignore")
+    return _cut(clean)
+
+
+def _json_bytes(text: str) -> int:
+    """Bytes that JSON takes for `text`, without its quotes."""
+    return len(orjson.dumps(text)) - 2
+
+
+def _cut(text: str) -> str:
+    """The longest beginning of `text` that JSON writes in `MAX_WORDS_BYTES`."""
+    fits, too_long = 0, min(len(text), MAX_WORDS_BYTES + 1)
+    while too_long - fits > 1:
+        middle = (fits + too_long) // 2
+        if _json_bytes(text[:middle]) <= MAX_WORDS_BYTES:
+            fits = middle
+        else:
+            too_long = middle
+    return text[:fits]
 
 
 def _beginning(text: str) -> str:

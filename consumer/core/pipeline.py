@@ -259,6 +259,11 @@ class Pipeline:
         """A request came to its end, or never began."""
         return self.delivery.answered(send, exchange, now)
 
+    def misread(self) -> list[Exception]:
+        """Return the errors that answers' bodies have caused since the last call: their heads decided alone."""
+        misread, self.delivery.misread = self.delivery.misread, []
+        return misread
+
     def last_look(self, send: Send, now: Now) -> Withholding | None:
         """Say whether this request may start now, right before its first byte."""
         return self.delivery.last_look(send, now)

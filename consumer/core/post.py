@@ -18,7 +18,7 @@ from consumer.core.policy import CampaignPolicy, FieldNames, Meaning
 
 
 def body(group: GroupKey, contacts: Sequence[bytes], names: FieldNames) -> bytes:
-    """The JSON of one request: `{"campaignId":421,<options>,"contacts":[...]}`, of fragments made at decode."""
+    """The JSON of one request: `{"campaignId":7,<options>,"contacts":[...]}`, of fragments made at decode."""
     before, between = _frame(names)
     options = b"," + group.options if group.options else b""
     return b"%b%d%b%b%b]}" % (before, group.campaign_id, options, between, b",".join(contacts))
@@ -93,6 +93,7 @@ BY_STATUS: Mapping[int, Row] = {
     407: _ACCESS,
     408: _RETURNED,
     413: Row(alone=Ruling.CAMPAIGN_REFUSED, several=Ruling.HALVE),  # one contact too large: no contact's fault
+    421: _RETURNED,  # the connection leads to the wrong server: the transport has closed it
     422: _CONTACT,
     425: _RETURNED,
     429: _THROTTLED,

@@ -109,6 +109,30 @@ def decide(
             raise AssertionError(ruling)
 
 
+def decide_whatever_it_says(
+    send: Send,
+    exchange: Exchange,
+    policy: CampaignPolicy,
+    names: FieldNames,
+    access: Access,
+    now: Now,
+    misread: list[Exception],
+) -> Decision:
+    """Return what follows, by the answer's head alone where reading its body fails in a way that nobody expected.
+
+    Such an error goes to `misread`: were it let through, it would end the process, and the next one would send again.
+    `access` may hear of the answer twice then, which says no more than once.
+    """
+    try:
+        return decide(send, exchange, policy, names, access, now)
+    except Exception as error:
+        answer = exchange.answer
+        if not isinstance(answer, Answered) or answer.body is None:
+            raise
+        misread.append(error)
+        return decide(send, replace(exchange, answer=replace(answer, body=None)), policy, names, access, now)
+
+
 REASON_OF = {
     Ruling.CONTACT_REFUSED: Reason.CONTACT_REFUSED,
     Ruling.CAMPAIGN_REFUSED: Reason.CAMPAIGN_REFUSED,

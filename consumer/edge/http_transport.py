@@ -6,181 +6,32 @@ is set in the same breath as the first byte is written, with no await between. U
 replaced by another; from then on whatever happens belongs to this request.
 """
 
-import asyncio
 import os
-import select
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
 import httpx
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ClientRequest, ClientResponse
 from aiohttp.connector import Connection
 from aiohttp.http import StreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 
-from consumer.core.answer import Withholding
-from consumer.core.terms import Instant
-from consumer.service.ports import Clock
-
-KEEP_ALIVE_SECONDS = 15.0
-"""Idle connections are closed after this: sooner than common servers do (nginx 75, AWS load balancers 60)."""
+from consumer.edge.http_wire import (
+    MAX_KEEP_ALIVE_SECONDS,
+    Attempt,
+    NoHeadError,
+    UnfitConnectionError,
+    Wire,
+    WithheldError,
+)
 
 DNS_CACHE_SECONDS = 10
 """Long enough to spare a lookup per connection, short enough to follow a platform that moves."""
 
 NETWORK_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError, UnicodeError)
 """What aiohttp raises for things that the network does. `UnicodeError`: a host name that DNS cannot carry."""
-
-HEADERS_READ = ("Retry-After", "Date", "Content-Encoding")
-"""The rest of a head stays here: httpx acts on `Location` and `Set-Cookie`, unasked, and trips over bad ones."""
-
-END_OF_HEAD = b"\r\n\r\n"
-
-
-class WithheldError(Exception):
-    """The last look said no, and nothing went out."""
-
-
-class UnfitConnectionError(aiohttp.ClientConnectionError):
-    """The connection in hand cannot bring an answer, and nothing went out."""
-
-    def __init__(self, *, reused: bool) -> None:
-        super().__init__("the server closed the connection before the request")
-        self.reused = reused
-
-
-@dataclass(slots=True, kw_only=True)
-class Attempt:
-    """One request on its way: what it asks before its first byte, and what it says afterwards.
-
-    `deadline` bounds the wait for a connection; with the first byte it starts anew, with `timeout_seconds`.
-    """
-
-    last_look: Callable[[], Withholding | None]
-    clock: Clock
-    deadline: asyncio.Timeout
-    timeout_seconds: float
-    withheld: Withholding | None = None
-    started_at: Instant | None = None
-    wire: "Wire | None" = None
-
-    def begin(self) -> None:
-        """Look for the last time; on return, the very next thing has to be the first byte.
-
-        The clock is read before the look: what the look has found to be in time is recorded as in time.
-
-        Raises:
-            WithheldError: nothing may go out.
-        """
-        now = self.clock.now()
-        self.withheld = self.last_look()
-        if self.withheld is not None:
-            raise WithheldError
-        self.started_at = now.wall
-        self.deadline.reschedule(asyncio.get_running_loop().time() + self.timeout_seconds)
-
-
-class Wire(asyncio.Protocol):
-    """Stands between a connection's transport and aiohttp's parser, from its first request on.
-
-    aiohttp drops a complete head when what follows it in the same segment is garbled, and never tells the reader of a
-    body that becomes garbled later. So a head is handed on apart from what follows it, and a broken body is told of.
-    """
-
-    def __init__(self, handler: ResponseHandler, transport: asyncio.Transport) -> None:
-        self._handler = handler
-        self._transport = transport
-        self._tail = b""
-        self._body: aiohttp.StreamReader | None = None
-        self._poll = select.poll()
-        self._poll.register(transport.get_extra_info("socket").fileno(), _unwelcome_events(transport))
-        self.reused = False
-
-    @staticmethod
-    def of(connection: Connection) -> "Wire":
-        """The wire of a connection in hand; made at its first request.
-
-        Raises:
-            UnfitConnectionError: it is closed already, and so it is a new one: the pool hands out no others.
-        """
-        handler, transport = connection.protocol, connection.transport
-        if handler is None or transport is None:
-            raise UnfitConnectionError(reused=False)
-        wire = transport.get_protocol()
-        if isinstance(wire, Wire):
-            wire.reused = True
-            return wire
-        wire = Wire(handler, transport)
-        transport.set_protocol(wire)
-        return wire
-
-    def must_be_fit(self) -> None:
-        """Make sure that the peer has neither closed this connection nor said anything unasked.
-
-        What the event loop has not yet noticed, the kernel is asked for: the peer's FIN is often there already.
-
-        Raises:
-            UnfitConnectionError: no request can be answered here.
-        """
-        if self._transport.is_closing() or self._handler.should_close or self._poll.poll(0):
-            raise UnfitConnectionError(reused=self.reused)
-
-    def answered(self, body: aiohttp.StreamReader) -> None:
-        """The head is in hand; `body` is told when what follows turns out to be garbled."""
-        self._body = body
-        self._tell_if_broken()
-
-    def leave(self) -> None:
-        """The request is over. Where the answer came before all of it was written, the connection is not used again."""
-        self._body = None
-        if not self._transport.is_closing() and self._transport.get_write_buffer_size() > 0:
-            self._handler.force_close()
-
-    def _tell_if_broken(self) -> None:
-        error = self._handler.exception()
-        if error is not None and self._body is not None and not self._body.is_eof():
-            self._body.set_exception(aiohttp.ClientPayloadError("the answer's body is garbled"), error)
-
-    # ------------------------------------------------------------------------------------- asyncio calls these
-
-    def data_received(self, data: bytes) -> None:
-        """Hand on what came, cut after every end of a head; one that looks like it inside a body does no harm."""
-        known = len(self._tail)
-        seen = self._tail + data
-        start, end = 0, seen.find(END_OF_HEAD)
-        while end >= 0:
-            stop = end + len(END_OF_HEAD) - known
-            self._handler.data_received(data[start:stop])
-            start, end = stop, seen.find(END_OF_HEAD, end + len(END_OF_HEAD))
-        if start < len(data) and not self._transport.is_closing():
-            self._handler.data_received(data[start:])
-        self._tail = seen[-(len(END_OF_HEAD) - 1) :] if start < len(data) else b""
-        self._tell_if_broken()
-
-    def eof_received(self) -> None:
-        """Hand on."""
-        self._handler.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Hand on."""
-        self._handler.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Hand on."""
-        self._handler.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Hand on."""
-        self._handler.resume_writing()
-
-
-def _unwelcome_events(transport: asyncio.Transport) -> int:
-    """What must not be pending where nothing was asked. Under TLS the server may send session tickets unasked."""
-    closed = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # POLLRDHUP: Linux
-    return closed if transport.get_extra_info("sslcontext") is not None else closed | select.POLLIN
 
 
 class _Request(ClientRequest):
@@ -192,9 +43,10 @@ class _Request(ClientRequest):
 
     attempt: Attempt
     content: bytes
+    keep_alive_seconds: float
 
     async def send(self, conn: Connection) -> ClientResponse:
-        wire = Wire.of(conn)
+        wire = Wire.of(conn, keep_alive_seconds=self.keep_alive_seconds)
         assert conn.protocol is not None
         writer = StreamWriter(conn.protocol, self.loop)
         await writer.write_headers(f"{self.method} {self.url.raw_path_qs} HTTP/1.1", self.headers)  # buffers
@@ -205,7 +57,7 @@ class _Request(ClientRequest):
             conn.release()  # as good as before
             raise
         conn.add_callback(wire.leave)
-        self.attempt.wire = wire
+        wire.expect(self.attempt)
         await writer.write(self.content, drain=False)  # never suspends: what the socket cannot take is buffered
         writer.set_eof()
         assert self.response_class is not None
@@ -229,12 +81,14 @@ class _Outgoing:
 
     attempt: Attempt
     content: bytes
+    keep_alive_seconds: float
 
     async def __call__(
         self, request: ClientRequest, handler: Callable[[ClientRequest], Awaitable[ClientResponse]]
     ) -> ClientResponse:
         assert isinstance(request, _Request)
         request.attempt, request.content = self.attempt, self.content
+        request.keep_alive_seconds = self.keep_alive_seconds
         while True:
             try:
                 return await handler(request)
@@ -272,8 +126,10 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     It frames requests itself: `Host` and `Content-Length` are added here.
     """
 
-    def __init__(self, *, max_connections: int, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(self, *, max_connections: int, keep_alive_seconds: float, ssl_context: ssl.SSLContext | None) -> None:
+        """`keep_alive_seconds`: how long a connection may be idle where the server does not say."""
         self._max_connections = max_connections
+        self._keep_alive_seconds = keep_alive_seconds
         self._ssl = ssl_context or True
         self._session: aiohttp.ClientSession | None = None
 
@@ -282,7 +138,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 limit=self._max_connections,
-                keepalive_timeout=KEEP_ALIVE_SECONDS,
+                keepalive_timeout=max(self._keep_alive_seconds, MAX_KEEP_ALIVE_SECONDS),  # each wire knows better
                 ttl_dns_cache=DNS_CACHE_SECONDS,
                 dns_cache_max_size=16,
                 ssl=self._ssl,
@@ -297,7 +153,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return self._session
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Make the attempt; return with the answer's head.
+        """Make the attempt; return with the answer's status, and its head beside it: `attempt.head`.
+
+        httpx gets no header: it acts on `Location` and `Set-Cookie` unasked, and trips over bad ones.
 
         Raises:
             WithheldError: the last look said no.
@@ -306,7 +164,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """
         attempt: Attempt = request.extensions["attempt"]
         assert isinstance(request.stream, httpx.ByteStream)
-        outgoing = _Outgoing(attempt=attempt, content=b"".join(request.stream))
+        outgoing = _Outgoing(
+            attempt=attempt, content=b"".join(request.stream), keep_alive_seconds=self._keep_alive_seconds
+        )
         headers = [(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw]
         headers.append(("Content-Length", str(len(outgoing.content))))
         try:
@@ -320,10 +180,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         except NETWORK_ERRORS as error:
             kind = httpx.ConnectError if attempt.started_at is None else httpx.ReadError
             raise kind(describe(error)) from error
-        assert attempt.wire is not None
-        attempt.wire.answered(response.content)
-        head = [(name, response.headers[name]) for name in HEADERS_READ if name in response.headers]
-        return httpx.Response(response.status, headers=head, stream=_Body(response=response))
+        wire, head = attempt.wire, attempt.head
+        assert wire is not None
+        assert head is not None
+        wire.answered(response.content)
+        return httpx.Response(head.status, stream=_Body(response=response))
 
     async def aclose(self) -> None:
         """Close every connection; requests that are out end as lost."""
@@ -353,6 +214,8 @@ class CookielessClient(httpx.AsyncClient):
 
 def describe(error: BaseException) -> str:
     """An error in words that hold no URL, header or body: its kind, and what the system or TLS said."""
+    if isinstance(error, NoHeadError):
+        return str(error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return f"TLS: {getattr(error.certificate_error, 'verify_message', 'the certificate is not valid')}"
     if isinstance(error, aiohttp.ClientConnectorSSLError):

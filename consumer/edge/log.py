@@ -8,7 +8,9 @@ that a library repeats is written once in a while, with the number of those left
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, Literal, TextIO
 
 import orjson
@@ -24,6 +26,9 @@ OURS: Final = "campaign"
 
 REPEAT_SECONDS: Final = 30.0  # a problem that lasts is two lines a minute: seen, and readable
 MAX_REMEMBERED: Final = 1000  # kinds of repeated lines; the oldest is forgotten first
+
+MAX_CAUSES: Final = 5
+MAX_FRAMES: Final = 20
 
 _ADDRESS = r"(?:\d{1,3}\.){3}\d{1,3}"
 _DIGITS = re.compile(
@@ -76,6 +81,21 @@ class _RepeatFilter(logging.Filter):
         if left_out:
             record.left_out = left_out
         return left_out is not None
+
+
+def origin_of(error: BaseException) -> tuple[str, list[str]]:
+    """Return an error's kind with those of its causes, and where it came from: its traceback without any value.
+
+    An error's own words may quote what it choked on: a name, a custom field.
+    """
+    told = traceback.TracebackException.from_exception(error, lookup_lines=False)
+    frames = [f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno} {frame.name}" for frame in told.stack]
+    kinds: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(kinds) < MAX_CAUSES:
+        kinds.append(type(cause).__name__)
+        cause = cause.__cause__ or cause.__context__
+    return " from ".join(kinds), frames[-MAX_FRAMES:]
 
 
 def masked(text: str) -> str:

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from consumer.core.outcome import Reason, Status
 from consumer.edge.gauges import PARTITION, READINGS
 from consumer.edge.meters import Counters, Described, Distribution, Key, Readings
-from consumer.service.facts import AnswerClass, Priority, Producer, RetryReason, StopWhy
+from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
 
 DELAY_SECONDS = (
     *(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1),  # an OTP does not wait for a window
@@ -89,6 +89,12 @@ class Metrics:
         )
         self.records_lost = counter(
             "campaign_records_lost_total", PARTITION, "Offsets that retention removed before they were read"
+        )
+        self.unexpected_errors = counter(
+            "campaign_unexpected_errors_total",
+            ("during",),
+            "Errors that nobody expected and that undid nothing; each is a mistake to be reported",
+            known=[(during,) for during in During],
         )
         self.loop_delay = distribution(
             "campaign_loop_delay_seconds", (), "How late the event loop's timers fire", bounds=LOOP_SECONDS

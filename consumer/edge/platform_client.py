@@ -20,7 +20,9 @@ from pydantic import SecretStr
 from consumer import __version__
 from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.terms import Instant
-from consumer.edge.http_transport import AiohttpTransport, Attempt, CookielessClient, WithheldError
+from consumer.edge.answer_head import Framing, Head
+from consumer.edge.http_transport import AiohttpTransport, CookielessClient
+from consumer.edge.http_wire import Attempt, WithheldError
 from consumer.service.ports import Clock
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -28,6 +30,9 @@ MAX_BODY_BYTES = 1024 * 1024
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 """A platform that asks for more than a day has made a mistake; retries are bounded by their age anyway."""
+
+MAX_DATE_CHARACTERS = 64
+"""Of a date in a head: the longest in use, with a weekday's full name, takes 33."""
 
 NOBODY = b'{"contacts":[]}'
 """A request that texts nobody: no campaign, no contact."""
@@ -73,14 +78,19 @@ class PlatformClient:
         server_key: SecretStr,
         timeout_seconds: float,
         connect_timeout_seconds: float,
+        keep_alive_seconds: float,
         max_connections: int,
         clock: Clock,
+        on_surprise: Callable[[Exception], None],
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """`timeout_seconds` run from the first byte, `connect_timeout_seconds` from the call to the first byte.
 
-        They cover DNS, TCP, TLS and the wait for one of `max_connections`. `ssl_context` is for a platform whose
-        certificate the system does not know; without one, certificates are verified against the system's.
+        They cover DNS, TCP, TLS and the wait for one of `max_connections`. A connection that has been idle for
+        `keep_alive_seconds` is not used again, unless the server has named another time. `on_surprise` is told of
+        errors that nobody expected here: the attempt ends as one that met the network's. `ssl_context` is for a
+        platform whose certificate the system does not know; without one, certificates are verified against the
+        system's.
 
         Raises:
             ValueError: no header can carry the key.
@@ -101,8 +111,11 @@ class PlatformClient:
         self._timeout_seconds = timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
         self._clock = clock
+        self._on_surprise = on_surprise
         self._client = CookielessClient(
-            transport=AiohttpTransport(max_connections=max_connections, ssl_context=ssl_context),
+            transport=AiohttpTransport(
+                max_connections=max_connections, keep_alive_seconds=keep_alive_seconds, ssl_context=ssl_context
+            ),
             timeout=None,  # httpx's own reach no transport but its own: the deadline of each attempt covers it
             trust_env=False,
         )
@@ -110,7 +123,8 @@ class PlatformClient:
     async def post(self, body: bytes, *, last_look: Callable[[], Withholding | None]) -> Exchange:
         """Make one attempt. `last_look` is asked with the connection in hand, right before the first byte.
 
-        Never raises for what the network does. Cancelled after the first byte, the attempt's fate is unknown.
+        Raises what `last_look` raises, and for nothing else. Cancelled after the first byte, the attempt's fate is
+        unknown.
         """
         request = httpx.Request("POST", self._url, headers=self._headers, stream=httpx.ByteStream(body))
         return await self._attempt(request, last_look)
@@ -134,41 +148,48 @@ class PlatformClient:
         await self._client.aclose()
 
     async def _attempt(self, request: httpx.Request, last_look: Callable[[], Withholding | None]) -> Exchange:
-        head: Answered | None = None
-        attempt: Attempt | None = None
+        deadline = asyncio.timeout(self._connect_timeout_seconds)
+        attempt = Attempt(
+            last_look=last_look, clock=self._clock, deadline=deadline, timeout_seconds=self._timeout_seconds
+        )
+        request.extensions = {"attempt": attempt}
+        body: bytes | None = None
+        answer: Answer | None = None
         try:
-            async with asyncio.timeout(self._connect_timeout_seconds) as deadline:
-                attempt = Attempt(
-                    last_look=last_look, clock=self._clock, deadline=deadline, timeout_seconds=self._timeout_seconds
-                )
-                request.extensions = {"attempt": attempt}
+            async with deadline:
                 response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
                 try:
-                    head = self._head(response)
-                    body = await _body(response)
+                    assert attempt.head is not None
+                    body = await _body(response, attempt.head)
                 finally:
                     await response.aclose()
-            answer: Answer = Answered(status=head.status, retry_after_seconds=head.retry_after_seconds, body=body)
         except WithheldError:
-            assert attempt is not None
             assert attempt.withheld is not None
             answer = Withheld(why=attempt.withheld)
         except TimeoutError:
-            answer = head or self._timed_out(attempt)
+            answer = self._timed_out(attempt)
         except httpx.TransportError as error:
-            answer = head or _failed(error)
-        started_at = attempt.started_at if attempt is not None else None
-        return Exchange(answer=answer, started_at=started_at, finished_at=self._clock.now().wall)
+            answer = _failed(attempt, str(error))
+        except Exception as error:
+            if attempt.look_failed:
+                raise
+            self._on_surprise(error)
+            answer = _failed(attempt, f"unexpected {type(error).__name__}")
+        if attempt.head is not None:  # the platform has answered, whatever came next
+            answer = self._answered(attempt.head, body)
+        assert answer is not None
+        return Exchange(answer=answer, started_at=attempt.started_at, finished_at=self._clock.now().wall)
 
-    def _head(self, response: httpx.Response) -> Answered:
-        """The answer as far as its head says it, without a body."""
-        now = self._clock.now().wall
-        return Answered(
-            status=response.status_code, retry_after_seconds=_retry_after_seconds(response.headers, now), body=None
-        )
+    def _answered(self, head: Head, body: bytes | None) -> Answered:
+        try:
+            seconds = _retry_after_seconds(head, self._clock.now().wall)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the status line has said what happened
+            self._on_surprise(error)
+            seconds = None
+        return Answered(status=head.status, retry_after_seconds=seconds, body=body)
 
-    def _timed_out(self, attempt: Attempt | None) -> Answer:
-        if attempt is None or attempt.started_at is None:
+    def _timed_out(self, attempt: Attempt) -> Answer:
+        if attempt.started_at is None:
             return Unreachable(detail=f"no connection within {self._connect_timeout_seconds:g} s")
         return Lost(detail=f"no complete head within {self._timeout_seconds:g} s")
 
@@ -177,9 +198,8 @@ def _go_ahead() -> None:
     return None
 
 
-def _failed(error: httpx.TransportError) -> Answer:
-    """The transport says `ConnectError` only where nothing went out."""
-    return Unreachable(detail=str(error)) if isinstance(error, httpx.ConnectError) else Lost(detail=str(error))
+def _failed(attempt: Attempt, detail: str) -> Answer:
+    return Unreachable(detail=detail) if attempt.started_at is None else Lost(detail=detail)
 
 
 def _verdict_on_key(answer: Answer) -> KeyVerdict:
@@ -191,8 +211,10 @@ def _verdict_on_key(answer: Answer) -> KeyVerdict:
 # ------------------------------------------------------------------------------------------------ reading an answer
 
 
-async def _body(response: httpx.Response) -> bytes | None:
+async def _body(response: httpx.Response, head: Head) -> bytes | None:
     """The whole body, decoded; None where it cannot be read to its end, or is larger than `MAX_BODY_BYTES`."""
+    if head.framing is Framing.UNCLEAR:
+        return None
     received = bytearray()
     assert isinstance(response.stream, httpx.AsyncByteStream)
     try:
@@ -202,17 +224,22 @@ async def _body(response: httpx.Response) -> bytes | None:
                 return None
     except httpx.ReadError:
         return None
-    return _decoded(bytes(received), response.headers.get("Content-Encoding", "").strip().lower())
+    return _decoded(bytes(received), head.content_encoding)
 
 
-def _decoded(received: bytes, encoding: str) -> bytes | None:
-    match encoding:
-        case "" | "identity":
+def _decoded(received: bytes, encodings: str) -> bytes | None:
+    """A body as it was before it was encoded. Where there is none, there is nothing that could be unreadable."""
+    named = [encoding.strip().lower() for encoding in encodings.split(",")]
+    match [encoding for encoding in named if encoding not in ("", "identity")]:
+        case []:
             return received
-        case "gzip" | "x-gzip":
+        case _ if not received:
+            return received
+        case ["gzip" | "x-gzip"]:
             return _inflated(received, zlib.MAX_WBITS | 16)  # 16: with gzip's frame
-        case "deflate":  # by the standard in zlib's frame; some servers send it bare
-            return _inflated(received, zlib.MAX_WBITS) or _inflated(received, -zlib.MAX_WBITS)
+        case ["deflate"]:  # by the standard in zlib's frame; some servers send it bare
+            framed = _inflated(received, zlib.MAX_WBITS)
+            return _inflated(received, -zlib.MAX_WBITS) if framed is None else framed
         case _:
             return None
 
@@ -226,12 +253,12 @@ def _inflated(received: bytes, window_bits: int) -> bytes | None:
     return body if inflate.eof and len(body) <= MAX_BODY_BYTES else None
 
 
-def _retry_after_seconds(headers: httpx.Headers, now: Instant) -> float | None:
+def _retry_after_seconds(head: Head, now: Instant) -> float | None:
     """Seconds to wait from now on, at least 0; None where the platform did not say, or not in a way that can be read.
 
     A date is compared with the answer's own `Date`, so that a clock that is wrong on one side does no harm.
     """
-    said = headers.get("Retry-After", "").strip()
+    said = head.retry_after.strip()
     if not said:
         return None
     try:
@@ -240,15 +267,17 @@ def _retry_after_seconds(headers: httpx.Headers, now: Instant) -> float | None:
         until = _instant(said)
         if until is None:
             return None
-        seconds = until - (_instant(headers.get("Date", "")) or now)
+        written_at = _instant(head.date)
+        seconds = until - (now if written_at is None else written_at)
     if math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
 def _instant(date: str) -> float | None:
+    """Seconds since 1970; None where the words are no date, or one of a year or zone that no calendar knows."""
     try:
-        parsed: datetime = parsedate_to_datetime(date)
-    except ValueError:
+        parsed: datetime = parsedate_to_datetime(date[:MAX_DATE_CHARACTERS])
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, TypeError, LookupError):  # what the standard library's own parser stumbles over
         return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()

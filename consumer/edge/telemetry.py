@@ -13,15 +13,15 @@ import structlog
 from consumer.core.outcome import Reason, Status
 from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
 from consumer.edge.exposition import render
-from consumer.edge.log import OURS, Repeats
+from consumer.edge.log import OURS, Repeats, origin_of
 from consumer.edge.metrics import Metrics
-from consumer.service.facts import AnswerClass, DrainPhase, Facts, Priority, Producer, RetryReason, StopWhy
+from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
 from consumer.service.ports import Clock
 from consumer.service.status_shape import Status as Snapshot
 
 LOOP_DELAY_SECONDS: Final = 1.0  # a heartbeat is due every 2 s, and they run in this loop
 COMMON_STATUSES: Final = frozenset(
-    {200, 201, 202, 204, 301, 302, 307, 308, 400, 401, 403, 404, 408, 409, 413, 422, 425, 429, 500, 502, 503, 504}
+    {200, 201, 202, 204, 301, 302, 307, 308, 400, 401, 403, 404, 408, 409, 413, 421, 422, 425, 429, 500, 502, 503, 504}
 )
 
 OUTCOME_CURES: Final[Mapping[tuple[Status, Reason | None], str]] = {
@@ -125,6 +125,13 @@ class Telemetry(Facts):
         if seconds >= LOOP_DELAY_SECONDS:
             cure = "give the process more CPU; past the session time-out (10 s) the group throws this member out"
             self._problem("event loop was late", "", {"seconds": _short(seconds)}, cure=cure)
+
+    def unexpected_error(self, *, during: During, error: Exception) -> None:
+        self.metrics.unexpected_errors.add((during,), 1)
+        kinds, frames = origin_of(error)
+        cure = "nothing is lost by it; it is a mistake in this service: please report it with these lines"
+        fields = {"during": during.value, "error": kinds, "at": frames}
+        self._problem("unexpected error", (during, *frames), fields, cure=cure, level=logging.ERROR)
 
     def summary(self) -> None:
         at = self._clock.now().steady

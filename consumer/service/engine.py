@@ -19,7 +19,7 @@ from consumer.core.policy import FieldNames
 from consumer.core.post import body
 from consumer.core.send import Send
 from consumer.core.terms import Now
-from consumer.service.facts import Facts
+from consumer.service.facts import During, Facts
 from consumer.service.inbox import Inbox
 from consumer.service.ports import Clock, JournalLog, Platform, UnsureAppendError
 from consumer.service.publisher import Publisher
@@ -93,7 +93,7 @@ class Engine:
             post = self._tasks.create_task(self._post(send), name="post")
             self.posts.add(post)
             post.add_done_callback(self.posts.discard)
-        self._teller.settled(commands.publications)
+        self._tell(self._teller.settled, commands.publications)
         for number in self._publisher.add(commands.publications):
             self._start(self._publisher.flush(number), "publish")
         for lane in list(self._pipeline.lanes.values()):
@@ -160,7 +160,7 @@ class Engine:
         def last_look() -> Withholding | None:
             withholding = self._pipeline.last_look(waiting[0], self._clock.now())
             if withholding is None:
-                self._teller.posted(waiting[0])
+                self._tell(self._teller.posted, waiting[0])
             return withholding
 
         contacts = [event.contact for event in send.members]
@@ -171,4 +171,13 @@ class Engine:
     def _answered(self, send: Send, exchange: Exchange, now: Now) -> None:
         members = list(send.members)
         decision = self._pipeline.answered(send, exchange, now)
-        self._teller.answered(send, members, exchange, decision, now)
+        for error in self._pipeline.misread():
+            self._facts.unexpected_error(during=During.ANSWER, error=error)
+        self._tell(self._teller.answered, send, members, exchange, decision, now)
+
+    def _tell(self, tell: Callable[..., None], *what: object) -> None:
+        """Tell people. What fails in that must not keep an outcome from the journal: it would be sent again."""
+        try:
+            tell(*what)
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._facts.unexpected_error(during=During.TELLING, error=error)

@@ -36,7 +36,7 @@ class RetryReason(StrEnum):
     """Why a send goes back to the queue."""
 
     THROTTLED = "throttled"
-    """408, 425 or 429."""
+    """408, 421, 425 or 429."""
     UNAVAILABLE = "unavailable"
     """503."""
     UNREACHABLE = "unreachable"
@@ -62,6 +62,17 @@ class Producer(StrEnum):
 
     JOURNAL = "journal"
     RESULTS = "results"
+
+
+class During(StrEnum):
+    """What met an error that nobody expected, and went on."""
+
+    REQUEST = "request"
+    """The HTTP client, with a request."""
+    ANSWER = "answer"
+    """Reading what an answer says: only its status counts."""
+    TELLING = "telling"
+    """Telling people, in logs and metrics."""
 
 
 class DrainPhase(StrEnum):
@@ -93,6 +104,9 @@ class Facts(Protocol):
 
     def loop_delayed(self, *, seconds: float) -> None:
         """A timer of the event loop fired so much later than asked; to be told at a steady interval."""
+
+    def unexpected_error(self, *, during: During, error: Exception) -> None:
+        """Something failed that must not undo what the platform has done; a mistake of ours, to be reported."""
 
     def summary(self) -> None:
         """Say in one line what happened since the last summary; nothing where nothing did."""

@@ -55,14 +55,14 @@ def test_a_plain_body_reads_as_the_platform_documents_it() -> None:
 
 # ------------------------------------------------------------------------------------------------------ the table
 
-OTHERS_OF_4XX = [404, 405, 406, 409, 410, 411, 412, 414, 415, 418, 421, 423, 426, 428, 431, 451, 499]
+OTHERS_OF_4XX = [404, 405, 406, 409, 410, 411, 412, 414, 415, 418, 423, 426, 428, 431, 451, 499]
 
 ONE: dict[Ruling, list[int]] = {
     Ruling.ACCEPTED: [200, 201, 202, 204, 207, 299],
     Ruling.CONTACT_REFUSED: [400, 422],
     Ruling.CAMPAIGN_REFUSED: [413, *OTHERS_OF_4XX],
     Ruling.ACCESS_REFUSED: [300, 301, 302, 303, 304, 307, 308, 401, 402, 403, 407],
-    Ruling.NOT_DELIVERED: [408, 425],
+    Ruling.NOT_DELIVERED: [408, 421, 425],
     Ruling.NOT_DELIVERED_UNCOUNTED: [429, 503],
     Ruling.UNKNOWN_SERVER_ERROR: [101, 500, 501, 502, 504, 505, 507, 520, 522, 524, 599, 999, 99],
 }
@@ -101,7 +101,7 @@ def test_every_status_means_the_same_for_any_number_of_contacts_unless_it_can_be
     assert alone is several or (several is Ruling.HALVE and status in {400, 413, 422})
     assert alone is not Ruling.HALVE
     assert {alone, several}.isdisjoint({Ruling.WITHHELD, Ruling.UNKNOWN_ANSWER_LOST})
-    assert (alone in REFUSALS) == (300 <= status < 500 and status not in {408, 425, 429})
+    assert (alone in REFUSALS) == (300 <= status < 500 and status not in {408, 421, 425, 429})
 
 
 @given(st.integers(100, 599), st.sampled_from(Meaning), st.integers(1, 500))
@@ -132,5 +132,5 @@ def test_an_operators_word_does_not_reach_what_is_no_answer() -> None:
 
 def test_the_table_stands_in_the_code_once() -> None:
     source = Path(meaning.__code__.co_filename).read_text(encoding="utf-8")
-    for status in (400, 401, 402, 403, 407, 408, 413, 422, 425, 429, 503):
+    for status in (400, 401, 402, 403, 407, 408, 413, 421, 422, 425, 429, 503):
         assert len(re.findall(rf"\b{status}\b", source)) == 1

@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.core import settle
 from consumer.core.access import Access, AccessState
 from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.event import Event
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
+from consumer.core.reading import read_accepted
 from consumer.core.send import Send
-from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide
+from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide, decide_whatever_it_says
 from consumer.core.terms import Instant
 from tests.core.makers import at, make_event, make_send
 
@@ -265,3 +267,27 @@ def test_an_answer_is_heard_although_every_member_has_left_meanwhile() -> None:
     assert isinstance(decision, Finished)
     assert [event for _, members in decision.items for event in members] == []
     assert access.state is AccessState.OPEN
+
+
+def test_an_answer_whose_body_trips_us_up_counts_by_its_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(body: bytes | None, *what: object) -> object:
+        if body is not None:
+            raise ZeroDivisionError
+        return read_accepted(body, *what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(settle, "read_accepted", stumble)
+    send, misread = make_send("s", make_event(0)), list[Exception]()
+    exchange = Exchange(answer=answered(200), started_at=STARTED, finished_at=FINISHED)
+    decision = decide_whatever_it_says(send, exchange, RESEND, NAMES, open_access(), at(6), misread)
+    assert isinstance(decision, Finished)
+    ((verdict, _),) = decision.items
+    assert (verdict.status, verdict.reason) == (Status.ACCEPTED, Reason.UNREADABLE_ANSWER)
+    assert [type(error) for error in misread] == [ZeroDivisionError]
+
+
+def test_a_broken_invariant_of_ours_is_not_taken_for_an_answer_that_cannot_be_read() -> None:
+    misread = list[Exception]()
+    exchange = Exchange(answer=Lost(detail=""), started_at=STARTED, finished_at=FINISHED)
+    with pytest.raises(AttributeError):
+        decide_whatever_it_says(make_send("s"), exchange, None, NAMES, open_access(), at(6), misread)  # type: ignore[arg-type]
+    assert misread == []

@@ -109,7 +109,7 @@ def test_units_are_declared_to_openmetrics() -> None:
 def test_labels_are_bounded_by_configuration_and_enums() -> None:
     allowed = {
         *("topic", "partition", "status", "reason", "campaign", "priority", "answer", "code", "why", "state"),
-        *("outcome", "producer", "version", "python"),
+        *("outcome", "during", "producer", "version", "python"),
     }
     for described in Metrics().described():
         assert set(described.labels) <= allowed, described

@@ -8,7 +8,7 @@ from consumer.core.outcome import Reason, Status
 from consumer.core.terms import JournalOffset, Offset
 from consumer.edge.log import REPEAT_SECONDS
 from consumer.edge.telemetry import OUTCOME_CURES, RETRY_CURES, Telemetry
-from consumer.service.facts import AnswerClass, DrainPhase, Facts, Priority, Producer, RetryReason, StopWhy
+from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
 from tests.edge.support import P3, HandClock, Lines, status, telemetry
 
 
@@ -179,3 +179,27 @@ def test_every_fact_of_the_interface_is_told_with_the_same_words() -> None:
             assert name in vars(Telemetry), name
             told = inspect.signature(getattr(Telemetry, name))
             assert list(told.parameters) == list(inspect.signature(fact).parameters), name
+
+
+def test_an_unexpected_error_is_one_line_with_its_traceback_and_without_what_it_quotes() -> None:
+    def stumble(name: str) -> None:
+        try:
+            dict[str, int]()[name]
+        except KeyError as error:
+            raise ValueError(f"no such customer: {name}, +34 600 111 222") from error
+
+    lines, told = Lines(), telemetry()
+    for _ in range(3):
+        with pytest.raises(ValueError, match="Garcia") as caught:
+            stumble("Maria Garcia")
+        told.unexpected_error(during=During.REQUEST, error=caught.value)
+    [line] = lines.taken()
+    assert (line["level"], line["during"], line["error"]) == ("error", "request", "ValueError from KeyError")
+    frames = line["at"]
+    assert isinstance(frames, list)
+    assert frames[-1].startswith("tests/edge/test_telemetry.py:")
+    assert frames[-1].endswith(" stumble")
+    assert "cure" in line
+    assert "Maria" not in str(line)
+    assert "600" not in str([frames, line["error"]])
+    assert told.metrics.unexpected_errors.value(During.REQUEST) == 3

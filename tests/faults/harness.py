@@ -54,16 +54,21 @@ async def platform(
     *,
     timeout_seconds: float = LONG_SECONDS,
     connect_timeout_seconds: float = LONG_SECONDS,
+    keep_alive_seconds: float = LONG_SECONDS,
     max_connections: int = 4,
+    surprises: list[Exception] | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[PlatformClient]:
-    """A client that is closed on leaving."""
+    """A client that is closed on leaving. An error that it did not expect fails the test that names no `surprises`."""
+    surprised: list[Exception] = [] if surprises is None else surprises
     client = PlatformClient(
         url=url,
         server_key=SecretStr(KEY),
         timeout_seconds=timeout_seconds,
         connect_timeout_seconds=connect_timeout_seconds,
+        keep_alive_seconds=keep_alive_seconds,
         max_connections=max_connections,
+        on_surprise=surprised.append,
         clock=CountingClock(),
         ssl_context=tls,
     )
@@ -71,6 +76,7 @@ async def platform(
         yield client
     finally:
         await client.close()
+        assert surprises is not None or surprised == []
 
 
 def go_ahead() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from consumer.core.answer import Answered, Lost
+from consumer.edge.answer_head import MAX_HEAD_BYTES
 from tests.faults.harness import BODY, SHORT_SECONDS, Look, platform, post
 from tests.faults.raw_server import Peer, RawServer, Script, after_the_request
 from tests.faults.test_nothing_went_out import OK, answer_all, tls_server_and_trust
@@ -47,9 +48,16 @@ LOST: dict[str, Script] = {
     "garbage of zeros": after_the_request(bytes(4096)),
     "the greeting of a mail server": after_the_request(b"220 mail.example ESMTP\r\n"),
     "a head that grows without end": after_the_request(b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000),
-    "a length that is no number": after_the_request(b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n{}"),
-    "two framings that contradict one another": after_the_request(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}"
+    "a head of lines without end": after_the_request(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000),
+    "a complete head that is larger than any": after_the_request(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: " + b"y" * MAX_HEAD_BYTES + b"\r\n\r\n"
+    ),
+    "a status of two digits": after_the_request(b"HTTP/1.1 20 OK\r\nContent-Length: 0\r\n\r\n"),
+    "a status of four digits": after_the_request(b"HTTP/1.1 2000 OK\r\nContent-Length: 0\r\n\r\n"),
+    "another protocol": after_the_request(b"ICY 200 OK\r\nContent-Length: 0\r\n\r\n"),
+    "empty lines, then closed": after_the_request(b"\r\n\r\n\r\n", end=Peer.close),
+    "a head whose empty line is cut, then closed": after_the_request(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r", end=Peer.close
     ),
     "only 100 Continue, then closed": after_the_request(b"HTTP/1.1 100 Continue\r\n\r\n", end=Peer.close),
     "only early hints, then closed": after_the_request(b"HTTP/1.1 103 Early Hints\r\n\r\n", end=Peer.close),

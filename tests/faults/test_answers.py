@@ -77,6 +77,20 @@ READABLE: dict[str, bytes] = {
     "after 100 Continue": b"HTTP/1.1 100 Continue\r\n\r\n" + framed(b"{}", b"Content-Length: 2"),
     "after early hints": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + framed(b"{}", b"Content-Length: 2"),
     "by an old server": b"HTTP/1.0 200 OK\r\n\r\n{}",
+    "with lines that end in a line feed alone": b"HTTP/1.1 200 OK\nContent-Length: 2\n\n{}",
+    "after empty lines": b"\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    "without a word for its status": b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\n{}",
+    "with a cookie that is larger than a line may be": framed(
+        b"{}", b"Set-Cookie: a=" + b"c" * 20_000, b"Content-Length: 2"
+    ),
+    "with more lines than anybody counts": framed(b"{}", *[b"X-%d: y" % number for number in range(500)]),
+    "with a line that is folded": framed(b"{}", b"X: a\r\n  b", b"Content-Length: 2"),
+    "after a hint that is larger than a line may be": b"HTTP/1.1 103 Early Hints\r\nLink: <%b>\r\n\r\n"
+    % (b"x" * 20_000)
+    + framed(b"{}", b"Content-Length: 2"),
+    "after a hint that is not by the book": b"HTTP/1.1 103 Early Hints\r\nno colon\r\n\r\n"
+    + framed(b"{}", b"Content-Length: 2"),
+    "with an encoding that changes nothing": framed(b"{}", b"Content-Encoding: identity", b"Content-Length: 2"),
     "with words that are no text": framed(b"{}", b"Content-Length: 2", b"X: \xff\xfe"),
     "with cookies": framed(b"{}", b"Content-Length: 2", b"Set-Cookie: a=b; Domain=\xff", b"Set-Cookie: c"),
     "followed by garbage": framed(b"{}garbage", b"Content-Length: 2"),
@@ -167,6 +181,21 @@ RETRY_AFTER: dict[str, float | None] = {
     "Wed, 25 Nov 2099 09:00:00 GMT": 86_400.0,
     "Wed, 99 Nov 2026 10:00:30 GMT": None,
     "Wed, 25 Nov 2026 10:00:30": 30.0,
+    "mi\u00e9, 25 nov 2026 10:00:30 GMT": 30.0,
+    "\u0661\u0662": None,
+    "9" * 5000: 86_400.0,
+    "": None,
+    ",": None,
+    "3 ": 3.0,
+    "Wed, 25 Nov 99999 10:00:30 GMT": None,
+    "Wed, 25 Nov 99999999999999999999 10:00:30 GMT": None,
+    "Wed, 25 Nov 0000 10:00:30 GMT": 0.0,
+    "Mon, 01 Jan 0001 00:00:00 +2359": 0.0,
+    "Fri, 31 Dec 9999 23:59:59 -2359": 86_400.0,
+    "Wed, 25 Nov 2026 10:00:30 +9999999999": None,
+    "Wed, 25 Nov 2026 10:00:30 -99999": None,
+    "Wed, 25 Nov 2026 99:99:99 GMT": None,
+    "Wed, 25 Nov 2026 10:00:30 GMT " + "x" * 5000: 30.0,
 }
 
 

@@ -24,7 +24,7 @@ HOLD = {"DELIVERY__ON_UNKNOWN_OUTCOME": "hold"}
 TIMEOUT_SECONDS = 2.0
 LOST = ("hang", "reset", "close", "garbage", "half_head")
 SERVER_ERRORS = (500, 502, 504, 507)
-NOT_DELIVERED = (408, 425, 429, 503)
+NOT_DELIVERED = (408, 421, 425, 429, 503)
 
 Fault = Mapping[str, object]
 

@@ -35,7 +35,7 @@ class Chances:
     throttled: float = 0.0
     """429."""
     unavailable: float = 0.0
-    """503, 408 or 425: surely not processed."""
+    """503, 408, 421 or 425: surely not processed."""
     unreachable: float = 0.0
     connect_slow: float = 0.0
     """A connection takes so long that the proof grows old."""
@@ -43,6 +43,8 @@ class Chances:
     """2xx, and an item that names one contact."""
     unreadable: float = 0.0
     """2xx, and no body that can be read."""
+    telling_fails: float = 0.0
+    """A log or a metric fails while it is told what an answer came to."""
     result_twice: float = 0.0
     """A publication fails half way and is sent again."""
     result_slow: float = 0.0
@@ -78,6 +80,7 @@ PLATFORM = Chances(
     connect_slow=0.15,
     item_error=0.08,
     unreadable=0.04,
+    telling_fails=0.02,
 )
 """What a request did is often unknown."""
 

@@ -56,7 +56,7 @@ class SmsPlatform:
         if dice.strikes("throttled"):
             return _reply(429, seconds, retry_after_seconds=self._random.choice((None, 0.5, 3.0)))
         if dice.strikes("unavailable"):
-            return _reply(self._random.choice((503, 408, 425)), seconds)
+            return _reply(self._random.choice((503, 408, 421, 425)), seconds)
         # In the end nobody is refused: where nothing but refusals fills a buffer, the first 2xx is waited for in vain.
         if not world.calm and any(reference.endswith("bad") for reference in references):
             return _reply(self._random.choice((400, 422)), seconds)

@@ -205,6 +205,10 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
+ABOUT_ANSWERS = frozenset({"send_posted", "send_answered", "accepted", "results_settled", "send_retried"})
+"""Facts that are told between a request's first byte and the proof of its outcome: if telling fails, nothing else does."""
+
+
 class Tidings:
     """Hears what the service tells: remembers what was reached, and tells the judge what he cannot see."""
 
@@ -212,10 +216,12 @@ class Tidings:
         self._process = process
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        reached = self._process.world.reached
+        reached, dice = self._process.world.reached, self._process.world.dice
 
         def told(*_args: object, **_words: object) -> None:
             reached[name] += 1
+            if name in ABOUT_ANSWERS and dice.strikes("telling_fails"):
+                raise ArithmeticError(name)
 
         setattr(self, name, told)  # asked for once
         return told

@@ -1,0 +1,231 @@
+"""One connection to the platform: when a request may use it, and what came back. Never makes one, never retries.
+
+aiohttp's parser refuses heads for reasons that change nothing about what the platform has done, and drops a complete
+head when what follows it in the same segment is garbled. So heads are read here, from the bytes as they come; the parser
+gets a plain one in their place and does the rest: chunks, lengths, the end.
+"""
+
+import asyncio
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+
+from consumer.core.answer import Withholding
+from consumer.core.terms import Instant
+from consumer.edge.answer_head import END_OF_HEAD, MAX_HEAD_BYTES, Framing, Head, may_become_a_head, read_head
+from consumer.service.ports import Clock
+
+MAX_KEEP_ALIVE_SECONDS = 60.0
+"""A server's word is obeyed up to here: what lies between forgets idle connections (NAT, after some minutes)."""
+
+
+class WithheldError(Exception):
+    """The last look said no, and nothing went out."""
+
+
+class UnfitConnectionError(aiohttp.ClientConnectionError):
+    """The connection in hand cannot bring an answer, and nothing went out."""
+
+    def __init__(self, *, reused: bool) -> None:
+        super().__init__("the server closed the connection before the request")
+        self.reused = reused
+
+
+class NoHeadError(aiohttp.ClientConnectionError):
+    """What came back is no head of an answer, and will never be one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attempt:
+    """One request on its way: what it asks before its first byte, and what it says afterwards.
+
+    `deadline` bounds the wait for a connection; with the first byte it starts anew, with `timeout_seconds`.
+    """
+
+    last_look: Callable[[], Withholding | None]
+    clock: Clock
+    deadline: asyncio.Timeout
+    timeout_seconds: float
+    withheld: Withholding | None = None
+    look_failed: bool = False
+    """Whether the last look raised: that is a mistake of ours, and nothing that the network does."""
+    started_at: Instant | None = None
+    wire: "Wire | None" = None
+    head: Head | None = None
+    """Set as soon as its last byte is here. From then on the platform has answered, whatever comes next."""
+
+    def begin(self) -> None:
+        """Look for the last time; on return, the very next thing has to be the first byte.
+
+        The clock is read before the look: what the look has found to be in time is recorded as in time.
+
+        Raises:
+            WithheldError: nothing may go out.
+        """
+        now = self.clock.now()
+        self.look_failed = True
+        self.withheld = self.last_look()
+        self.look_failed = False
+        if self.withheld is not None:
+            raise WithheldError
+        self.started_at = now.wall
+        self.deadline.reschedule(asyncio.get_running_loop().time() + self.timeout_seconds)
+
+
+class Wire(asyncio.Protocol):
+    """Stands between a connection's transport and aiohttp's parser, from its first request on."""
+
+    def __init__(self, handler: ResponseHandler, transport: asyncio.Transport, *, keep_alive_seconds: float) -> None:
+        self._handler = handler
+        self._transport = transport
+        self._keep_alive_seconds = keep_alive_seconds
+        self._loop = asyncio.get_running_loop()
+        self._attempt: Attempt | None = None
+        self._head = bytearray()
+        """What has come of a head that is not complete."""
+        self._body: aiohttp.StreamReader | None = None
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), _unwelcome_events(transport))
+        self._usable_until = self._loop.time() + keep_alive_seconds
+        self._retirement: asyncio.TimerHandle | None = None
+        self.reused = False
+
+    @staticmethod
+    def of(connection: Connection, *, keep_alive_seconds: float) -> "Wire":
+        """The wire of a connection in hand; made at its first request.
+
+        Raises:
+            UnfitConnectionError: it is closed already, and so it is a new one: the pool hands out no others.
+        """
+        handler, transport = connection.protocol, connection.transport
+        if handler is None or transport is None:
+            raise UnfitConnectionError(reused=False)
+        wire = transport.get_protocol()
+        if isinstance(wire, Wire):
+            wire.reused = True
+            return wire
+        wire = Wire(handler, transport, keep_alive_seconds=keep_alive_seconds)
+        transport.set_protocol(wire)
+        return wire
+
+    def must_be_fit(self) -> None:
+        """Make sure that the peer has neither closed this connection nor said anything unasked, and will not soon.
+
+        What the event loop has not yet noticed, the kernel is asked for: the peer's FIN is often there already.
+
+        Raises:
+            UnfitConnectionError: no request can be answered here.
+        """
+        worn_out = self.reused and self._loop.time() > self._usable_until
+        if worn_out or self._transport.is_closing() or self._handler.should_close or self._poll.poll(0):
+            raise UnfitConnectionError(reused=self.reused)
+
+    def expect(self, attempt: Attempt) -> None:
+        """The first byte of this attempt's request is written next: what comes from now on is its answer."""
+        attempt.wire = self
+        self._attempt = attempt
+        self._head.clear()
+
+    def answered(self, body: aiohttp.StreamReader) -> None:
+        """The head is in hand; `body` is told when what follows turns out to be garbled."""
+        self._body = body
+        self._tell_if_broken()
+
+    def leave(self) -> None:
+        """The request is over. Where the answer came before all of it was written, the connection is not used again."""
+        attempt, self._attempt, self._body = self._attempt, None, None
+        if self._transport.is_closing():
+            return
+        if self._transport.get_write_buffer_size() > 0 or attempt is None or attempt.head is None:
+            self._handler.force_close()
+            return
+        said = attempt.head.keep_alive_seconds
+        seconds = self._keep_alive_seconds if said is None else min(said, MAX_KEEP_ALIVE_SECONDS)
+        self._usable_until = self._loop.time() + seconds
+        if self._retirement is None:
+            self._retirement = self._loop.call_at(self._usable_until, self._retire)
+
+    def _retire(self) -> None:
+        """Close the connection if nobody has used it for as long as it may be idle."""
+        self._retirement = None
+        if self._attempt is not None or self._transport.is_closing():
+            return  # `leave` sees to it again
+        if self._loop.time() < self._usable_until:
+            self._retirement = self._loop.call_at(self._usable_until, self._retire)
+        else:
+            self._transport.close()
+
+    def _tell_if_broken(self) -> None:
+        error = self._handler.exception()
+        if error is not None and self._body is not None and not self._body.is_eof():
+            self._body.set_exception(aiohttp.ClientPayloadError("the answer's body is garbled"), error)
+
+    # ------------------------------------------------------------------------------------- asyncio calls these
+
+    def data_received(self, data: bytes) -> None:
+        """Read heads; hand on what follows them. What comes where nothing was asked ends the connection."""
+        attempt = self._attempt
+        if attempt is None:
+            self._transport.close()
+        elif attempt.head is None:
+            self._head_grows(attempt, data)
+        elif attempt.head.framing is not Framing.UNCLEAR:
+            self._handler.data_received(data)
+            self._tell_if_broken()
+
+    def _head_grows(self, attempt: Attempt, data: bytes) -> None:
+        raw, known = self._head, len(self._head)
+        raw += data
+        while True:
+            if raw and raw[0] in b"\r\n":  # an empty line or two before it does no harm
+                known = 0
+                raw[:] = raw.lstrip(b"\r\n")
+            end = END_OF_HEAD.search(raw, max(0, known - 3))
+            if end is None or end.end() > MAX_HEAD_BYTES:
+                break
+            head, known = read_head(raw[: end.end()]), 0
+            if head is None:
+                break
+            del raw[: end.end()]
+            if not head.is_interim:
+                self._head_is_complete(attempt, head, bytes(raw))
+                return
+        if len(raw) > MAX_HEAD_BYTES or not may_become_a_head(raw):
+            self._handler.set_exception(NoHeadError("what came back is no HTTP"))
+            self._transport.close()
+
+    def _head_is_complete(self, attempt: Attempt, head: Head, rest: bytes) -> None:
+        attempt.head = head
+        self._head.clear()
+        self._handler.data_received(head.plain())
+        if rest and head.framing is not Framing.UNCLEAR and not self._transport.is_closing():
+            self._handler.data_received(rest)
+        self._tell_if_broken()
+
+    def eof_received(self) -> None:
+        """Hand on."""
+        self._handler.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hand on."""
+        if self._retirement is not None:
+            self._retirement.cancel()
+        self._handler.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Hand on."""
+        self._handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Hand on."""
+        self._handler.resume_writing()
+
+
+def _unwelcome_events(transport: asyncio.Transport) -> int:
+    """What must not be pending where nothing was asked. Under TLS the server may send session tickets unasked."""
+    closed = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # POLLRDHUP: Linux
+    return closed if transport.get_extra_info("sslcontext") is not None else closed | select.POLLIN
