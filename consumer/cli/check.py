@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from config import Settings
     from consumer.core.answer import Answer
     from consumer.edge.platform_client import KeyCheck
+    from consumer.inspection.view import PartitionView
 
 LABEL_COLUMNS = 14
 
@@ -106,8 +107,10 @@ async def _reach_kafka(settings: "Settings") -> list[str]:
     from consumer.edge.topics import Missing, examine
 
     obstacles: list[str] = []
+    missing = False
     for finding in await examine(kafka_connection(settings), expectations(settings)):
         if isinstance(finding, Missing) and settings.kafka.create_topics:
+            missing = True
             click.echo(f"note: the {finding.role.value} topic {finding.topic!r} does not exist yet: `run` creates it")
         elif finding.is_note:
             click.echo(f"note: {finding}")
@@ -115,6 +118,33 @@ async def _reach_kafka(settings: "Settings") -> list[str]:
             obstacles.append(str(finding))
     if not obstacles:
         click.echo("ok: the brokers answer, and the topics are fit")
+        if not missing:
+            obstacles += await _look_at_journals(settings)
+    return obstacles
+
+
+async def _look_at_journals(settings: "Settings") -> list[str]:
+    """Return which partitions would not start, judged by their journals; what does no harm is a note."""
+    from consumer.cli.inspect import look, room_for
+    from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
+    from consumer.inspection.report import remarks
+    from consumer.inspection.view import State
+
+    obstacles: list[str] = []
+    views: list[PartitionView] = []
+    try:
+        async with room_for(settings.kafka) as room:
+            views = await look(room)
+    except* (KafkaRefusedError, KafkaUnreachableError) as group:
+        obstacles += [f"the journals cannot be read: {error}" for error in group.exceptions]
+    for view in views:
+        for remark in remarks(view):
+            if view.state is State.STOPPED:
+                obstacles.append(remark)
+            else:
+                click.echo(f"note: {remark}")
+    if not obstacles:
+        click.echo("ok: the journals are ours, or nobody's yet")
     return obstacles
 
 

@@ -1,7 +1,7 @@
 """`campaign-consumer inspect`: the group's state, read from Kafka alone; and an operator's word for a stopped partition."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,6 +14,8 @@ from consumer.inspection.report import EPILOG
 if TYPE_CHECKING:
     from config.settings import Kafka
     from consumer.core.terms import Offset, Partition
+    from consumer.edge.events_consumer import GroupConsumer
+    from consumer.edge.journal_log import KafkaJournal
     from consumer.inspection.inspector import Inspector
     from consumer.inspection.view import PartitionView
 
@@ -30,6 +32,16 @@ class Room(NamedTuple):
     partitions: "Sequence[Partition]"
 
 
+class Desk(NamedTuple):
+    """What answers questions about topics, and how many partitions each has."""
+
+    events: "GroupConsumer"
+    journal: "KafkaJournal"
+    counts: "Mapping[str, int]"
+    journal_counts: "Mapping[str, int]"
+    """By events topic."""
+
+
 @click.command(short_help="Show the group's state, partition by partition; let a stopped one start.", epilog=EPILOG)
 @config_option
 @click.option(
@@ -37,14 +49,16 @@ class Room(NamedTuple):
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--accept", "accepted", metavar="TOPIC:PARTITION", help="Let this stopped partition start.")
+@click.option("--accept-all", is_flag=True, help="Let every stopped partition start.")
 @click.option("--at", metavar="OFFSET", help="With --accept: start there; also beginning or end. Default: the commit.")
-@click.option("--yes", is_flag=True, help="With --accept: do not ask.")
+@click.option("--yes", is_flag=True, help="With --accept and --accept-all: do not ask.")
 def command(
     *,
     config_file: Path | None,
     bootstrap_servers: str | None,
     as_json: bool,
     accepted: str | None,
+    accept_all: bool,
     at: str | None,
     yes: bool,
 ) -> None:
@@ -53,33 +67,37 @@ def command(
     Works whether or not a service runs; joins no group, and writes nothing but an operator's word.
 
     A partition stops where the evidence contradicts itself: its topic was recreated or truncated, its journal has
-    lost its beginning or its end. --accept says what will happen, asks, and writes into the journal that the
-    partition may start anew at an offset, with everything from there on as if nothing had been sent. A service that
-    runs notices within seconds.
+    lost its beginning or its end, or belongs to another group. --accept says what will happen, asks, and writes into
+    the journal that the partition may start anew at an offset, with everything from there on as if nothing had been
+    sent. A service that runs notices within seconds. --accept-all does so for every stopped partition.
     """
-    from consumer.core.takeover import SharedJournalError
     from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.inspection.inspector import NotAcceptedError
     from consumer.service.ports import TopicGoneError
     from consumer.traffic.connection import BadBrokersError, hush_client_library, kafka_settings
 
-    if accepted is None and (at is not None or yes):
-        raise Failure("--at and --yes belong to --accept TOPIC:PARTITION", MISUSED)
+    if accepted is not None and accept_all:
+        raise Failure("--accept TOPIC:PARTITION or --accept-all, not both", MISUSED)
+    if accepted is None and not accept_all and (at is not None or yes):
+        raise Failure("--at and --yes belong to --accept TOPIC:PARTITION and --accept-all", MISUSED)
+    if accept_all and at not in {None, *EDGES}:
+        raise Failure(f"--at {at}: with --accept-all it is {' or '.join(EDGES)}", MISUSED)
     try:
         kafka = kafka_settings(config_file, environment(), bootstrap_servers=bootstrap_servers)
     except BadBrokersError as error:
         raise Failure(f"--bootstrap-servers {bootstrap_servers}: {error}", MISUSED) from None
     hush_client_library()
     try:
-        if accepted is None:
-            asyncio.run(_show(kafka, as_json=as_json))
-        else:
+        if accept_all:
+            asyncio.run(_accept_all(kafka, at=at, sure=yes))
+        elif accepted is not None:
             asyncio.run(_accept(kafka, accepted, at=at, sure=yes))
+        else:
+            asyncio.run(_show(kafka, as_json=as_json))
     except* (
         KafkaRefusedError,
         KafkaUnreachableError,
         NotAcceptedError,
-        SharedJournalError,
         TopicGoneError,
     ) as group:
         raise Failure("\n".join(dict.fromkeys(_lines(group)))) from None
@@ -96,8 +114,8 @@ async def _show(kafka: "Kafka", *, as_json: bool) -> None:
     from consumer.edge.clock import SystemClock
     from consumer.inspection.report import document, table
 
-    async with _room(kafka) as room:
-        views = await _look(room)
+    async with room_for(kafka) as room:
+        views = await look(room)
     now = SystemClock().now().wall
     if as_json:
         click.echo(document(views, group=kafka.group_id, now=now))
@@ -106,7 +124,8 @@ async def _show(kafka: "Kafka", *, as_json: bool) -> None:
             click.echo(line)
 
 
-async def _look(room: Room) -> "list[PartitionView]":
+async def look(room: Room) -> "list[PartitionView]":
+    """Return how each partition stands."""
     async with asyncio.TaskGroup() as tasks:
         looks = [tasks.create_task(room.inspector.look(each), name=f"look at {each}") for each in room.partitions]
     return [look.result() for look in looks]
@@ -117,7 +136,7 @@ async def _accept(kafka: "Kafka", wanted: str, *, at: str | None, sure: bool) ->
     from consumer.inspection.inspector import check_may_start
     from consumer.inspection.report import forecast
 
-    async with _room(kafka, writes=True) as room:
+    async with room_for(kafka, writes=True) as room:
         found = [partition for partition in room.partitions if str(partition) == wanted]
         if not found:
             raise Failure(f"--accept {wanted}: there is no such partition of {', '.join(kafka.events_topics)}", MISUSED)
@@ -129,8 +148,46 @@ async def _accept(kafka: "Kafka", wanted: str, *, at: str | None, sure: bool) ->
         if not sure and not await asyncio.to_thread(click.confirm, f"Let {wanted} start at offset {start}?"):
             raise Failure(f"{wanted} stays stopped; nothing was written")
         landed = await room.inspector.accept(seen, start, SystemClock().now().wall)
+    _tell_accepted(wanted, start, landed)
+
+
+async def _accept_all(kafka: "Kafka", *, at: str | None, sure: bool) -> None:
+    from consumer.edge.clock import SystemClock
+    from consumer.inspection.inspector import NotAcceptedError, check_may_start
+    from consumer.inspection.report import forecast
+    from consumer.inspection.view import State
+
+    refusals: list[str] = []
+    async with room_for(kafka, writes=True) as room:
+        chosen = []
+        for seen in [view for view in await look(room) if view.state is State.STOPPED]:
+            start = _start(seen, at)
+            try:
+                check_may_start(seen, start)
+            except NotAcceptedError as error:
+                refusals.append(str(error))
+                continue
+            chosen.append((seen, start))
+            for line in forecast(seen, start):
+                click.echo(line)
+        if not chosen and not refusals:
+            click.echo("no partition is stopped")
+        if chosen and not sure and not await asyncio.to_thread(click.confirm, f"Let these {len(chosen)} start?"):
+            raise Failure("all of them stay stopped; nothing was written")
+        for seen, start in chosen:
+            try:
+                landed = await room.inspector.accept(seen, start, SystemClock().now().wall)
+            except NotAcceptedError as error:
+                refusals.append(str(error))
+                continue
+            _tell_accepted(str(seen.partition), start, landed)
+    if refusals:
+        raise Failure("\n".join(refusals))
+
+
+def _tell_accepted(partition: str, start: int, landed: int) -> None:
     click.echo(
-        f"{wanted} may start at offset {start} (journal offset {landed}): a service that runs starts it within "
+        f"{partition} may start at offset {start} (journal offset {landed}): a service that runs starts it within "
         "seconds, otherwise the next one does"
     )
 
@@ -150,42 +207,60 @@ def _start(seen: "PartitionView", at: str | None) -> "Offset":
 
 
 @asynccontextmanager
-async def _room(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[Room]:
+async def room_for(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[Room]:
     """Yield what looks at the partitions; what it opened is closed.
 
     Raises:
         KafkaUnreachableError: it took too long.
     """
-    from consumer.edge.events_consumer import GroupConsumer
-    from consumer.edge.group_view import members_of, partitions_of
-    from consumer.edge.journal_log import KafkaJournal
+    from consumer.edge.group_view import members_of
     from consumer.edge.kafka_connection import KafkaUnreachableError
     from consumer.inspection.inspector import Inspector, Layout
     from consumer.traffic.connection import connection_of
 
-    connection = connection_of(kafka)
     troubles: list[str] = []
-    journals = {topic: kafka.journal_topic.replace("{topic}", topic) for topic in kafka.events_topics}
+    try:
+        async with asyncio.timeout(None if writes else ENOUGH_SECONDS), desk_for(kafka, troubles) as desk:
+            layout = Layout(
+                events=desk.counts,
+                journals={topic: (name, desk.journal_counts[topic]) for topic, name in _journals(kafka).items()},
+                members=await members_of(connection_of(kafka), kafka.group_id),
+            )
+            if writes:
+                await desk.journal.start()
+            inspector = Inspector(events=desk.events, journal=desk.journal, layout=layout, group=kafka.group_id)
+            yield Room(inspector, layout.partitions())
+    except TimeoutError as error:
+        why = troubles[-1] if troubles else "no answer"
+        raise KafkaUnreachableError(f"not done within {ENOUGH_SECONDS:.0f} s: {why}") from error
+
+
+@asynccontextmanager
+async def desk_for(kafka: "Kafka", troubles: list[str]) -> AsyncIterator[Desk]:
+    """Yield what answers questions about partitions, joins nothing, and is closed in the end."""
+    from consumer.edge.events_consumer import GroupConsumer
+    from consumer.edge.group_view import partitions_of
+    from consumer.edge.journal_log import KafkaJournal
+    from consumer.traffic.connection import connection_of
+
+    connection, journals = connection_of(kafka), _journals(kafka)
     # Neither of the two is started as a service would: they answer questions, and join nothing.
     events = GroupConsumer(connection, group=kafka.group_id, topics=kafka.events_topics, on_trouble=troubles.append)
     journal = KafkaJournal(
         connection, topic_template=kafka.journal_topic, on_replaced=troubles.append, on_trouble=troubles.append
     )
     try:
-        async with asyncio.timeout(None if writes else ENOUGH_SECONDS):
-            counts = await partitions_of(connection, [*journals, *journals.values()])
-            layout = Layout(
-                events={topic: counts[topic] for topic in journals},
-                journals={topic: (name, counts[name]) for topic, name in journals.items()},
-                members=await members_of(connection, kafka.group_id),
-            )
-            if writes:
-                await journal.start()
-            inspector = Inspector(events=events, journal=journal, layout=layout, group=kafka.group_id)
-            yield Room(inspector, layout.partitions())
-    except TimeoutError as error:
-        why = troubles[-1] if troubles else "no answer"
-        raise KafkaUnreachableError(f"not done within {ENOUGH_SECONDS:.0f} s: {why}") from error
+        counts = await partitions_of(connection, [*journals, *journals.values()])
+        yield Desk(
+            events=events,
+            journal=journal,
+            counts={topic: counts[topic] for topic in journals},
+            journal_counts={topic: counts[name] for topic, name in journals.items()},
+        )
     finally:
         await events.stop()
         await journal.stop()
+
+
+def _journals(kafka: "Kafka") -> dict[str, str]:
+    return {topic: kafka.journal_topic.replace("{topic}", topic) for topic in kafka.events_topics}

@@ -36,11 +36,11 @@ def command(*, config_file: Path | None) -> None:
     heard = hear_signals()
     import uvloop
 
-    from consumer.core.takeover import SharedJournalError
     from consumer.edge.events_consumer import InstanceIdInUseError, LogTruncatedError
     from consumer.edge.http_server import CannotListenError
     from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.edge.topics import TopicCreationError
+    from consumer.inspection.journals import SharedJournalError
     from consumer.service.ports import TopicGoneError
 
     settings = load_settings(config_file)
@@ -119,6 +119,22 @@ async def _run(settings: "Settings", heard: list[int]) -> bool:
     return cut_short
 
 
+async def _look_at_journals(settings: "Settings") -> None:
+    """Refuse to start on journals that belong to another group, before anything is written to them.
+
+    Raises:
+        SharedJournalError: they do.
+    """
+    from consumer.cli.inspect import desk_for
+    from consumer.core.terms import Partition
+    from consumer.inspection.journals import refuse_anothers
+    from consumer.service.past import Past
+
+    async with desk_for(settings.kafka, []) as desk:
+        journals = [Partition(topic, number) for topic, count in desk.journal_counts.items() for number in range(count)]
+        await refuse_anothers(Past(events=desk.events, journal=desk.journal), journals, settings.kafka.group_id)
+
+
 @asynccontextmanager
 async def _service(settings: "Settings") -> "AsyncIterator[Service]":
     """Yield the service with its HTTP side up, once the brokers answer and the topics are fit."""
@@ -149,6 +165,7 @@ async def _service(settings: "Settings") -> "AsyncIterator[Service]":
         obstacles = [str(found) for found in await examine(connection, expected) if not found.is_note]
         if obstacles:
             raise UnfitError("\n".join(obstacles))
+        await _look_at_journals(settings)
         yield service
     finally:
         await server.stop()

@@ -79,6 +79,8 @@ class Lane:
     marks: deque[Mark] = field(default_factory=deque)
     held_events: int = 0
     held_bytes: int = 0
+    looking: bool = False
+    """Whether its journal is being looked at, or belongs to another group."""
     taking_over: bool = False
     """Whether its journal is being read, or could not tell where to start."""
     started: bool = False

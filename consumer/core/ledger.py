@@ -22,6 +22,8 @@ ENTRY_OVERHEAD_BYTES = 24
 class Standing(Enum):
     """How sure an owner is that it is the owner."""
 
+    LOOKING = auto()
+    """The journal is looked at before anything is written: it may be another group's."""
     UNSURE = auto()
     """A claim is to be appended: at the start, and after an append of unknown fate."""
     CLAIMING = auto()
@@ -38,6 +40,7 @@ class Standing(Enum):
 
 
 NEXT: dict[Standing, frozenset[Standing]] = {
+    Standing.LOOKING: frozenset({Standing.UNSURE}),
     Standing.UNSURE: frozenset({Standing.CLAIMING}),
     Standing.CLAIMING: frozenset({Standing.UNSURE, Standing.TAKING_OVER, Standing.CHECKING, Standing.RECREATED}),
     Standing.TAKING_OVER: frozenset({Standing.OWNED, Standing.LOST}),
@@ -78,11 +81,15 @@ class Ledger:
         self._busy = False
         self._expected: JournalOffset | None = None
         self._claimed_at: JournalOffset | None = None
-        self.standing = Standing.UNSURE
+        self.standing = Standing.LOOKING
         self.gap: Gap | None = None
         """What to read while CHECKING."""
         self.lost_to: str | None = None
         """The member whose claim took the partition away."""
+
+    def may_claim(self) -> None:
+        """The journal is nobody's yet, or our group's: the next thing is to claim it."""
+        self._move(Standing.UNSURE)
 
     def add(self, entry: Entry, token: object) -> None:
         """Queue an entry; `token` comes back with its proof."""

@@ -11,7 +11,6 @@ from consumer.core.journal import (
     FINGERPRINT_BYTES,
     Accepted,
     Checkpoint,
-    Claim,
     Mark,
     Outcome,
     Placed,
@@ -25,10 +24,6 @@ from consumer.core.terms import Instant, JournalOffset, Offset
 
 OUR_MARK = "campaign-consumer/1"
 """Stands in the metadata of our commits: a commit without it was made by somebody else (a tool, a migration)."""
-
-
-class SharedJournalError(Exception):
-    """Two consumer groups write one journal: neither could tell its own attempts from the other's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +168,7 @@ def cut(entries: Sequence[Placed]) -> Placed | None:
     return next(
         (
             placed
-            for placed in _since_checkpoint(entries)
+            for placed in since_checkpoint(entries)
             if placed.at > placed.offset and not isinstance(placed.entry, Stray)
         ),
         None,
@@ -193,28 +188,14 @@ def unreadable(entries: Sequence[Placed]) -> Placed | None:
 
 def strays(entries: Sequence[Placed]) -> list[JournalOffset]:
     """Return where strays stand behind the last checkpoint: those before it have been told of."""
-    return [placed.offset for placed in _since_checkpoint(entries) if isinstance(placed.entry, Stray)]
+    return [placed.offset for placed in since_checkpoint(entries) if isinstance(placed.entry, Stray)]
 
 
-def _since_checkpoint(entries: Sequence[Placed]) -> Iterator[Placed]:
+def since_checkpoint(entries: Sequence[Placed]) -> Iterator[Placed]:
+    """Yield the entries behind the last checkpoint: what stands before it has been told of."""
     found = last_checkpoint(entries)
     since = JournalOffset(-1) if found is None else found[0]
     return (placed for placed in entries if placed.offset > since)
-
-
-def check_group(entries: Sequence[Placed], group: str, journal: str) -> None:
-    """Make sure that no other group has written here.
-
-    Raises:
-        SharedJournalError: another group claims this journal.
-    """
-    for placed in entries:
-        if isinstance(placed.entry, Claim | Checkpoint | Accepted) and placed.counts and placed.entry.group != group:
-            message = (
-                f"journal {journal} is used by group {placed.entry.group!r} and by group {group!r}: "
-                "give each group a journal of its own (CAMPAIGN_KAFKA__JOURNAL_TOPIC)"
-            )
-            raise SharedJournalError(message)
 
 
 def replay(entries: Sequence[Placed], start: Offset, *, skipped: Skipped | None = None) -> TakenOver:

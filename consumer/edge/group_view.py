@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
@@ -19,6 +20,8 @@ from consumer.edge.kafka_connection import (
 )
 
 ASK_SECONDS = 15.0
+ASK_AGAIN_SECONDS = 0.2
+UUID_LENGTH = 36
 
 
 async def members_of(connection: KafkaConnection, group: str) -> frozenset[str]:
@@ -29,13 +32,23 @@ async def members_of(connection: KafkaConnection, group: str) -> frozenset[str]:
         KafkaUnreachableError: none answers.
     """
     async with _asking(connection) as admin:
-        members: set[str] = set()
-        for answer in await admin.describe_consumer_groups([group]):
-            for code, _group, _state, _kind, _protocol, described, *_ in answer.groups:
-                if code:
-                    raise for_code(code)(group)
-                members.update(member[0] for member in described)
-        return frozenset(members)
+        while True:
+            try:
+                return await _members(admin, group)
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+            await asyncio.sleep(ASK_AGAIN_SECONDS)  # the group's coordinator moves, or a young cluster has none yet
+
+
+async def _members(admin: AIOKafkaAdminClient, group: str) -> frozenset[str]:
+    members: set[str] = set()
+    for answer in await admin.describe_consumer_groups([group]):
+        for code, _group, _state, _kind, _protocol, described, *_ in answer.groups:
+            if code:
+                raise for_code(code)(group)
+            members.update(member[0] for member in described)
+    return frozenset(members)
 
 
 async def is_name_taken(connection: KafkaConnection, group: str, *, instance_id: str, by_others_than: str) -> bool:
@@ -47,7 +60,20 @@ async def is_name_taken(connection: KafkaConnection, group: str, *, instance_id:
         members = await members_of(connection, group)
     except (KafkaRefusedError, KafkaUnreachableError):
         return False
-    return any(member.startswith(f"{instance_id}-") and member != by_others_than for member in members)
+    return any(is_static(member, instance_id) and member != by_others_than for member in members)
+
+
+def is_static(member: str, instance_id: str) -> bool:
+    """Return whether a member's ID is one that brokers make for a static name: the name, a hyphen and a UUID.
+
+    No more than that: `worker-1` is not `worker`.
+    """
+    name, unique = member[:-UUID_LENGTH], member[-UUID_LENGTH:]
+    try:
+        UUID(unique)
+    except ValueError:
+        return False
+    return name == f"{instance_id}-"
 
 
 async def partitions_of(connection: KafkaConnection, topics: Iterable[str]) -> Mapping[str, int]:

@@ -175,6 +175,9 @@ class Metrics:
             "campaign_revoke_duration_seconds", (), "Handing partitions back", bounds=HANDOVER_SECONDS
         )
         self.lost = counter("campaign_partitions_lost_total", PARTITION, "Times that another member had claimed it")
+        self.foreign_claims = counter(
+            "campaign_foreign_claims_total", PARTITION, "Claims of other consumer groups in its journal"
+        )
         self.stops = counter("campaign_partition_stops_total", PARTITION, "Times that it stopped for a person")
         self.rewinds = counter(
             "campaign_rewinds_total", PARTITION, "Group offsets moved back by a tool, without effect"

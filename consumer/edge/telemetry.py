@@ -317,6 +317,13 @@ class Telemetry(Facts):
     def partition_accepted(self, partition: Partition) -> None:
         self._log.info("stopped partition starts, as an operator has decided", partition=str(partition))
 
+    def foreign_claims(self, partition: Partition, *, group: str, member: str, count: int) -> None:
+        self.metrics.foreign_claims.add(partition, count)
+        cure = "the partition is taken back by itself; stop that group, or give it a journal of its own"
+        fields = {"partition": str(partition), "group": group, "member": member, "count": count}
+        event = "another consumer group has claimed our journal"
+        self._problem(event, (partition, group), fields, cure=cure, level=logging.ERROR)
+
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         self.metrics.journal_entries.add(partition, entries)
         self.metrics.journal_duration.observe((), seconds)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from consumer.core.journal import Accepted, Claim, Entry, Stray, encode
 from consumer.core.journal_decode import decode
-from consumer.core.takeover import check_group, last_checkpoint
+from consumer.core.journal_group import group_of
+from consumer.core.takeover import last_checkpoint
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.inspection.view import Gathered, PartitionView, State, view
 from consumer.service.past import Past, Reading
@@ -54,11 +55,7 @@ class Inspector:
         self._group = group
 
     async def look(self, partition: Partition) -> PartitionView:
-        """Return how a partition stands.
-
-        Raises:
-            SharedJournalError: another group writes its journal.
-        """
+        """Return how a partition stands."""
         missing = self._layout.journal_missing(partition)
         if missing is not None:
             return PartitionView(partition=partition, state=State.NO_JOURNAL, why=missing)
@@ -67,10 +64,10 @@ class Inspector:
     async def _gather(self, partition: Partition) -> Gathered:
         _, end = await self._journal.bounds(partition)
         reading = await self._past.read(partition, end)
-        check_group(reading.entries, self._group, f"of {partition}")
         found = last_checkpoint(reading.entries)
         return Gathered(
             partition=partition,
+            group=self._group,
             reading=reading,
             evidence=await self._past.evidence(partition, reading),
             journal_end=end,
@@ -80,8 +77,9 @@ class Inspector:
         )
 
     async def _newest_claim(self, partition: Partition, reading: Reading) -> tuple[JournalOffset, Claim | None] | None:
+        group = group_of(reading.entries)
         for placed in reversed(reading.entries):
-            if isinstance(placed.entry, Claim):
+            if isinstance(placed.entry, Claim) and placed.entry.group == group:
                 return placed.offset, placed.entry
         at = None if reading.checkpoint is None else reading.checkpoint.claim
         if at is None:

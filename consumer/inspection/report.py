@@ -26,6 +26,7 @@ Columns (in brackets: the name in --json)
   checkpoint  age of the last snapshot in the journal (checkpoint: journal_offset, age_seconds)
   claim       where in the journal its owner claims it (claim_offset, journal_end)
   since       age of that claim (owner: since, RFC 3339)
+  (notes)     below the table: what others have written into its journal by mistake (notes)
   owner       the member that claimed it, "gone" where the group has it no more (owner: member, process, version,
               in_group)
 """
@@ -42,8 +43,15 @@ def table(views: Sequence[PartitionView], now: Instant) -> Iterator[str]:
         )
         yield "  ".join(cells).rstrip()
     for view in views:
-        if view.why is not None:
-            yield f"{view.partition} is {view.state.value}: {view.why}{_cure(view)}"
+        yield from remarks(view)
+
+
+def remarks(view: PartitionView) -> Iterator[str]:
+    """Yield what there is to say about a partition beside its numbers, a line each."""
+    if view.why is not None:
+        yield f"{view.partition} is {view.state.value}: {view.why}{_cure(view)}"
+    for note in view.notes:
+        yield f"{view.partition}: {note}"
 
 
 def _row(view: PartitionView, now: Instant) -> tuple[str, ...]:
@@ -119,6 +127,7 @@ def _fields(view: PartitionView, now: Instant) -> dict[str, object]:
             "age_seconds": None if written_at is None else round(max(0.0, now - written_at), 3),
         },
         "journal_end": view.journal_end,
+        "notes": list(view.notes),
     }
 
 

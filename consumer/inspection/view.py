@@ -1,11 +1,21 @@
 """What is seen of a partition from outside: where it stands, who owns it, what is unknown. Values; reads nothing itself."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from consumer.core.journal import Claim
-from consumer.core.takeover import Evidence, Start, Stop, last_checkpoint, replay, starting_point
+from consumer.core.journal_group import foreign_claims, group_of, not_ours
+from consumer.core.takeover import (
+    Evidence,
+    Start,
+    Stop,
+    last_checkpoint,
+    replay,
+    since_checkpoint,
+    starting_point,
+    strays,
+)
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.past import Reading
 
@@ -45,6 +55,8 @@ class Gathered:
     """All that was read about a partition."""
 
     partition: Partition
+    group: str
+    """The one that asks."""
     reading: Reading
     evidence: Evidence
     journal_end: JournalOffset
@@ -76,6 +88,8 @@ class PartitionView:
     checkpoint_offset: JournalOffset | None = None
     checkpoint_written_at: Instant | None = None
     journal_end: JournalOffset | None = None
+    notes: tuple[str, ...] = ()
+    """What others have written into its journal by mistake since the last checkpoint: it does no harm."""
     at_work: bool = False
     """Whether the owner is a member of the group and has begun, and has not found out by itself that it must stop."""
 
@@ -89,6 +103,9 @@ class PartitionView:
 
 def view(seen: Gathered) -> PartitionView:
     """Judge a partition as its next owner would."""
+    other = group_of(seen.reading.entries)
+    if other not in (None, seen.group):
+        return _anothers(seen, other)
     evidence, reading = seen.evidence, seen.reading
     point = starting_point(evidence)
     state, why = _state(point, evidence)
@@ -114,8 +131,42 @@ def view(seen: Gathered) -> PartitionView:
         checkpoint_offset=None if found is None else found[0],
         checkpoint_written_at=seen.checkpoint_written_at,
         journal_end=seen.journal_end,
+        notes=tuple(_notes(seen)),
         at_work=begun and owner is not None and owner.in_group and evidence.cut is None,
     )
+
+
+def _anothers(seen: Gathered, other: str) -> PartitionView:
+    """A partition whose journal says nothing about this group."""
+    evidence = seen.evidence
+    return PartitionView(
+        partition=seen.partition,
+        state=State.STOPPED,
+        why=not_ours(other, seen.group),
+        committed=evidence.committed,
+        watermark=evidence.committed,
+        log_start=evidence.log_start,
+        log_end=evidence.log_end,
+        owner=_owner(seen),
+        claim_offset=None if seen.claim is None else seen.claim[0],
+        journal_end=seen.journal_end,
+    )
+
+
+def _notes(seen: Gathered) -> Iterator[str]:
+    entries = seen.reading.entries
+    offsets = strays(entries)
+    if offsets:
+        yield (
+            f"records in its journal are no entries and say nothing: {len(offsets)}, the last one at journal offset "
+            f"{offsets[-1]}; find out who writes there"
+        )
+    claims = list(foreign_claims(since_checkpoint(entries), seen.group))
+    if claims:
+        yield (
+            f"group {claims[-1].group!r} has claimed its journal {len(claims)} times, the last time as "
+            f"{claims[-1].member}; the partition is taken back: stop that group, or give it a journal of its own"
+        )
 
 
 def _state(point: Start | Stop, evidence: Evidence) -> tuple[State, str | None]:

@@ -213,6 +213,12 @@ class Facts(Protocol):
     def partition_accepted(self, partition: Partition) -> None:
         """A person has decided: the stopped partition is claimed again and starts."""
 
+    def foreign_claims(self, partition: Partition, *, group: str, member: str, count: int) -> None:
+        """Another group has claimed our journal so often since our last checkpoint; the last claim's `member` is named.
+
+        It is ours all the same, and we have taken it back.
+        """
+
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         """An append was acknowledged after `seconds`."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from consumer.core.journal import Claim
+from consumer.core.journal_group import not_ours
 from consumer.core.lane import Lane
 from consumer.core.ledger import Standing
 from consumer.core.pipeline import Pipeline
@@ -55,6 +56,8 @@ class Partitions:
         self._identity = identity
         self._facts = facts
         self._paused: set[Partition] = set()
+        self._ours: set[Partition] = set()
+        """Partitions whose journals were looked at, and may be claimed."""
         self._handing_back = False
         """Whether the group takes all back: until it gives some again, none is claimed, though a client still has it."""
         self.committed: dict[Partition, Offset] = {}
@@ -83,7 +86,9 @@ class Partitions:
         if self._handing_back or partition in self._pipeline.lanes or partition not in self._consumer.assignment():
             return
         claim = self._identity(self._clock.now())
-        self._pipeline.assigned(partition, lambda: self._identity(self._clock.now()), claim.process)
+        lane = self._pipeline.assigned(partition, lambda: self._identity(self._clock.now()), claim.process)
+        if partition in self._ours:
+            lane.ledger.may_claim()
 
     def hand_back(self) -> list[Partition]:
         """The group takes all partitions back: start nothing more for them, nor claim any anew. Return those in hand.
@@ -111,6 +116,9 @@ class Partitions:
     def look_after(self, lane: Lane) -> None:
         """Start what a lane's standing asks for; called after every turn."""
         match lane.ledger.standing:
+            case Standing.LOOKING if not lane.looking:
+                lane.looking = True
+                self._tasks.create_task(self._look(lane), name=f"look at {lane.partition}")
             case Standing.TAKING_OVER if not lane.taking_over:
                 lane.taking_over = True
                 self._facts.partition_claimed(lane.partition, claim_offset=lane.ledger.claimed_at)
@@ -124,6 +132,25 @@ class Partitions:
                 self._tasks.create_task(self._until_accepted(emptied, since), name=f"stopped {lane.partition}")
             case _:
                 pass
+
+    async def _look(self, lane: Lane) -> None:
+        """Look whose the journal is before anything is written to it; where it is another group's, wait for a person."""
+        other = await self._takeover.other_group(lane.partition)
+        if other is not None and not lane.dropped:
+            self._stop(lane.partition, not_ours(other, lane.group))
+        while other is not None and not lane.dropped:
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            other = await self._takeover.other_group(lane.partition)
+
+        def claim(_now: Now) -> None:
+            if lane.dropped:
+                return
+            if self.stopped.pop(lane.partition, None) is not None:
+                self._facts.partition_accepted(lane.partition)
+            self._ours.add(lane.partition)
+            lane.ledger.may_claim()
+
+        self._inbox.tell(claim)
 
     async def _take_over(self, lane: Lane) -> None:
         began_at = self._clock.now().steady
@@ -169,6 +196,7 @@ class Partitions:
         if not lane.dropped:
             self.stopped.pop(lane.partition, None)
             self._facts.partition_accepted(lane.partition)
+            self._ours.discard(lane.partition)
             self._pipeline.drop(lane.partition)
             self._assign(lane.partition, now)
 
@@ -186,6 +214,7 @@ class Partitions:
     def _lose(self, lane: Lane) -> None:
         self._facts.partition_lost(lane.partition, claimed_by=lane.ledger.lost_to or "another member")
         self.stopped.pop(lane.partition, None)
+        self._ours.discard(lane.partition)
         self._pipeline.lose(lane.partition)
         self._consumer.pause([lane.partition])
         self._paused.add(lane.partition)

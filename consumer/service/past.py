@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from consumer.core.journal import Checkpoint, Outcome, Placed
 from consumer.core.journal_decode import decode
+from consumer.core.journal_group import Title
 from consumer.core.takeover import (
     OUR_MARK,
     Evidence,
@@ -23,6 +24,9 @@ from consumer.service.ports import EventsLog, JournalReader
 
 FIRST_STEP = 512
 """Journal entries read in the first step backwards; each further step reads twice as far."""
+
+LONGEST_STEP = 8_192
+"""Entries at once where nothing of them is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,17 @@ class Past:
         if record is None or not differs(mark, record.timestamp, record.key, record.value):
             return None
         return mark.offset
+
+    async def group(self, partition: Partition) -> str | None:
+        """Return whose the journal is, None where it is nobody's yet. Keeps nothing of what it reads."""
+        first, start = await self._journal.bounds(partition)
+        title, step = Title(), FIRST_STEP
+        while start > first and not title.is_known:
+            stop, start = start, max(first, JournalOffset(start - step))
+            for entry in reversed(await self._journal.read(partition, start, stop)):
+                title.read_record(entry.offset, entry.value)
+            step = min(2 * step, LONGEST_STEP)
+        return title.group
 
     async def since(self, partition: Partition, start: JournalOffset) -> Sequence[Placed]:
         """Return what stands in the journal from `start` to its end now."""

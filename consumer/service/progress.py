@@ -68,6 +68,8 @@ class Progress:
         if lane.trouble is not None:
             return None  # its journal does not acknowledge
         match lane.ledger.standing:
+            case Standing.LOOKING:
+                return "its journal is not looked at"
             case Standing.UNSURE | Standing.CLAIMING:
                 return "its claim is not written"
             case Standing.TAKING_OVER:

@@ -17,6 +17,7 @@ STUCK_SECONDS = 30.0
 TOP_CAMPAIGNS = 20
 
 STATE_OF: Mapping[Standing, PartitionState] = {
+    Standing.LOOKING: "claiming",
     Standing.UNSURE: "unsure",
     Standing.CLAIMING: "claiming",
     Standing.TAKING_OVER: "reading",

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Iterable
 
 from consumer.core.journal import Accepted, Placed, Skipped
+from consumer.core.journal_group import foreign_claims, group_of, not_ours
 from consumer.core.lane import TakenOver
 from consumer.core.policy import Policies
-from consumer.core.takeover import OUR_MARK, Start, check_group, claimed_since, replay, starting_point, strays
+from consumer.core.takeover import OUR_MARK, Start, claimed_since, replay, since_checkpoint, starting_point, strays
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.past import Past, Reading
-from consumer.service.ports import Clock, Committed, EventsConsumer, JournalLog
+from consumer.service.ports import Clock, Committed, EventsConsumer, JournalLog, TopicGoneError
 
 TRUNCATION_PATIENCE_SECONDS = 30.0
 """A broker that has just become leader may know a shorter log for a moment."""
@@ -54,16 +55,15 @@ class Takeover:
         Raises:
             OvertakenError: somebody else has claimed the partition meanwhile.
             PartitionStoppedError: the evidence forbids a start.
-            SharedJournalError: another group writes this journal.
         """
         horizon = Instant(self._clock.now().wall - self._policies.deduplication_ttl_seconds)
         reading = await self._past.read_to_remember(
             partition, claimed_at, since=horizon, max_entries=self._policies.deduplication_max_entries
         )
-        check_group(reading.entries, self._group, f"of {partition}")
-        found = strays(reading.entries)
-        if found:
-            self._facts.journal_strays(partition, offsets=found)
+        other = group_of(reading.entries)
+        if other not in (None, self._group):  # it claimed in the moment between our look and our claim
+            raise PartitionStoppedError(not_ours(other, self._group))
+        self._tell_of_intruders(partition, reading)
         try:
             start = await self._start(partition, reading)
         except PartitionStoppedError:
@@ -74,6 +74,14 @@ class Takeover:
         if start.commit:
             await self._take_back_the_commit(partition, start.offset)
         return replay(reading.entries, start.offset, skipped=self._tell(partition, start))
+
+    async def other_group(self, partition: Partition) -> str | None:
+        """Return whose the partition's journal is, where it is another group's."""
+        try:
+            group = await self._past.group(partition)
+        except TopicGoneError:  # claiming says so, and gives a journal that is too small more partitions
+            return None
+        return None if group == self._group else group
 
     async def is_accepted(self, partition: Partition, claimed_at: JournalOffset, process: str) -> bool:
         """Return whether an operator has let the stopped partition start since.
@@ -86,6 +94,15 @@ class Takeover:
         if other is not None:
             raise OvertakenError(other)
         return claimed_since(since, process) is not None
+
+    def _tell_of_intruders(self, partition: Partition, reading: Reading) -> None:
+        """Tell of what others have written by mistake since our last checkpoint."""
+        offsets = strays(reading.entries)
+        if offsets:
+            self._facts.journal_strays(partition, offsets=offsets)
+        claims = list(foreign_claims(since_checkpoint(reading.entries), self._group))
+        if claims:
+            self._facts.foreign_claims(partition, group=claims[-1].group, member=claims[-1].member, count=len(claims))
 
     async def _since(self, partition: Partition, claimed_at: JournalOffset) -> Iterable[Placed]:
         return await self._past.since(partition, JournalOffset(claimed_at + 1))

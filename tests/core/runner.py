@@ -79,6 +79,7 @@ class Runner:
     def take(self, partition: Partition, start: int | None = None, process: str = "me") -> Lane:
         """Let the group assign a partition, and take it over from what its journal says."""
         lane = self.pipeline.assigned(partition, lambda: make_claim(process), process)
+        lane.ledger.may_claim()
         log = self.journal.setdefault(partition, [])
         while lane.ledger.standing is not Standing.TAKING_OVER:
             self.turn()

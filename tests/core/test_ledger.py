@@ -34,6 +34,7 @@ class Owner:
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(lambda: make_claim(self.name), self.name)
+        self.ledger.may_claim()
 
     def say(self) -> None:
         self.said += 1
@@ -175,6 +176,7 @@ def test_whoever_writes_what_counts_is_the_owners_and_the_owner_knows_exactly_wh
 def owned(base: int = 0) -> Ledger:
     """A ledger that has claimed at `base`, and taken over."""
     ledger = Ledger(lambda: make_claim("me"), "me")
+    ledger.may_claim()
     assert len(ledger.next_append(lambda: None)) == 1
     ledger.acknowledged(JournalOffset(base))
     ledger.taken_over()

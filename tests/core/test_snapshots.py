@@ -18,6 +18,7 @@ PATIENT = CampaignPolicy(
 def test_a_range_that_a_tool_moved_the_group_over_stands_in_the_journal_with_the_first_checkpoint() -> None:
     runner = Runner(policies=Policies(), partitions=())
     lane = runner.pipeline.assigned(P0, lambda: make_claim("me"), "me")
+    lane.ledger.may_claim()
     runner.turn()
     skipped = Skipped(start=Offset(3), stop=Offset(9), skipped_at=Instant(1.0))
     runner.pipeline.taken_over(lane, replay([], Offset(9), skipped=skipped))

@@ -1,7 +1,5 @@
 """Taking a partition over: the table of evidence row by row, and what the journal says of the records from there on."""
 
-import dataclasses
-
 import pytest
 
 from consumer.core.journal import (
@@ -21,11 +19,9 @@ from consumer.core.journal_decode import decode
 from consumer.core.outcome import Status, Verdict
 from consumer.core.takeover import (
     Evidence,
-    SharedJournalError,
     Start,
     Stop,
     accepted,
-    check_group,
     claimed_since,
     cut,
     differs,
@@ -298,14 +294,6 @@ def test_deduplication_is_rebuilt_from_every_outcome_that_was_read_also_below_th
         assert at == ACCEPTED.completed_at
         remembered |= prints
     assert remembered == {offset.to_bytes(16, "big"): offset for offset in (3, 50, 51)}
-
-
-def test_a_journal_that_another_group_writes_is_refused_by_name() -> None:
-    check_group(log(make_claim(), checkpoint()), "g", "journal-3")
-    word = dataclasses.replace(operators_word(1), group="other")
-    for stranger in (make_claim(group="other"), checkpoint(group="other"), word):
-        with pytest.raises(SharedJournalError, match=r"journal-3.*'other'.*'g'"):
-            check_group(log(make_claim(), stranger), "g", "journal-3")
 
 
 def test_nothing_that_stands_before_an_operators_word_says_anything_any_more() -> None:

@@ -9,6 +9,7 @@ from consumer.core.outcome import Status, Verdict
 from consumer.core.takeover import OUR_MARK
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 from consumer.inspection.inspector import Inspector, Layout, NotAcceptedError
+from consumer.inspection.report import remarks
 from consumer.inspection.view import State
 from consumer.service.ports import Committed
 from tests.core.makers import make_claim
@@ -99,6 +100,42 @@ async def test_whoever_claimed_last_is_the_owner_though_it_has_not_begun_and_is_
     assert seen.owner is not None
     assert (seen.owner.member, seen.owner.in_group, seen.claim_offset) == ("member-late", False, 5)
     assert not seen.at_work
+
+
+async def test_what_others_wrote_by_mistake_is_said_beside_a_partition_that_goes_on() -> None:
+    journal, log = at_work()
+    journal.say(make_claim("stranger", "x"))
+    journal.values += [b"hello", b"{}"]
+    seen = await inspector(journal, log).look(P0)
+    assert (seen.state, seen.watermark, seen.unknown) == (State.ORDINARY, 40, 1)
+    assert seen.owner is not None
+    assert seen.owner.member == "member-me"
+    assert [note.partition(":")[0] for note in seen.notes] == [
+        "records in its journal are no entries and say nothing",
+        "group 'x' has claimed its journal 1 times, the last time as member-stranger; the partition is taken back",
+    ]
+    assert "the last one at journal offset 7" in seen.notes[0]
+    assert [line.partition(" ")[0] for line in remarks(seen)] == ["events:0:", "events:0:"]
+
+
+async def test_a_journal_of_another_group_stops_the_partition_until_it_is_given_to_this_one() -> None:
+    journal, log = at_work()
+    theirs = Inspector(
+        events=log,
+        journal=journal,
+        layout=Layout(
+            events={"events": 1}, journals={"events": ("events-journal", 1)}, members=frozenset({"member-me"})
+        ),
+        group="x",
+    )
+    seen = await theirs.look(P0)
+    assert (seen.state, seen.at_work, seen.settled_ahead) == (State.STOPPED, False, 0)
+    assert seen.why is not None
+    assert seen.why.startswith("its journal belongs to group 'g', and this is group 'x'")
+    assert await theirs.accept(seen, Offset(40), NOW) == 5
+    assert (await theirs.look(P0)).state is State.ACCEPTED
+    ours = await inspector(journal, log).look(P0)
+    assert (ours.state, ours.why and ours.why.partition(",")[0]) == (State.STOPPED, "its journal belongs to group 'x'")
 
 
 async def test_a_partition_that_nobody_ever_had_begins_where_its_log_does() -> None:

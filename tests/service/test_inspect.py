@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,17 @@ SECONDS = 30.0
 async def inspect(stage: Stage, *arguments: str, answer: str = "") -> tuple[int, str, str]:
     """Run the command beside the service, with Kafka's settings alone; its exit code and what it printed."""
     environment = {name: value for name, value in stage.environment().items() if "_API__" not in name}
+    return await ran("inspect", *arguments, environment=environment, answer=answer)
+
+
+async def ran(*arguments: str, environment: Mapping[str, str], answer: str = "") -> tuple[int, str, str]:
+    """Run a command; its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "consumer", "inspect", *arguments),
+        *(sys.executable, "-m", "consumer", *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=environment,
+        env=dict(environment),
     )
     out, err = await process.communicate(answer.encode())
     assert process.returncode is not None

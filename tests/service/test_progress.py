@@ -169,6 +169,8 @@ def test_a_queue_that_nobody_picks_from_is_told() -> None:
 def test_a_journal_that_is_read_back_for_too_long_is_told() -> None:
     probed = started()
     lane = probed.runner.pipeline.assigned(P1, lambda: make_claim("me"), "me")
+    assert probed.complains() == {"its journal is not looked at"}
+    lane.ledger.may_claim()
     probed.runner.turn()
     assert lane.ledger.standing is Standing.TAKING_OVER
     assert not probed.complains(READING_BACK_SECONDS)

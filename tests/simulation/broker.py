@@ -14,7 +14,7 @@ import orjson
 
 from consumer.core.terms import JournalOffset, Partition
 from consumer.service.ports import Entry, Message, PlainMessage, UnsureAppendError
-from tests.simulation.scenario import TOPIC, Blow, Publication
+from tests.simulation.scenario import OTHER_GROUP, OUR_GROUP, TOPIC, Blow, Publication
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -124,12 +124,13 @@ class Logs:
             journal.down_until = 0.0
 
     def touch(self, blow: Blow) -> None:
-        """Let retention remove the beginning of a log, or somebody write to a journal by mistake."""
-        if blow.kind == "slip":
-            self._slip(blow)
-            return
+        """Let retention remove the beginning of a log, or others write to a journal by mistake."""
         number = blow.where % len(self.events)
-        if blow.kind == "events_cut":
+        if blow.kind == "slip":
+            self._slip(number)
+        elif blow.kind == "intruder":
+            self._intrude(number)
+        elif blow.kind == "events_cut":
             log = self.events[number]
             log.first = max(log.first, int(log.end * blow.amount))
             self._world.judge.removed(number, log.first)
@@ -147,9 +148,20 @@ class Logs:
         if blow.amount < NOBODY_LOOKS_SECONDS:
             self._world.after(blow.amount, partial(self._accept, number))
 
-    def _slip(self, blow: Blow) -> None:
+    def _intrude(self, number: int) -> None:
+        """Let a process of another group, of a version that does not look first, claim a journal that is somebody's."""
+        journal = self.journals[number]
+        if number not in self._world.judge.claimed:
+            return
+        claim = {"group": OTHER_GROUP, "member": "x", "process": "x", "version": "0", "claimed_at": self._world.wall}
+        value = orjson.dumps({"at": 0, "kind": "claim", **claim})
+        self._world.judge.journaled(number, len(journal.values), value, self._world.time)
+        journal.values.append(value)
+        journal.landed_at.append(self._world.wall)
+
+    def _slip(self, number: int) -> None:
         """Let some records that are no entries land in a journal."""
-        journal = self.journals[blow.where % len(self.journals)]
+        journal = self.journals[number]
         for _ in range(self._delays.choice((1, 1, 3))):
             journal.values.append(self._delays.choice(SLIPS))
             journal.landed_at.append(self._world.wall)
@@ -157,7 +169,7 @@ class Logs:
     def _accept(self, number: int) -> None:
         """Let an operator say that the partition may start anew (`inspect --accept`)."""
         log, journal = self.events[number], self.journals[number]
-        word = {"group": "g", "start": log.first, "end": log.end, "why": "", "accepted_at": self._world.wall}
+        word = {"group": OUR_GROUP, "start": log.first, "end": log.end, "why": "", "accepted_at": self._world.wall}
         journal.values.append(orjson.dumps({"at": len(journal.values), "kind": "accepted", **word}))
         journal.landed_at.append(self._world.wall)
 
@@ -228,9 +240,15 @@ class SimulatedJournal(_Client):
         for index, value in enumerate(values):
             journal.values.append(value)
             journal.landed_at.append(world.wall)
+            self._is_ours(number)
             world.judge.journaled(number, base + index, value, world.time)
             world.note(self._process.name, "journals", (number, base + index, value))
         return JournalOffset(base)
+
+    def _is_ours(self, number: int) -> None:
+        judge = self._world.judge
+        if self._process.group == OTHER_GROUP and number in judge.claimed and number not in judge.abandoned:
+            raise judge.broken_by("another group writes into our journal", number)
 
     async def read(self, partition: Partition, start: JournalOffset, stop: JournalOffset) -> Sequence[Entry]:
         """Return what stands there."""

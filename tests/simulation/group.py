@@ -120,7 +120,8 @@ class Group:
         for partition, commit in offsets.items():
             self.committed[partition.number] = (commit.offset, commit.metadata)
             self._world.note(member.member, "commits", (partition.number, commit.offset))
-            self._world.judge.committed(partition.number, commit.offset)
+            if self is self._world.group:
+                self._world.judge.committed(partition.number, commit.offset)
         return True
 
     def meddle(self, blow: Blow) -> None:
@@ -150,6 +151,7 @@ class Member:
     def __init__(self, process: "Process") -> None:
         self.process = process
         self.world = process.world
+        self.group = process.world.groups[process.group]
         self.member = ""
         self.joins = 0
         self.was_frozen = False
@@ -177,7 +179,7 @@ class Member:
         self._task = self.process.loop.create_task(self._belong(), name="membership")
 
     async def _belong(self) -> None:
-        world, group = self.world, self.world.group
+        world, group = self.world, self.group
         while True:
             await self._called.wait()
             self._called.clear()
@@ -216,7 +218,7 @@ class Member:
     def deafen(self, seconds: float) -> None:
         """Let nothing of the group reach this member for a while."""
         self._deaf_until = self.world.time + seconds
-        self.world.group.falls_silent(self, seconds)
+        self.group.falls_silent(self, seconds)
         self.world.after(seconds + 0.01, self.call)
 
     def hears(self) -> None:
@@ -305,7 +307,7 @@ class Member:
         if self.world.dice.strikes("read_slow"):
             delay += self.world.logs.seldom((0.3, 2.0))
         await self.process.waits(delay)
-        found = self.world.group.committed.get(partition.number)
+        found = self.group.committed.get(partition.number)
         return None if found is None else Committed(offset=Offset(found[0]), metadata=found[1])
 
     async def commit(self, offsets: Mapping[Partition, Committed], *, deadline_seconds: float) -> bool:
@@ -313,7 +315,7 @@ class Member:
         process, world = self.process, self.world
         if not offsets.keys() <= self._assigned:
             return False
-        land = partial(world.group.commit, self, self._generation, dict(offsets))
+        land = partial(self.group.commit, self, self._generation, dict(offsets))
         delay = world.logs.delay()
         if delay > deadline_seconds or world.dice.strikes("commit_lost"):
             if world.logs.seldom((True, True, False)):
@@ -341,7 +343,7 @@ class Member:
         if self.member:
             self._task.cancel()
             if self.process.alive:
-                self.world.group.expel(self)
+                self.group.expel(self)
 
 
 def _wake(waiter: "asyncio.Future[None]") -> None:

@@ -66,6 +66,8 @@ class Judge:
         self.intents: dict[Place, list[tuple[float, str]]] = {}
         """When each counting intent landed, and which process it was of."""
         self.outcomes: dict[Place, str] = {}
+        self.claimed: set[int] = set()
+        """Partitions whose journals belong to our group."""
         self._owner: dict[int, str] = {}
         self._snapshots: dict[int, list[tuple[int, float, int]]] = {}
         self._held: dict[str, set[Place]] = {}
@@ -120,6 +122,7 @@ class Judge:
         kind = entry["kind"]
         if kind == "claim":
             self._owner[number] = entry["process"]
+            self.claimed.add(number)
         if entry["at"] != at:
             return
         if kind == "intent":

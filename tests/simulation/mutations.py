@@ -81,6 +81,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     _mutation(
+        "whoever starts looks whose the journal is before he writes",
+        (f"{SERVICE}.takeover:Takeover.other_group", "None if group == self._group else group", "None"),
+    ),
+    _mutation(
+        "a claim by mistake is no title to a journal",
+        (f"{CORE}.journal_group:Title.read", "self._first_claim = group", "self._proven = group"),
+    ),
+    _mutation(
         "an attempt whose answer is lost is never called returned",
         (f"{CORE}.settle:_unknown", "returned=False", "returned=True"),
     ),

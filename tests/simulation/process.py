@@ -21,7 +21,7 @@ from tests.simulation.group import Member
 from tests.simulation.judge import ProcessEndedError, Violation
 from tests.simulation.loop import ProcessLoop, SimulatedTask
 from tests.simulation.platform import SimulatedPlatform
-from tests.simulation.scenario import EPOCH
+from tests.simulation.scenario import EPOCH, OUR_GROUP
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -36,11 +36,12 @@ STOP_SLACK_SECONDS = 8.0
 class Process:
     """A member of the group, as the world sees it."""
 
-    def __init__(self, world: "World", name: str, slot: int, *, restarts: bool) -> None:
+    def __init__(self, world: "World", name: str, slot: int, *, restarts: bool, group: str) -> None:
         self.world = world
         self.name = name
         self.slot = slot
         self.restarts = restarts
+        self.group = group
         self.alive = True
         self.frozen_until: float | None = None
         self.skew = 0.0
@@ -69,7 +70,7 @@ class Process:
         self.stop = stop = asyncio.Event()
         self.service = service = Service(
             identity=Identity(
-                group="g", process=self.name, version="0", results_topic="results", dead_letter_topic="letters"
+                group=self.group, process=self.name, version="0", results_topic="results", dead_letter_topic="letters"
             ),
             policies=world.policies,
             world=Edges(
@@ -234,9 +235,11 @@ class Tidings:
         process.world.judge.let_go(process.name, partition.number)
 
     def partition_stopped(self, partition: Partition, *, why: str) -> None:
-        """There is one reason for that here: a journal that was deleted."""
+        """There is one reason for that here, in our group: a journal that was deleted."""
         self._process.world.reached["partition_stopped"] += 1
         judge = self._process.world.judge
+        if self._process.group != OUR_GROUP:
+            return  # its journal is not theirs
         if self._process.alive and partition.number not in judge.abandoned:
             raise judge.broken_by("a partition stopped although its journal is there", partition, why)
 

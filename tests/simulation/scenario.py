@@ -11,6 +11,7 @@ from tests.simulation.faults import EVERYTHING, JOURNAL, NONE, PLATFORM, RESULTS
 
 EPOCH = 1_790_000_000.0
 TOPIC = "events"
+OUR_GROUP, OTHER_GROUP = "g", "x"
 
 Kind = Literal[
     "crash",  # kill -9, after so many more steps of the process
@@ -33,12 +34,14 @@ Kind = Literal[
     "events_cut",  # retention removes events, read or not
     "recreated",  # somebody deletes a journal, and makes it anew
     "slip",  # somebody's producer writes into a journal what is no entry
+    "intruder",  # another group claims a journal before it sees whose it is
+    "stranger",  # a process of another group is started on the same journals, and runs for a while
 ]
 
 BLOWS: tuple[Kind, ...] = (
     "crash", "freeze", "suspend", "deaf", "stop", "interrupt", "clock", "join", "rebalance", "denied", "results_down",
     "journal_down", "brokers_down", "rewind", "forget", "forward", "journal_cut", "events_cut",
-    "recreated", "slip",
+    "recreated", "slip", "intruder", "stranger",
 )  # fmt: skip
 
 
@@ -114,11 +117,23 @@ STYLES: dict[str, tuple[Chances, tuple[Kind, ...], int]] = {
     "results": (RESULTS, ("results_down", "crash", "rebalance", "stop", "interrupt", "brokers_down"), 3),
     "tools": (JOURNAL, ("rewind", "forget", "forward", "journal_cut", "events_cut", "crash", "rebalance", "slip"), 4),
     "storm": (EVERYTHING, tuple(kind for kind in BLOWS if kind != "recreated"), 5),
+    "other groups": (JOURNAL, ("intruder", "intruder", "stranger", "slip", "rebalance", "crash", "deaf"), 5),
     "lost journal": (JOURNAL, ("recreated", "deaf", "deaf", "rebalance", "crash", "freeze"), 6),
 }
 """By name: what goes wrong by chance, which blows fall, and about how many of them."""
 
-ROTATION = ("owners", "platform", "storm", "results", "owners", "tools", "platform", "calm", "lost journal")
+ROTATION = (
+    "owners",
+    "platform",
+    "storm",
+    "results",
+    "owners",
+    "tools",
+    "platform",
+    "calm",
+    "other groups",
+    "lost journal",
+)
 """Seed modulo its length: which style a seed plays."""
 
 

@@ -17,7 +17,7 @@ from tests.simulation.group import Group
 from tests.simulation.judge import Judge, Violation
 from tests.simulation.platform import SmsPlatform
 from tests.simulation.process import Process
-from tests.simulation.scenario import EPOCH, LONG, Blow, Publication, Scenario, last_events
+from tests.simulation.scenario import EPOCH, LONG, OTHER_GROUP, OUR_GROUP, Blow, Publication, Scenario, last_events
 
 CALM_AFTER_SECONDS = 4.0
 """Faults go on for so long after the last event; then everything has to come to its end."""
@@ -45,6 +45,7 @@ class World:
         self.policies = _policies(scenario)
         self.logs = Logs(self)
         self.group = Group(self)
+        self.groups = {OUR_GROUP: self.group, OTHER_GROUP: Group(self)}
         self.platform = SmsPlatform(self)
         self.processes: list[Process] = []
         self.dead: list[Process] = []
@@ -175,10 +176,10 @@ class World:
 
     # ---------------------------------------------------------------- processes
 
-    def start(self, slot: int, *, for_good: bool = True) -> None:
+    def start(self, slot: int, *, for_good: bool = True, group: str = OUR_GROUP) -> None:
         """Start a process. One that is there `for_good` is started again when it ends."""
         self._names += 1
-        process = Process(self, f"p{slot}.{self._names}", slot, restarts=for_good)
+        process = Process(self, f"p{slot}.{self._names}", slot, restarts=for_good, group=group)
         self.note(process.name, "starts", "")
         self.processes.append(process)
         process.start()
@@ -190,7 +191,7 @@ class World:
         process.alive = False
         self.processes.remove(process)
         self.dead.append(process)
-        self.group.vanished(process.member)
+        process.member.group.vanished(process.member)
         if process.restarts:
             self.after(self.dice.stream("restart").choice((0.05, 0.5, 2.0)), lambda: self.start(process.slot))
 
@@ -202,9 +203,8 @@ class World:
         match blow.kind:
             case "denied":
                 self.platform.denied_until = self.time + blow.amount
-            case "join":
-                self.start(9, for_good=False)
-                self.after(blow.amount, self._dismiss)
+            case "join" | "stranger":
+                self._visit(blow)
             case "rebalance":
                 self.group.rebalance("somebody asked for it")
             case "results_down" | "journal_down" | "brokers_down":
@@ -213,7 +213,7 @@ class World:
                 self.group.meddle(blow)
             case "recreated":
                 self.logs.recreate(blow)
-            case "journal_cut" | "events_cut" | "slip":
+            case "journal_cut" | "events_cut" | "slip" | "intruder":
                 self.logs.touch(blow)
             case _:
                 if not self.processes:
@@ -221,6 +221,14 @@ class World:
                 self._strike(self.processes[blow.where % len(self.processes)], blow)
         self.reached[blow.kind] += 1
         self.note("world", blow.kind, (blow.where, blow.amount))
+
+    def _visit(self, blow: Blow) -> None:
+        """Let one more process run for a while; one of another group finds journals that are somebody's."""
+        group = OUR_GROUP if blow.kind == "join" else OTHER_GROUP
+        if group == OTHER_GROUP and len(self.judge.claimed) < self.scenario.partitions:
+            return
+        self.start(9, for_good=False, group=group)
+        self.after(blow.amount, self._dismiss)
 
     def _strike(self, process: Process, blow: Blow) -> None:
         match blow.kind:
