@@ -22,40 +22,35 @@ from consumer.core.event import (
     Event,
     GroupKey,
     Identity,
-    Invalid,
     Record,
     Resend,
     result_key,
 )
 from consumer.core.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
-from consumer.core.headers import NO_MARKS, Marks
+from consumer.core.headers import NO_MARKS, Marks, is_mark
+from consumer.core.invalid import (
+    EVENT_OVERHEAD_BYTES,
+    MAX_REFERENCE_CHARS,
+    MistakeError,
+    invalid_record,
+    object_of,
+    too_large,
+    unframed,
+)
 from consumer.core.outcome import Reason
 from consumer.core.person import UNSURE_OPENINGS, person_of, person_of_e164
 from consumer.core.policy import Policies
-from consumer.core.terms import Instant, Now, Offset, Partition
+from consumer.core.terms import Instant, Now, Partition
+from consumer.core.unknown_fields import Lookalike, UnknownFields
 from consumer.core.wire import contact_shape, encode, options_of
-from schemas.contact_event import GREATEST_CAMPAIGN_ID, Contact, ContactEvent, SendOptions, contact_event_of
-from schemas.envelopes import (
-    REGISTRY_MAGIC_BYTE,
-    REGISTRY_PREFIX_BYTES,
-    check_attributes,
-    filled,
-    structured_data_of,
-)
+from schemas.contact_event import Contact, ContactEvent, SendOptions, contact_event_of
+from schemas.envelopes import check_attributes, filled, structured_data_of
 from schemas.instants import instant_of
 from schemas.mistake import SchemaError
 
-EVENT_OVERHEAD_BYTES: Final = 768
-"""What an event takes beside its record's bytes: 500 (a struct of 25 fields, its strings, floats and their headers),
-and its places in order, deduplication, window and send."""
-
-MAX_REFERENCE_CHARS: Final = 16_384
-"""An external reference travels into the result, which must fit into a Kafka record with its key (1 MiB)."""
-
 _KINDS: Final = ("E.164", "local", "code", "national", "short")  # by `Identity`
-_MAX_DETAIL_CHARS: Final = 512
-_MAX_IDENTIFIER_CHARS: Final = 128
 _MAX_CAMPAIGNS_KNOWN: Final = 4096
+_MAX_HEADERS_KNOWN: Final = 1024
 _RESENT: Final = 1  # seed of a resend's fingerprint; a first send has 0
 _NOT_ORDINARY: Final = (msgspec.MsgspecError, ValueError)
 """What the fast way raises: no such event, an instant that is none, a mistake that only the other way can tell."""
@@ -65,15 +60,6 @@ _instant_of = cast("Callable[[str], Instant]", instant_of)  # once: a cast is a 
 
 Switches = tuple[int, bool | None, str | None, str | None]
 """The kind of identity, then the send options that are no more than switches."""
-
-
-class _MistakeError(ValueError):
-    """What is wrong with a record, with its reason of the contract."""
-
-    def __init__(self, reason: Reason, detail: str, seen: Mapping[str, object] | None = None) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.seen = seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,24 +87,42 @@ class Decoder:
         self._names = policies.field_names
         self._wire_contact = contact_shape(policies.field_names)
         self._campaigns: dict[int, _Campaign] = {}
+        self._plain_headers: set[str] = set()
+        """Names of headers that say nothing to us, as far as they were met: `traceparent` is everywhere."""
+        self._unknown_fields = UnknownFields()
         self._last_occurred = ("1970-01-01T00:00:00Z", Instant(0.0))
         """The latest instant that was read, with its text: neighbours often share it."""
 
     def batch(self, partition: Partition, records: Sequence[Record], now: Now) -> list[Decoded]:
         """Decode a fetched batch, in its order."""
         decoded: list[Decoded] = []
-        append, event_of = decoded.append, self._event
+        append, event_of, plain = decoded.append, self._event, self._plain_headers
         for record in records:
             value = record.value
-            if value and not record.headers:
-                try:
-                    append(event_of(partition, record, fast_event_of(value), NO_RESEND, now))
-                except _NOT_ORDINARY:
-                    pass
+            if value:
+                for name, _ in record.headers:
+                    if name not in plain and self._is_mark(name):
+                        break
                 else:
-                    continue
+                    try:
+                        append(event_of(partition, record, fast_event_of(value), NO_RESEND, now))
+                    except _NOT_ORDINARY:
+                        pass
+                    else:
+                        continue
             append(self._unusual(partition, record, now))
         return decoded
+
+    def lookalikes(self) -> Mapping[Lookalike, int]:
+        """Return the unknown fields, of the records since the last time, whose names are like known ones."""
+        return self._unknown_fields.taken()
+
+    def _is_mark(self, name: str) -> bool:
+        if is_mark(name):
+            return True
+        if len(self._plain_headers) < _MAX_HEADERS_KNOWN:
+            self._plain_headers.add(name)
+        return False
 
     # ---------------------------------------------------------------- an event, whichever way it came
 
@@ -135,7 +139,7 @@ class Decoder:
         elif phone.rstrip("0123456789") == "+":  # nothing but digits follows
             kind, person = (Identity.E164, phone) if phone[:5] not in UNSURE_OPENINGS else person_of_e164(phone)
         else:
-            raise _MistakeError(Reason.SCHEMA, "contact.phoneE164: must be + and 7 to 15 digits")
+            raise MistakeError(Reason.SCHEMA, "contact.phoneE164: must be + and 7 to 15 digits")
         text, occurred = self._last_occurred
         if occurred_at == text:
             occurred_at = text  # one string for all of them
@@ -161,7 +165,7 @@ class Decoder:
         if takes_bytes > campaign.easy_bytes and (
             takes_bytes > campaign.room_bytes or len(reference) > MAX_REFERENCE_CHARS
         ):
-            raise _too_large(reference, campaign)
+            raise too_large(reference, campaign.room_bytes)
         fingerprint = xxh3_128_digest(event_id.encode()) if resend.id is None else _resent(event_id, resend.id)
         size_bytes = len(value) + (len(key) if key else 0) + EVENT_OVERHEAD_BYTES
         key = key if size_bytes <= MAX_KEY_BYTES else result_key(key)
@@ -211,64 +215,43 @@ class Decoder:
         marks = Marks(record.headers) if record.headers else NO_MARKS
         seen: Mapping[str, object] = {}
         try:
-            payload = _unframed(record.value)
+            payload = unframed(record.value)
             if marks.is_enveloped:
                 seen = _document_of_cloud_event(payload, marks)
             else:
-                if payload is not record.value or record.headers:  # not yet tried
+                if payload is not record.value or marks.found_any:  # not yet tried
                     with suppress(*_NOT_ORDINARY):
                         return self._event(partition, record, fast_event_of(payload), marks.resend(), now)
-                seen = _object_of(payload)
+                seen = object_of(payload)
+            self._unknown_fields.look(seen)
             with suppress(*_NOT_ORDINARY):
                 return self._event(partition, record, fast_event_in(seen), marks.resend(), now)
             return self._event(partition, record, contact_event_of(seen), marks.resend(), now)
         except SchemaError as mistake:
             reason, detail = Reason.SCHEMA, str(mistake)
-        except _MistakeError as mistake:
+        except MistakeError as mistake:
             reason, detail, seen = mistake.reason, str(mistake), mistake.seen or seen
-        return _invalid(partition, record, reason=reason, detail=detail, seen=seen, marks=marks, now=now)
-
-
-def _unframed(value: bytes | None) -> bytes:
-    """The JSON in a schema registry's wire format, or the value itself."""
-    if value is None:
-        raise _MistakeError(Reason.TOMBSTONE, "no value")
-    return value[REGISTRY_PREFIX_BYTES:] if value[:1] == REGISTRY_MAGIC_BYTE else value
-
-
-def _object_of(payload: bytes, seen: Mapping[str, object] | None = None) -> dict[str, object]:
-    """Parse a JSON object; `seen` is what is known of the event otherwise."""
-    try:
-        payload.decode()
-    except UnicodeDecodeError as error:
-        raise _MistakeError(Reason.NOT_UTF8, f"not UTF-8 at byte {error.start}", seen) from None
-    try:
-        document = orjson.loads(payload)
-    except orjson.JSONDecodeError as error:
-        raise _MistakeError(Reason.NOT_JSON, str(error), seen) from None
-    if not isinstance(document, dict):
-        raise _MistakeError(Reason.NOT_AN_OBJECT, "JSON, but not an object", seen)
-    return document
+        return invalid_record(partition, record, reason=reason, detail=detail, seen=seen, marks=marks, now=now)
 
 
 def _document_of_cloud_event(payload: bytes, marks: Marks) -> dict[str, object]:
-    attributes = _object_of(payload) if marks.is_structured else marks.attributes()
+    attributes = object_of(payload) if marks.is_structured else marks.attributes()
     seen = filled({}, attributes)
     try:
         check_attributes(attributes)
         data = structured_data_of(attributes) if marks.is_structured else payload
     except SchemaError as mistake:
-        raise _MistakeError(Reason.SCHEMA, str(mistake), seen) from None
+        raise MistakeError(Reason.SCHEMA, str(mistake), seen) from None
     if isinstance(data, bytes):
-        data = _object_of(data, seen)
+        data = object_of(data, seen)
     if not isinstance(data, dict):
-        raise _MistakeError(Reason.NOT_AN_OBJECT, "the data of the CloudEvent is not a JSON object", seen)
+        raise MistakeError(Reason.NOT_AN_OBJECT, "the data of the CloudEvent is not a JSON object", seen)
     return filled(data, attributes)
 
 
 def _person(contact: FastContact | Contact) -> tuple[int, str]:
     if contact.phone_number is None and contact.external_code is None:
-        raise _MistakeError(Reason.SCHEMA, "contact: nobody is named")
+        raise MistakeError(Reason.SCHEMA, "contact: nobody is named")
     return person_of(
         phone_e164=None,
         phone_number=contact.phone_number,
@@ -281,74 +264,3 @@ def _resent(event_id: str, resend_id: str) -> bytes:
     """The fingerprint of a resend: the first ID's length tells where the second begins."""
     first = event_id.encode()
     return xxh3_128_digest(len(first).to_bytes(4, "big") + first + resend_id.encode(), seed=_RESENT)
-
-
-def _too_large(reference: str, campaign: _Campaign) -> _MistakeError:
-    if len(reference) > MAX_REFERENCE_CHARS:
-        return _MistakeError(
-            Reason.TOO_LARGE, f"contact.externalReference: longer than {MAX_REFERENCE_CHARS} characters"
-        )
-    return _MistakeError(
-        Reason.TOO_LARGE, f"contact and send: more than the {campaign.room_bytes} bytes that one request has for them"
-    )
-
-
-def _invalid(
-    partition: Partition,
-    record: Record,
-    *,
-    reason: Reason,
-    detail: str,
-    seen: Mapping[str, object],
-    marks: Marks,
-    now: Now,
-) -> Invalid:
-    """An invalid record, with those fields of `seen` that are valid by themselves."""
-    contact, key, value = seen.get("contact"), record.key, record.value
-    event_id = _identifier(seen.get("eventId"))
-    reference = event_id if isinstance(contact, dict) else None
-    if isinstance(contact, dict) and contact.get("externalReference"):
-        reference = _text(contact["externalReference"], MAX_REFERENCE_CHARS)
-    resend = NO_RESEND
-    with suppress(SchemaError):
-        resend = marks.resend()
-    headers = tuple(record.headers)
-    return Invalid(
-        partition=partition,
-        offset=Offset(record.offset),
-        key=key,
-        reason=reason,
-        detail=detail[:_MAX_DETAIL_CHARS],
-        value=value,
-        headers=headers,
-        timestamp_ms=record.timestamp,
-        event_id=event_id,
-        event_type=_identifier(seen.get("eventType")),
-        campaign_id=_campaign_id(seen.get("campaignId")),
-        external_reference=reference,
-        occurred_at=_instant_text(seen.get("occurredAt")),
-        resend=resend,
-        size_bytes=sum(map(len, filter(None, (key, value, *(part for header in headers for part in header)))))
-        + EVENT_OVERHEAD_BYTES,
-        received_at=now.wall,
-    )
-
-
-def _text(value: object, most_chars: int) -> str | None:
-    return value if isinstance(value, str) and 1 <= len(value) <= most_chars else None
-
-
-def _identifier(value: object) -> str | None:
-    return _text(value, _MAX_IDENTIFIER_CHARS)
-
-
-def _campaign_id(value: object) -> int | None:
-    return value if type(value) is int and 1 <= value <= GREATEST_CAMPAIGN_ID else None
-
-
-def _instant_text(value: object) -> str | None:
-    if isinstance(value, str):
-        with suppress(ValueError):
-            instant_of(value)
-            return value
-    return None

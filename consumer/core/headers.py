@@ -19,6 +19,11 @@ _OURS: Final = frozenset(
 )
 
 
+def is_mark(name: str) -> bool:
+    """Whether a header concerns us, as far as its name tells; all others change nothing."""
+    return name.lower() in _OURS
+
+
 class Marks:
     """The headers that concern us; of a repeated one the last counts, names are read in any case."""
 
@@ -30,6 +35,11 @@ class Marks:
             lowered = name.lower()
             if value is not None and lowered in _OURS:
                 self._found[lowered] = value
+
+    @property
+    def found_any(self) -> bool:
+        """Whether there is a header that concerns us."""
+        return bool(self._found)
 
     @property
     def is_enveloped(self) -> bool:

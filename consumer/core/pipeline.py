@@ -4,7 +4,7 @@ The shell tells it facts (a batch was fetched, an append landed, a request was a
 then asks with `turn` what to append, read, post and publish next, and when to come back.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -25,6 +25,7 @@ from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import Decision
 from consumer.core.terms import AT_ONCE, JournalOffset, Now, Offset, Partition, Ticks
+from consumer.core.unknown_fields import Lookalike
 from consumer.core.window import Windows
 
 SWEEP_SECONDS = 0.5
@@ -51,6 +52,10 @@ class Fetched(NamedTuple):
     records: Sequence[Decoded]
     size_bytes: int
     """What its records are charged with."""
+    value_bytes: int
+    """What their values take, as they were published."""
+    lookalikes: Mapping[Lookalike, int]
+    """Unknown fields whose names are like known ones, with how many of its records have them."""
 
 
 class Pipeline:
@@ -162,7 +167,7 @@ class Pipeline:
         that does not follow on what was read would leave a hole.
         """
         if lane.dropped or not records or not lane.started:
-            return Fetched((), 0)
+            return Fetched((), 0, 0, {})
         decoded = self._decoder.batch(lane.partition, records, now)
         lane.watermark.read([record.offset for record in decoded])
         size_bytes = sum([record.size_bytes for record in decoded])
@@ -179,7 +184,8 @@ class Pipeline:
         lane.moved = True
         for told in self._door.admit(lane, decoded, now):
             self._publish(told)
-        return Fetched(decoded, size_bytes)
+        value_bytes = sum([len(value) for record in records if (value := record.value)])
+        return Fetched(decoded, size_bytes, value_bytes, self._decoder.lookalikes())
 
     def appended(self, lane: Lane, base: JournalOffset, now: Now) -> None:
         """An append of this lane landed at `base`."""

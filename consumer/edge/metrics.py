@@ -87,6 +87,11 @@ class Metrics:
         self.invalid = counter(
             "campaign_invalid_records_total", (*PARTITION, "reason"), "Records that are no valid event, by `reason`"
         )
+        self.unknown_fields = counter(
+            "campaign_unknown_fields_total",
+            ("meant",),
+            "Unknown fields in events whose name is nearly that of a known one, `meant`",
+        )
         self.records_lost = counter(
             "campaign_records_lost_total", PARTITION, "Offsets that retention removed before they were read"
         )

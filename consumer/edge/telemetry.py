@@ -19,6 +19,7 @@ from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Prior
 from consumer.service.ports import Clock
 from consumer.service.status_shape import Status as Snapshot
 
+SLIP_SECONDS: Final = 3600.0  # a slip in a field's name lasts until somebody deploys: a line an hour is enough
 LOOP_DELAY_SECONDS: Final = 1.0  # a heartbeat is due every 2 s, and they run in this loop
 COMMON_STATUSES: Final = frozenset(
     {200, 201, 202, 204, 301, 302, 307, 308, 400, 401, 403, 404, 408, 409, 413, 421, 422, 425, 429, 500, 502, 503, 504}
@@ -75,6 +76,7 @@ class Telemetry(Facts):
         self._campaigns = {campaign: str(campaign) for campaign in campaigns}
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger(OURS)
         self._repeats = Repeats()
+        self._slips = Repeats(every_seconds=SLIP_SECONDS)
         self._status: Callable[[], Snapshot] | None = None
         self.kafka_troubled_at: Ticks | None = None
         """When brokers were last in trouble: it explains what stands still."""
@@ -95,9 +97,16 @@ class Telemetry(Facts):
         return logging.getLogger(OURS).isEnabledFor(logging.DEBUG)  # a line that nobody wants costs 10 us without this
 
     def _problem(
-        self, event: str, kind: object, fields: Mapping[str, object], *, cure: str, level: int = logging.WARNING
+        self,
+        event: str,
+        kind: object,
+        fields: Mapping[str, object],
+        *,
+        cure: str,
+        level: int = logging.WARNING,
+        among: Repeats | None = None,
     ) -> None:
-        left_out = self._repeats.admit((event, kind), self._clock.now().steady)
+        left_out = (among or self._repeats).admit((event, kind), self._clock.now().steady)
         if left_out is not None:
             repeated = {"left_out": left_out} if left_out else {}
             self._log.log(level, event, **fields, cure=cure, **repeated)
@@ -161,15 +170,21 @@ class Telemetry(Facts):
 
     # Reading
 
-    def records_read(self, partition: Partition, *, count: int, size_bytes: int) -> None:
+    def records_read(self, partition: Partition, *, count: int, value_bytes: int) -> None:
         self.metrics.records_read.add(partition, count)
-        self.metrics.bytes_read.add(partition, size_bytes)
+        self.metrics.bytes_read.add(partition, value_bytes)
 
     def decoded_invalid(self, partition: Partition, *, reason: Reason, count: int) -> None:
         self.metrics.invalid.add((*partition, reason), count)
         cure = "the dead-letter topic holds them, its header dlq-detail says what is wrong; tell their producer"
         fields = {"partition": str(partition), "reason": reason.value, "count": count}
         self._problem("records are no valid events", (partition, reason), fields, cure=cure)
+
+    def unknown_field(self, partition: Partition, *, name: str, meant: str, count: int) -> None:
+        self.metrics.unknown_fields.add((meant,), count)
+        cure = f"did you mean {meant}? Tell the producer: a field under another name is ignored"
+        fields = {"partition": str(partition), "field": name, "count": count}
+        self._problem("unknown field in events", (name, meant), fields, cure=cure, among=self._slips)
 
     def records_lost(self, partition: Partition, *, start: Offset, stop: Offset) -> None:
         self.metrics.records_lost.add(partition, stop - start)

@@ -113,11 +113,14 @@ class Facts(Protocol):
 
     # Reading
 
-    def records_read(self, partition: Partition, *, count: int, size_bytes: int) -> None:
-        """A fetched batch: records and the bytes of their values."""
+    def records_read(self, partition: Partition, *, count: int, value_bytes: int) -> None:
+        """A fetched batch: records and the bytes of their values, as they were published."""
 
     def decoded_invalid(self, partition: Partition, *, reason: Reason, count: int) -> None:
         """Records that are no valid event, and go to the dead-letter topic."""
+
+    def unknown_field(self, partition: Partition, *, name: str, meant: str, count: int) -> None:
+        """So many records have a field that nobody reads, whose name is nearly that of one that is read."""
 
     def records_lost(self, partition: Partition, *, start: Offset, stop: Offset) -> None:
         """Retention removed `start` up to but without `stop` before they were read."""

@@ -49,7 +49,9 @@ class Teller:
     def fetched(self, partition: Partition, fetched: Fetched) -> None:
         """A batch was read and decoded."""
         records = fetched.records
-        self._facts.records_read(partition, count=len(records), size_bytes=fetched.size_bytes)
+        self._facts.records_read(partition, count=len(records), value_bytes=fetched.value_bytes)
+        for lookalike, count in fetched.lookalikes.items():
+            self._facts.unknown_field(partition, name=lookalike.name, meant=lookalike.meant, count=count)
         if Invalid in set(map(type, records)):  # hardly ever: one look for all
             for reason, count in Counter([record.reason for record in records if type(record) is Invalid]).items():
                 self._facts.decoded_invalid(partition, reason=reason, count=count)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from consumer.traffic.generator import rfc3339
 from consumer.traffic.people import COUNTRY_CODE, FIRST_NUMBER
-from consumer.traffic.record import GeneratedRecord, Kind
+from consumer.traffic.record import GeneratedRecord, Kind, traceparent
 
 FIRST_CAMPAIGN = 1_000
 
@@ -26,7 +26,7 @@ def generate_bulk(
 ) -> Iterator[GeneratedRecord]:
     """Yield `count` valid events, each for another person, dealt to campaigns 1000, 1001, ... in turn.
 
-    The events at the indices in `immediate` have that priority.
+    The events at the indices in `immediate` have that priority. All have the header of a trace, as most traffic has.
     """
     occurred_at = rfc3339(now).encode()
     country_code = COUNTRY_CODE.encode()
@@ -44,4 +44,4 @@ def generate_bulk(
             index,
             _IMMEDIATE if index in immediate else b"",
         )
-        yield GeneratedRecord(key, value, (), Kind.BULK, now)
+        yield GeneratedRecord(key, value, (traceparent(seed << 64 | index + 1),), Kind.BULK, now)

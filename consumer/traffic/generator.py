@@ -15,7 +15,7 @@ from random import Random
 import orjson
 
 from consumer.traffic.people import LAST_PERSON, Contact, Person, spelled_plainly, spelled_somehow
-from consumer.traffic.record import GeneratedRecord, Headers, Kind
+from consumer.traffic.record import GeneratedRecord, Headers, Kind, traceparent
 from consumer.traffic.templates import CAMPAIGNS, ONE_TIME_PASSWORD_LIFE_SECONDS, Campaigns, Fields, Template
 
 INVALID_SHARE = 0.008
@@ -93,12 +93,12 @@ class _Stream:
         campaign_id = self.dice.choices(self.ids, cum_weights=self.shares)[0]
         template = self.campaigns[campaign_id]
         person, contact = self._addressee(campaign_id, template)
+        event = self._event(campaign_id, template, contact, template.fields(person, self.dice), occurred_at)
+        trace_id = int(str(event["eventId"]).replace("-", ""), 16)
         record = GeneratedRecord(
             key=person.customer_id.encode(),
-            value=orjson.dumps(
-                self._event(campaign_id, template, contact, template.fields(person, self.dice), occurred_at)
-            ),
-            headers=PRODUCED_BY,
+            value=orjson.dumps(event),
+            headers=(traceparent(trace_id), *PRODUCED_BY),
             kind=template.kind,
             occurred_at=occurred_at,
         )

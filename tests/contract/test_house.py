@@ -30,7 +30,20 @@ GENERATED = {
 CORE_MAY_IMPORT = {
     *("msgspec", "orjson", "xxhash", "schemas"),
     *("collections", "contextlib", "dataclasses", "enum", "functools", "itertools", "operator", "types", "typing"),
-    *("base64", "bisect", "datetime", "hashlib", "heapq", "math", "re", "string", "struct", "unicodedata", "uuid"),
+    *(
+        "base64",
+        "bisect",
+        "datetime",
+        "difflib",
+        "hashlib",
+        "heapq",
+        "math",
+        "re",
+        "string",
+        "struct",
+        "unicodedata",
+        "uuid",
+    ),
 }
 
 # Promises to finish later, and pretence. (Spelled so that this file may be checked as well.)

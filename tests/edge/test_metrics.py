@@ -32,8 +32,9 @@ def everything() -> Telemetry:
     """Return a service's telemetry after every fact that moves a metric was told at least once."""
     told = telemetry(campaigns=(421,))
     told.bind(status)
-    told.records_read(P3, count=500, size_bytes=200_000)
+    told.records_read(P3, count=500, value_bytes=200_000)
     told.decoded_invalid(P3, reason=Reason.NOT_JSON, count=2)
+    told.unknown_field(P3, name="expireAt", meant="expiresAt", count=3)
     told.records_lost(P3, start=Offset(5), stop=Offset(9))
     told.loop_delayed(seconds=0.002)
     for campaign, priority in ((421, Priority.NORMAL), (7, Priority.IMMEDIATE)):
@@ -110,7 +111,7 @@ def test_units_are_declared_to_openmetrics() -> None:
 def test_labels_are_bounded_by_configuration_and_enums() -> None:
     allowed = {
         *("topic", "partition", "status", "reason", "campaign", "priority", "answer", "code", "why", "state"),
-        *("outcome", "during", "producer", "version", "python"),
+        *("outcome", "during", "producer", "version", "python", "meant"),
     }
     for described in Metrics().described():
         assert set(described.labels) <= allowed, described
@@ -187,7 +188,7 @@ def test_the_readme_table_is_the_generated_one() -> None:
 def test_a_scrape_of_a_service_with_64_partitions_stays_small() -> None:
     told = everything()
     for number in range(64):
-        told.records_read(Partition("contact-events", number), count=1, size_bytes=1)
+        told.records_read(Partition("contact-events", number), count=1, value_bytes=1)
         told.journal_appended(Partition("contact-events", number), entries=1, seconds=0.001)
     told.bind(lambda: status(64))
     _, body = told.exposition("")

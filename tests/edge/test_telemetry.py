@@ -14,7 +14,7 @@ from tests.edge.support import P3, HandClock, Lines, status, telemetry
 
 def a_good_minute(told: Telemetry) -> None:
     for _ in range(100):
-        told.records_read(P3, count=500, size_bytes=200_000)
+        told.records_read(P3, count=500, value_bytes=200_000)
         told.journal_appended(P3, entries=2, seconds=0.001)
         told.send_posted(campaign_id=421, priority=Priority.NORMAL, contacts=500)
         told.send_answered(answer=AnswerClass.ACCEPTED, status=200, seconds=0.02, contacts=500)
@@ -71,6 +71,21 @@ def test_a_problem_that_lasts_is_written_twice_a_minute_with_the_number_left_out
     assert told.metrics.retries.value(RetryReason.UNREACHABLE) == 241, "the metric misses none"
 
 
+def test_a_slip_in_a_fields_name_is_one_line_an_hour_with_what_was_meant() -> None:
+    lines, clock = Lines(), HandClock()
+    told = telemetry(clock)
+    for _ in range(121):
+        told.unknown_field(P3, name="expireAt", meant="expiresAt", count=2)
+        told.unknown_field(P3, name="priorty", meant="priority", count=1)
+        clock.seconds += 60
+    written = lines.taken()
+    assert [(line["field"], line.get("left_out", 0)) for line in written] == [
+        ("expireAt", 0), ("priorty", 0), ("expireAt", 59), ("priorty", 59), ("expireAt", 59), ("priorty", 59),
+    ]  # fmt: skip
+    assert "did you mean expiresAt?" in str(written[0]["cure"])
+    assert told.metrics.unknown_fields.totals("meant") == {"expiresAt": 242, "priority": 121}
+
+
 def test_one_problem_never_hides_another() -> None:
     lines = Lines()
     told = telemetry()
@@ -85,6 +100,7 @@ def problems(told: Telemetry) -> None:
     told.drained(seconds=20, left_unsettled=3)
     told.loop_delayed(seconds=2)
     told.decoded_invalid(P3, reason=Reason.SCHEMA, count=1)
+    told.unknown_field(P3, name="expireAt", meant="expiresAt", count=1)
     told.records_lost(P3, start=Offset(1), stop=Offset(2))
     told.send_split(campaign_id=7, status=422, contacts=500)
     for retry in RETRY_CURES:
