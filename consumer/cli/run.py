@@ -36,7 +36,7 @@ def command(*, config_file: Path | None) -> None:
     heard = hear_signals()
     import uvloop
 
-    from consumer.edge.events_consumer import InstanceIdInUseError, LogTruncatedError
+    from consumer.edge.events_consumer import InstanceIdInUseError
     from consumer.edge.http_server import CannotListenError
     from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.edge.topics import TopicCreationError
@@ -50,7 +50,6 @@ def command(*, config_file: Path | None) -> None:
         InstanceIdInUseError,
         KafkaRefusedError,
         KafkaUnreachableError,
-        LogTruncatedError,
         SharedJournalError,
         TopicCreationError,
         TopicGoneError,

@@ -41,6 +41,8 @@ def dead_letter(record: Invalid, *, max_bytes: int = MAX_LETTER_BYTES) -> DeadLe
         if sum(sizes.values()) - sum(left_out.values()) <= room:
             break
         left_out[name] = size
+    if record.unreadable:
+        own.append(_header("truncated", "all of the record, which cannot be read"))
     if left_out:
         own.append(_header("truncated", ", ".join(f"{name} of {size} bytes" for name, size in left_out.items())))
     return DeadLetter(

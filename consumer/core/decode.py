@@ -24,6 +24,7 @@ from consumer.core.event import (
     Identity,
     Record,
     Resend,
+    UnreadableRecord,
     result_key,
 )
 from consumer.core.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
@@ -212,6 +213,11 @@ class Decoder:
     # ---------------------------------------------------------------- the way of everything that is not ordinary
 
     def _unusual(self, partition: Partition, record: Record, now: Now) -> Decoded:
+        if type(record) is UnreadableRecord:
+            detail = f"the record cannot be read: {record.why}"
+            return invalid_record(
+                partition, record, reason=Reason.NOT_JSON, detail=detail, seen={}, marks=NO_MARKS, now=now
+            )
         marks = Marks(record.headers) if record.headers else NO_MARKS
         seen: Mapping[str, object] = {}
         try:

@@ -32,6 +32,18 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
+class UnreadableRecord(NamedTuple):
+    """Stands for a record that is there and that nobody can read: of its bytes nothing is known."""
+
+    offset: int
+    why: str
+    """In words that go on behind "the record cannot be read: "; holds nothing of the record."""
+    timestamp: int = -1
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
 class Identity:
     """How a person is named. One request holds one kind, so that spellings which cannot be compared never meet."""
 
@@ -128,6 +140,8 @@ class Invalid(msgspec.Struct, gc=False, kw_only=True, eq=False):
     value: bytes | None
     headers: tuple[tuple[str, bytes], ...]
     timestamp_ms: int
+    unreadable: bool = False
+    """Whether its bytes are unknown, so that its dead letter is cut to what is said of it."""
     event_id: str | None = None
     event_type: str | None = None
     campaign_id: int | None = None

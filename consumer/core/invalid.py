@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from consumer.core.event import NO_RESEND, Invalid, Record
+from consumer.core.event import NO_RESEND, Invalid, Record, UnreadableRecord
 from consumer.core.headers import Marks
 from consumer.core.outcome import Reason
 from consumer.core.terms import Now, Offset, Partition
@@ -100,6 +100,7 @@ def invalid_record(
         value=value,
         headers=headers,
         timestamp_ms=record.timestamp,
+        unreadable=type(record) is UnreadableRecord,
         event_id=event_id,
         event_type=_identifier(seen.get("eventType")),
         campaign_id=_campaign_id(seen.get("campaignId")),

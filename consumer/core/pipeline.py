@@ -187,6 +187,15 @@ class Pipeline:
         value_bytes = sum([len(value) for record in records if (value := record.value)])
         return Fetched(decoded, size_bytes, value_bytes, self._decoder.lookalikes())
 
+    def passed(self, lane: Lane, position: Offset) -> None:
+        """Reading has come to `position`: behind the records fetched, nothing below it may be read by anybody.
+
+        Markers of transactions and what those aborted end there. They count for the commit as what is done does.
+        """
+        if not lane.dropped and lane.started:
+            lane.watermark.passed(position)
+            lane.moved = True
+
     def appended(self, lane: Lane, base: JournalOffset, now: Now) -> None:
         """An append of this lane landed at `base`."""
         self._proven(lane, lane.ledger.acknowledged(base), now)

@@ -17,7 +17,7 @@ class Watermark:
 
     def __init__(self, start: Offset) -> None:
         self.position = start
-        """One past the last offset that was read."""
+        """One past the last offset that was read, or found to hold nothing that may be read."""
         self._open: deque[Offset] = deque()
         self._done: set[Offset] = set()
 
@@ -27,6 +27,10 @@ class Watermark:
             assert offsets[0] >= self.position, (offsets[0], self.position)
             self._open.extend(offsets)
             self.position = Offset(offsets[-1] + 1)
+
+    def passed(self, position: Offset) -> None:
+        """Take note that what stands between the last record read and `position` is none that may be read."""
+        self.position = max(self.position, position)
 
     def done(self, offsets: Iterable[Offset]) -> None:
         """Take note that the outcomes of these are proven and their results acknowledged."""

@@ -5,15 +5,10 @@ failed look at the commits for a first start, so positions are given to it, neve
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import (
-    CorruptRecordException,
-    KafkaError,
-    NoOffsetForPartitionError,
-    OffsetOutOfRangeError,
-)
+from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.core.event import Record
@@ -22,7 +17,7 @@ from consumer.edge.group_client import new_group_client, start_group_client
 from consumer.edge.group_commits import GroupCommits
 from consumer.edge.group_listener import GroupListener
 from consumer.edge.group_view import is_name_taken
-from consumer.edge.kafka_clients import Seat, client_of, partition_numbers, seat_of, stop_consumer
+from consumer.edge.kafka_clients import Seat, client_of, partition_numbers, position_of, seat_of, stop_consumer
 from consumer.edge.kafka_connection import (
     REFUSALS,
     KafkaConnection,
@@ -31,23 +26,19 @@ from consumer.edge.kafka_connection import (
     until_reachable,
     words,
 )
+from consumer.edge.log_edges import LogEdges
+from consumer.edge.log_ends import log_ends
 from consumer.edge.positions import Positions
-from consumer.edge.topic_reader import Isolation, TopicReader
-from consumer.service.ports import Committed, TopicGoneError
+from consumer.edge.record_batches import DamagedError, Patience
+from consumer.edge.topic_reader import DAMAGED_SECONDS, Isolation, TopicReader
+from consumer.service.ports import Committed, NoBrokerError, TopicGoneError
 
 LATE_SECONDS = 0.1
 """The client waits through a rejoin whatever it was told; so long after the time-out it is not waited for."""
 START_SECONDS = 30.0
 GONE_SECONDS = 30.0
-TRUNCATED_SECONDS = 30.0
-"""A broker that has just become leader may know a shorter log for a moment."""
-TRUNCATED_PAUSE_SECONDS = 0.5
 
 _NOWHERE = TopicPartition("", -1)  # asked for where nothing is to be read: no names would mean all
-
-
-class LogTruncatedError(Exception):
-    """A partition ends before what was read of it: its topic was recreated or truncated. Start again to see."""
 
 
 class InstanceIdInUseError(Exception):
@@ -77,15 +68,24 @@ class GroupConsumer:
         self._topics = tuple(topics)
         self._instance_id = instance_id
         self._on_trouble = on_trouble
-        self._on_records_lost = on_records_lost
         self._reader = TopicReader(connection, isolation=Isolation.COMMITTED, on_trouble=on_trouble)
         self._commits = GroupCommits(connection, group=group, on_trouble=on_trouble)
         self._consumer: AIOKafkaConsumer | None = None
         self._failure: BaseException | None = None
         self._positions = Positions()
+        self._edges = LogEdges(
+            self._positions,
+            bounds=self.log_bounds,
+            position_of=lambda partition: position_of(self._running, TopicPartition(*partition)),
+            seek=self.seek,
+            on_trouble=on_trouble,
+            on_records_lost=on_records_lost,
+            clock=_now,
+        )
         self._seat: Seat | None = None
         self._absent_since: float | None = None
-        self._beyond_since: dict[Partition, float] = {}
+        self._passed: dict[Partition, int] = {}
+        """In the round of now: the client's positions that are behind the records handed out."""
 
     @property
     def member(self) -> str:
@@ -109,7 +109,9 @@ class GroupConsumer:
         self._consumer = consumer = new_group_client(self._connection, self._group, instance_id=self._instance_id)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await start_group_client(consumer)
+                await start_group_client(
+                    consumer, patience=Patience(seconds=DAMAGED_SECONDS, clock=_now), on_passed=self._has_passed
+                )
                 for topic in self._topics:
                     if await partition_numbers(client_of(consumer), topic) is None:
                         raise TopicGoneError(f"the events topic {topic!r} does not exist: create it, then start again")
@@ -147,11 +149,11 @@ class GroupConsumer:
         Raises:
             KafkaRefusedError: the brokers refuse us.
             TopicGoneError: an events topic has been deleted.
-            LogTruncatedError: a log has ended below our position for 30 s.
             InstanceIdInUseError: another process uses our static name.
         """
         self._check()
         wanted = [TopicPartition(*partition) for partition in self._positions.wanted(_now())]
+        self._passed.clear()
         try:
             async with asyncio.timeout(timeout_seconds + LATE_SECONDS):
                 fetched = await self._running.getmany(
@@ -162,19 +164,29 @@ class GroupConsumer:
         except REFUSALS as error:
             raise refused(error, self._connection) from error
         except OffsetOutOfRangeError as error:
-            await self._out_of_range(error)
+            await self._edges.look({Partition(*asked): position for asked, position in dict(*error.args).items()})
             return {}
         except NoOffsetForPartitionError:  # the client was quicker than our position for it
             return {}
-        except CorruptRecordException as error:
-            self._damaged(error, wanted)
+        except DamagedError as error:
+            self._damaged(error)
             return {}
         self._check()
         records = {Partition(*partition): batch for partition, batch in fetched.items()}
         for partition, batch in records.items():
             self._positions.handed_out(partition, batch[-1].offset + 1)
-            self._beyond_since.pop(partition, None)
+            self._edges.read(partition)
+        for partition, position in self._passed.items():
+            self._positions.passed(partition, position)
         return records
+
+    def passed(self) -> Mapping[Partition, Offset]:
+        """Return, once, positions that are behind all records handed out: what stands between, nobody may read."""
+        return self._positions.take_passed()
+
+    def truncated(self) -> Mapping[Partition, str]:
+        """Return, once, partitions whose log has ended below what was read of it for 30 s, and words for that."""
+        return self._edges.take_truncated()
 
     def seek(self, partition: Partition, offset: Offset) -> None:
         """Read from here when resumed. Without effect on a partition that is not ours."""
@@ -234,6 +246,21 @@ class GroupConsumer:
 
     # ---------------------------------------------------------------- logs
 
+    async def log_ends(self, partitions: Collection[Partition]) -> Mapping[Partition, Offset]:
+        """Return the ends of these logs, as far as their brokers answer now. Without any, asks whether one answers.
+
+        Raises:
+            NoBrokerError: none does.
+        """
+        client = client_of(self._running)
+        if partitions:
+            return await log_ends(client, partitions)
+        try:
+            await partition_numbers(client, self._topics[0])
+        except (KafkaError, OSError) as error:
+            raise NoBrokerError(words(error)) from error
+        return {}
+
     async def log_bounds(self, partition: Partition) -> tuple[Offset, Offset]:
         """Return the log's first offset and its end (one past the last readable record). Retries until it knows.
 
@@ -259,10 +286,11 @@ class GroupConsumer:
 
     def _revoked(self) -> None:
         self._positions.receive(frozenset())
-        self._beyond_since.clear()
+        self._edges.forget()
 
     def _received(self, partitions: frozenset[Partition]) -> None:
         self._positions.receive(partitions)
+        self._edges.forget()
         for partition in partitions:
             self._pause(partition)
             self._seek(partition, 0)  # any position: without one the client looks for a commit by itself
@@ -311,43 +339,18 @@ class GroupConsumer:
         elif _now() - self._absent_since > GONE_SECONDS:
             raise TopicGoneError(f"the events topic {absent[0]!r} does not exist (any more): create it, start again")
 
-    async def _out_of_range(self, error: OffsetOutOfRangeError) -> None:
-        """Retention has gone past us, or the log has become shorter than what we have read of it."""
-        for asked, position in dict(*error.args).items():
-            partition = Partition(*asked)
-            if self._positions.next_of(partition) != position:
-                continue
-            first, end = await self.log_bounds(partition)
-            if self._positions.next_of(partition) != position:
-                continue
-            if position < first:
-                self.seek(partition, first)
-                self._on_records_lost(partition, Offset(position), first)
-            elif position > end:
-                await self._beyond(partition, position, end)
+    def _has_passed(self, partition: TopicPartition, position: int) -> None:
+        self._passed[Partition(*partition)] = position
 
-    async def _beyond(self, partition: Partition, position: int, end: int) -> None:
-        since = self._beyond_since.setdefault(partition, _now())
-        if _now() - since > TRUNCATED_SECONDS:
-            raise LogTruncatedError(
-                f"{partition} ends at offset {end}, below what was read of it ({position}): the topic was recreated "
-                "or truncated; start again to see what is known of it"
-            )
-        self._on_trouble(f"{partition} ends at offset {end}, below {position}")
-        await asyncio.sleep(TRUNCATED_PAUSE_SECONDS)
-
-    def _damaged(self, error: CorruptRecordException, wanted: Iterable[TopicPartition]) -> None:
+    def _damaged(self, error: DamagedError) -> None:
         """Set the damaged partition aside, and go back in all to where the last records handed out end.
 
         The client drops what it had unpacked of other partitions together with the bad batch, and has moved on.
         """
         self._on_trouble(f"reading: {words(error)}; tried again")
-        culprits = [partition for partition in wanted if str(partition) in str(error)]
-        if not culprits:
-            raise error
-        self._positions.damaged(Partition(*culprits[0]), _now())
-        for partition, position in self._positions.sought():
+        for partition, position in list(self._positions.sought()):
             self._seek(partition, position)
+        self._positions.set_aside(Partition(*error.partition), _now())
 
     # ---------------------------------------------------------------- the client
 

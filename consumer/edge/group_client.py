@@ -1,10 +1,13 @@
 """The client through which we are a member of the group: its sizes, its patience, and what it lacks. Fetches nothing."""
 
-from aiokafka import AIOKafkaConsumer
+from collections.abc import Callable
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from config.settings import HEARTBEAT_SECONDS, REBALANCE_SECONDS, REQUEST_SECONDS, SESSION_SECONDS
-from consumer.edge.kafka_clients import allow_long_joins, client_of, forget_late_commits, hand_out_bare_records
+from consumer.edge.kafka_clients import allow_long_joins, client_of, forget_late_commits, hand_out_records
 from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.record_batches import Patience
 
 FETCH_BYTES = 16 * 1024 * 1024
 """What one broker answers with at most, and so what is held of it unread: below the buffer, whatever it leads."""
@@ -46,8 +49,10 @@ def new_group_client(connection: KafkaConnection, group: str, *, instance_id: st
     return consumer
 
 
-async def start_group_client(consumer: AIOKafkaConsumer) -> None:
-    """Connect; joins nothing before it has subscribed."""
+async def start_group_client(
+    consumer: AIOKafkaConsumer, *, patience: Patience, on_passed: Callable[[TopicPartition, int], None]
+) -> None:
+    """Connect; joins nothing before it has subscribed. See `hand_out_records` for the rest."""
     await consumer.start()
     forget_late_commits(consumer)
-    hand_out_bare_records(consumer)
+    hand_out_records(consumer, patience=patience, on_passed=on_passed)

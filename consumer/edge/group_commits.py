@@ -5,7 +5,7 @@ through an administrator's client.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -17,8 +17,6 @@ from consumer.edge.kafka_clients import client_of, close
 from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, words
 from consumer.service.ports import Committed
 
-AT_ONCE = 8
-"""Questions at once: a take-over of a hundred partitions opens no hundred connections."""
 ANSWER_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 2.0
@@ -32,39 +30,56 @@ class GroupCommits:
         self._connection = connection
         self._group = group
         self._on_trouble = on_trouble
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._asking = asyncio.Lock()
+        self._waiting: dict[asyncio.Future[Committed | None], Partition] = {}
 
     async def of(self, partition: Partition) -> Committed | None:
         """Return the group's commit, None where there surely is none. Retries until it knows.
 
+        One question at a time, for everything that is asked by then: a take-over of a hundred partitions takes two.
+
         Raises:
             KafkaRefusedError: the brokers refuse us.
         """
-        wanted = TopicPartition(*partition)
+        answer: asyncio.Future[Committed | None] = asyncio.get_running_loop().create_future()
+        self._waiting[answer] = partition
         pause_seconds = FIRST_PAUSE_SECONDS
-        async with self._slots:
-            while True:
-                try:
-                    async with asyncio.timeout(ANSWER_SECONDS):
-                        offsets = await self._ask(wanted)
-                    if wanted in offsets:  # a coordinator that is not ready answers without any partition
-                        return _committed(offsets[wanted])
-                    why = "the coordinator is not ready"
-                except REFUSALS as error:
-                    raise refused(error, self._connection) from error
-                except (KafkaError, OSError, TimeoutError) as error:
-                    why = words(error)
-                self._on_trouble(f"reading the commit of {partition}: {why}; tried again")
-                await asyncio.sleep(pause_seconds)
-                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+        try:
+            async with self._asking:
+                while not answer.done():
+                    why = await self._answer_all()
+                    if why is not None and not answer.done():
+                        self._on_trouble(f"reading the commit of {partition}: {why}; tried again")
+                        await asyncio.sleep(pause_seconds)
+                        pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+            return answer.result()
+        finally:
+            self._waiting.pop(answer, None)
 
-    async def _ask(self, partition: TopicPartition) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    async def _answer_all(self) -> str | None:
+        """Ask once for all who wait; return why one of them goes on to wait."""
+        wanted = {TopicPartition(*partition) for partition in self._waiting.values()}
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                offsets = await self._ask(wanted)
+        except REFUSALS as error:
+            raise refused(error, self._connection) from error
+        except (KafkaError, OSError, TimeoutError) as error:
+            return words(error)
+        for answer, partition in self._waiting.items():
+            found = offsets.get(TopicPartition(*partition))
+            if found is not None and not answer.done():
+                answer.set_result(_committed(found))
+        # a coordinator that is not ready answers without any partition
+        return None if wanted <= offsets.keys() else "the coordinator is not ready"
+
+    async def _ask(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, OffsetAndMetadata]:
         # a client of its own for each question: one that has known brokers die is not worth keeping
         admin = AIOKafkaAdminClient(**self._connection.client_arguments())
         try:
             await admin.start()
             found: Mapping[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(
-                self._group, partitions=[partition]
+                self._group, partitions=list(partitions)
             )
         finally:
             await close(client_of(admin))  # its own close() waits for frozen brokers

@@ -4,18 +4,20 @@ Their own ways to stop wait for brokers that may never answer, and for batches t
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from typing import Any
 
+import aiokafka.consumer.fetcher
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
+
+from consumer.edge.record_batches import DamagedError, FetchedBytes, Patience, Unpacked
 
 CLOSE_SECONDS = 2.0
 STOP_SECONDS = 5.0
@@ -43,38 +45,77 @@ def client_of(clients_user: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaC
     return clients_user._client  # noqa: SLF001 - there is no such door
 
 
-class _BareResults(dict[TopicPartition, FetchResult | FetchError]):
+def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    """Return where a consumer reads on in a partition; None where it does not read there."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - its own way to ask waits
+    assignment = None if subscription is None else subscription.assignment
+    if assignment is None or partition not in assignment.tps:
+        return None
+    state = assignment.state_value(partition)
+    return int(state.position) if state.has_valid_position else None
+
+
+class _Results(dict[TopicPartition, FetchResult | FetchError]):
     """What was fetched of each partition and not handed out yet, as the fetcher keeps it."""
+
+    def __init__(self, patience: Patience, on_passed: Callable[[TopicPartition, int], None]) -> None:
+        super().__init__()
+        self._patience = patience
+        self._on_passed = on_passed
 
     def __setitem__(self, partition: TopicPartition, result: FetchResult | FetchError) -> None:
         if isinstance(result, FetchResult):
-            result._partition_records._consumer_record = _as_it_is  # noqa: SLF001
-            result.getall = partial(_taken, result, partition)
+            fetched = result._partition_records  # noqa: SLF001
+            result._partition_records = Unpacked(  # noqa: SLF001
+                partition,
+                fetched._records.data,  # noqa: SLF001
+                position=fetched.next_fetch_offset,
+                aborted=fetched._aborted_transactions if fetched._isolation_level else None,  # noqa: SLF001
+                patience=self._patience,
+            )
+            result.getall = partial(self._taken, result, partition)
         super().__setitem__(partition, result)
 
+    def _taken(self, result: FetchResult, partition: TopicPartition, max_records: int | None = None) -> list[Any]:
+        """As the result's own `getall`, without a step of the interpreter for every record."""
+        if not result.check_assignment(partition) or not result.has_more():
+            return []
+        unpacked: Unpacked = result._partition_records  # noqa: SLF001
+        behind = unpacked.next_fetch_offset
+        try:
+            records = unpacked.take(max_records)
+        except DamagedError:
+            result._partition_records = None  # noqa: SLF001
+            raise
+        result._update_position()  # noqa: SLF001
+        if unpacked.is_empty:
+            result._partition_records = None  # noqa: SLF001
+        behind = records[-1].offset + 1 if records else behind
+        if unpacked.next_fetch_offset > behind:
+            self._on_passed(partition, unpacked.next_fetch_offset)
+        return records
 
-def _as_it_is(_partition: TopicPartition, record: Any) -> Any:
-    return record
+
+aiokafka.consumer.fetcher.MemoryRecords = FetchedBytes  # it looks for the name each time that it is answered
 
 
-def _taken(result: FetchResult, partition: TopicPartition, max_records: int | None = None) -> list[Any]:
-    """As the result's own `getall`, without a step of the interpreter for every record."""
-    if not result.check_assignment(partition) or not result.has_more():
-        return []
-    records = list(islice(result._partition_records._records_iterator, max_records))  # noqa: SLF001
-    result._update_position()  # noqa: SLF001
-    if max_records is None or len(records) < max_records:
-        result._partition_records = None  # noqa: SLF001
-    return records
+def hand_out_records(
+    consumer: AIOKafkaConsumer,
+    *,
+    patience: Patience,
+    on_passed: Callable[[TopicPartition, int], None] = lambda _partition, _offset: None,
+) -> None:
+    """Let a started consumer hand out records as a parser makes them: offset, timestamp, key, value and headers.
 
-
-def hand_out_bare_records(consumer: AIOKafkaConsumer) -> None:
-    """Let a started consumer hand out records as its parser makes them: offset, timestamp, key, value and headers.
-
-    It would copy each into an object of eleven fields, which takes longer than reading and parsing it.
+    It would copy each into an object of eleven fields, which takes longer than reading and parsing it, and would stop
+    for ever at one that it cannot parse. `on_passed` hears of a position that has come further than the records
+    handed out: behind markers of transactions, and what those have aborted.
     """
     fetcher = consumer._fetcher  # noqa: SLF001 - the consumer has no such door
-    fetcher._records = _BareResults(fetcher._records)  # noqa: SLF001
+    results = _Results(patience, on_passed)
+    for partition, result in fetcher._records.items():  # noqa: SLF001
+        results[partition] = result
+    fetcher._records = results  # noqa: SLF001
 
 
 def allow_long_joins(client: AIOKafkaClient, seconds: float) -> None:

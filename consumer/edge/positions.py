@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from consumer.core.terms import Partition
+from consumer.core.terms import Offset, Partition
 
-TRY_DAMAGED_SECONDS = 2.0
+TRY_AGAIN_SECONDS = 2.0
 
 
 class Positions:
@@ -14,18 +14,28 @@ class Positions:
         self.assigned: frozenset[Partition] = frozenset()
         self._next: dict[Partition, int] = {}
         self._resumed: set[Partition] = set()
-        self._damaged: dict[Partition, float] = {}
+        self._set_aside: dict[Partition, float] = {}
+        self._passed: dict[Partition, Offset] = {}
 
     def receive(self, partitions: frozenset[Partition]) -> None:
         """Take what the group gives: nothing of it is sought or resumed."""
         self.assigned = partitions
         self._next.clear()
         self._resumed.clear()
-        self._damaged.clear()
+        self._set_aside.clear()
+        self._passed.clear()
 
     def seek(self, partition: Partition, offset: int) -> None:
         """Read from here."""
         self._next[partition] = offset
+        self._set_aside.pop(partition, None)
+        self._passed.pop(partition, None)
+
+    def forget(self, partition: Partition) -> None:
+        """Do not read before it was sought again."""
+        self._next.pop(partition, None)
+        self._set_aside.pop(partition, None)
+        self._passed.pop(partition, None)
 
     def resume(self, partition: Partition) -> None:
         """Read, from the moment on that the position is known."""
@@ -54,17 +64,31 @@ class Positions:
     def handed_out(self, partition: Partition, next_offset: int) -> None:
         """Records below `next_offset` have been handed out."""
         self._next[partition] = next_offset
-        if self._damaged:
-            self._damaged.pop(partition, None)
+        if self._set_aside:
+            self._set_aside.pop(partition, None)
 
-    def damaged(self, partition: Partition, now: float) -> None:
-        """What was fetched of this one cannot be unpacked: it is tried by itself now and then, the others go on."""
-        self._damaged[partition] = now + TRY_DAMAGED_SECONDS
+    def passed(self, partition: Partition, next_offset: int) -> None:
+        """Behind the records that were handed out, nothing below `next_offset` may be read by anybody."""
+        if partition in self._next:
+            self._next[partition] = next_offset
+            self._passed[partition] = Offset(next_offset)
+            self._set_aside.pop(partition, None)
+
+    def take_passed(self) -> dict[Partition, Offset]:
+        """Return where reading has passed what nobody may read, since this was asked last."""
+        passed, self._passed = self._passed, {}
+        return passed
+
+    def set_aside(self, partition: Partition, now: float) -> None:
+        """What comes next of this one cannot be read: it is tried by itself now and then, the others go on."""
+        self._set_aside[partition] = now + TRY_AGAIN_SECONDS
 
     def wanted(self, now: float) -> Iterable[Partition]:
         """Return what is to be read from in this round."""
-        for partition, try_at in self._damaged.items():
+        for partition, try_at in self._set_aside.items():
             if try_at <= now and self.is_read(partition):
-                self.damaged(partition, now)
+                self.set_aside(partition, now)
                 return [partition]
-        return [partition for partition in self._resumed if partition in self._next and partition not in self._damaged]
+        return [
+            partition for partition in self._resumed if partition in self._next and partition not in self._set_aside
+        ]

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from consumer.edge.kafka_clients import client_of, partition_numbers, stop_consumer
+from consumer.edge.kafka_clients import client_of, hand_out_records, partition_numbers, stop_consumer
 from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, words
+from consumer.edge.record_batches import Patience
 from consumer.service.ports import TopicGoneError
 
 T = TypeVar("T")
@@ -37,6 +38,8 @@ TURN_SECONDS = 0.1
 TURN_RECORDS = 2_000
 """Unpacked in one turn: some milliseconds of the loop."""
 REQUEST_SECONDS = 10.0
+DAMAGED_SECONDS = 30.0
+"""What is damaged is asked for again for so long: another replica may lead meanwhile. Then it cannot be read."""
 
 
 class Isolation(Enum):
@@ -60,6 +63,7 @@ class TopicReader:
         self._on_trouble = on_trouble
         self._idle: list[AIOKafkaConsumer] = []
         self._slots = asyncio.Semaphore(AT_ONCE)
+        self._patience = Patience(seconds=DAMAGED_SECONDS, clock=lambda: asyncio.get_running_loop().time())
 
     async def read(self, partition: TopicPartition, start: int, stop: int) -> Sequence[Any]:
         """Return the records from `start` up to but without `stop`, as far as they exist.
@@ -175,6 +179,7 @@ class TopicReader:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await consumer.start()
+            hand_out_records(consumer, patience=self._patience)
         except BaseException:
             await stop_consumer(consumer)
             raise

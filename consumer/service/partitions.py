@@ -17,7 +17,7 @@ from consumer.core.takeover import OUR_MARK
 from consumer.core.terms import JournalOffset, Now, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
-from consumer.service.ports import Clock, Committed, EventsConsumer
+from consumer.service.ports import Clock, Committed, EventsConsumer, NoBrokerError
 from consumer.service.takeover import OvertakenError, PartitionStoppedError, Takeover
 
 CLAIM_AGAIN_SECONDS = (1.0, 5.0)
@@ -27,7 +27,7 @@ LOOK_AGAIN_SECONDS = 3.0
 """How often a stopped partition looks whether a person has let it start."""
 
 COMMIT_DEADLINE_SECONDS = 5.0
-LOG_BOUNDS_SECONDS = 10.0
+LOG_ENDS_SECONDS = 10.0
 
 
 class Partitions:
@@ -66,6 +66,8 @@ class Partitions:
         self.log_ends: dict[Partition, Offset] = {}
         self.broker_trouble: str | None = None
         """Why the ends of the logs could not be read last time."""
+        self.unanswered: tuple[Partition, ...] = ()
+        """Those whose brokers gave no answer last time, while others did."""
 
     # ---------------------------------------------------------------- the group
 
@@ -240,6 +242,29 @@ class Partitions:
         self._paused = set(assigned - readable)
         return bool(readable)
 
+    def look_at_edges(self) -> None:
+        """After each fetch: take note of positions behind what nobody may read, and of logs that have become shorter."""
+        for partition, position in self._consumer.passed().items():
+            lane = self._pipeline.lanes.get(partition)
+            if lane is not None and lane.started:  # by now: one that starts later was sought since
+                self._inbox.tell(partial(self._passed, lane, position))
+        for partition, why in self._consumer.truncated().items():
+            self._inbox.tell(partial(self._begin_anew, partition, why))
+
+    def _passed(self, lane: Lane, position: Offset, _now: Now) -> None:
+        self._pipeline.passed(lane, position)
+
+    def _begin_anew(self, partition: Partition, why: str, _now: Now) -> None:
+        """Let go of a partition whose log is not what was read of it, and look at its past as its next owner would."""
+        lane = self._pipeline.lanes.get(partition)
+        if lane is None or not lane.started:
+            return
+        self._facts.kafka_trouble(why=f"{partition}: {why}; it is taken over anew")
+        self._pipeline.lose(partition)
+        self._consumer.pause([partition])
+        self._paused.add(partition)
+        self.claim(partition)
+
     @property
     def paused(self) -> frozenset[Partition]:
         """Partitions that are not read from now."""
@@ -263,11 +288,13 @@ class Partitions:
 
     async def look_at_logs(self) -> None:
         """See how far the logs reach: what the lag is measured against, and whether brokers answer."""
+        asked = list(self._pipeline.lanes)
         try:
-            async with asyncio.timeout(LOG_BOUNDS_SECONDS):
-                for partition in list(self._pipeline.lanes):
-                    _, self.log_ends[partition] = await self._consumer.log_bounds(partition)
-        except TimeoutError:
-            self.broker_trouble = f"no answer within {LOG_BOUNDS_SECONDS:.0f} s"
-        else:
-            self.broker_trouble = None
+            async with asyncio.timeout(LOG_ENDS_SECONDS):
+                ends = await self._consumer.log_ends(asked)
+        except (TimeoutError, NoBrokerError) as error:
+            self.broker_trouble = str(error) or f"no answer within {LOG_ENDS_SECONDS:.0f} s"
+            return
+        self.broker_trouble = None
+        self.unanswered = tuple(partition for partition in asked if partition not in ends)
+        self.log_ends.update({partition: end for partition, end in ends.items() if partition in self._pipeline.lanes})

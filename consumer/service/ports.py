@@ -1,6 +1,6 @@
 """What the service asks of the world, as protocols. Owns no implementation: `edge` does, `cli/run.py` joins them."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -11,6 +11,10 @@ from consumer.core.terms import JournalOffset, Now, Offset, Partition
 
 class UnsureAppendError(Exception):
     """An append was not acknowledged in time, or its producer failed: it may or may not have landed."""
+
+
+class NoBrokerError(Exception):
+    """None of the brokers answers now; the message says why, in a few words."""
 
 
 class TopicGoneError(Exception):
@@ -87,6 +91,22 @@ class EventsConsumer(EventsLog, Protocol):
 
     async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[Partition, Sequence[Record]]:
         """Return what has arrived; empty after `timeout_seconds`. Never holds records of a paused partition."""
+        ...
+
+    def passed(self) -> Mapping[Partition, Offset]:
+        """Return, once, positions that are behind all records handed out: what stands between, nobody may read."""
+        ...
+
+    def truncated(self) -> Mapping[Partition, str]:
+        """Return, once, partitions whose log ends below what was read of it, and words for that."""
+        ...
+
+    async def log_ends(self, partitions: Collection[Partition]) -> Mapping[Partition, Offset]:
+        """Return the ends of these logs, as far as their brokers answer now.
+
+        Raises:
+            NoBrokerError: none does.
+        """
         ...
 
     def seek(self, partition: Partition, offset: Offset) -> None: ...

@@ -223,6 +223,7 @@ class Service:
                 fetched = await self._inbox.ask(partial(self.pipeline.fetched, lane, records))
                 if fetched.records:
                     self._teller.fetched(partition, fetched)
+            self.partitions.look_at_edges()
 
     async def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -9,6 +9,7 @@ from consumer.core.answer import Answered
 from consumer.core.journal import Checkpoint, Intent, Returned
 from consumer.core.outcome import Reason, Status
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
+from consumer.core.terms import Offset
 from tests.core.makers import P0, P1, at
 from tests.core.runner import OK, Runner, accepting
 from tests.core.wild_events import WildRecord
@@ -53,6 +54,23 @@ def test_a_batch_fetched_before_a_partition_went_and_came_back_is_not_taken_in()
     record = WildRecord(value=b"{}", offset=7)
     assert runner.pipeline.fetched(stale, [record], at(runner.time)).records == ()
     assert runner.pipeline.lanes[P0].watermark.position == 0
+
+
+def test_what_a_transaction_leaves_behind_the_last_record_is_committed_past_and_costs_nobody_a_record() -> None:
+    runner = Runner(policies=POLICIES)
+    lane = runner.pipeline.lanes[P0]
+    runner.feed(runner.event())
+    runner.pipeline.passed(lane, Offset(3))
+    assert (lane.watermark.value, lane.watermark.position) == (0, 3)
+    runner.run()
+    runner.checkpoint()
+    assert runner.said(Checkpoint)[-1].watermark == 3
+    runner.feed(runner.event())
+    runner.run()
+    assert sorted(runner.results) == [(0, 0), (0, 3)]
+    runner.pipeline.drop(P0)
+    runner.pipeline.passed(lane, Offset(9))
+    assert lane.watermark.value == 4, "it is somebody else's by now"
 
 
 def test_a_partition_that_is_not_taken_over_yet_takes_nothing_in() -> None:

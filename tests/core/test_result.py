@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from consumer.core.dead_letter import dead_letter
 from consumer.core.decode import Decoder
-from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.event import Decoded, Event, Invalid, Record, UnreadableRecord
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.result import result_value, results
@@ -55,7 +55,7 @@ RECORDS = st.builds(
 ACCEPTED = Verdict(status=Status.ACCEPTED, completed_at=Instant(1_795_534_820.0006), attempts=1)
 
 
-def decoded(*records: WildRecord, partition: Partition = PARTITION) -> list[Decoded]:
+def decoded(*records: Record, partition: Partition = PARTITION) -> list[Decoded]:
     return Decoder(Policies()).batch(partition, records, NOW)
 
 
@@ -186,6 +186,17 @@ def test_a_dead_letter_is_the_record_and_says_why() -> None:
         "traceparent": b"00", "raw": b"\xff", "dlq-reason": b"not_utf8", "dlq-detail": b"not UTF-8 at byte 0",
         "dlq-topic": b"contact-events", "dlq-partition": b"3", "dlq-offset": b"1842", "dlq-timestamp": b"1795534819000",
     }  # fmt: skip
+
+
+def test_of_a_record_that_cannot_be_read_the_result_says_so_and_the_dead_letter_is_cut() -> None:
+    [one] = decoded(UnreadableRecord(offset=7, why="a batch's checksum is wrong"))
+    assert isinstance(one, Invalid)
+    assert (one.offset, one.reason, one.event_id) == (7, Reason.NOT_JSON, None)
+    key, value, headers = letter_of(one)
+    assert (key, value) == (None, None)
+    assert headers["dlq-detail"] == b"the record cannot be read: a batch's checksum is wrong"
+    assert headers["dlq-truncated"] == b"all of the record, which cannot be read"
+    DeadLetterHeaders.model_validate({name: text.decode() for name, text in headers.items()})
 
 
 def test_a_dead_letter_keeps_a_header_without_a_value() -> None:

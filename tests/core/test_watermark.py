@@ -16,11 +16,13 @@ class Model:
 
     start: int
     read: list[int] = field(default_factory=list)
+    passed: int = 0
+    """Behind the last record read, up to here, stands nothing that may be read."""
     done: set[int] = field(default_factory=set)
 
     @property
     def position(self) -> int:
-        return self.read[-1] + 1 if self.read else self.start
+        return max(self.read[-1] + 1 if self.read else self.start, self.passed)
 
     @property
     def value(self) -> int:
@@ -33,6 +35,9 @@ def test_nothing_is_committed_past_a_record_that_is_not_done_and_everything_else
     model, watermark = Model(start), Watermark(Offset(start))
     for _ in range(data.draw(st.integers(1, 25))):
         undone = sorted(set(model.read) - model.done)
+        if data.draw(st.integers(0, 3)) == 0:  # the end of a transaction
+            model.passed = model.position + data.draw(st.integers(0, 3))
+            watermark.passed(Offset(model.passed))
         if undone and data.draw(st.integers(0, 1)) == 1:
             finished = data.draw(st.sets(st.sampled_from(undone)))
             model.done |= finished
@@ -56,6 +61,17 @@ def test_a_hole_behind_the_last_record_is_not_waited_for() -> None:
     assert watermark.value == 9
     watermark.done([Offset(9)])
     assert watermark.value == 10
+
+
+def test_what_nobody_may_read_behind_the_last_record_is_passed_once_that_is_done() -> None:
+    watermark = Watermark(Offset(5))
+    watermark.read([Offset(5)])
+    watermark.passed(Offset(7))
+    assert (watermark.value, watermark.position, watermark.ahead) == (5, 7, 2)
+    watermark.done([Offset(5)])
+    assert watermark.value == 7
+    watermark.passed(Offset(6))
+    assert watermark.value == 7, "it never goes back"
 
 
 def test_a_batch_that_goes_back_is_a_broken_invariant() -> None:

@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 
 from consumer.core.terms import Offset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge import events_consumer
-from consumer.edge.events_consumer import InstanceIdInUseError, LogTruncatedError
+from consumer.edge import events_consumer, log_edges
+from consumer.edge.events_consumer import InstanceIdInUseError
 from consumer.service.ports import Committed, TopicGoneError
 from tests.kafka.members import DEADLINE_SECONDS, fetch_for_ever, member_of, until_assigned
 from tests.kafka.support import frozen
@@ -201,7 +201,7 @@ async def test_a_damaged_batch_costs_no_other_record(breakable: ApacheKafka) -> 
         with damaged(log, b"batch 1"):
             member.begin(second)
             member.begin(first)
-            while not any("CRC" in why for why in heard):
+            while not any("checksum" in why for why in heard):
                 await member.fetch()
             while len(member.values(first)) < 300:
                 await member.fetch()
@@ -243,14 +243,23 @@ async def test_a_topic_deleted_under_a_member_is_an_error_that_names_it(
             await fetch_for_ever(member)
 
 
-async def test_a_log_that_became_shorter_than_what_was_read_of_it_is_an_error(
+async def test_a_log_that_became_shorter_than_what_was_read_of_it_is_told_and_holds_up_no_other(
     kafka: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events_consumer, "TRUNCATED_SECONDS", 1.0)
-    topic = await topics.create("events")
-    await write(kafka.bootstrap_servers, topic, [Written(value=b"v")] * 3)
+    monkeypatch.setattr(log_edges, "TRUNCATED_SECONDS", 1.0)
+    topic = await topics.create("events", partitions=2)
+    await write(kafka.bootstrap_servers, topic, [Written(value=b"v", partition=n % 2) for n in range(6)])
+    cut, whole = Partition(topic, 0), Partition(topic, 1)
     async with member_of(kafka, topic) as member:
-        await until_assigned(member, count=1)
-        member.begin(Partition(topic, 0), 10)
-        with pytest.raises(LogTruncatedError, match="ends at offset 3, below what was read of it"):
-            await fetch_for_ever(member)
+        await until_assigned(member, count=2)
+        member.begin(cut, 10)
+        member.begin(whole)
+        truncated: dict[Partition, str] = {}
+        while not truncated:
+            await member.fetch()
+            truncated.update(member.consumer.truncated())
+        await member.fetch_until(3)
+
+    assert [record.offset for record in member.records[whole]] == [0, 1, 2]
+    assert truncated.keys() == {cut}
+    assert "ends at offset 3, below what was read of it (10)" in truncated[cut]

@@ -5,7 +5,7 @@ not heard of in time is thrown out and goes on as a zombie until it hears of tha
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -274,6 +274,26 @@ class Member:
                 offsets = [record.offset for record in batch]
                 self.world.judge.handed_out(self.process.name, partition.number, offsets)
         return batches
+
+    def passed(self) -> Mapping[Partition, Offset]:
+        """Return positions behind what nobody may read: the client reads on as soon as it is asked for more."""
+        passed = {}
+        for partition in sorted(self._read):
+            position, log = self._positions.get(partition), self.world.logs.events[partition.number]
+            if position is None or position >= log.end or log.from_(position, 1):
+                continue
+            self._positions[partition] = log.end
+            passed[partition] = Offset(log.end)
+        return passed
+
+    def truncated(self) -> Mapping[Partition, str]:
+        """No log becomes shorter."""
+        return {}
+
+    async def log_ends(self, partitions: Collection[Partition]) -> Mapping[Partition, Offset]:
+        """Return how far these logs reach."""
+        await self.process.waits(self.world.logs.delay())
+        return {partition: Offset(self.world.logs.events[partition.number].end) for partition in partitions}
 
     def _available(self, partition: Partition) -> list[Record]:
         if self.world.logs.trouble_seconds() > 0:

@@ -1,0 +1,90 @@
+"""Where a log does not hold what is to be read of it: retention has gone past us, or it has become shorter. Reads nothing.
+
+Each partition by itself: what is wrong with one holds up no other.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from consumer.core.terms import Offset, Partition
+from consumer.edge.positions import Positions
+
+TRUNCATED_SECONDS = 30.0
+"""A broker that has just become leader may know a shorter log for a moment."""
+
+
+class LogEdges:
+    """Goes on where a log begins now, and gives up a partition whose log ends below what was read of it."""
+
+    def __init__(
+        self,
+        positions: Positions,
+        *,
+        bounds: Callable[[Partition], Awaitable[tuple[Offset, Offset]]],
+        position_of: Callable[[Partition], int | None],
+        seek: Callable[[Partition, Offset], None],
+        on_trouble: Callable[[str], None],
+        on_records_lost: Callable[[Partition, Offset, Offset], None],
+        clock: Callable[[], float],
+    ) -> None:
+        """Prepare; see `GroupConsumer`. `position_of` is the client's own, `clock` counts seconds."""
+        self._positions = positions
+        self._bounds = bounds
+        self._position_of = position_of
+        self._seek = seek
+        self._on_trouble = on_trouble
+        self._on_records_lost = on_records_lost
+        self._clock = clock
+        self._beyond_since: dict[Partition, float] = {}
+        self._truncated: dict[Partition, str] = {}
+
+    def forget(self) -> None:
+        """Forget all: every partition is given anew."""
+        self._beyond_since.clear()
+        self._truncated.clear()
+
+    def read(self, partition: Partition) -> None:
+        """Records of this one have come: its log holds what is asked for."""
+        if self._beyond_since:
+            self._beyond_since.pop(partition, None)
+
+    def take_truncated(self) -> Mapping[Partition, str]:
+        """Return the partitions that were given up since this was asked last, and why."""
+        truncated, self._truncated = self._truncated, {}
+        return truncated
+
+    async def look(self, asked: Mapping[Partition, int]) -> None:
+        """A broker says that these positions are outside of their logs; those that are left by now do not matter."""
+        for partition, position in asked.items():
+            if not self._stands(partition, position):
+                continue
+            self._positions.set_aside(partition, self._clock())
+            first, end = await self._bounds(partition)
+            if not self._stands(partition, position):
+                continue
+            if position < first:
+                self._seek(partition, first)
+                self._on_records_lost(partition, Offset(position), first)
+            elif position > end:
+                self._beyond(partition, position, end)
+            else:
+                self._on_trouble(f"{partition}: its leader does not have offset {position} yet; tried again")
+
+    def _stands(self, partition: Partition, position: int) -> bool:
+        """Whether the partition is read from, and from there: not from where records were handed out last.
+
+        Behind those may stand what nobody reads, such as the marker that ends a transaction.
+        """
+        return self._positions.next_of(partition) is not None and self._position_of(partition) == position
+
+    def _beyond(self, partition: Partition, position: int, end: int) -> None:
+        now = self._clock()
+        since = self._beyond_since.setdefault(partition, now)
+        if now - since <= TRUNCATED_SECONDS:
+            self._on_trouble(f"{partition} ends at offset {end}, below {position}; tried again")
+            return
+        self._beyond_since.pop(partition)
+        self._positions.forget(partition)
+        self._truncated[partition] = (
+            f"the events partition ends at offset {end}, below what was read of it ({position}): "
+            "the topic was recreated or truncated"
+        )
