@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 from config.catalogue import Path, setting_name
 from config.durations import spell_duration, spell_size
-from config.settings import REVOKE_DRAIN_SECONDS, SETTLING_SECONDS, Settings
+from config.membership import REVOKE_DRAIN_SECONDS
+from config.settings import SETTLING_SECONDS, Settings
 
 CONTACT_NAMES: Final = (
     "external_code",

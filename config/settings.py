@@ -8,14 +8,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from config import kinds
 from config.durations import BYTES_IN, OptionalSeconds, Seconds, SizeBytes
-
-# What the group's members agree on with the brokers. Not settings: they hold together, and with the client's habits.
-HEARTBEAT_SECONDS: Final = 2.0
-SESSION_SECONDS: Final = 10.0
-REBALANCE_SECONDS: Final = 45.0  # the client would take the session's 10 s, too short to drain anything
-REQUEST_SECONDS: Final = 55.0  # a join request waits for the whole rebalance: 45 s, and 10 s to spare
-REVOKE_BOUND_SECONDS: Final = REBALANCE_SECONDS - SESSION_SECONDS - HEARTBEAT_SECONDS - 5.0  # 28: all of a revoke
-REVOKE_DRAIN_SECONDS: Final = 10.0  # of those, at most so long for requests in flight; then settle, publish, commit
+from config.membership import DEFAULT_SESSION_SECONDS
 
 SETTLING_SECONDS: Final = 5.0
 """The end of the grace at shutdown, kept for results, checkpoints, commits and leaving the group."""
@@ -83,6 +76,13 @@ class Kafka(Section):
     )
     max_ahead: kinds.Whole = Field(
         100_000, ge=1, le=1_000_000_000, description="Offsets read beyond the watermark, per partition, at most."
+    )
+    session_timeout_seconds: Seconds = Field(
+        DEFAULT_SESSION_SECONDS,
+        alias="session_timeout",
+        ge=3,
+        le=300,
+        description="After such a silence an instance's partitions go to others; the brokers set bounds to it, too.",
     )
     group_instance_id: kinds.InstanceId | None = Field(
         None,

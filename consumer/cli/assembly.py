@@ -1,6 +1,7 @@
 """Puts the service together from its settings: edges, service, HTTP side. Starts nothing and decides nothing."""
 
 from config import Settings
+from config.membership import Membership
 from consumer import __version__
 from consumer.cli.wiring import kafka_connection, policies
 from consumer.core.delivery import Chance
@@ -45,6 +46,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
             connection,
             group=kafka.group_id,
             topics=kafka.events_topics,
+            membership=Membership(session_seconds=kafka.session_timeout_seconds),
             instance_id=kafka.group_instance_id,
             on_trouble=on_trouble,
             on_records_lost=lambda partition, start, end: telemetry.records_lost(partition, start=start, stop=end),

@@ -11,11 +11,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
+from config.membership import DEFAULT_MEMBERSHIP, Membership
 from consumer.core.event import Record
 from consumer.core.terms import Offset, Partition
 from consumer.edge.group_client import new_group_client, start_group_client
 from consumer.edge.group_commits import GroupCommits
 from consumer.edge.group_listener import GroupListener
+from consumer.edge.group_refusals import refused_by_group
 from consumer.edge.group_view import is_name_taken
 from consumer.edge.kafka_clients import Seat, client_of, partition_numbers, position_of, seat_of, stop_consumer
 from consumer.edge.kafka_connection import (
@@ -54,6 +56,7 @@ class GroupConsumer:
         *,
         group: str,
         topics: Sequence[str],
+        membership: Membership = DEFAULT_MEMBERSHIP,
         instance_id: str | None = None,
         on_trouble: Callable[[str], None] = lambda _why: None,
         on_records_lost: Callable[[Partition, Offset, Offset], None] = lambda _partition, _start, _stop: None,
@@ -66,6 +69,7 @@ class GroupConsumer:
         self._connection = connection
         self._group = group
         self._topics = tuple(topics)
+        self._membership = membership
         self._instance_id = instance_id
         self._on_trouble = on_trouble
         self._reader = TopicReader(connection, isolation=Isolation.COMMITTED, on_trouble=on_trouble)
@@ -106,7 +110,9 @@ class GroupConsumer:
             TopicGoneError: an events topic does not exist.
         """
         await until_reachable(self._connection, on_trouble=self._on_trouble)
-        self._consumer = consumer = new_group_client(self._connection, self._group, instance_id=self._instance_id)
+        self._consumer = consumer = new_group_client(
+            self._connection, self._group, membership=self._membership, instance_id=self._instance_id
+        )
         try:
             async with asyncio.timeout(START_SECONDS):
                 await start_group_client(
@@ -147,7 +153,7 @@ class GroupConsumer:
         comes out here.
 
         Raises:
-            KafkaRefusedError: the brokers refuse us.
+            KafkaRefusedError: the brokers refuse us, or the group does.
             TopicGoneError: an events topic has been deleted.
             InstanceIdInUseError: another process uses our static name.
         """
@@ -171,6 +177,10 @@ class GroupConsumer:
         except DamagedError as error:
             self._damaged(error)
             return {}
+        except KafkaError as error:
+            raise refused_by_group(
+                error, group=self._group, membership=self._membership, instance_id=self._instance_id
+            ) from error
         self._check()
         records = {Partition(*partition): batch for partition, batch in fetched.items()}
         for partition, batch in records.items():

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from config.settings import HEARTBEAT_SECONDS, REBALANCE_SECONDS, REQUEST_SECONDS, SESSION_SECONDS
+from config.membership import Membership
 from consumer.edge.kafka_clients import allow_long_joins, client_of, forget_late_commits, hand_out_records
 from consumer.edge.kafka_connection import KafkaConnection
 from consumer.edge.record_batches import Patience
@@ -26,7 +26,9 @@ ANSWER_SECONDS = 5.0
 """A leader that is silent for longer is looked for anew: it may be frozen, and another may have taken its place."""
 
 
-def new_group_client(connection: KafkaConnection, group: str, *, instance_id: str | None) -> AIOKafkaConsumer:
+def new_group_client(
+    connection: KafkaConnection, group: str, *, membership: Membership, instance_id: str | None
+) -> AIOKafkaConsumer:
     """Return a client that commits nothing by itself and looks for no position by itself."""
     consumer = AIOKafkaConsumer(
         **connection.client_arguments(),
@@ -35,9 +37,9 @@ def new_group_client(connection: KafkaConnection, group: str, *, instance_id: st
         auto_offset_reset="none",
         enable_auto_commit=False,
         isolation_level="read_committed",
-        heartbeat_interval_ms=int(HEARTBEAT_SECONDS * 1000),
-        session_timeout_ms=int(SESSION_SECONDS * 1000),
-        rebalance_timeout_ms=int(REBALANCE_SECONDS * 1000),
+        heartbeat_interval_ms=int(membership.heartbeat_seconds * 1000),
+        session_timeout_ms=int(membership.session_seconds * 1000),
+        rebalance_timeout_ms=int(membership.rebalance_seconds * 1000),
         request_timeout_ms=int(ANSWER_SECONDS * 1000),
         metadata_max_age_ms=int(LOOK_AT_TOPICS_SECONDS * 1000),
         max_poll_interval_ms=FOREVER_MS,
@@ -45,7 +47,7 @@ def new_group_client(connection: KafkaConnection, group: str, *, instance_id: st
         max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
         fetch_max_wait_ms=int(FETCH_WAIT_SECONDS * 1000),
     )
-    allow_long_joins(client_of(consumer), REQUEST_SECONDS)
+    allow_long_joins(client_of(consumer), membership.request_seconds)
     return consumer
 
 

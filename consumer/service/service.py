@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from config.settings import REVOKE_DRAIN_SECONDS, SETTLING_SECONDS
+from config.membership import REVOKE_DRAIN_SECONDS
+from config.settings import SETTLING_SECONDS
 from consumer.core.delivery import Chance
 from consumer.core.journal import Claim
 from consumer.core.outcome import Status

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from config import ConfigurationError, Settings, load
 from config.catalogue import leaves, setting_name
 from config.contradictions import CONTACT_NAMES, SEND_NAMES, notes
-from config.settings import REVOKE_BOUND_SECONDS, REVOKE_DRAIN_SECONDS, FieldNames
+from config.membership import REVOKE_BOUND_SECONDS, REVOKE_DRAIN_SECONDS, Membership
+from config.settings import FieldNames
 
 REQUIRED = {"CAMPAIGN_API__URL": "https://eu.example.com/v2/sms/send/list", "CAMPAIGN_API__SERVER_KEY": "k-1"}
 SECRET = "hush-4711"
@@ -306,5 +307,11 @@ def test_what_stays_on_this_machine_needs_no_note_about_the_clear(host: str) -> 
     assert not any("clear" in note for note in notes(here))
 
 
-def test_what_a_revoke_waits_for_fits_into_the_rebalance() -> None:
+@pytest.mark.parametrize("seconds", [3.0, 10.0, 300.0])
+def test_what_a_revoke_waits_for_fits_into_the_rebalance_whatever_the_session_is(seconds: float) -> None:
+    member = Membership(session_seconds=seconds)
+    assert member.heartbeat_seconds <= seconds / 3
     assert REVOKE_DRAIN_SECONDS <= REVOKE_BOUND_SECONDS == 28
+    bound = member.rebalance_seconds - member.session_seconds - member.heartbeat_seconds - 5.0
+    assert bound == pytest.approx(REVOKE_BOUND_SECONDS)
+    assert member.request_seconds > member.rebalance_seconds

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from config.membership import Membership
 from consumer.core.event import Record
 from consumer.core.terms import Offset, Partition
 from consumer.edge.events_consumer import GroupConsumer
@@ -58,6 +59,7 @@ async def member_of(
     instance_id: str | None = None,
     on_assigned: Callable[[Iterable[Partition]], None] = lambda _: None,
     hand_over_seconds: float = 0.0,
+    session_seconds: float = 10.0,
     heard: list[str] | None = None,
     on_records_lost: Callable[[Partition, Offset, Offset], None] = lambda *_: None,
 ) -> AsyncIterator[Member]:
@@ -66,6 +68,7 @@ async def member_of(
         connection_to(kafka),
         group=group or topic,
         topics=[topic],
+        membership=Membership(session_seconds=session_seconds),
         instance_id=instance_id,
         on_trouble=([] if heard is None else heard).append,
         on_records_lost=on_records_lost,

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from config.settings import REVOKE_BOUND_SECONDS
+from config.membership import REVOKE_BOUND_SECONDS
 from consumer.core.terms import Offset, Partition
 from consumer.service.ports import Committed
 from tests.simulation.broker import Record
