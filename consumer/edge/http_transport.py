@@ -57,7 +57,7 @@ class _Request(ClientRequest):
             conn.release()  # as good as before
             raise
         conn.add_callback(wire.leave)
-        wire.expect(self.attempt)
+        wire.expect(self.attempt, request_bytes=len(self.content))
         await writer.write(self.content, drain=False)  # never suspends: what the socket cannot take is buffered
         writer.set_eof()
         assert self.response_class is not None
@@ -94,6 +94,9 @@ class _Outgoing:
                 return await handler(request)
             except UnfitConnectionError as error:
                 if not error.reused:
+                    raise
+            except NETWORK_ERRORS:
+                if not await self.attempt.never_arrived():
                     raise
 
 

@@ -7,6 +7,7 @@ gets a plain one in their place and does the rest: chunks, lengths, the end.
 
 import asyncio
 import select
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from aiohttp.connector import Connection
 from consumer.core.answer import Withholding
 from consumer.core.terms import Instant
 from consumer.edge.answer_head import END_OF_HEAD, MAX_HEAD_BYTES, Framing, Head, may_become_a_head, read_head
+from consumer.edge.tcp_evidence import Baseline, Remains
 from consumer.service.ports import Clock
 
 MAX_KEEP_ALIVE_SECONDS = 60.0
@@ -50,6 +52,7 @@ class Attempt:
     clock: Clock
     deadline: asyncio.Timeout
     timeout_seconds: float
+    connect_timeout_seconds: float
     withheld: Withholding | None = None
     look_failed: bool = False
     """Whether the last look raised: that is a mistake of ours, and nothing that the network does."""
@@ -57,6 +60,8 @@ class Attempt:
     wire: "Wire | None" = None
     head: Head | None = None
     """Set as soon as its last byte is here. From then on the platform has answered, whatever comes next."""
+    remains: Remains | None = None
+    """The connection, where it ended before anything came back and may have ended before the request."""
 
     def begin(self) -> None:
         """Look for the last time; on return, the very next thing has to be the first byte.
@@ -75,6 +80,21 @@ class Attempt:
         self.started_at = now.wall
         self.deadline.reschedule(asyncio.get_running_loop().time() + self.timeout_seconds)
 
+    def close(self) -> None:
+        """Let go of what is left of the connection."""
+        if self.remains is not None:
+            self.remains.close()
+            self.remains = None
+
+    async def never_arrived(self) -> bool:
+        """Return whether it is proven that nobody has seen a byte of the request; it may begin anew then."""
+        if self.remains is None or not await self.remains.never_arrived():
+            return False
+        self.close()
+        self.started_at = None
+        self.deadline.reschedule(asyncio.get_running_loop().time() + self.connect_timeout_seconds)
+        return True
+
 
 class Wire(asyncio.Protocol):
     """Stands between a connection's transport and aiohttp's parser, from its first request on."""
@@ -84,12 +104,15 @@ class Wire(asyncio.Protocol):
         self._transport = transport
         self._keep_alive_seconds = keep_alive_seconds
         self._loop = asyncio.get_running_loop()
+        self._socket: socket.socket = transport.get_extra_info("socket")
         self._attempt: Attempt | None = None
+        self._baseline: Baseline | None = None
+        self._written_bytes = 0
         self._head = bytearray()
         """What has come of a head that is not complete."""
         self._body: aiohttp.StreamReader | None = None
         self._poll = select.poll()
-        self._poll.register(transport.get_extra_info("socket").fileno(), _unwelcome_events(transport))
+        self._poll.register(self._socket.fileno(), _unwelcome_events(transport))
         self._usable_until = self._loop.time() + keep_alive_seconds
         self._retirement: asyncio.TimerHandle | None = None
         self.reused = False
@@ -124,10 +147,12 @@ class Wire(asyncio.Protocol):
         if worn_out or self._transport.is_closing() or self._handler.should_close or self._poll.poll(0):
             raise UnfitConnectionError(reused=self.reused)
 
-    def expect(self, attempt: Attempt) -> None:
+    def expect(self, attempt: Attempt, *, request_bytes: int) -> None:
         """The first byte of this attempt's request is written next: what comes from now on is its answer."""
         attempt.wire = self
         self._attempt = attempt
+        self._baseline = Baseline.of(self._socket, written_bytes=self._written_bytes) if self.reused else None
+        self._written_bytes += request_bytes
         self._head.clear()
 
     def answered(self, body: aiohttp.StreamReader) -> None:
@@ -168,7 +193,7 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read heads; hand on what follows them. What comes where nothing was asked ends the connection."""
-        attempt = self._attempt
+        attempt, self._baseline = self._attempt, None
         if attempt is None:
             self._transport.close()
         elif attempt.head is None:
@@ -207,7 +232,10 @@ class Wire(asyncio.Protocol):
         self._tell_if_broken()
 
     def eof_received(self) -> None:
-        """Hand on."""
+        """Hand on. Where nothing has come back, keep what tells whether the peer had closed before the request."""
+        if self._attempt is not None and self._baseline is not None:
+            self._attempt.remains = Remains(self._socket, self._baseline)
+            self._baseline = None
         self._handler.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:

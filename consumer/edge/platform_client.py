@@ -150,7 +150,11 @@ class PlatformClient:
     async def _attempt(self, request: httpx.Request, last_look: Callable[[], Withholding | None]) -> Exchange:
         deadline = asyncio.timeout(self._connect_timeout_seconds)
         attempt = Attempt(
-            last_look=last_look, clock=self._clock, deadline=deadline, timeout_seconds=self._timeout_seconds
+            last_look=last_look,
+            clock=self._clock,
+            deadline=deadline,
+            timeout_seconds=self._timeout_seconds,
+            connect_timeout_seconds=self._connect_timeout_seconds,
         )
         request.extensions = {"attempt": attempt}
         body: bytes | None = None
@@ -175,6 +179,8 @@ class PlatformClient:
                 raise
             self._on_surprise(error)
             answer = _failed(attempt, f"unexpected {type(error).__name__}")
+        finally:
+            attempt.close()
         if attempt.head is not None:  # the platform has answered, whatever came next
             answer = self._answered(attempt.head, body)
         assert answer is not None

@@ -89,9 +89,9 @@ class Peer(asyncio.Protocol):
         """Let the client see what was said so far, apart from what comes next."""
         await self._room.wait()
         loop = asyncio.get_running_loop()
-        turned = loop.create_future()
-        loop.call_soon(loop.call_soon, loop.call_soon, turned.set_result, None)
-        await turned
+        turned = asyncio.Event()
+        loop.call_soon(loop.call_soon, loop.call_soon, turned.set)
+        await turned.wait()
 
     def release(self) -> None:
         """End a script that waits for nothing else."""
@@ -119,6 +119,8 @@ class Peer(asyncio.Protocol):
 
     def reset(self) -> None:
         """Close with RST: the other side loses what it has not read yet."""
+        if self.is_gone:
+            return
         self.socket().setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 

@@ -200,7 +200,7 @@ async def test_an_error_that_nobody_expected_does_not_undo_a_head(what: str, mon
 async def test_an_error_that_nobody_expected_is_told_from_the_first_byte_on_apart(
     method: str, kind: type[Answer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stumble(*_: object) -> None:
+    def stumble(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     surprises: list[Exception] = []

@@ -1,0 +1,91 @@
+"""A reused connection that the server had closed before the request came: proven by the kernel, or else a lost answer."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from consumer.core.answer import Answered, Lost
+from tests.faults import blunt_server
+from tests.faults.blunt_server import BluntServer
+from tests.faults.harness import platform, post
+from tests.faults.test_nothing_went_out import tls_server_and_trust
+
+Deed = Callable[[socket.socket], None]
+
+
+@contextmanager
+def server_and_trust(*, tls: bool) -> Iterator[tuple[BluntServer, ssl.SSLContext | None]]:
+    certificate, trust = tls_server_and_trust("127.0.0.1") if tls else (None, None)
+    with BluntServer(tls=certificate) as server:
+        yield server, trust
+
+
+def at_the_last_look(server: BluntServer, deed: Deed) -> Callable[[], None]:
+    """A last look in whose very moment the server does something to its idle connection: the request comes after it.
+
+    Between the look and the first byte nothing else happens here. Later looks do nothing.
+    """
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) == 1:
+            deed(server.take())
+
+    return look
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_a_request_that_came_after_the_server_had_closed_goes_out_over_another_connection(*, tls: bool) -> None:
+    with server_and_trust(tls=tls) as (server, trust):
+        async with platform(server.url, tls=trust) as client:
+            await post(client, b"first")
+            exchange = await post(client, b"second", look=at_the_last_look(server, blunt_server.close))
+            assert isinstance(exchange.answer, Answered)
+            assert server.bodies == [b"first", b"second"]
+            assert len(server.connections) == 2
+
+
+def half_close(connection: socket.socket) -> None:
+    """Promise to say nothing more, and stay: the request may still be read."""
+    connection.shutdown(socket.SHUT_WR)
+
+
+def half_close_and_read(connection: socket.socket) -> None:
+    """Promise to say nothing more, read the request all the same, and go: it may have been acted on."""
+    connection.shutdown(socket.SHUT_WR)
+
+    def read_and_close() -> None:
+        connection.recv(65_536)
+        connection.close()
+
+    threading.Thread(target=read_and_close, daemon=True).start()
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("deed", [half_close, half_close_and_read, blunt_server.reset])
+async def test_what_is_not_proven_is_a_lost_answer(deed: Deed, *, tls: bool) -> None:
+    with server_and_trust(tls=tls) as (server, trust):
+        async with platform(server.url, tls=trust) as client:
+            await post(client, b"first")
+            exchange = await post(client, b"second", look=at_the_last_look(server, deed))
+            assert isinstance(exchange.answer, Lost)
+            assert server.bodies == [b"first"]
+            assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("deed", [blunt_server.close, blunt_server.reset])
+async def test_the_first_request_of_a_connection_has_no_proof(deed: Deed, *, tls: bool) -> None:
+    """A server that takes a connection and closes it at once may have read what came with it."""
+    with server_and_trust(tls=tls) as (server, trust):
+        async with platform(server.url, tls=trust) as client:
+            await post(client, b"first")
+            assert len(server.bodies) == 1
+            deed(server.take())
+            assert isinstance((await post(client, b"second")).answer, Answered)
+            assert server.bodies == [b"first", b"second"]
