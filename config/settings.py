@@ -150,7 +150,10 @@ class Retry(Section):
 
     max_attempts: kinds.Whole = Field(8, ge=1, le=1000, description="Attempts per event; 429 and 503 do not count.")
     max_age_seconds: Seconds = Field(
-        HOUR, alias="max_age", gt=0, description="No attempt begins later than this after the first one."
+        HOUR,
+        alias="max_age",
+        gt=0,
+        description="How long an event is tried, from its first attempt on; time in which nothing could start is none.",
     )
     base_seconds: Seconds = Field(
         0.25, alias="base", gt=0, description="Longest wait after the first failure; doubles."

@@ -1,38 +1,73 @@
-"""Whether the platform lets us in: first contact, and the stop after a refused key, role or address.
+"""Whether requests may start, and if not, why and until when. Says who may start one, never starts any.
 
-Says who may start a request, never starts one. Until the first 2xx, and while stopped, one real send at a time
-is the probe, rotating over campaigns with back-off, and no refusal settles anything. A campaign's urgent sends and
-its others have a turn each: one urgent event that is refused for good must not stand before all the others for ever.
+- First contact: until the first 2xx of this configuration no refusal settles anything.
+- A stop: key, role, credit, proxy or address was refused. A 2xx of another campaign narrows it to those refused.
+- An outage: no connection, several times in a row.
+- A pause that the platform asked for, of everybody or of a campaign.
+
+Before the first contact, while stopped and in an outage one real send at a time is the probe. Refusals put off the
+campaign that was refused: the others have their turns soon, one that was not tried yet within half a minute. A
+campaign's urgent sends and its others have a turn each: one urgent event that is refused for good must not stand
+before all the others for ever. What says nothing about a campaign puts off everybody.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
-from consumer.core.platform_memory import Remembered
+from consumer.core.outages import Outages, tried_seconds
+from consumer.core.pauses import Pauses
+from consumer.core.platform_memory import MAX_REMEMBERED, Remembered, Span
 from consumer.core.retry import backoff_seconds
-from consumer.core.terms import AT_ONCE, Now, Ticks
+from consumer.core.terms import AT_ONCE, Instant, Now, Ticks
 
 PROBE_BASE_SECONDS = 0.5
 PROBE_MAX_SECONDS = 30.0
 
+FIRST_TRY_WITHIN_SECONDS = 20.0
+"""Campaigns that wait for their first turn as the probe are tried within this; requests take their time, too."""
+
+PROBES_PER_SECOND = 10.0
+"""As often at most are refused campaigns probed, all of them together: 10,000 must not cost a probe each half a minute."""
+
+MISSES_IN_A_ROW = 3
+"""So many attempts found no connection, and none did in between: the platform is not there."""
+
+MOST_REFUSED = 10_000
+"""Refused campaigns that are known at once; the one that was refused first is forgotten beyond."""
+
 
 class AccessState(StrEnum):
-    """What the platform's answers say about our key and address."""
+    """What the platform's answers say about us, and whether it is there."""
 
     FIRST_CONTACT = "first_contact"
     OPEN = "open"
     STOPPED = "stopped"
+    UNREACHABLE = "unreachable"
+    PAUSED = "paused"
+
+
+Turn = tuple[int, bool]
+"""A campaign, and whether it is its urgent sends' turn."""
+
+
+@dataclass(slots=True)
+class _Setback:
+    """What was tried in vain, and when it is tried again."""
+
+    count: int = 0
+    again_at: Ticks = AT_ONCE
 
 
 @dataclass(slots=True)
 class Refusal:
-    """A key, role or address that was refused, for one campaign or for all."""
+    """A campaign that key or role may not send although others get through."""
 
+    first_at: Instant
+    last_at: Instant
     setbacks: int = 0
     probe_at: Ticks = AT_ONCE
-    probed: set[tuple[int, bool]] = field(default_factory=set)
-    """Campaigns that have had their turn as the probe in this round: with an urgent send, and with another."""
 
 
 class Access:
@@ -42,102 +77,280 @@ class Access:
         self._jitter = jitter
         self._configuration = configuration
         self._contact: str | None = None
-        self._probe = Refusal()
-        self._suspects: set[int] = set()
-        self.state = AccessState.FIRST_CONTACT
-        self.refused: dict[int, Refusal] = {}
-        """Campaigns that stay refused although others get through."""
+        self._is_stopped = False
+        self._is_contacted = False
         self._turned_away = False
+        self._probe = _Setback()
+        self._turns: dict[Turn, _Setback] = {}
+        """Those that were the probe since nobody else is let through."""
+        self._suspects: dict[int, Instant] = {}
+        """Campaigns whose key or role was refused since then, by their first refusal."""
+        self._crowd = 1
+        self._misses = 0
+        self._missed_at = Instant(0.0)
+        self._knock: _Setback | None = None
+        self._outages = Outages()
+        self._outages_of: dict[int, Outages] = {}
+        self.pauses = Pauses()
+        self.refused: dict[int, Refusal] = {}
+        """Campaigns that stay refused although others get through, in the order of their refusals."""
+        self.since: Instant | None = None
+        """When it came to be as it is, pauses apart; None until something happened."""
+
+    # ---------------------------------------------------------------- how it stands
+
+    def state(self, now: Now) -> AccessState:
+        """Return how it stands, the gravest first."""
+        if self._knock is not None:
+            return AccessState.UNREACHABLE
+        if self._is_stopped:
+            return AccessState.STOPPED
+        if not self._is_contacted:
+            return AccessState.FIRST_CONTACT
+        return AccessState.PAUSED if self.pauses.of_everybody > now.steady else AccessState.OPEN
+
+    def since_at(self, now: Now) -> Instant | None:
+        """Return when it came to be as it is."""
+        span = self.pauses.everybodys_span(now)
+        return span.since if span is not None and self.state(now) is AccessState.PAUSED else self.since
 
     @property
-    def turns_us_away(self) -> bool:
-        """Whether the platform refuses all that it is asked, as far as is known."""
-        return self.state is AccessState.STOPPED or (self.state is AccessState.FIRST_CONTACT and self._turned_away)
+    def is_stopped(self) -> bool:
+        """Whether key, role, credit, proxy or address is refused."""
+        return self._is_stopped
 
     @property
     def settles_refusals(self) -> bool:
         """Whether a refusal may be believed to be about the request, not about us."""
-        return self.state is AccessState.OPEN
+        return self._is_contacted and not self._is_stopped
 
-    def remember(self, platform: Remembered) -> None:
+    @property
+    def turns_us_away(self) -> bool:
+        """Whether the platform refuses all that it is asked, as far as is known."""
+        return not self.settles_refusals and self._turned_away
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether a probe is all that may be out."""
+        return self._knock is not None or not self.settles_refusals
+
+    @property
+    def by_turns(self) -> bool:
+        """Whether whose turn it is as the probe depends on what was tried: `turn_at` says."""
+        return self._knock is None and not self.settles_refusals
+
+    def shut_until(self) -> Ticks:
+        """Return when anything may start at the earliest; that may be over."""
+        knock_at = AT_ONCE if self._knock is None else self._knock.again_at
+        probe_at = AT_ONCE if self.settles_refusals else self._probe.again_at
+        return max(self.pauses.of_everybody, knock_at, probe_at)
+
+    def turn_at(self, turn: Turn) -> Ticks | None:
+        """Return when a turn that was the probe already may be it again; None for one that was not."""
+        tried = self._turns.get(turn)
+        return None if tried is None else tried.again_at
+
+    def campaign_at(self, campaign_id: int) -> Ticks:
+        """Return when a send of this campaign may start at the earliest, everybody's waits apart."""
+        refusal = self.refused.get(campaign_id)
+        probe_at = AT_ONCE if refusal is None else refusal.probe_at
+        return max(self.pauses.of_campaign(campaign_id), probe_at)
+
+    def next_probe_at(self, now: Now) -> Ticks | None:
+        """Return when the next probe may start, None where none is waited for."""
+        if self.one_at_a_time:
+            return max(now.steady, self.shut_until())
+        return min((max(now.steady, refusal.probe_at) for refusal in self.refused.values()), default=None)
+
+    def picked(self, now: Now, *, crowd: int) -> None:
+        """Take note that a probe starts, where one does; of so many campaigns something waits."""
+        self._crowd = crowd
+        if self.one_at_a_time:
+            self._outages.begin(now.wall)
+            self.since = self.since or now.wall
+
+    # ---------------------------------------------------------------- what was heard
+
+    def accepted(self, campaign_id: int, now: Now) -> None:
+        """A 2xx: whoever got it is let in; a stop narrows to the campaigns that were refused."""
+        self._contact = self._configuration
+        refusal = self.refused.pop(campaign_id, None)
+        if refusal is not None:
+            self._of(campaign_id).add(Span(since=refusal.first_at, until=now.wall))
+        if self.settles_refusals:
+            return
+        for suspect, first_at in self._suspects.items():
+            if suspect != campaign_id:
+                self._narrow_to(suspect, first_at, now)
+        self._suspects.clear()
+        self._turns.clear()
+        self._probe = _Setback()
+        self._is_contacted, self._is_stopped = True, False
+        self._may_flow(now)
+
+    def _narrow_to(self, campaign_id: int, first_at: Instant, now: Now) -> None:
+        tried = [self._turns.get((campaign_id, urgent), _Setback()) for urgent in (True, False)]
+        soon = Ticks(now.steady + self._wait(1))  # what has changed for others may have changed for it
+        self._refuse(
+            campaign_id,
+            Refusal(
+                first_at=first_at,
+                last_at=now.wall,
+                setbacks=max(each.count for each in tried),
+                probe_at=min(soon, max(each.again_at for each in tried)),
+            ),
+        )
+
+    def _refuse(self, campaign_id: int, refusal: Refusal) -> None:
+        self.refused[campaign_id] = refusal
+        if len(self.refused) > MOST_REFUSED:
+            del self.refused[next(iter(self.refused))]
+
+    def denied(self, turn: Turn, now: Now) -> None:
+        """Key, role, credit, proxy or address was refused: stop, or stay stopped, and probe later."""
+        campaign_id, _ = turn
+        refusal = self.refused.get(campaign_id)
+        if refusal is not None and self.settles_refusals:
+            refusal.last_at = now.wall
+            if now.steady >= refusal.probe_at:  # else it was out before the stop, and says what is known
+                refusal.setbacks += 1
+                refusal.probe_at = Ticks(now.steady + self._wait(refusal.setbacks, crowd=len(self.refused)))
+            return
+        if self.settles_refusals:
+            self._is_stopped = True
+            self._no_longer_flows(now.wall, now)
+        self._suspects.setdefault(campaign_id, now.wall)
+        self._put_off(turn, now)
+
+    def refused_something(self, turn: Turn, now: Now) -> None:
+        """A refusal that is about the request; before the first contact it may be about us."""
+        if not self.settles_refusals:
+            self._put_off(turn, now)
+
+    def _put_off(self, turn: Turn, now: Now) -> None:
+        """Let the others have their turns before this one has it again."""
+        self._turned_away = True
+        tried = self._turns.setdefault(turn, _Setback())
+        if now.steady >= tried.again_at:
+            tried.count += 1
+            tried.again_at = Ticks(now.steady + self._wait(tried.count, crowd=len(self._turns)))
+        if now.steady >= self._probe.again_at:
+            soon = min(PROBE_BASE_SECONDS, FIRST_TRY_WITHIN_SECONDS / self._crowd)
+            self._probe = _Setback(0, Ticks(now.steady + soon * self._dither()))
+
+    def disappointed(self, turn: Turn, now: Now) -> None:
+        """A request brought neither a 2xx nor a refusal. If it was the probe, the next one waits, whoever's it is."""
+        if self.settles_refusals:
+            return
+        tried = self._turns.setdefault(turn, _Setback())
+        tried.again_at = max(tried.again_at, now.steady)
+        if now.steady >= self._probe.again_at:
+            count = self._probe.count + 1
+            self._probe = _Setback(count, Ticks(now.steady + self._wait(count)))
+
+    def missed(self, now: Now) -> None:
+        """No connection. Several times in a row, the platform is not there."""
+        if self._knock is not None:
+            if now.steady >= self._knock.again_at:
+                self._knock.count += 1
+                self._knock.again_at = Ticks(now.steady + self._wait(self._knock.count))
+            return
+        self._missed_at = now.wall if self._misses == 0 else self._missed_at
+        self._misses += 1
+        if self._misses >= MISSES_IN_A_ROW:
+            self._knock = _Setback(1, Ticks(now.steady + self._wait(1)))
+            self._no_longer_flows(self._missed_at, now)
+
+    def reached(self, now: Now) -> None:
+        """Somebody answered, or took a request at least."""
+        self._misses = 0
+        if self._knock is not None:
+            self._knock = None
+            self._may_flow(now)
+
+    def asked_to_wait(self, campaign_id: int | None, seconds: float, now: Now) -> None:
+        """The platform asked for patience with this campaign, or with everybody."""
+        span = self.pauses.ask(campaign_id, seconds, now)
+        if campaign_id is None:
+            self._outages.add(span)
+        else:
+            self._of(campaign_id).add(span)
+
+    def _no_longer_flows(self, since: Instant, now: Now) -> None:
+        self._outages.begin(since)
+        self.since = now.wall
+
+    def _may_flow(self, now: Now) -> None:
+        self.since = now.wall
+        if not self.one_at_a_time:
+            self._outages.end(now.wall)
+
+    def _wait(self, count: int, *, crowd: int = 0) -> float:
+        longest = max(PROBE_MAX_SECONDS, crowd / PROBES_PER_SECOND)
+        return backoff_seconds(count, base_seconds=PROBE_BASE_SECONDS, max_seconds=longest, jitter=self._dither())
+
+    def _dither(self) -> float:
+        return 0.5 + self._jitter() / 2  # never at once: a probe is a real send to a platform that said no
+
+    # ---------------------------------------------------------------- age
+
+    def _of(self, campaign_id: int) -> Outages:
+        return self._outages_of.setdefault(campaign_id, Outages())
+
+    def tried_seconds(self, campaign_id: int, since: Instant, now: Now) -> float:
+        """Return for how long something of this campaign is tried, first at `since`: time that nothing could start in is none."""
+        spans = list(self._outages.spans(now.wall))
+        known, refusal = self._outages_of.get(campaign_id), self.refused.get(campaign_id)
+        if known is not None:
+            spans += known.spans(now.wall)
+        if refusal is not None:
+            spans.append(Span(since=refusal.first_at, until=now.wall))
+        return tried_seconds(since, now.wall, spans)
+
+    def refused_seconds(self, campaign_id: int, now: Now) -> float | None:
+        """Return for how long a campaign is refused while others might get through; None for one that is not."""
+        refusal = self.refused.get(campaign_id)
+        return None if refusal is None else tried_seconds(refusal.first_at, now.wall, self._outages.spans(now.wall))
+
+    def is_hopeless(self, campaign_id: int, max_age_seconds: float, now: Now) -> bool:
+        """Return whether a campaign is refused for too long, and was asked about a moment ago: its events need not wait."""
+        refusal = self.refused.get(campaign_id)
+        if refusal is None or self.one_at_a_time or now.steady >= refusal.probe_at:
+            return False
+        seconds = self.refused_seconds(campaign_id, now)
+        return seconds is not None and seconds > max_age_seconds
+
+    def forget(self, campaign_id: int) -> None:
+        """Nothing of this campaign waits any more: nobody's age depends on what it went through."""
+        self._outages_of.pop(campaign_id, None)
+
+    # ---------------------------------------------------------------- what outlives us
+
+    def remember(self, platform: Remembered, now: Now) -> None:
         """Learn what a former owner knew: a configuration that was let in before needs no first contact."""
         if self._contact != self._configuration:
             self._contact = platform.contact or self._contact
-        if self.state is AccessState.FIRST_CONTACT and not self._turned_away and self._contact == self._configuration:
-            self.state = AccessState.OPEN
+        if not (self._is_contacted or self._turned_away) and self._contact == self._configuration:
+            self._is_contacted = True
+            self._may_flow(now)
+        if platform.paused is not None:
+            self.pauses.resume(None, platform.paused, now)
+        for campaign_id, span in platform.paused_campaigns.items():
+            self.pauses.resume(campaign_id, span, now)
+            self._of(campaign_id).add(span)
+        for campaign_id, first_at in platform.refused_campaigns.items():
+            if campaign_id not in self.refused and first_at <= now.wall:
+                self._refuse(campaign_id, Refusal(first_at=first_at, last_at=first_at))
+        for span in (*platform.outages, *([platform.paused] if platform.paused is not None else [])):
+            self._outages.add(span)
 
-    def memory(self) -> Remembered:
+    def memory(self, now: Now) -> Remembered:
         """Return what the next owner should know."""
-        return Remembered(contact=self._contact)
-
-    def may_start(
-        self, campaign_id: int, now: Now, *, immediate: bool, in_flight: int, in_flight_of_campaign: int
-    ) -> bool:
-        """Return whether a send of this campaign may start now."""
-        if self.state is not AccessState.OPEN:
-            turn = (campaign_id, immediate)
-            return in_flight == 0 and now.steady >= self._probe.probe_at and turn not in self._probe.probed
-        refusal = self.refused.get(campaign_id)
-        return refusal is None or (in_flight_of_campaign == 0 and now.steady >= refusal.probe_at)
-
-    def picked(self, campaign_id: int, *, immediate: bool) -> None:
-        """Take note that this campaign has its turn."""
-        if self.state is not AccessState.OPEN:
-            self._probe.probed.add((campaign_id, immediate))
-
-    def new_round(self, now: Now) -> bool:
-        """Let every campaign have its turn as the probe again; False where all may have it, or no probe is due."""
-        if self.state is AccessState.OPEN or not self._probe.probed or now.steady < self._probe.probe_at:
-            return False
-        self._probe.probed.clear()
-        return True
-
-    def wakes(self) -> list[Ticks]:
-        """Return when probes are due."""
-        waiting = [refusal.probe_at for refusal in self.refused.values()]
-        if self.state is not AccessState.OPEN:
-            waiting.append(self._probe.probe_at)
-        return waiting
-
-    def accepted(self, campaign_id: int) -> None:
-        """A 2xx: whoever got it is let in; a stop narrows to the campaigns that were refused."""
-        self._contact = self._configuration
-        self.refused.pop(campaign_id, None)
-        if self.state is AccessState.OPEN:
-            return
-        for suspect in self._suspects - {campaign_id}:
-            self.refused[suspect] = Refusal(self._probe.setbacks, self._probe.probe_at)
-        self._suspects.clear()
-        self._probe = Refusal()
-        self.state = AccessState.OPEN
-
-    def denied(self, campaign_id: int, now: Now) -> None:
-        """401, 403 or a redirect: stop, or stay stopped, and probe later."""
-        if self.state is AccessState.OPEN and campaign_id in self.refused:
-            self._back_off(self.refused[campaign_id], now)
-            return
-        if self.state is AccessState.OPEN:
-            self.state = AccessState.STOPPED
-        self._turned_away = True
-        self._suspects.add(campaign_id)
-        self._back_off(self._probe, now)
-
-    def refused_something(self, now: Now) -> None:
-        """A refusal that is about the request; before the first contact it may be about us."""
-        self._turned_away = True
-        self.disappointed(now)
-
-    def disappointed(self, now: Now) -> None:
-        """A probe brought no 2xx, for whatever reason: the next one waits."""
-        if self.state is not AccessState.OPEN:
-            self._back_off(self._probe, now)
-
-    def _back_off(self, refusal: Refusal, now: Now) -> None:
-        if now.steady < refusal.probe_at:
-            return  # no probe: it was out before the stop, and says what is known
-        refusal.setbacks += 1
-        jitter = 0.5 + self._jitter() / 2  # never at once: a probe is a real send to a platform that said no
-        wait = backoff_seconds(
-            refusal.setbacks, base_seconds=PROBE_BASE_SECONDS, max_seconds=PROBE_MAX_SECONDS, jitter=jitter
+        youngest = islice(reversed(self.refused.items()), MAX_REMEMBERED)
+        return Remembered(
+            contact=self._contact,
+            paused=self.pauses.everybodys_span(now),
+            paused_campaigns=self.pauses.by_campaign(now),
+            refused_campaigns={campaign_id: refusal.first_at for campaign_id, refusal in youngest},
+            outages=self._outages.spans(now.wall),
         )
-        refusal.probe_at = Ticks(now.steady + wait)

@@ -8,21 +8,19 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from consumer.core.access import Access
-from consumer.core.admit import closing_verdict
 from consumer.core.answer import Exchange, Withholding
-from consumer.core.event import Decoded, Event
+from consumer.core.endings import Endings
+from consumer.core.event import Event
 from consumer.core.joining import Joining
 from consumer.core.journal import Intent, Returned
 from consumer.core.lane import Lane, settle
-from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.parts import Parts, dropped, keep_acceptances, keep_ours
 from consumer.core.policy import Policies
 from consumer.core.proofs import Proofs
-from consumer.core.retry import given_up
-from consumer.core.send import Send, Stage, carry, earliest_expiry, hand_down
+from consumer.core.send import Send, Stage, carry, earliest_expiry
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide_whatever_it_says
-from consumer.core.terms import Now, Partition, SendId, Ticks
+from consumer.core.terms import Instant, Now, Partition, SendId, Ticks
 from consumer.core.window import Window
 
 PROOF_LASTS_SECONDS = 1.0
@@ -50,6 +48,7 @@ class Delivery:
         self._chance = chance
         self._out: dict[SendId, tuple[Send, Parts]] = {}
         self._joining = Joining(policies)
+        self._endings = Endings(policies, lanes, queue, access)
         self._stalled: dict[SendId, Send] = {}
         """Sends whose members all wait for a partition that is unsure of its owner, in the order of their turns."""
         self._proofs = Proofs()
@@ -62,7 +61,9 @@ class Delivery:
 
     def queue_window(self, window: Window, now: Now) -> None:
         """A window closed: its members are a send from here on, or join one of their group that has no slot yet."""
-        if self._joining.join(window):
+        joined = self._joining.join(window)
+        if joined is not None:
+            self._endings.joined(joined, window.by_person.values(), now)
             return
         members = list(window.by_person.values())
         send = Send(
@@ -75,7 +76,11 @@ class Delivery:
         )
         carry(send.send_id, members)
         self._joining.wait(send, window)
-        self._queue.put(send, now)
+        self._put(send, now, ahead=False)
+
+    def _put(self, send: Send, now: Now, *, ahead: bool) -> None:
+        self._queue.put(send, now, ahead=ahead)
+        self._endings.watch(send, now)
 
     # ---------------------------------------------------------------- picking
 
@@ -83,8 +88,7 @@ class Delivery:
         """Start as many sends as the limits allow, as far as their intents."""
         while self.starting and (send := self._queue.pick(now)) is not None:
             self._joining.leave(send)
-            self._close_expired(send, now)
-            self._close_given_up(send, now)
+            self._endings.close_before_its_turn(send, now)
             parts = self._set_aside_unsure(send)
             if not send.members:
                 self._queue.landed(send)
@@ -107,49 +111,6 @@ class Delivery:
             lane.ledger.add(intent, send)
         send.unproven = set(parts)
         self._out[send.send_id] = (send, parts)
-
-    def _close_expired(self, send: Send, now: Now) -> None:
-        if send.earliest_expiry is None or send.earliest_expiry > now.wall:
-            return
-        late = [event for event in send.members if event.expires_at is not None and event.expires_at <= now.wall]
-        self._close(send, late, Verdict(status=Status.EXPIRED, reason=Reason.DEADLINE, completed_at=now.wall))
-
-    def _close_given_up(self, send: Send, now: Now) -> None:
-        reason = given_up(send, self._policies.of(send.campaign_id), now)
-        if reason is not None:
-            failed = Verdict(
-                status=Status.FAILED,
-                reason=reason,
-                send_id=send.send_id,
-                completed_at=now.wall,
-                response=send.response,
-            )
-            self._close(send, send.members, failed)
-
-    def _close(self, send: Send, members: Iterable[Event], verdict: Verdict) -> None:
-        """Settle members that will not be tried (again)."""
-        gone = list(members)
-        going = set(map(id, gone))
-        send.keep([event for event in send.members if id(event) not in going])
-        items: list[tuple[Verdict, list[Decoded]]] = []
-        for event in gone:
-            event.send_id = None
-            hand_down(send, event)
-            items.append((closing_verdict(event, verdict), [event]))
-        self._settle(items, send.send_id)
-
-    def _settle(self, items: Iterable[tuple[Verdict, list[Decoded]]], send_id: SendId | None) -> None:
-        lanes: dict[Partition, list[tuple[Verdict, list[Decoded]]]] = {}
-        for verdict, records in items:
-            parts: dict[Partition, list[Decoded]] = {}
-            for record in records:
-                parts.setdefault(record.partition, []).append(record)
-            for partition, part in parts.items():
-                lanes.setdefault(partition, []).append((verdict, part))
-        for partition, lane_items in lanes.items():
-            lane = self._lanes.get(partition)
-            if lane is not None:
-                settle(lane, lane_items, send_id)
 
     def _set_aside_unsure(self, send: Send) -> Parts:
         """Take out members of partitions that are unsure of their owner, who wait until it is known; return the others."""
@@ -214,7 +175,7 @@ class Delivery:
     def _put_back(self, send: Send, now: Now, *, ahead: bool) -> None:
         """Queue a send that was picked before; a member may have become urgent meanwhile."""
         send.immediate = send.immediate or any(event.immediate for event in send.members)
-        self._queue.put(send, now, ahead=ahead)
+        self._put(send, now, ahead=ahead)
 
     def next_wake_at(self) -> Ticks | None:
         """Return when the first proof is overdue, None where none is out."""
@@ -236,10 +197,9 @@ class Delivery:
     def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:
         """An attempt is over: settle, split, or queue again. Return what was decided, for whoever tells of it."""
         _, parts = self._out[send.send_id]
-        first_tried_at = send.first_tried_at
         if exchange.started_at is not None:
             send.started += 1
-            send.first_tried_at = first_tried_at or exchange.started_at
+            send.first_tried_at = send.first_tried_at or exchange.started_at
             send.last_tried_at = exchange.started_at
         policy = self._policies.of(send.campaign_id)
         decision = decide_whatever_it_says(send, exchange, policy, self._names, self._access, now, self.misread)
@@ -253,8 +213,6 @@ class Delivery:
             case Again():
                 if decision.returned:
                     self._return(send, parts, started=decision.started)
-                if decision.excused:
-                    send.first_tried_at = first_tried_at
                 self._again(send, parts, decision, now)
             case CalledOff():
                 self._call_off(send, parts, now)
@@ -272,7 +230,7 @@ class Delivery:
                     settle(lane, [(verdict, list(members))], send.send_id)
             return
         gone = dropped(parts)
-        self._settle(
+        self._endings.settle(
             (
                 (verdict, [event for event in members if event.partition not in gone])
                 for verdict, members in decision.items
@@ -296,8 +254,6 @@ class Delivery:
                 self._put_back(send.part(self._chance.send_id(), members), now, ahead=ahead)
 
     def _again(self, send: Send, parts: Parts, decision: Again, now: Now) -> None:
-        if decision.hold_seconds:
-            self._queue.hold(send.campaign_id, Ticks(now.steady + decision.hold_seconds), now)
         if decision.counted:
             send.counted += 1
         if decision.excused:
@@ -309,30 +265,24 @@ class Delivery:
         if decision.halve:
             self._halve(send, now, ahead=False)
             return
-        self._close_given_up(send, now)
+        self._endings.close_given_up(send, now)
         self._requeue(send, parts, now, ahead=not decision.excused)  # a probe that failed lets others have their turn
 
     # ---------------------------------------------------------------- endings
 
-    def close_overdue(self, now: Now) -> None:
-        """Settle queued members whose deadline has come, or that are tried for too long, though no turn is near.
+    def close_due(self, now: Now) -> None:
+        """Settle queued members whose time has come, though no turn is near."""
+        self._forget_empty(self._endings.close_due(now))
 
-        While the platform does not let us in, nothing settles for that: who is tried for too long waits for a turn.
-        """
-        settles = self._access.settles_refusals
-        queued = list(self._queue.sends())
-        expired = [send for send in queued if send.earliest_expiry is not None and send.earliest_expiry <= now.wall]
-        tried = [send for send in queued if send.first_tried_at is not None] if settles else []
-        for send in expired:
-            self._close_expired(send, now)
-        for send in tried:
-            self._close_given_up(send, now)
-        self._forget_empty([*expired, *tried])
+    def next_ending_at(self) -> Instant | None:
+        """Return when somebody's time comes, by the wall clock."""
+        return self._endings.next_at()
 
     def clear(self) -> None:
         """No partition is ours any more: forget every send that is not out yet."""
         self._queue.clear()
         self._joining.clear()
+        self._endings.clear()
         self._stalled = {}
         self._proofs.tear(send for send, _ in self._out.values())
 
@@ -375,6 +325,7 @@ class Delivery:
         self._queue.remove(empty.values())
         for send in empty.values():
             self._joining.leave(send)
+            self._endings.let_go(send)
             send.move(Stage.OVER)
 
     def out_with(self, partitions: Iterable[Partition]) -> bool:

@@ -19,11 +19,11 @@ class Joining:
         """Let windows of this one's group join it until it has its turn."""
         self._waiting[window.key, window.immediate] = (send, window)
 
-    def join(self, window: Window) -> bool:
-        """Let urgent events that come one by one share a request while the slots of their campaign are taken."""
+    def join(self, window: Window) -> Send | None:
+        """Let urgent events that come one by one share a request while no slot is free; return it, None where there is none."""
         found = self._waiting.get((window.key, window.immediate))
         if found is None:
-            return False
+            return None
         send, first = found
         policy = self._policies.of(send.campaign_id)
         if (
@@ -31,11 +31,11 @@ class Joining:
             or first.size_bytes + window.size_bytes > policy.max_bytes
             or not _are_strangers(first.by_person, window.by_person)
         ):
-            return False
+            return None
         first.size_bytes += window.size_bytes
         first.by_person |= window.by_person
         send.join(list(window.by_person.values()))
-        return True
+        return send
 
     def leave(self, send: Send) -> None:
         """A send has its turn, or is over: nobody joins it any more."""

@@ -28,8 +28,11 @@ from consumer.core.terms import AT_ONCE, JournalOffset, Now, Offset, Partition, 
 from consumer.core.unknown_fields import Lookalike
 from consumer.core.window import Windows
 
-SWEEP_SECONDS = 0.5
-"""How often queued sends are looked through for deadlines that have come."""
+SWEEP_SECONDS = 0.25
+"""How often at most queued events whose time has come are settled."""
+
+AT_ONCE_SECONDS = 0.001
+"""What is left of a large sweep comes after the facts that have come meanwhile."""
 
 LOW_WATER = 0.8
 """Reading goes on when the buffer is this full: a pause that ends at once would cost a fetch each time."""
@@ -91,13 +94,13 @@ class Pipeline:
         lane = self.lanes[partition] = Lane(partition, self._group, Ledger(claim, process), heard=heard)
         return lane
 
-    def taken_over(self, lane: Lane, taken: TakenOver) -> None:
+    def taken_over(self, lane: Lane, taken: TakenOver, now: Now) -> None:
         """The journal is read: reading may begin at `taken.start`. The first entry is a checkpoint that says so."""
         if lane.dropped:
             return
         lane.take_over(taken)
-        self.access.remember(taken.platform)
-        lane.platform = self.access.memory()
+        self.access.remember(taken.platform, now)
+        lane.platform = self.access.memory(now)
         lane.checkpoint_wanted = True
         for at, entries in taken.fingerprints:
             self.deduplication.settled(lane.partition, entries, entries.values(), at)
@@ -295,9 +298,7 @@ class Pipeline:
         for window in closed:
             self.delivery.queue_window(window, now)
         self.delivery.call_off_unproven(now)
-        if now.steady >= self._sweep_at:
-            self._sweep_at = Ticks(now.steady + SWEEP_SECONDS)
-            self.delivery.close_overdue(now)
+        self._close_due(now)
         self.delivery.pick(now)
         commands = Commands()
         for lane in self.lanes.values():
@@ -312,24 +313,34 @@ class Pipeline:
         commands.wake_at = self._wake_at(now)
         return commands
 
+    def _close_due(self, now: Now) -> None:
+        due_at = self.delivery.next_ending_at()
+        if due_at is None or due_at > now.wall or now.steady < self._sweep_at:
+            return
+        self.delivery.close_due(now)
+        left_at = self.delivery.next_ending_at()
+        at_once = left_at is not None and left_at <= now.wall
+        self._sweep_at = Ticks(now.steady + (AT_ONCE_SECONDS if at_once else SWEEP_SECONDS))
+
     def _wake_at(self, now: Now) -> Ticks | None:
         wakes = [self.windows.next_wake_at(), self.queue.next_wake_at(now), self.delivery.next_wake_at()]
-        if self.queue.queued:
-            wakes.append(self._sweep_at)
+        due_at = self.delivery.next_ending_at()
+        if due_at is not None:
+            wakes.append(max(self._sweep_at, Ticks(now.steady + max(due_at - now.wall, AT_ONCE_SECONDS))))
         return min((wake for wake in wakes if wake is not None), default=None)
 
-    def want_checkpoints(self) -> None:
+    def want_checkpoints(self, now: Now) -> None:
         """Let the next append of each partition begin with a checkpoint, where something moved."""
-        platform = self.access.memory()
+        platform = self.access.memory(now)
         for lane in self.lanes.values():
             lane.platform = platform
             lane.checkpoint_wanted = True
 
-    def renew_checkpoints(self) -> None:
+    def renew_checkpoints(self, now: Now) -> None:
         """Write checkpoints although nothing has moved, before the journal's retention reaches the last ones."""
         for lane in self.lanes.values():
             lane.moved = True
-        self.want_checkpoints()
+        self.want_checkpoints(now)
 
     # ---------------------------------------------------------------- reading
 

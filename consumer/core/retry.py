@@ -3,7 +3,6 @@
 from consumer.core.outcome import Reason
 from consumer.core.policy import CampaignPolicy
 from consumer.core.send import Send
-from consumer.core.terms import Now
 
 MAX_EXPONENT = 30
 """2 to this is far beyond every cap; it keeps a long outage from building huge integers."""
@@ -18,10 +17,10 @@ def backoff_seconds(setbacks: int, *, base_seconds: float, max_seconds: float, j
     return cap * jitter
 
 
-def given_up(send: Send, policy: CampaignPolicy, now: Now) -> Reason | None:
-    """Return why no further attempt is due, None while one is."""
+def given_up(send: Send, policy: CampaignPolicy, *, tried_seconds: float) -> Reason | None:
+    """Return why no further attempt is due, None while one is; it was tried for so long, outages apart."""
     if send.counted >= policy.max_attempts:
         return Reason.RETRIES_EXHAUSTED
-    if send.first_tried_at is not None and now.wall - send.first_tried_at > policy.max_age_seconds:
+    if send.first_tried_at is not None and tried_seconds > policy.max_age_seconds:
         return Reason.RETRY_AGE
     return None

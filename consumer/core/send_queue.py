@@ -1,35 +1,118 @@
-"""Whose turn it is: immediate first, fair across campaigns, within the limits on concurrency. Never starts a send.
+"""Whose turn it is: immediate first, fair across campaigns, as access and the limits allow. Never starts a send.
 
-Rate limits, the adaptive limit and the breaker have their place in `_may_start`, beside access.
+Nothing is looked through: what may start stands in a ring, everything else is where the fact, or the instant, that it
+waits for finds it. Rate limits, the adaptive limit and the breaker have their place beside access.
 """
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from heapq import heapify, heappop, heappush
 
 from consumer.core.access import Access
 from consumer.core.event import Event
 from consumer.core.policy import Policies
 from consumer.core.send import Send
-from consumer.core.terms import AT_ONCE, Now, SendId, Ticks
+from consumer.core.terms import Now, SendId, Ticks
 
 STALE_ENTRIES = 16
-"""Entries of the heap of delayed sends that are not in force, beyond as many as there are others."""
+"""Entries of a heap that are not in force, beyond as many as there are others."""
+
+
+class _Where(Enum):
+    """Where a campaign's immediate sends, or its others, are."""
+
+    IDLE = auto()
+    """There are none."""
+    RING = auto()
+    """They have their turn in time."""
+    ASLEEP = auto()
+    """Their campaign may not be asked before an instant."""
+    PROBED = auto()
+    """They were the probe, in vain: again at an instant."""
+    BLOCKED = auto()
+    """As many of their campaign are in flight as may be."""
 
 
 @dataclass(slots=True, eq=False)
+class _Queue:
+    """A campaign's immediate sends, or its others: in order and by name, so that one is found without a search."""
+
+    line: "_Line"
+    immediate: bool
+    sends: OrderedDict[SendId, Send] = field(default_factory=OrderedDict)
+    where: _Where = _Where.IDLE
+    entry: int = 0
+    """The entry of a heap that is in force."""
+
+    @property
+    def turn(self) -> tuple[int, bool]:
+        return (self.line.campaign_id, self.immediate)
+
+
 class _Line:
-    """The sends of one campaign, in order and by name: one that is wanted elsewhere is found without a search."""
+    """The sends of one campaign."""
 
-    campaign_id: int
-    max_concurrency: int
-    immediate: OrderedDict[SendId, Send] = field(default_factory=OrderedDict)
-    normal: OrderedDict[SendId, Send] = field(default_factory=OrderedDict)
-    in_flight: int = 0
+    __slots__ = ("campaign_id", "delayed", "in_flight", "max_concurrency", "queues")
 
-    def queue(self, send: Send) -> OrderedDict[SendId, Send]:
-        return self.immediate if send.immediate else self.normal
+    def __init__(self, campaign_id: int, max_concurrency: int) -> None:
+        self.campaign_id = campaign_id
+        self.max_concurrency = max_concurrency
+        self.in_flight = self.delayed = 0
+        self.queues = (_Queue(self, immediate=True), _Queue(self, immediate=False))
+
+    def queue(self, send: Send) -> _Queue:
+        return self.queues[0 if send.immediate else 1]
+
+    @property
+    def idle(self) -> bool:
+        return not (self.in_flight or self.delayed or self.queues[0].sends or self.queues[1].sends)
+
+
+class _Sleepers:
+    """Queues by the instant at which they are looked at again."""
+
+    def __init__(self, where: _Where) -> None:
+        self._where = where
+        self._heap: list[tuple[Ticks, bool, int, _Queue]] = []
+        self._count = self._here = 0
+
+    def add(self, queue: _Queue, until: Ticks) -> None:
+        self._count += 1
+        self._here += 1
+        queue.where, queue.entry = self._where, self._count
+        heappush(self._heap, (until, not queue.immediate, self._count, queue))
+        if len(self._heap) > 2 * self._here + STALE_ENTRIES:
+            self._heap = [entry for entry in self._heap if self._is_in_force(*entry[2:])]
+            heapify(self._heap)
+
+    def gone(self) -> None:
+        """Take note that one was taken elsewhere."""
+        self._here -= 1
+
+    def _is_in_force(self, count: int, queue: _Queue) -> bool:
+        return queue.where is self._where and queue.entry == count
+
+    def next_at(self) -> Ticks | None:
+        heap = self._heap
+        while heap and not self._is_in_force(*heap[0][2:]):
+            heappop(heap)
+        return heap[0][0] if heap else None
+
+    def due(self, now: Now) -> _Queue | None:
+        """Take out the first whose time has come."""
+        next_at = self.next_at()
+        if next_at is None or next_at > now.steady:
+            return None
+        self._here -= 1
+        return heappop(self._heap)[3]
+
+    def all(self) -> list[_Queue]:
+        """Take out everything, in the order of time."""
+        found = [entry[3] for entry in sorted(self._heap, key=lambda entry: entry[:3]) if self._is_in_force(*entry[2:])]
+        self._heap, self._here = [], 0
+        return found
 
 
 class SendQueue:
@@ -39,28 +122,30 @@ class SendQueue:
         self._policies = policies
         self._access = access
         self._lines: dict[int, _Line] = {}
-        self._turns: tuple[OrderedDict[int, _Line], OrderedDict[int, _Line]] = (OrderedDict(), OrderedDict())
-        """Lines with immediate sends, and with normal ones, in the order of their turns."""
-        self._held_until: dict[int, Ticks] = {}
-        """Campaigns that the platform asked to pause."""
+        self._rings: tuple[OrderedDict[int, _Queue], OrderedDict[int, _Queue]] = (OrderedDict(), OrderedDict())
+        """Immediate sends, and others, in the order of their campaigns' turns."""
+        self._asleep = _Sleepers(_Where.ASLEEP)
+        self._probed = _Sleepers(_Where.PROBED)
         self._delayed: list[tuple[Ticks, int, Send, bool]] = []
         """A heap by when each is ready; what was taken out stays until its time, or until the heap is swept."""
         self._waiting: dict[SendId, tuple[int, Send]] = {}
         """Which entries of the heap are in force, by the send's name."""
         self._delayed_count = 0
+        self._idle: list[_Line] = []
         self.in_flight = 0
         self.queued = 0
 
     def put(self, send: Send, now: Now, *, ahead: bool = False) -> None:
         """Queue a send; `ahead` puts it before the others of its campaign (it has been there before)."""
         self.queued += 1
-        ready_at = max(send.ready_at, self._held_until.get(send.campaign_id, AT_ONCE))
-        if ready_at > now.steady:
+        line = self._line(send.campaign_id)
+        if send.ready_at > now.steady:
+            line.delayed += 1
             self._delayed_count += 1
-            heappush(self._delayed, (ready_at, self._delayed_count, send, ahead))
+            heappush(self._delayed, (send.ready_at, self._delayed_count, send, ahead))
             self._waiting[send.send_id] = (self._delayed_count, send)
             return
-        self._enter(self._line(send.campaign_id), send, ahead=ahead)
+        self._enter(line, send, ahead=ahead)
 
     def _line(self, campaign_id: int) -> _Line:
         line = self._lines.get(campaign_id)
@@ -69,75 +154,115 @@ class SendQueue:
         return line
 
     def _enter(self, line: _Line, send: Send, *, ahead: bool) -> None:
-        queue, turns = line.queue(send), self._turns[0 if send.immediate else 1]
-        turns.setdefault(line.campaign_id, line)
-        queue[send.send_id] = send
+        queue = line.queue(send)
+        queue.sends[send.send_id] = send
         if ahead:
-            queue.move_to_end(send.send_id, last=False)
+            queue.sends.move_to_end(send.send_id, last=False)
+        if queue.where is _Where.IDLE:
+            self._join_ring(queue)
 
-    def hold(self, campaign_id: int, until: Ticks, now: Now) -> None:
-        """Start nothing of a campaign before `until`: the platform asked for it."""
-        self._held_until = {held: end for held, end in self._held_until.items() if end > now.steady}
-        self._held_until[campaign_id] = max(self._held_until.get(campaign_id, AT_ONCE), until)
+    def _join_ring(self, queue: _Queue) -> None:
+        queue.where = _Where.RING
+        self._rings[0 if queue.immediate else 1][queue.line.campaign_id] = queue
+
+    # ---------------------------------------------------------------- whose turn it is
 
     def pick(self, now: Now) -> Send | None:
         """Take out the send whose turn it is, None where none may start now. It counts as in flight from here on."""
         self._wake(now)
-        if self.in_flight >= self._policies.max_concurrency:
+        access = self._access
+        if self.in_flight >= self._policies.max_concurrency or access.shut_until() > now.steady:
             return None
-        send = self._pick(now)
-        if send is None and self.in_flight == 0 and any(self._turns) and self._access.new_round(now):
-            send = self._pick(now)
+        if access.one_at_a_time and self.in_flight:
+            return None
+        queue = self._next_to_probe(now) if access.by_turns else self._next(now)
+        if queue is None:
+            return None
+        _, send = queue.sends.popitem(last=False)
+        if queue.sends:
+            self._join_ring(queue)
+        else:
+            queue.where = _Where.IDLE
+        self.queued -= 1
+        self.in_flight += 1
+        queue.line.in_flight += 1
+        access.picked(now, crowd=len(self._lines))
         return send
 
-    def _pick(self, now: Now) -> Send | None:
-        for turns, immediate in zip(self._turns, (True, False), strict=True):
-            for _ in range(len(turns)):
-                _, line = turns.popitem(last=False)
-                if not self._may_start(line, now, immediate=immediate):
-                    turns[line.campaign_id] = line
-                    continue
-                queue = line.immediate if immediate else line.normal
-                _, send = queue.popitem(last=False)
-                if queue:
-                    turns[line.campaign_id] = line
-                self.queued -= 1
-                self.in_flight += 1
-                line.in_flight += 1
-                self._access.picked(line.campaign_id, immediate=immediate)
-                return send
+    def _next(self, now: Now) -> _Queue | None:
+        for ring in self._rings:
+            while ring:
+                _, queue = ring.popitem(last=False)
+                if not self._puts_off(queue, now):
+                    return queue
         return None
 
-    def _may_start(self, line: _Line, now: Now, *, immediate: bool) -> bool:
-        return (
-            line.in_flight < line.max_concurrency
-            and self._held_until.get(line.campaign_id, AT_ONCE) <= now.steady
-            and self._access.may_start(
-                line.campaign_id,
-                now,
-                immediate=immediate,
-                in_flight=self.in_flight,
-                in_flight_of_campaign=line.in_flight,
-            )
-        )
+    def _next_to_probe(self, now: Now) -> _Queue | None:
+        """Return whose turn it is as the probe: those who were not tried first."""
+        for ring in self._rings:
+            while ring:
+                _, queue = ring.popitem(last=False)
+                if self._puts_off(queue, now):
+                    continue
+                again_at = self._access.turn_at(queue.turn)
+                if again_at is None:
+                    return queue
+                self._probed.add(queue, again_at)
+        while (tried := self._probed.due(now)) is not None:
+            if not self._puts_off(tried, now):
+                return tried
+        return None
+
+    def _puts_off(self, queue: _Queue, now: Now) -> bool:
+        """Let a queue wait for what it has to wait for; False where it may go."""
+        line = queue.line
+        again_at = self._access.campaign_at(line.campaign_id)
+        if again_at > now.steady:
+            self._asleep.add(queue, again_at)
+            return True
+        at_once = 1 if line.campaign_id in self._access.refused else line.max_concurrency
+        if line.in_flight >= at_once:
+            queue.where = _Where.BLOCKED
+            return True
+        return False
 
     def landed(self, send: Send) -> None:
-        """Take note that a picked send is no longer in flight."""
+        """Take note that a picked send is no longer in flight: what its campaign waits for may be over."""
         line = self._lines[send.campaign_id]
         line.in_flight -= 1
         self.in_flight -= 1
-        self._forget_idle(line)
+        for queue in line.queues:
+            if queue.where is _Where.ASLEEP:
+                self._asleep.gone()
+                self._join_ring(queue)
+            elif queue.where is _Where.BLOCKED:
+                self._join_ring(queue)
+        if line.idle:
+            self._idle.append(line)
 
-    def _forget_idle(self, line: _Line) -> None:
-        if not (line.in_flight or line.immediate or line.normal):
-            del self._lines[line.campaign_id]
+    def _forget_idle(self) -> None:
+        """Forget campaigns that nothing waits of any more; what has landed may have been put back since."""
+        idle, self._idle = self._idle, []
+        for line in idle:
+            if line.idle and self._lines.get(line.campaign_id) is line:
+                del self._lines[line.campaign_id]
+                self._access.forget(line.campaign_id)
 
     def _wake(self, now: Now) -> None:
+        if self._idle:
+            self._forget_idle()
         while self._delayed and self._delayed[0][0] <= now.steady:
             _, count, send, ahead = heappop(self._delayed)
             if self._is_in_force(count, send):
                 del self._waiting[send.send_id]
-                self._enter(self._line(send.campaign_id), send, ahead=ahead)
+                line = self._lines[send.campaign_id]
+                line.delayed -= 1
+                self._enter(line, send, ahead=ahead)
+        while (queue := self._asleep.due(now)) is not None:
+            self._join_ring(queue)
+        if not self._access.by_turns and self._probed.next_at() is not None:
+            for queue in self._probed.all():
+                self._join_ring(queue)
 
     def _is_in_force(self, count: int, send: Send) -> bool:
         found = self._waiting.get(send.send_id)
@@ -150,68 +275,95 @@ class SendQueue:
         """
         while self._delayed and not self._is_in_force(*self._delayed[0][1:3]):
             heappop(self._delayed)
-        wakes = [self._delayed[0][0]] if self._delayed else []
-        if any(self._turns):
-            wakes.extend(self._access.wakes())
-            wakes.extend(self._held_until.values())
-        return min((wake for wake in wakes if wake > now.steady), default=None)
+        delayed_at = self._delayed[0][0] if self._delayed else None
+        shut_until = self._access.shut_until()
+        wakes = [delayed_at, self._asleep.next_at(), self._probed.next_at(), shut_until if any(self._rings) else None]
+        due = (max(wake, shut_until) for wake in wakes if wake is not None)
+        return min((wake for wake in due if wake > now.steady), default=None)
+
+    # ---------------------------------------------------------------- what waits
 
     def sends(self) -> Iterator[Send]:
         """Yield every queued send."""
         for line in self._lines.values():
-            yield from line.immediate.values()
-            yield from line.normal.values()
+            for queue in line.queues:
+                yield from queue.sends.values()
         for _, send in self._waiting.values():
             yield send
 
+    def holds(self, campaign_id: int) -> bool:
+        """Return whether anything of a campaign is queued."""
+        line = self._lines.get(campaign_id)
+        return line is not None and bool(line.delayed or line.queues[0].sends or line.queues[1].sends)
+
+    def of_campaign(self, campaign_id: int) -> Iterator[Send]:
+        """Yield a campaign's queued sends, those in their back-off apart."""
+        line = self._lines.get(campaign_id)
+        for queue in line.queues if line is not None else ():
+            yield from queue.sends.values()
+
     def find(self, event: Event) -> Send | None:
         """Return the queued send that holds this event, None where none does."""
-        if event.send_id is None:
+        name = event.send_id
+        if name is None:
             return None
-        waiting = self._waiting.get(event.send_id)
+        waiting = self._waiting.get(name)
         if waiting is not None:
             return waiting[1]
         line = self._lines.get(event.group.campaign_id)
-        return None if line is None else line.normal.get(event.send_id) or line.immediate.get(event.send_id)
+        return None if line is None else line.queues[1].sends.get(name) or line.queues[0].sends.get(name)
 
     def promote(self, event: Event) -> None:
         """Make the queued send that holds this event immediate: somebody urgent waits for its outcome."""
         send = self.find(event)
         if send is None or send.immediate:
             return
-        send.immediate = True  # one that waits for its time enters the right queue then
-        if send.send_id in self._waiting:
+        if send.send_id not in self._waiting:  # one that waits for its time enters the right queue then
+            self._take_out(send)
+            send.immediate = True
+            self._enter(self._lines[send.campaign_id], send, ahead=True)
+        send.immediate = True
+
+    def _take_out(self, send: Send) -> None:
+        queue = self._lines[send.campaign_id].queue(send)
+        del queue.sends[send.send_id]
+        if queue.sends:
             return
-        line = self._lines[send.campaign_id]
-        del line.normal[send.send_id]
-        if not line.normal:
-            del self._turns[1][line.campaign_id]
-        self._enter(line, send, ahead=True)
+        if queue.where is _Where.RING:
+            del self._rings[0 if queue.immediate else 1][queue.line.campaign_id]
+        elif queue.where is _Where.ASLEEP:
+            self._asleep.gone()
+        elif queue.where is _Where.PROBED:
+            self._probed.gone()
+        queue.where = _Where.IDLE
 
     def remove(self, sends: Iterable[Send]) -> None:
         """Take queued sends out: nobody is left in them."""
         for send in sends:
             self.queued -= 1
-            if self._waiting.pop(send.send_id, None) is not None:
-                continue
             line = self._lines[send.campaign_id]
-            queue, turns = line.queue(send), self._turns[0 if send.immediate else 1]
-            del queue[send.send_id]
-            if not queue:
-                del turns[line.campaign_id]
-            self._forget_idle(line)
+            if self._waiting.pop(send.send_id, None) is None:
+                self._take_out(send)
+            else:
+                line.delayed -= 1
+            if line.idle:
+                self._idle.append(line)
         if len(self._delayed) > 2 * len(self._waiting) + STALE_ENTRIES:
             self._delayed = [entry for entry in self._delayed if self._is_in_force(*entry[1:3])]
             heapify(self._delayed)
 
     def clear(self) -> None:
         """Forget every queued send."""
-        self._delayed, self._waiting, self._turns = [], {}, (OrderedDict(), OrderedDict())
+        in_flight = {campaign_id: line.in_flight for campaign_id, line in self._lines.items() if line.in_flight}
+        self._delayed, self._waiting, self._rings = [], {}, (OrderedDict(), OrderedDict())
+        self._asleep, self._probed = _Sleepers(_Where.ASLEEP), _Sleepers(_Where.PROBED)
         self.queued = 0
-        self._lines = {campaign_id: line for campaign_id, line in self._lines.items() if line.in_flight}
-        for line in self._lines.values():
-            line.immediate.clear()
-            line.normal.clear()
+        self._idle = []
+        for campaign_id in self._lines.keys() - in_flight.keys():
+            self._access.forget(campaign_id)
+        self._lines = {}
+        for campaign_id, count in in_flight.items():
+            self._line(campaign_id).in_flight = count
 
     def in_flight_by_campaign(self) -> dict[int, int]:
         """Return the sends in flight of each campaign that has any."""

@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from consumer.core.access import Access
 from consumer.core.admit import closing_verdict
-from consumer.core.answer import Answer, Answered, Exchange
+from consumer.core.answer import Answer, Answered, Exchange, Unreachable, Withheld
 from consumer.core.event import Event
 from consumer.core.outcome import Reason, Response, Status, Verdict
 from consumer.core.policy import CampaignPolicy, FieldNames, OnUnknown
@@ -48,22 +48,19 @@ class Again:
     returned: bool
     started: bool
     counted: bool
-    hold_seconds: float = 0.0
-    """The platform asked for a pause: nothing of this campaign starts before."""
     halve: bool = False
     """A refusal that settles nothing yet, of several contacts: try a smaller request."""
     excused: bool = False
-    """Not the request's own failure, so its age does not count: nothing may settle for it."""
+    """Not the request's own failure: access says when somebody's next turn is, and puts all off alike."""
 
     def wait_seconds(self, setbacks: int, policy: CampaignPolicy, jitter: float) -> float:
         """Return seconds until the next attempt."""
-        wait = backoff_seconds(
+        return backoff_seconds(
             setbacks,
             base_seconds=policy.backoff_base_seconds,
             max_seconds=policy.backoff_max_seconds,
             jitter=jitter,
         )
-        return max(wait, self.hold_seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +80,15 @@ def decide(
     answer = exchange.answer
     ruling = meaning(answer, policy, contacts=len(send.members))
     settles = access.settles_refusals
-    _tell_access(send, ruling, access, now)
+    _tell_access(send, answer, ruling, access, now)
     if not send.members:
         return Finished(ruling=ruling, items=())
     if ruling in REFUSALS and not (settles and ruling is not Ruling.ACCESS_REFUSED):
         send.response = _words(answer)
         halve = ruling is Ruling.HALVE
         return Again(ruling=ruling, returned=True, started=True, counted=False, halve=halve, excused=True)
-    if ruling in (Ruling.NOT_DELIVERED, Ruling.NOT_DELIVERED_UNCOUNTED):
-        return _not_delivered(send, exchange, ruling)
+    if ruling in NOT_DELIVERED:
+        return _not_delivered(send, exchange, ruling, access)
     match ruling:
         case Ruling.ACCEPTED:
             assert isinstance(answer, Answered)
@@ -102,7 +99,7 @@ def decide(
             return Finished(ruling=ruling, items=_refused(send, exchange, REASON_OF[ruling], names))
         case Ruling.UNKNOWN_SERVER_ERROR | Ruling.UNKNOWN_ANSWER_LOST:
             send.response = _words(answer) or send.response
-            return _unknown(send, REASON_OF[ruling], ruling, policy, now)
+            return _unknown(send, REASON_OF[ruling], ruling, policy, access, now)
         case Ruling.WITHHELD:
             return CalledOff(ruling=ruling)
         case _:
@@ -133,6 +130,11 @@ def decide_whatever_it_says(
         return decide(send, replace(exchange, answer=replace(answer, body=None)), policy, names, access, now)
 
 
+NOT_DELIVERED = frozenset({Ruling.NOT_DELIVERED, Ruling.NOT_DELIVERED_UNCOUNTED})
+
+UNAVAILABLE = 503
+"""Speaks for the platform; any other status that asks for patience, for the campaign."""
+
 REASON_OF = {
     Ruling.CONTACT_REFUSED: Reason.CONTACT_REFUSED,
     Ruling.CAMPAIGN_REFUSED: Reason.CAMPAIGN_REFUSED,
@@ -141,28 +143,35 @@ REASON_OF = {
 }
 
 
-def _not_delivered(send: Send, exchange: Exchange, ruling: Ruling) -> Again:
+def _not_delivered(send: Send, exchange: Exchange, ruling: Ruling, access: Access) -> Again:
     answer = exchange.answer
     send.response = _words(answer) or send.response
-    asked = answer.retry_after_seconds if isinstance(answer, Answered) else None
     return Again(
         ruling=ruling,
         returned=True,
         started=exchange.started_at is not None,
         counted=ruling is Ruling.NOT_DELIVERED,
-        hold_seconds=asked or 0.0,
+        excused=isinstance(answer, Unreachable) and access.one_at_a_time,
     )
 
 
-def _tell_access(send: Send, ruling: Ruling, access: Access, now: Now) -> None:
+def _tell_access(send: Send, answer: Answer, ruling: Ruling, access: Access, now: Now) -> None:
+    turn = (send.campaign_id, send.immediate)
+    if isinstance(answer, Unreachable):
+        access.missed(now)
+    elif not isinstance(answer, Withheld):
+        access.reached(now)
     if ruling is Ruling.ACCEPTED:
-        access.accepted(send.campaign_id)
+        access.accepted(send.campaign_id, now)
     elif ruling is Ruling.ACCESS_REFUSED:
-        access.denied(send.campaign_id, now)
+        access.denied(turn, now)
     elif ruling in REFUSALS:
-        access.refused_something(now)
+        access.refused_something(turn, now)
     elif ruling is not Ruling.WITHHELD:
-        access.disappointed(now)
+        access.disappointed(turn, now)
+    if isinstance(answer, Answered) and answer.retry_after_seconds and ruling in NOT_DELIVERED:
+        everybody = answer.status == UNAVAILABLE
+        access.asked_to_wait(None if everybody else send.campaign_id, answer.retry_after_seconds, now)
 
 
 def _words(answer: Answer) -> Response | None:
@@ -238,17 +247,19 @@ def _of_member(verdict: Verdict, send: Send, event: Event) -> Verdict:
     return replace(verdict, attempts=attempts, status=Status.IN_DOUBT, reason=send.doubt or event.doubt)
 
 
-def _unknown(send: Send, reason: Reason, ruling: Ruling, policy: CampaignPolicy, now: Now) -> Decision:
+def _unknown(send: Send, reason: Reason, ruling: Ruling, policy: CampaignPolicy, access: Access, now: Now) -> Decision:
     """The attempt stays open in the journal; whoever is given up on is in doubt."""
     send.lost += 1
     send.doubt = reason
     send.counted += 1
     if reason is Reason.ANSWER_LOST:
         send.answers_lost += 1
+    since = send.first_tried_at
+    tried_seconds = 0.0 if since is None else access.tried_seconds(send.campaign_id, since, now)
     spent = (
         policy.on_unknown is OnUnknown.HOLD
         or send.answers_lost > policy.lost_answer_repeats
-        or given_up(send, policy, now) is not None
+        or given_up(send, policy, tried_seconds=tried_seconds) is not None
     )
     if spent:
         return Finished(ruling=ruling, items=[_in_doubt(send, event, now) for event in send.members])

@@ -2,9 +2,10 @@
 
 import platform
 from collections.abc import Callable, Iterable
+from typing import get_args
 
 from consumer.edge.meters import Described, Key, Reading
-from consumer.service.status_shape import PartitionStatus
+from consumer.service.status_shape import AccessState, PartitionStatus
 from consumer.service.status_shape import Status as Snapshot
 
 PARTITION = ("topic", "partition")
@@ -91,14 +92,20 @@ READINGS: tuple[Reading[Snapshot], ...] = (
     gauge(
         "campaign_access_state",
         ("state",),
-        "1 at the platform's attitude to us: `first_contact`, `open` or `stopped`",
-        lambda now: _states(("first_contact", "open", "stopped"), now["access"]["state"]),
+        "1 at how it stands with the platform: `first_contact`, `open`, `stopped`, `unreachable` or `paused`",
+        lambda now: _states(get_args(AccessState), now["access"]["state"]),
     ),
     gauge(
         "campaign_refused_campaigns",
         (),
         "Campaigns that key or role may not send",
-        _one(lambda now: len(now["access"]["refused_campaigns"])),
+        _one(lambda now: now["access"]["refused_count"]),
+    ),
+    gauge(
+        "campaign_refused_campaign_seconds",
+        ("campaign",),
+        "For how long a campaign is refused, outages apart; the 20 that were refused first",
+        lambda now: [((campaign,), seconds) for campaign, seconds in now["access"]["refused_seconds"].items()],
     ),
     gauge(
         "campaign_deduplication_entries",

@@ -137,11 +137,14 @@ class Metrics:
         self.unknown = counter(
             "campaign_unknown_outcomes_total",
             ("reason",),
-            "Contacts of attempts whose fate is unknown",
+            "Contacts of attempts whose fate is unknown; `owner_lost`: as a take-over found them",
             known=[(Reason.ANSWER_LOST,), (Reason.SERVER_ERROR,), (Reason.OWNER_LOST,)],
         )
         self.dispatch_stops = counter(
-            "campaign_dispatch_stops_total", ("why",), "Times that dispatch stopped", known=[(w,) for w in StopWhy]
+            "campaign_dispatch_stops_total",
+            ("why",),
+            "Times that dispatch stopped; probes count none",
+            known=[(w,) for w in StopWhy],
         )
 
     def _outcomes(self) -> None:

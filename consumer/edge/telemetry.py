@@ -12,6 +12,7 @@ import structlog
 
 from consumer.core.outcome import Reason, Status
 from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
+from consumer.edge.cures import OUTCOME_CURES, RETRY_CURES, code, stop_cure
 from consumer.edge.exposition import render
 from consumer.edge.log import OURS, Repeats, origin_of
 from consumer.edge.metrics import Metrics
@@ -21,48 +22,7 @@ from consumer.service.status_shape import Status as Snapshot
 
 SLIP_SECONDS: Final = 3600.0  # a slip in a field's name lasts until somebody deploys: a line an hour is enough
 LOOP_DELAY_SECONDS: Final = 1.0  # a heartbeat is due every 2 s, and they run in this loop
-COMMON_STATUSES: Final = frozenset(
-    {200, 201, 202, 204, 301, 302, 307, 308, 400, 401, 403, 404, 408, 409, 413, 421, 422, 425, 429, 500, 502, 503, 504}
-)
-
-OUTCOME_CURES: Final[Mapping[tuple[Status, Reason | None], str]] = {
-    (Status.REJECTED, Reason.CAMPAIGN_REFUSED): "does the campaign exist on the platform, and is it enabled?",
-    (Status.REJECTED, Reason.SCHEDULE_NOT_CONFIGURED): "set CAMPAIGN_API__FIELD_NAMES__SCHEDULED_AT, then replay",
-    (Status.FAILED, Reason.RETRIES_EXHAUSTED): "look at campaign_answers_total; replay when the platform is well",
-    (Status.FAILED, Reason.RETRY_AGE): "look at campaign_answers_total; replay when the platform is well",
-    (Status.EXPIRED, Reason.TOO_OLD): "a resend is exempt from CAMPAIGN_KAFKA__MAX_EVENT_AGE: use replay",
-    (Status.IN_DOUBT, Reason.ANSWER_LOST): "the platform's reports know whether these went out; then replay or not",
-    (Status.IN_DOUBT, Reason.SERVER_ERROR): "the platform's reports know whether these went out; then replay or not",
-    (Status.IN_DOUBT, Reason.OWNER_LOST): "the platform's reports know whether these went out; then replay or not",
-}
-"""What to do about outcomes that somebody may have to do something about."""
-
-RETRY_CURES: Final[Mapping[RetryReason, str]] = {
-    RetryReason.THROTTLED: "normal under load; lasting: lower CAMPAIGN_DELIVERY__MAX_CONCURRENCY",
-    RetryReason.UNAVAILABLE: "the platform is down or overloaded; sending goes on by itself",
-    RetryReason.UNREACHABLE: "check CAMPAIGN_API__URL, DNS, TLS and the network; sending goes on by itself",
-    RetryReason.SERVER_ERROR: "the platform answers 5xx; repeats are marked possibleDuplicate",
-    RetryReason.ANSWER_LOST: "the platform answers later than CAMPAIGN_API__TIMEOUT or drops connections",
-    RetryReason.NO_PROOF: "the journal is slow: check the brokers, see campaign_journal_append_duration_seconds",
-}
-
-
-def code(status: int | None) -> str:
-    """Return an HTTP status as a label of bounded variety."""
-    if status is None:
-        return "none"
-    if status in COMMON_STATUSES:
-        return str(status)
-    return f"{status // 100}xx" if 100 <= status < 600 else "other"  # noqa: PLR2004 - HTTP's own numbers
-
-
-def stop_cure(why: StopWhy, status: int) -> str:
-    """Return what to check when the platform does not let us in."""
-    if why is StopWhy.FIRST_CONTACT:
-        return "check CAMPAIGN_API__URL and CAMPAIGN_API__FIELD_NAMES__*; nothing settles until a first 2xx"
-    if status // 100 == 3:  # noqa: PLR2004 - a redirect
-        return "check CAMPAIGN_API__URL: the platform redirects elsewhere, and redirects are not followed"
-    return "check CAMPAIGN_API__SERVER_KEY, the region in CAMPAIGN_API__URL, the key's role and client addresses"
+NAMED_CAMPAIGNS: Final = 20
 
 
 class Telemetry(Facts):
@@ -223,16 +183,26 @@ class Telemetry(Facts):
         cure = "CAMPAIGN_DELIVERY__ON_UNKNOWN_OUTCOME decides: resend repeats and marks them, hold settles in_doubt"
         self._problem("attempt's fate is unknown", reason, {"reason": reason.value, "contacts": contacts}, cure=cure)
 
-    def dispatch_stopped(self, *, why: StopWhy, status: int, campaign_id: int) -> None:
+    def dispatch_stopped(self, *, why: StopWhy) -> None:
         self.metrics.dispatch_stops.add((why,), 1)
+
+    def probe_failed(self, *, why: StopWhy, status: int | None, campaign_id: int) -> None:
         fields = {"why": why.value, "status": status, "campaign": campaign_id}
-        event, cure = "the platform does not let us in, probing", stop_cure(why, status)
-        self._problem(event, (why, status), fields, cure=cure, level=logging.ERROR)
+        there = why is not StopWhy.UNREACHABLE
+        event = "the platform does not let us in, probing" if there else "the platform cannot be reached, probing"
+        level = logging.ERROR if there else logging.WARNING
+        self._problem(event, (why, status), fields, cure=stop_cure(why, status), level=level)
+
+    def campaign_refused(self, *, campaign_id: int, status: int, refused_campaigns: int) -> None:
+        cure = "check what the key's role may send; its events wait, and fail after CAMPAIGN_DELIVERY__RETRY__MAX_AGE"
+        fields = {"campaign": campaign_id, "status": status, "refused_campaigns": refused_campaigns}
+        self._problem("the platform refuses a campaign, probing", campaign_id, fields, cure=cure)
 
     def dispatch_narrowed(self, *, refused_campaigns: Iterable[int]) -> None:
         cure = "check what the key's role may send; these campaigns are probed, all others go on"
         refused = sorted(refused_campaigns)
-        self._problem("the platform refuses single campaigns", tuple(refused), {"campaigns": refused}, cure=cure)
+        fields = {"campaigns": refused[:NAMED_CAMPAIGNS], "count": len(refused)}
+        self._problem("the platform refuses single campaigns", "", fields, cure=cure)
 
     def dispatch_resumed(self, *, stopped_seconds: float) -> None:
         self._log.info("the platform lets us in", after_seconds=_short(stopped_seconds))
@@ -314,6 +284,7 @@ class Telemetry(Facts):
         self, partition: Partition, *, seconds: float, watermark: Offset, unknown_attempts: int
     ) -> None:
         self.metrics.takeover_duration.observe((), seconds)
+        self.metrics.unknown.add((Reason.OWNER_LOST,), unknown_attempts)
         fields = {"seconds": _short(seconds), "watermark": watermark, "unknown_attempts": unknown_attempts}
         self._log.info("partition owned", partition=str(partition), **fields)
 

@@ -25,7 +25,7 @@ class AnswerClass(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     DENIED = "denied"
-    """401, 403 or 3xx: key, role or address is wrong."""
+    """401, 402, 403, 407 or 3xx: key, role, credit, proxy or address is wrong."""
     NOT_DELIVERED = "not_delivered"
     UNKNOWN = "unknown"
     WITHHELD = "withheld"
@@ -52,9 +52,11 @@ class StopWhy(StrEnum):
     """Why dispatch stopped."""
 
     DENIED = "denied"
-    """401, 403 or 3xx."""
+    """401, 402, 403, 407 or 3xx."""
     FIRST_CONTACT = "first_contact"
-    """A refusal before this process has had its first 2xx."""
+    """A refusal before this configuration has had its first 2xx."""
+    UNREACHABLE = "unreachable"
+    """No connection, several times in a row."""
 
 
 class Producer(StrEnum):
@@ -142,8 +144,14 @@ class Facts(Protocol):
     def attempts_unknown(self, *, reason: Reason, contacts: int) -> None:
         """An attempt of `contacts` events may have been received although its answer was lost."""
 
-    def dispatch_stopped(self, *, why: StopWhy, status: int, campaign_id: int) -> None:
-        """The platform does not let us in: from now on one real request at a time, as a probe."""
+    def dispatch_stopped(self, *, why: StopWhy) -> None:
+        """The platform does not let us in, or is not there: from now on one real request at a time, as a probe."""
+
+    def probe_failed(self, *, why: StopWhy, status: int | None, campaign_id: int) -> None:
+        """It still does not, or is not: what the request said that stopped dispatch, and what each probe says."""
+
+    def campaign_refused(self, *, campaign_id: int, status: int, refused_campaigns: int) -> None:
+        """Key or role may not send this campaign, though others get through; so many are refused by now."""
 
     def dispatch_narrowed(self, *, refused_campaigns: Iterable[int]) -> None:
         """The platform lets us in after all, these campaigns apart."""

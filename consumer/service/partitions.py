@@ -171,7 +171,7 @@ class Partitions:
         def begin(now: Now) -> None:
             if lane.dropped or lane.partition not in self._consumer.assignment():
                 return
-            self._pipeline.taken_over(lane, taken)
+            self._pipeline.taken_over(lane, taken, now)
             self._consumer.seek(lane.partition, taken.start)
             self._facts.partition_owned(
                 lane.partition,

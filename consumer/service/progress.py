@@ -7,7 +7,6 @@ patience, a window still collects. What is left is a task of ours that is stuck,
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from consumer.core.access import AccessState
 from consumer.core.lane import Lane
 from consumer.core.ledger import Standing
 from consumer.core.pipeline import Pipeline
@@ -91,8 +90,11 @@ class Progress:
                 return pipeline.windows.next_wake_at() is not None
             case Place.QUEUE:
                 queue = pipeline.queue
-                waits = queue.in_flight > 0 or queue.next_wake_at(now) is not None
-                return waits or not pipeline.delivery.starting or pipeline.access.state is not AccessState.OPEN
+                a_while_ago = now._replace(
+                    steady=Ticks(now.steady - STILL_SECONDS)
+                )  # what is due now has its turn soon
+                waits = queue.in_flight > 0 or queue.next_wake_at(a_while_ago) is not None
+                return waits or not pipeline.delivery.starting or pipeline.access.one_at_a_time
             case Place.SET_ASIDE:
                 return any(lane.leaving for lane in pipeline.lanes.values())
             case Place.PROVING:

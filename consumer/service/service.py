@@ -232,10 +232,10 @@ class Service:
             await action()
 
     async def _checkpoint(self) -> None:
-        await self._inbox.ask(lambda _now: self.pipeline.want_checkpoints())
+        await self._inbox.ask(self.pipeline.want_checkpoints)
 
     async def _renew(self) -> None:
-        await self._inbox.ask(lambda _now: self.pipeline.renew_checkpoints())
+        await self._inbox.ask(self.pipeline.renew_checkpoints)
 
     async def _summary(self) -> None:
         self._world.facts.summary()
@@ -271,7 +271,7 @@ class Service:
             return not any(lane.started and lane.busy for lane in lanes)
 
         await self.engine.until(quiet, seconds=seconds)
-        await self._inbox.ask(lambda _now: self.pipeline.want_checkpoints())
+        await self._inbox.ask(self.pipeline.want_checkpoints)
         left = max(0.0, until - self._world.clock.now().steady)
         await self.engine.until(quiet, seconds=left)
         await self.partitions.commit()

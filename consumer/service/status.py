@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from consumer.core.access import AccessState
 from consumer.core.lane import Lane
 from consumer.core.ledger import Standing
-from consumer.core.terms import Instant, Partition, Ticks
+from consumer.core.terms import Partition, Ticks
 from consumer.service.progress import STILL_SECONDS, Progress, Surroundings, is_recent
+from consumer.service.sending import why_not_sending
 from consumer.service.service import Service
 from consumer.service.status_shape import AccessStatus, Health, PartitionState, PartitionStatus, Status
 
@@ -15,6 +16,14 @@ STUCK_SECONDS = 30.0
 """The engine turns every second; a loop that has not for this long is not coming back by itself."""
 
 TOP_CAMPAIGNS = 20
+NAMED_CAMPAIGNS = 100
+
+WHY: Mapping[AccessState, str] = {
+    AccessState.FIRST_CONTACT: "this URL, key and field names have had no 2xx yet",
+    AccessState.STOPPED: "the platform refuses our key, role, credit, proxy or address",
+    AccessState.UNREACHABLE: "the platform cannot be reached",
+    AccessState.PAUSED: "the platform asked for a pause (503, Retry-After)",
+}
 
 STATE_OF: Mapping[Standing, PartitionState] = {
     Standing.LOOKING: "claiming",
@@ -38,8 +47,7 @@ class StatusBoard:
         self._service = service
         self._progress = Progress(service.pipeline, request_seconds=request_seconds)
         self._kafka_troubled_at = kafka_troubled_at
-        self._access = AccessState.FIRST_CONTACT
-        self._access_since: Instant | None = None
+        self._started_at = service.clock.now().wall
 
     def status(self) -> Status:
         """Return everything `GET /status` says."""
@@ -99,15 +107,17 @@ class StatusBoard:
     def _access_status(self) -> AccessStatus:
         service = self._service
         access, now = service.pipeline.access, service.clock.now()
-        if self._access_since is None or access.state is not self._access:
-            self._access, self._access_since = access.state, now.wall
-        waits = [wake - now.steady for wake in access.wakes() if wake > now.steady]
+        state, since, probe_at = access.state(now), access.since_at(now), access.next_probe_at(now)
+        refused = list(access.refused)
+        longest = {campaign: access.refused_seconds(campaign, now) or 0.0 for campaign in refused[:TOP_CAMPAIGNS]}
         return AccessStatus(
-            state=access.state.value,
-            since=datetime.fromtimestamp(self._access_since, UTC).isoformat(timespec="seconds"),
-            why=None if access.state is not AccessState.STOPPED else "the platform refuses our key, role or address",
-            refused_campaigns=[str(campaign) for campaign in access.refused],
-            next_probe_in_seconds=round(min(waits), 3) if waits else None,
+            state=state.value,
+            since=datetime.fromtimestamp(since or self._started_at, UTC).isoformat(timespec="seconds"),
+            why=WHY.get(state),
+            refused_campaigns=[str(campaign) for campaign in refused[:NAMED_CAMPAIGNS]],
+            refused_count=len(refused),
+            refused_seconds={str(campaign): round(seconds, 1) for campaign, seconds in longest.items()},
+            next_probe_in_seconds=None if probe_at is None else round(probe_at - now.steady, 3),
         )
 
     def health(self) -> Health:
@@ -136,17 +146,7 @@ class StatusBoard:
             reasons.append("has not joined the consumer group yet")
         if service.partitions.broker_trouble is not None:
             reasons.append(f"no broker can be reached: {service.partitions.broker_trouble}")
-        access = service.pipeline.access
-        if access.state is AccessState.STOPPED:
-            reasons.append(
-                "the platform refuses our key, role or address (401, 403 or a redirect): "
-                "check CAMPAIGN_API__URL and CAMPAIGN_API__SERVER_KEY"
-            )
-        elif access.turns_us_away:
-            reasons.append(
-                "the platform has refused every request of this process: check CAMPAIGN_API__URL, "
-                "CAMPAIGN_API__SERVER_KEY and CAMPAIGN_API__FIELD_NAMES__*"
-            )
+        reasons.extend(why_not_sending(service.pipeline, service.clock.now()))
         reasons.extend(
             f"partition {partition} is {_stopped(partition, why)}"
             for partition, why in service.partitions.stopped.items()

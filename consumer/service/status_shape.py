@@ -12,8 +12,9 @@ PartitionState = Literal["claiming", "reading", "owned", "unsure", "lost", "stop
 """`claiming`: its claim is on the way. `reading`: the journal is read back. `owned`: at work. `unsure`: an append
 was not acknowledged, no new send takes its events. `lost`: another member has claimed it. `stopped`: a person
 must decide, `why` says what."""
-AccessState = Literal["first_contact", "open", "stopped"]
-"""`first_contact`: no 2xx yet in this process. `open`: sending. `stopped`: key, role or address is refused."""
+AccessState = Literal["first_contact", "open", "stopped", "unreachable", "paused"]
+"""`first_contact`: this URL, key and field names have had no 2xx yet. `open`: sending. `stopped`: key, role, credit,
+proxy or address is refused. `unreachable`: no connection, several times in a row. `paused`: the platform asked for it."""
 
 
 class PartitionStatus(TypedDict):
@@ -53,10 +54,15 @@ class AccessStatus(TypedDict):
 
     state: AccessState
     since: str
-    """RFC 3339, UTC."""
+    """When it came to be as it is. RFC 3339, UTC."""
     why: str | None
-    """What it answered, where the state is not `open`."""
+    """What to know about it, where the state is not `open`."""
     refused_campaigns: Sequence[str]
+    """Campaigns that key or role may not send though others get through: 100 of them at most."""
+    refused_count: int
+    """How many they are."""
+    refused_seconds: Mapping[str, float]
+    """How long the 20 are refused that were refused first, outages apart: past `MAX_AGE` their events fail."""
     next_probe_in_seconds: float | None
 
 

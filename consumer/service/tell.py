@@ -9,7 +9,7 @@ from consumer.core.event import Event, Invalid
 from consumer.core.lane import Settlement
 from consumer.core.outcome import Reason, Status
 from consumer.core.pipeline import Fetched, Pipeline
-from consumer.core.post import Ruling
+from consumer.core.post import REFUSALS, Ruling
 from consumer.core.send import Send
 from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve
 from consumer.core.terms import Instant, Now, Partition, Ticks
@@ -42,8 +42,9 @@ class Teller:
     def __init__(self, facts: Facts, pipeline: Pipeline) -> None:
         self._facts = facts
         self._pipeline = pipeline
-        self._access = AccessState.FIRST_CONTACT
-        self._access_since = Ticks(0.0)
+        self._why_stopped: StopWhy | None = None
+        self._stopped_at = Ticks(0.0)
+        self._is_let_in = False
         self.results_by_status: dict[Status, int] = {}
 
     def fetched(self, partition: Partition, fetched: Fetched) -> None:
@@ -101,7 +102,7 @@ class Teller:
                 )
         if decision.ruling in DOUBT_OF:
             self._facts.attempts_unknown(reason=DOUBT_OF[decision.ruling], contacts=len(members))
-        self._tell_access(send, decision, status, now)
+        self._tell_access(send.campaign_id, decision, status, now)
 
     def _accepted(self, send: Send, members: Sequence[Event], at: Instant) -> None:
         self._facts.accepted(
@@ -110,19 +111,34 @@ class Teller:
             event_delays_seconds=[at - event.occurred for event in members],
         )
 
-    def _tell_access(self, send: Send, decision: Decision, status: int | None, now: Now) -> None:
-        access = self._pipeline.access
-        before, self._access = self._access, access.state
-        if access.state is AccessState.OPEN and before is not AccessState.OPEN:
-            self._facts.dispatch_resumed(stopped_seconds=now.steady - (self._access_since or now.steady))
+    def _tell_access(self, campaign_id: int, decision: Decision, status: int | None, now: Now) -> None:
+        access, ruling = self._pipeline.access, decision.ruling
+        why = self._why(decision, now)
+        if why is not None:
+            if self._why_stopped is None or (why is StopWhy.UNREACHABLE) != (self._why_stopped is StopWhy.UNREACHABLE):
+                self._facts.dispatch_stopped(why=why)
+                self._why_stopped, self._stopped_at = why, now.steady
+            if ruling in REFUSALS or why is StopWhy.UNREACHABLE:
+                self._facts.probe_failed(why=why, status=status, campaign_id=campaign_id)
+        elif not access.one_at_a_time and (self._why_stopped is not None or not self._is_let_in):
+            stopped_seconds = 0.0 if self._why_stopped is None else now.steady - self._stopped_at
+            self._facts.dispatch_resumed(stopped_seconds=stopped_seconds)
+            self._why_stopped = None
             if access.refused:
                 self._facts.dispatch_narrowed(refused_campaigns=list(access.refused))
-        elif access.state is not AccessState.OPEN and isinstance(decision, Again) and decision.excused:
-            stopped = access.state is AccessState.STOPPED
-            why = StopWhy.DENIED if stopped or decision.ruling is Ruling.ACCESS_REFUSED else StopWhy.FIRST_CONTACT
-            self._facts.dispatch_stopped(why=why, status=status or 0, campaign_id=send.campaign_id)
-        if access.state is not before:
-            self._access_since = now.steady
+        elif ruling is Ruling.ACCESS_REFUSED:
+            refused = len(access.refused)
+            self._facts.campaign_refused(campaign_id=campaign_id, status=status or 0, refused_campaigns=refused)
+        self._is_let_in = self._is_let_in or not access.one_at_a_time
+
+    def _why(self, decision: Decision, now: Now) -> StopWhy | None:
+        """Return why one request at a time is all that starts; None where more may, or nothing was refused yet."""
+        access = self._pipeline.access
+        if access.state(now) is AccessState.UNREACHABLE:
+            return StopWhy.UNREACHABLE
+        if access.is_stopped or (access.turns_us_away and decision.ruling is Ruling.ACCESS_REFUSED):
+            return StopWhy.DENIED
+        return StopWhy.FIRST_CONTACT if access.turns_us_away else None
 
 
 def _priority(send: Send) -> Priority:

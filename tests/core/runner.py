@@ -85,7 +85,7 @@ class Runner:
             self.turn()
         begin = start if start is not None else self._watermark(partition)
         taken = replay(self.entries(partition)[: len(log) - 1], Offset(begin))
-        self.pipeline.taken_over(lane, taken)
+        self.pipeline.taken_over(lane, taken, at(self.time))
         return lane
 
     def _watermark(self, partition: Partition) -> int:
@@ -208,7 +208,7 @@ class Runner:
 
     def checkpoint(self) -> None:
         """Let every lane write down where it stands."""
-        self.pipeline.want_checkpoints()
+        self.pipeline.want_checkpoints(at(self.time))
         self.run(until=self.time)
 
 

@@ -35,15 +35,15 @@ class Scene:
         return list(iter(lambda: self.queue.pick(at(self.time)), None))
 
     def deny(self, send: Send) -> None:
-        self.access.denied(send.campaign_id, at(self.time))
+        self.access.denied((send.campaign_id, send.immediate), at(self.time))
         self.back(send)
 
     def disappoint(self, send: Send) -> None:
-        self.access.disappointed(at(self.time))
+        self.access.disappointed((send.campaign_id, send.immediate), at(self.time))
         self.back(send)
 
     def accept(self, send: Send) -> None:
-        self.access.accepted(send.campaign_id)
+        self.access.accepted(send.campaign_id, at(self.time))
         self.queue.landed(send)
 
     def back(self, send: Send) -> None:
@@ -53,18 +53,21 @@ class Scene:
     def next_probe(self) -> Send:
         """Wait as the queue says, and nothing else, for the next probe."""
         assert self.picks() == []
-        wake_at = self.queue.next_wake_at(at(self.time))
-        assert wake_at is not None
-        assert wake_at > self.time
-        self.time = wake_at
-        (send,) = self.picks()
-        return send
+        while True:
+            wake_at = self.queue.next_wake_at(at(self.time))
+            assert wake_at is not None
+            assert wake_at > self.time
+            self.time = wake_at
+            picks = self.picks()
+            if picks:
+                (send,) = picks
+                return send
 
 
 def test_until_the_first_2xx_one_request_is_out_at_a_time_and_no_refusal_settles_anything() -> None:
     scene = Scene()
     scene.put(1, 1, 2, 2)
-    assert scene.access.state is AccessState.FIRST_CONTACT
+    assert scene.access.state(at(scene.time)) is AccessState.FIRST_CONTACT
     assert not scene.access.settles_refusals
     (send,) = scene.picks()
     scene.disappoint(send)
@@ -102,12 +105,12 @@ def test_an_urgent_event_that_is_refused_for_good_leaves_the_others_of_its_campa
 
 def test_a_refused_key_stops_everybody_and_what_was_out_does_not_count_as_probes() -> None:
     scene = Scene()
-    scene.access.accepted(1)
+    scene.access.accepted(1, at(scene.time))
     scene.put(*range(1, 9))
     out = scene.picks()
     assert len(out) == 8
     scene.deny(out[0])
-    assert scene.access.state is AccessState.STOPPED
+    assert scene.access.state(at(scene.time)) is AccessState.STOPPED
     for send in out[1:]:
         assert scene.picks() == [], "nothing starts while the stop is on"
         scene.deny(send)
@@ -133,14 +136,14 @@ def test_probes_back_off_to_their_longest_wait_and_never_come_at_once() -> None:
 
 def test_a_2xx_of_another_campaign_narrows_the_stop_to_the_campaign_that_was_refused() -> None:
     scene = Scene()
-    scene.access.accepted(9)
+    scene.access.accepted(9, at(scene.time))
     scene.put(1, 1, 2, 2, 2)
     out = scene.picks()
     refused = next(send for send in out if send.campaign_id == 1)
     fine = next(send for send in out if send.campaign_id == 2)
     scene.deny(refused)
     scene.accept(fine)
-    assert scene.access.state is AccessState.OPEN
+    assert scene.access.state(at(scene.time)) is AccessState.OPEN
     assert set(scene.access.refused) == {1}
     scene.put(1, 3, 3)
     assert {send.campaign_id for send in scene.picks()} == {3}, "the others run at full speed"
@@ -151,7 +154,7 @@ def test_a_narrowed_campaign_is_probed_one_by_one_and_recovers_with_its_first_2x
     scene.put(1, 1, 1)
     (send,) = scene.picks()
     scene.deny(send)
-    scene.access.accepted(2)
+    scene.access.accepted(2, at(scene.time))
     probe = scene.next_probe()
     assert probe.campaign_id == 1
     scene.deny(probe)
@@ -164,12 +167,12 @@ def test_a_narrowed_campaign_is_probed_one_by_one_and_recovers_with_its_first_2x
 
 def test_a_stop_ends_with_the_key_mended_and_everybody_goes_on() -> None:
     scene = Scene()
-    scene.access.accepted(1)
+    scene.access.accepted(1, at(scene.time))
     scene.put(1, 2, 3)
     for send in scene.picks():
         scene.deny(send)
     scene.accept(scene.next_probe())
-    assert scene.access.state is AccessState.OPEN
+    assert scene.access.state(at(scene.time)) is AccessState.OPEN
     wake_at = scene.queue.next_wake_at(at(scene.time))
     scene.time = wake_at if wake_at is not None else scene.time
     assert len(scene.picks()) == 2, "those that were refused meanwhile are probed, each campaign for itself"
@@ -181,7 +184,7 @@ def test_whatever_the_answers_somebody_is_always_due_and_never_two_before_we_are
     scene.put(*data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=6)))
     out: list[Send] = []
     for _ in range(30):
-        was_shut = scene.access.state is not AccessState.OPEN
+        was_shut = scene.access.state(at(scene.time)) is not AccessState.OPEN
         picked = scene.picks()
         if was_shut:
             assert len(picked) <= 1

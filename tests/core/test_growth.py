@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from consumer.core.answer import Answer
+from consumer.core.answer import Answer, Answered, Unreachable
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Partition
 from consumer.service.progress import STILL_SECONDS, Progress, Surroundings
@@ -167,3 +167,89 @@ def test_proofs_that_are_waited_for_cost_a_turn_nothing() -> None:
         return lambda: runner.pipeline.turn(at(1.51))
 
     assert ratio(case, 100) < STAYS
+
+
+# ------------------------------------------------------------------------------------------------- what may not start
+
+
+def of_many_campaigns(runner: Runner, many: int, first: int = 10) -> None:
+    """An event of each of many campaigns, queued."""
+    runner.feed(*[runner.event(campaignId=first + index, phone=phone(index)) for index in range(many)])
+
+
+def answering(status: int, retry_after: float | None = None) -> Callable[[Request], tuple[Answer, float]]:
+    return lambda _request: (Answered(status=status, retry_after_seconds=retry_after, body=b"{}"), 0.01)
+
+
+def gone(_request: Request) -> tuple[Answer, float]:
+    return Unreachable(detail="refused"), 0.001
+
+
+@pytest.mark.parametrize("status", [429, 403], ids=["asked to wait", "refused"])
+def test_campaigns_that_may_not_start_cost_the_same_each(status: int) -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(LONE)
+        answers = answering(status, retry_after=3_600.0)
+        runner.platform = lambda request: (OK, 0.01) if request.campaign == 1 else answers(request)
+        of_many_campaigns(runner, many)
+        runner.feed(runner.event(phone=phone(many)))
+        return lambda: runner.run(until=30.0)
+
+    assert ratio(case, 50) < GROWS_WITH_ITS_WORK
+
+
+@pytest.mark.parametrize("retry_after", [None, 3_600.0], ids=["first contact", "asked to wait"])
+def test_a_turn_costs_the_same_however_many_campaigns_wait(retry_after: float | None) -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = Runner(policies=LONE, platform=answering(404)) if retry_after is None else started(LONE)
+        if retry_after is not None:
+            runner.platform = answering(429, retry_after=retry_after)
+        of_many_campaigns(runner, many)
+        runner.run(until=5.0)
+        return lambda: runner.pipeline.turn(at(5.001))
+
+    assert ratio(case, 200) < STAYS
+
+
+@pytest.mark.parametrize("platform", [gone, answering(401)], ids=["gone", "refusing"])
+def test_a_probe_costs_the_same_however_much_waits(platform: Callable[[Request], tuple[Answer, float]]) -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(LONE)
+        runner.platform = platform
+        runner.feed(*[runner.event(phone=phone(index)) for index in range(many)])
+        runner.run(until=300.0)
+        return lambda: runner.run(until=1_000.0)
+
+    assert ratio(case, 200) < STAYS
+
+
+def test_a_look_at_deadlines_costs_the_same_however_much_waits() -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(LONE)
+        runner.feed(*[runner.event(phone=phone(index), expires_in=1e4) for index in range(many)])
+        runner.feed(runner.event(phone=phone(many), expires_in=100.0))
+        runner.run(until=99.0)
+        return lambda: runner.run(until=110.0)
+
+    assert ratio(case, 200) < STAYS
+
+
+def test_deadlines_that_come_together_cost_the_same_each() -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(LONE)
+        runner.feed(*[runner.event(phone=phone(index), expires_in=100.0) for index in range(many)])
+        runner.run(until=99.0)
+        return lambda: runner.run(until=102.0)
+
+    assert ratio(case, 150) < GROWS_WITH_ITS_WORK
+
+
+def test_a_stop_that_ends_costs_each_campaign_that_waits_the_same() -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = Runner(policies=LONE, platform=answering(404))
+        of_many_campaigns(runner, many)
+        runner.run(until=100.0)
+        runner.platform = lambda _request: (OK, 0.01)
+        return lambda: runner.run(until=200.0)
+
+    assert ratio(case, 50) < GROWS_WITH_ITS_WORK

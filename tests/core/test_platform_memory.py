@@ -6,7 +6,7 @@ from consumer.core.access import AccessState
 from consumer.core.answer import Answer, Answered
 from consumer.core.outcome import Reason, Status
 from consumer.core.policy import CampaignPolicy, Policies
-from tests.core.makers import P0
+from tests.core.makers import P0, at
 from tests.core.runner import Request, Runner, accepting
 
 QUICK = Policies(default=CampaignPolicy(window_seconds=0.0))
@@ -52,9 +52,9 @@ def test_a_changed_configuration_is_a_first_contact_and_the_old_one_is_none_when
     mistaken.feed(mistaken.event(campaignId=2))
     mistaken.run(until=mistaken.time + 600.0)
     assert mistaken.results == {}
-    assert mistaken.pipeline.access.state is AccessState.FIRST_CONTACT
+    assert mistaken.pipeline.access.state(at(9e6)) is AccessState.FIRST_CONTACT
     mistaken.checkpoint()
-    assert restarted(mistaken).pipeline.access.state is AccessState.OPEN
+    assert restarted(mistaken).pipeline.access.state(at(9e6)) is AccessState.OPEN
 
 
 def test_a_process_that_is_turned_away_already_is_not_let_in_by_an_older_ones_memory() -> None:
@@ -66,7 +66,7 @@ def test_a_process_that_is_turned_away_already_is_not_let_in_by_an_older_ones_me
     runner.pipeline.drop(P0)
     runner.journal = {partition: list(log) for partition, log in before.journal.items()}
     runner.take(P0)
-    assert runner.pipeline.access.state is AccessState.FIRST_CONTACT
+    assert runner.pipeline.access.state(at(9e6)) is AccessState.FIRST_CONTACT
     runner.platform = accepting
     runner.feed(runner.event())
     runner.run()

@@ -33,14 +33,14 @@ def test_the_longest_wait_doubles_up_to_its_cap_and_dice_take_it_from_there(setb
 def test_attempts_run_out_by_their_number() -> None:
     send = make_send("s")
     send.counted = 2
-    assert given_up(send, POLICY, at(0)) is None
+    assert given_up(send, POLICY, tried_seconds=0) is None
     send.counted = 3
-    assert given_up(send, POLICY, at(0)) is Reason.RETRIES_EXHAUSTED
+    assert given_up(send, POLICY, tried_seconds=0) is Reason.RETRIES_EXHAUSTED
 
 
 def test_attempts_run_out_by_their_age_however_few_count() -> None:
     send = make_send("s")
-    assert given_up(send, POLICY, at(10_000)) is None, "what was never tried is not tried for too long"
+    assert given_up(send, POLICY, tried_seconds=10_000) is None, "what was never tried is not tried for too long"
     send.first_tried_at = at(0).wall
-    assert given_up(send, POLICY, at(60)) is None
-    assert given_up(send, POLICY, at(60.001)) is Reason.RETRY_AGE
+    assert given_up(send, POLICY, tried_seconds=60) is None
+    assert given_up(send, POLICY, tried_seconds=60.001) is Reason.RETRY_AGE

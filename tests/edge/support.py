@@ -71,6 +71,8 @@ def status(partitions: int = 2) -> Status:
             "since": "2026-11-24T15:40:19Z",
             "why": None,
             "refused_campaigns": ["421"],
+            "refused_count": 1,
+            "refused_seconds": {"421": 61.5},
             "next_probe_in_seconds": None,
         },
         "buffer": {"events": 6, "bytes": 2048, "max_events": 100_000, "max_bytes": 268_435_456},

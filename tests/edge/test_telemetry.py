@@ -6,8 +6,9 @@ import pytest
 
 from consumer.core.outcome import Reason, Status
 from consumer.core.terms import JournalOffset, Offset
+from consumer.edge.cures import OUTCOME_CURES, RETRY_CURES
 from consumer.edge.log import REPEAT_SECONDS
-from consumer.edge.telemetry import OUTCOME_CURES, RETRY_CURES, Telemetry
+from consumer.edge.telemetry import Telemetry
 from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
 from tests.edge.support import P3, HandClock, Lines, status, telemetry
 
@@ -107,7 +108,9 @@ def problems(told: Telemetry) -> None:
         told.send_retried(campaign_id=7, reason=retry, delay_seconds=1, contacts=1)
     told.attempts_unknown(reason=Reason.ANSWER_LOST, contacts=1)
     for why, code in ((StopWhy.DENIED, 401), (StopWhy.DENIED, 302), (StopWhy.FIRST_CONTACT, 404)):
-        told.dispatch_stopped(why=why, status=code, campaign_id=7)
+        told.probe_failed(why=why, status=code, campaign_id=7)
+    told.probe_failed(why=StopWhy.UNREACHABLE, status=None, campaign_id=7)
+    told.campaign_refused(campaign_id=8, status=403, refused_campaigns=2)
     told.dispatch_narrowed(refused_campaigns=[8, 7])
     for outcome, reason in OUTCOME_CURES:
         told.results_settled(status=outcome, reason=reason, count=1)
@@ -128,7 +131,7 @@ def test_every_problem_line_names_its_cure_and_is_at_least_a_warning() -> None:
     lines = Lines("DEBUG")
     problems(telemetry())
     written = lines.taken()
-    assert len(written) == 21 + len(RETRY_CURES) + len(OUTCOME_CURES)
+    assert len(written) == 24 + len(RETRY_CURES) + len(OUTCOME_CURES)
     for line in written:
         assert line["level"] in {"warning", "error"}, line
         assert line["cure"], line
@@ -151,12 +154,15 @@ def test_what_wakes_somebody_up_is_an_error_and_nothing_else_is() -> None:
     [
         (StopWhy.DENIED, 401, "CAMPAIGN_API__SERVER_KEY"),
         (StopWhy.DENIED, 301, "CAMPAIGN_API__URL"),
+        (StopWhy.DENIED, 402, "credit"),
+        (StopWhy.DENIED, 407, "HTTPS_PROXY"),
         (StopWhy.FIRST_CONTACT, 400, "CAMPAIGN_API__FIELD_NAMES"),
+        (StopWhy.UNREACHABLE, None, "CAMPAIGN_API__URL"),
     ],
 )
-def test_a_refused_door_names_the_setting_to_check(why: StopWhy, code: int, setting: str) -> None:
+def test_a_refused_door_names_the_setting_to_check(why: StopWhy, code: int | None, setting: str) -> None:
     lines = Lines()
-    telemetry().dispatch_stopped(why=why, status=code, campaign_id=7)
+    telemetry().probe_failed(why=why, status=code, campaign_id=7)
     [line] = lines.taken()
     assert setting in str(line["cure"])
 

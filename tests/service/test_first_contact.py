@@ -126,13 +126,18 @@ async def test_a_key_that_may_not_send_one_campaign_stops_that_one_alone(kafka: 
         await stage.results.until(places[CONTACTS:])
         access = (await service.status())["access"]
         assert (access["state"], access["refused_campaigns"]) == ("open", ["1"])
-        assert (await service.get("/readyz")).status_code == 200
+        assert list(access["refused_seconds"]) == ["1"]
+        ready = await service.get("/readyz")
+        assert (ready.status_code, "refuses campaign 1," in ready.text) == (503, True)
+        assert 'campaign_refused_campaign_seconds{campaign="1"}' in (await service.get("/metrics")).text
+        await service.until_logged("the platform refuses single campaigns")
         await stage.results.catch_up()
         assert not stage.results.at.keys() & set(places[:CONTACTS])
 
         await stage.ask.clear_faults()
 
         assert {result["status"] for result in await stage.results.until(places)} == {"accepted"}
+        assert (await service.get("/readyz")).status_code == 200
         assert set((await stage.texts()).values()) == {1}
 
 

@@ -1,0 +1,194 @@
+"""Queued events that will not be tried (again): their deadline, their age, or that of their campaign's refusal has come.
+
+Settles them though no turn is near, whatever they wait for. Looks only at those whose time has come, so many at once.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+
+from consumer.core.access import Access
+from consumer.core.admit import closing_verdict
+from consumer.core.deadlines import STEP_SECONDS, Deadlines
+from consumer.core.event import Decoded, Event
+from consumer.core.lane import Lane, settle
+from consumer.core.outcome import Reason, Status, Verdict
+from consumer.core.policy import Policies
+from consumer.core.retry import given_up
+from consumer.core.send import Send, earliest_expiry, hand_down
+from consumer.core.send_queue import SendQueue
+from consumer.core.terms import Instant, Now, Partition, SendId
+
+EVENTS_AT_ONCE = 1_000
+"""Some 20 ms of work; what is left is due in the next turn."""
+
+LOOK_AGAIN_SECONDS = 30.0
+"""Whoever is tried for too long by the calendar alone is looked at again after this."""
+
+
+class Endings:
+    """Watches over the queue."""
+
+    def __init__(self, policies: Policies, lanes: dict[Partition, Lane], queue: SendQueue, access: Access) -> None:
+        self._policies = policies
+        self._lanes = lanes
+        self._queue = queue
+        self._access = access
+        self._sends: Deadlines[Send] = Deadlines()
+        self._campaigns: Deadlines[int] = Deadlines()
+        """Refused campaigns with events that wait."""
+
+    # ---------------------------------------------------------------- watching
+
+    def watch(self, send: Send, now: Now) -> None:
+        """A send waits in the queue: look at it when something of it is due."""
+        dues = [] if send.earliest_expiry is None else [send.earliest_expiry]
+        if send.started == 0:
+            dues += self._too_old_at(send.members, now)
+        if send.first_tried_at is not None:
+            left = self._policies.of(send.campaign_id).max_age_seconds - self._tried_seconds(send, now)
+            dues.append(Instant(now.wall + left))
+        due_at = min(dues, default=None)
+        if due_at is not None:
+            self._sends.put(send, due_at)
+        if send.campaign_id in self._access.refused:
+            self._watch_campaign(send.campaign_id, now)
+
+    def joined(self, send: Send, members: Collection[Event], now: Now) -> None:
+        """More members wait in a send that is watched: it may be due earlier for them."""
+        dues = self._too_old_at(members, now)
+        expiry = earliest_expiry(members)
+        if expiry is not None:
+            dues.append(expiry)
+        if dues:
+            self._sends.put_earlier(send, min(dues))
+
+    def _watch_campaign(self, campaign_id: int, now: Now) -> None:
+        refused_seconds = self._access.refused_seconds(campaign_id, now)
+        if refused_seconds is not None:
+            left = self._policies.of(campaign_id).max_age_seconds - refused_seconds
+            self._campaigns.put(campaign_id, Instant(now.wall + max(0.0, left)))
+
+    def _too_old_at(self, members: Collection[Event], now: Now) -> list[Instant]:
+        """Return when the first of those that were never tried is too old for a first request; resends are exempt."""
+        longest = self._policies.max_event_age_seconds
+        born = [event.occurred for event in members]
+        if min(born) + longest <= now.wall:  # hardly ever: a resend, or one that was tried before
+            born = [event.occurred for event in members if _may_be_too_old(event)]
+        return [Instant(min(born) + longest)] if born else []
+
+    def _tried_seconds(self, send: Send, now: Now) -> float:
+        if send.first_tried_at is None:
+            return 0.0
+        return self._access.tried_seconds(send.campaign_id, send.first_tried_at, now)
+
+    def let_go(self, send: Send) -> Instant | None:
+        """A send waits no more. Return when it was to be looked at, None where it was not."""
+        return self._sends.discard(send)
+
+    def clear(self) -> None:
+        """Nothing waits any more."""
+        self._sends.clear()
+        self._campaigns.clear()
+
+    def next_at(self) -> Instant | None:
+        """Return when somebody is due, None where nobody is."""
+        dues = (self._sends.next_at(), self._campaigns.next_at())
+        return min((due for due in dues if due is not None), default=None)
+
+    # ---------------------------------------------------------------- closing
+
+    def close_due(self, now: Now) -> Iterator[Send]:
+        """Settle those whose time has come, so many at once; yield the sends that nobody is left in."""
+        room = EVENTS_AT_ONCE
+        for send in self._sends.take_due(now.wall):
+            room -= max(1, len(send.members))
+            self._close_ended(send, now)
+            if not send.members:
+                yield send
+            else:
+                self._watch_on(send, now)
+            if room <= 0:
+                return
+        for campaign_id in self._campaigns.take_due(now.wall):
+            for send in self._hopeless(campaign_id, now):
+                if room <= 0:
+                    self._campaigns.put(campaign_id, now.wall)
+                    return
+                room -= len(send.members)
+                self.let_go(send)
+                self._fail(send, Reason.RETRY_AGE, now)
+                yield send
+
+    def _watch_on(self, send: Send, now: Now) -> None:
+        """Look again at a send that is not over; not at once, where an outage alone has kept it from being over."""
+        self.watch(send, now)
+        due_at = self._sends.at(send)
+        if due_at is not None and due_at <= now.wall:
+            self._sends.put(send, Instant(now.wall + LOOK_AGAIN_SECONDS))
+
+    def _hopeless(self, campaign_id: int, now: Now) -> Sequence[Send]:
+        """Return the sends of a campaign that has been refused for too long.
+
+        While its probe is out, or due, they wait for what it says; that brings us here again.
+        """
+        hopeless = self._access.is_hopeless(campaign_id, self._policies.of(campaign_id).max_age_seconds, now)
+        return list(islice(self._queue.of_campaign(campaign_id), EVENTS_AT_ONCE)) if hopeless else ()
+
+    def close_before_its_turn(self, send: Send, now: Now) -> None:
+        """A send has its turn: settle those of its members for whom it comes too late."""
+        due_at = self.let_go(send)
+        if (due_at is not None and due_at - STEP_SECONDS <= now.wall) or send.first_tried_at is not None:
+            self._close_ended(send, now)
+
+    def _close_ended(self, send: Send, now: Now) -> None:
+        if send.earliest_expiry is not None and send.earliest_expiry <= now.wall:
+            late = [event for event in send.members if event.expires_at is not None and event.expires_at <= now.wall]
+            self._close(send, late, Verdict(status=Status.EXPIRED, reason=Reason.DEADLINE, completed_at=now.wall))
+        if send.started == 0:
+            oldest = now.wall - self._policies.max_event_age_seconds
+            old = [event for event in send.members if event.occurred <= oldest and _may_be_too_old(event)]
+            if old:
+                self._close(send, old, Verdict(status=Status.EXPIRED, reason=Reason.TOO_OLD, completed_at=now.wall))
+        self.close_given_up(send, now)
+
+    def close_given_up(self, send: Send, now: Now) -> None:
+        """Settle a send that has had all its attempts, or was tried for too long."""
+        reason = given_up(send, self._policies.of(send.campaign_id), tried_seconds=self._tried_seconds(send, now))
+        if reason is not None:
+            self._fail(send, reason, now)
+
+    def _fail(self, send: Send, reason: Reason, now: Now) -> None:
+        failed = Verdict(
+            status=Status.FAILED, reason=reason, send_id=send.send_id, completed_at=now.wall, response=send.response
+        )
+        self._close(send, send.members, failed)
+
+    def _close(self, send: Send, members: Iterable[Event], verdict: Verdict) -> None:
+        """Settle members that will not be tried (again)."""
+        gone = list(members)
+        going = set(map(id, gone))
+        send.keep([event for event in send.members if id(event) not in going])
+        items: list[tuple[Verdict, list[Decoded]]] = []
+        for event in gone:
+            event.send_id = None
+            hand_down(send, event)
+            items.append((closing_verdict(event, verdict), [event]))
+        self.settle(items, send.send_id)
+
+    def settle(self, items: Iterable[tuple[Verdict, list[Decoded]]], send_id: SendId | None) -> None:
+        """Let events have their verdicts, each in its partition."""
+        lanes: dict[Partition, list[tuple[Verdict, list[Decoded]]]] = {}
+        for verdict, records in items:
+            parts: dict[Partition, list[Decoded]] = {}
+            for record in records:
+                parts.setdefault(record.partition, []).append(record)
+            for partition, part in parts.items():
+                lanes.setdefault(partition, []).append((verdict, part))
+        for partition, lane_items in lanes.items():
+            lane = self._lanes.get(partition)
+            if lane is not None:
+                settle(lane, lane_items, send_id)
+
+
+def _may_be_too_old(event: Event) -> bool:
+    return event.resend.id is None and not event.attempts

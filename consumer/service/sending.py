@@ -1,0 +1,70 @@
+"""Why nothing, or not everything, is sent, in sentences for the person who looks at `/readyz`. Changes nothing.
+
+Whatever the platform keeps us from sending is named here with its cure: a partition that stands still for it is no
+task of ours that is stuck, and nobody would look for it otherwise.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from consumer.core.access import AccessState
+from consumer.core.pipeline import Pipeline
+from consumer.core.terms import Instant, Now
+
+PATIENCE_SECONDS = 10.0
+"""A connection that is refused, or a pause that is asked for, for a moment is nobody's business."""
+
+NAMED_CAMPAIGNS = 5
+
+
+def why_not_sending(pipeline: Pipeline, now: Now) -> Iterator[str]:
+    """Yield what the platform keeps us from sending."""
+    access = pipeline.access
+    if access.is_stopped:
+        yield (
+            "the platform refuses our key, role, credit, proxy or address (401, 402, 403, 407 or a redirect): "
+            "check CAMPAIGN_API__URL and CAMPAIGN_API__SERVER_KEY"
+        )
+    elif access.turns_us_away:
+        yield (
+            "the platform has refused every request with this configuration: check CAMPAIGN_API__URL, "
+            "CAMPAIGN_API__SERVER_KEY and CAMPAIGN_API__FIELD_NAMES__*"
+        )
+    since = access.since_at(now)
+    if access.state(now) is AccessState.UNREACHABLE and since is not None and now.wall - since >= PATIENCE_SECONDS:
+        yield (
+            f"the platform cannot be reached since {_clock(since)}: check CAMPAIGN_API__URL, DNS, TLS and the network; "
+            "sending goes on by itself"
+        )
+    yield from _pauses(pipeline, now)
+    refused = [campaign_id for campaign_id in access.refused if pipeline.queue.holds(campaign_id)]
+    if refused:
+        yield (
+            f"the platform refuses {_campaigns(refused)}, though others get through: check what the key's role may send; "
+            "their events wait, and fail (retry_age) after CAMPAIGN_DELIVERY__RETRY__MAX_AGE"
+        )
+
+
+def _pauses(pipeline: Pipeline, now: Now) -> Iterator[str]:
+    pauses = pipeline.access.pauses
+    everybodys = pauses.everybodys_span(now)
+    if everybodys is not None and everybodys.until - now.wall >= PATIENCE_SECONDS:
+        yield f"the platform asked for a pause until {_clock(everybodys.until)} (503, Retry-After)"
+    paused = {
+        campaign_id: span
+        for campaign_id, span in pauses.by_campaign(now).items()
+        if span.until - now.wall >= PATIENCE_SECONDS and pipeline.queue.holds(campaign_id)
+    }
+    if paused:
+        until = max(span.until for span in paused.values())
+        yield f"the platform asked for a pause of {_campaigns(list(paused))} until {_clock(until)} (429, Retry-After)"
+
+
+def _campaigns(campaigns: Sequence[int]) -> str:
+    named = ", ".join(str(campaign) for campaign in campaigns[:NAMED_CAMPAIGNS])
+    more = len(campaigns) - NAMED_CAMPAIGNS
+    return f"campaign{'s' if len(campaigns) > 1 else ''} {named}" + (f" and {more} more" if more > 0 else "")
+
+
+def _clock(at: Instant) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,228 @@
+"""What an outage costs: neither attempts nor age, and hardly any work; deadlines go on."""
+
+from collections.abc import Callable, Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.core.access import AccessState
+from consumer.core.answer import Answer, Answered, Lost, Unreachable
+from consumer.core.journal import Intent
+from consumer.core.outages import MOST_SPANS, Outages, tried_seconds
+from consumer.core.outcome import Reason, Status
+from consumer.core.platform_memory import Span
+from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.terms import Instant
+from tests.core.makers import P0, at
+from tests.core.runner import OK, Request, Runner, accepting
+
+HOUR, DAY = 3_600.0, 86_400.0
+LONE = CampaignPolicy(window_seconds=0.0, max_contacts=1, max_age_seconds=600.0, max_attempts=3)
+
+
+def answering(status: int, retry_after: float | None = None) -> Callable[[Request], tuple[Answer, float]]:
+    return lambda _request: (Answered(status=status, retry_after_seconds=retry_after, body=b"{}"), 0.01)
+
+
+def gone(_request: Request) -> tuple[Answer, float]:
+    """Nobody is there."""
+    return Unreachable(detail="refused"), 0.001
+
+
+def started(policy: CampaignPolicy = LONE) -> Runner:
+    """A process that has had its first 2xx."""
+    runner = Runner(policies=Policies(default=policy))
+    runner.feed(runner.event(phone="+34699999999"))
+    runner.run()
+    runner.requests.clear()
+    return runner
+
+
+def people(runner: Runner, count: int, **changes: object) -> None:
+    runner.feed(*[runner.event(phone=f"+346{number:08}", **changes) for number in range(count)])
+
+
+# ------------------------------------------------------------------------------------------------------------- spans
+
+INSTANTS = st.integers(0, 100).map(lambda second: Instant(float(second)))
+SPANS = st.lists(st.builds(lambda one, two: Span(since=min(one, two), until=max(one, two)), INSTANTS, INSTANTS))
+
+
+@given(SPANS, INSTANTS, INSTANTS)
+def test_what_was_tried_is_the_time_that_lies_in_no_outage(spans: list[Span], since: Instant, now: Instant) -> None:
+    outages = Outages()
+    for span in spans:
+        outages.add(span)
+    seconds = [second for second in range(int(since), int(now)) if not _lies_in(second, spans)]
+    assert tried_seconds(since, now, outages.spans(now)) == len(seconds)
+
+
+def _lies_in(second: int, spans: Iterable[Span]) -> bool:
+    return any(span.since <= second < span.until for span in spans)
+
+
+def test_an_outage_that_goes_on_counts_up_to_now_and_a_short_one_is_forgotten_before_a_long_one() -> None:
+    outages = Outages()
+    outages.begin(Instant(10.0))
+    outages.begin(Instant(20.0))
+    assert outages.spans(Instant(25.0)) == (Span(since=Instant(10.0), until=Instant(25.0)),)
+    outages.end(Instant(30.0))
+    for number in range(MOST_SPANS):
+        outages.add(Span(since=Instant(100.0 + 10 * number), until=Instant(101.0 + 10 * number)))
+    kept = outages.spans(Instant(1_000.0))
+    assert len(kept) == MOST_SPANS
+    assert kept[0] == Span(since=Instant(10.0), until=Instant(30.0))
+
+
+# ------------------------------------------------------------------------------------------------- a platform that is gone
+
+
+def test_a_platform_that_is_gone_is_asked_by_one_probe_at_a_time_and_nothing_else_is_journaled() -> None:
+    runner = started()
+    runner.platform = gone
+    people(runner, 500)
+    runner.run(until=runner.time + 60.0)
+    before, began_at = len(runner.entries()), runner.time
+    posted = runner.posted
+    runner.run(until=runner.time + HOUR)
+    probes = runner.posted - posted
+    assert runner.pipeline.access.state(at(runner.time)) is AccessState.UNREACHABLE
+    assert HOUR / 30.0 <= probes <= HOUR / 15.0 + 1, "half a minute at most between two of them, less the dice"
+    assert len(runner.entries()) - before <= 2 * probes
+    assert runner.peak_out <= LONE.max_concurrency
+
+    runner.platform = accepting
+    runner.feed(runner.event(campaignId=2, priority="immediate"))
+    runner.run(until=runner.time + 31.0)
+    assert {verdict.status for verdict in runner.results.values()} == {Status.ACCEPTED}
+    assert len(runner.results) == 502
+    assert runner.requests[1].campaign == 2 or runner.requests[0].campaign == 2, "immediate events first"
+    assert runner.time - began_at > HOUR
+
+
+def test_a_connection_that_fails_now_and_then_stops_nobody() -> None:
+    runner = started()
+    turn = iter(range(10**6))
+    runner.platform = lambda request: (OK, 0.01) if next(turn) % 3 else gone(request)
+    people(runner, 60)
+    runner.run(until=runner.time + 30.0)
+    assert len(runner.results) == 61
+
+
+@pytest.mark.parametrize("platform", [gone, answering(401), answering(402), answering(407), answering(302)])
+def test_an_outage_of_hours_fails_nobody_who_was_tried_before(
+    platform: Callable[[Request], tuple[Answer, float]],
+) -> None:
+    """Tried once, with five minutes of its ten gone; then three hours of nothing; then it is let in."""
+    runner = started()
+    runner.platform = answering(429, retry_after=None)
+    runner.feed(runner.event())
+    runner.run(until=runner.time + 300.0)
+    runner.platform = platform
+    runner.run(until=runner.time + 3 * HOUR)
+    assert (0, 1) not in runner.results
+    runner.platform = accepting
+    runner.run()
+    assert runner.results[0, 1].status is Status.ACCEPTED
+
+
+def test_age_goes_on_where_it_stood_when_the_outage_is_over() -> None:
+    runner = started()
+    runner.platform = answering(429)
+    runner.feed(runner.event())
+    began_at = runner.time
+    runner.run(until=began_at + 300.0)
+    runner.platform = gone
+    runner.run(until=began_at + 300.0 + HOUR)
+    runner.platform = answering(429)
+    runner.run()
+    verdict = runner.results[0, 1]
+    assert (verdict.status, verdict.reason) == (Status.FAILED, Reason.RETRY_AGE)
+    assert 590.0 + HOUR <= verdict.completed_at - at(began_at).wall <= 700.0 + HOUR
+
+
+def test_deadlines_go_on_while_nothing_can_start() -> None:
+    runner = started()
+    runner.platform = gone
+    people(runner, 40)
+    runner.run(until=runner.time + 60.0)
+    runner.feed(runner.event(phone="+34611111111", expires_in=100.0))
+    expires_at = runner.time + 100.0
+    runner.run(until=expires_at + 1.0)
+    verdict = runner.results[0, 41]
+    assert (verdict.status, verdict.reason) == (Status.EXPIRED, Reason.DEADLINE)
+    assert verdict.completed_at - at(expires_at).wall <= 1.0
+
+
+@pytest.mark.parametrize("status", [None, 401, 429])
+def test_who_outlives_the_longest_age_before_a_first_request_expires_wherever_it_waits(status: int | None) -> None:
+    """Refused connections, a refused key, and a campaign that waits for its slot."""
+    policies = Policies(default=LONE, max_event_age_seconds=600.0)
+    runner = Runner(policies=policies)
+    runner.feed(runner.event(phone="+34699999999"))
+    runner.run()
+    runner.platform = gone if status is None else answering(status, retry_after=HOUR if status == 429 else None)
+    people(runner, 60)
+    runner.run(until=runner.time + 700.0)
+    tried = {place for request in runner.requests for place in request.offsets}
+    waited = {(0, offset) for offset in range(1, 61)} - tried
+    assert len(waited) >= 10
+    for place in waited:
+        assert (runner.results[place].status, runner.results[place].reason) == (Status.EXPIRED, Reason.TOO_OLD)
+
+
+def test_a_resend_waits_for_as_long_as_it_takes() -> None:
+    runner = Runner(policies=Policies(default=LONE, max_event_age_seconds=600.0), platform=gone)
+    document = runner.event()
+    runner.feed(document)
+    event = runner.records[0, 0]
+    event.resend = event.resend._replace(id="again")
+    runner.run(until=2 * HOUR)
+    runner.platform = accepting
+    runner.run()
+    assert runner.results[0, 0].status is Status.ACCEPTED
+
+
+# --------------------------------------------------------------------------------------------------- across owners
+
+
+def restarted(before: Runner) -> Runner:
+    """The next process, with the journal of the one before; events that have no outcome are read again."""
+    runner = Runner(policies=before.policies, partitions=(), time=before.time, platform=before.platform)
+    runner.journal = {partition: list(log) for partition, log in before.journal.items()}
+    runner.serial = before.serial
+    runner.take(P0, process="next")
+    return runner
+
+
+@pytest.mark.parametrize("status, campaign", [(429, 1), (503, 2)])
+def test_what_the_platform_asked_for_outlives_a_restart(status: int, campaign: int) -> None:
+    """It asked for an hour; whoever comes next does not ask before, for an event that was never tried either."""
+    runner = started()
+    runner.platform = answering(status, retry_after=HOUR)
+    runner.feed(runner.event())
+    runner.run(until=runner.time + 10.0)
+    asked_at = runner.requests[-1].at
+    runner.checkpoint()
+    later = restarted(runner)
+    later.platform = accepting
+    later.feed(later.event(), later.event(campaignId=campaign, phone="+34600000002"))
+    later.run(until=asked_at + HOUR - 1.0)
+    assert later.requests == []
+    later.run()
+    assert [request.at >= asked_at + HOUR for request in later.requests] == [True, True]
+
+
+def test_an_outage_is_remembered_by_the_next_owner() -> None:
+    runner = started()
+    answers: list[Answer] = [Lost(detail="reset")]
+    runner.platform = lambda request: (answers.pop(), 0.01) if answers else gone(request)
+    runner.feed(runner.event())
+    people(runner, 3, campaignId=2)
+    runner.run(until=runner.time + 2 * HOUR)
+    runner.checkpoint()
+    assert runner.said(Intent)
+    later = restarted(runner)
+    first = runner.requests[0]
+    assert later.pipeline.access.tried_seconds(1, at(first.at).wall, at(later.time)) < 60.0
