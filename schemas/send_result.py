@@ -91,6 +91,10 @@ class SendResult(_Model):
     resend_reason: str | None
     possible_duplicate: bool = Field(description="The contact may have been texted twice.")
     related: ResultRelated | None
+    detail: str | None = Field(
+        default=None,
+        description="What is wrong with an invalid record, without any value of it; null for every other status.",
+    )
     occurred_at: InstantText | None
     received_at: InstantText
     dispatched_at: InstantText | None = Field(description="The start of the deciding request.")

@@ -123,7 +123,7 @@ class Book:
             ("possibleDuplicate", bool(self.marked[index]), said.possible_duplicate),
             ("receivedAt", self.received_ms[index], received_ms),
             ("completedAt", self.completed_ms[index], said.completed_ms),
-            ("dispatchedAt, related or response", self.rest[index], rest_of(said)),
+            ("dispatchedAt, related, detail or response", self.rest[index], rest_of(said)),
         )
         return [name for name, expected, found in pairs if expected != found]
 
@@ -138,7 +138,7 @@ class Book:
 
 def rest_of(verdict: Verdict) -> int:
     """A hash of what a verdict says besides the columns of its own."""
-    return hash_of_json([verdict.dispatched_ms, verdict.related, verdict.response])
+    return hash_of_json([verdict.dispatched_ms, verdict.related, verdict.detail, verdict.response])
 
 
 def _numbers(kind: str, size: int) -> "array[int]":

@@ -44,6 +44,7 @@ class Verdict(NamedTuple):
     dispatched_ms: int | None
     completed_ms: int
     related: Mapping[str, Any] | None
+    detail: str | None
     response: Mapping[str, Any] | None
 
 
@@ -157,6 +158,7 @@ def _settled(item: Mapping[str, Any]) -> Settled:
         None if dispatched is None else _milliseconds(dispatched),
         _milliseconds(item["completed_at"]),
         _related(item.get("related")),
+        item.get("detail"),
         item.get("response"),
     )
     return Settled(verdict, offsets, received)

@@ -135,6 +135,7 @@ def result_of(value: bytes | None) -> Result:
             None if dispatched is None else milliseconds(dispatched),
             milliseconds(content["completedAt"]),
             content["related"],
+            content.get("detail"),
             content["response"],
         ),
         content,

@@ -55,7 +55,7 @@ class Door:
             decoded = self._recall(lane, decoded, told)
         closed: dict[tuple[Status, Reason], list[Decoded]] = {}
         single: Items = []
-        events = _valid(decoded, closed)
+        events, invalid = _valid(decoded, now)
         fingerprints = [event.fingerprint for event in events]
         tables = self._deduplication.lookup_tables(lane.partition, now.wall)
         repeats = not all(table.keys().isdisjoint(fingerprints) for table in tables)  # hardly ever: one look for all
@@ -83,7 +83,7 @@ class Door:
                 self._wait(lane, event)
         self._windows.add_all(ready, now)
         items: Items = [(_verdict(ending, now), records) for ending, records in closed.items()]
-        settle(lane, items + single, None)
+        settle(lane, invalid + items + single, None)
         return told
 
     def _recall(self, lane: Lane, decoded: Sequence[Decoded], told: list[Settlement]) -> list[Decoded]:
@@ -165,14 +165,19 @@ class Door:
             following = lane.take_out(following)
 
 
-def _valid(decoded: Sequence[Decoded], closed: dict[tuple[Status, Reason], list[Decoded]]) -> Sequence[Event]:
-    """Return the events of a batch; its invalid records are closed for what is wrong with them."""
-    if Invalid in set(map(type, decoded)):  # hardly ever: one look for all
-        for record in decoded:
-            if type(record) is Invalid:
-                closed.setdefault((Status.INVALID, record.reason), []).append(record)
-        decoded = [record for record in decoded if type(record) is Event]
-    return cast("Sequence[Event]", decoded)
+def _valid(decoded: Sequence[Decoded], now: Now) -> tuple[Sequence[Event], Items]:
+    """Return the events of a batch, and its invalid records with what is wrong with them."""
+    if Invalid not in set(map(type, decoded)):  # hardly ever: one look for all
+        return cast("Sequence[Event]", decoded), []
+    wrong: dict[tuple[Reason, str], list[Decoded]] = {}
+    for record in decoded:
+        if type(record) is Invalid:
+            wrong.setdefault((record.reason, record.detail), []).append(record)
+    verdicts = (
+        (replace(_verdict((Status.INVALID, reason), now), detail=detail), records)
+        for (reason, detail), records in wrong.items()
+    )
+    return [record for record in decoded if type(record) is Event], list(verdicts)
 
 
 def repeated(event: Event, first: Offset, now: Now) -> Verdict:

@@ -241,6 +241,7 @@ def _settled_fields(settled: Settled) -> dict[str, object]:
         "reason": verdict.reason,
         "send": verdict.send_id,
         "attempts": verdict.attempts or None,
+        "detail": verdict.detail,
         "dispatched_at": verdict.dispatched_at,
     }
     fields |= {name: value for name, value in said.items() if value is not None}

@@ -119,6 +119,7 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
 def _settled(item: Mapping[str, Any]) -> Settled:
     related, response = item.get("related"), item.get("response")
     reason, send_id, dispatched_at = item.get("reason"), item.get("send"), item.get("dispatched_at")
+    detail = item.get("detail")
     offsets, fingerprints = _offsets(item["offsets"]), b64decode(_text(item["fingerprints"]), validate=True)
     if len(fingerprints) not in (0, FINGERPRINT_BYTES * len(offsets)):
         raise _NoEntryError("no entry: its fingerprints are not those of its records")
@@ -133,6 +134,7 @@ def _settled(item: Mapping[str, Any]) -> Settled:
             attempts=_count(item.get("attempts", 0)),
             possible_duplicate=_flag(item.get("possible_duplicate", False)),
             related=None if related is None else _related(related),
+            detail=None if detail is None else _text(detail),
             dispatched_at=None if dispatched_at is None else _instant(dispatched_at),
             completed_at=_instant(item["completed_at"]),
             response=None if response is None else _response(response),

@@ -259,10 +259,12 @@ def _entries(alike: list[tuple[Verdict, list[Decoded]]]) -> Iterator[list[tuple[
 
 
 def _quoted_bytes(verdict: Verdict) -> int:
-    """Return the bytes that an entry takes for what a verdict quotes of others: the platform's words, an event's ID."""
+    """Return the bytes that an entry takes for what a verdict quotes of others: the platform's words, an event's ID, a detail."""
     quoted: list[object] = []
     if verdict.related is not None:
         quoted.append(verdict.related.event_id)
+    if verdict.detail is not None:
+        quoted.append(verdict.detail)
     response = verdict.response
     if response is not None:
         quoted += (response.id, response.message, response.item)

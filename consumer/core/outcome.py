@@ -84,6 +84,8 @@ class Verdict:
     attempts: int = 0
     possible_duplicate: bool = False
     related: Related | None = None
+    detail: str | None = None
+    """What is wrong with an invalid record. Without any of its values, so it may stand in the journal."""
     dispatched_at: Instant | None = None
     completed_at: Instant
     response: Response | None = None

@@ -25,7 +25,7 @@ _WORDS: Final[Mapping[Status | Reason | None, bytes]] = {
 _RESULT: Final = (
     b'{"resultId":"%b%%014x","eventId":'
     b'\0,"eventType":%b,"campaignId":%b,"status":%b,"reason":%b,"sendId":%b,"attempts":%d,"externalReference":'
-    b'\0,"resendId":%b,"resendReason":%b,"possibleDuplicate":%b,"related":%b,"occurredAt":'
+    b'\0,"resendId":%b,"resendReason":%b,"possibleDuplicate":%b,"related":%b,"detail":%b,"occurredAt":'
     b'\0,"receivedAt":"%b","dispatchedAt":%b,"completedAt":"%b","source":{"topic":%b,"partition":%d,"offset":'
     b'\0},"response":%b}'
 )
@@ -116,7 +116,9 @@ def _form(
     The first one takes the offset.
     """
     source, topic = _source(partition)
-    status, reason, send_id, attempts, possible_duplicate, related, dispatched_at, completed_at, response = judged
+    status, reason, send_id, attempts, possible_duplicate, related, detail, dispatched_at, completed_at, response = (
+        judged
+    )
     form = _RESULT % (
         source,
         _constant(event_type),
@@ -129,6 +131,7 @@ def _form(
         _constant(resend.reason),
         possible_duplicate,
         related,
+        detail,
         text_of(received_at).encode(),
         dispatched_at,
         completed_at,
@@ -173,6 +176,7 @@ def _judged(verdict: Verdict) -> tuple[object, ...]:
         verdict.attempts,
         b"true" if verdict.possible_duplicate else b"false",
         _constant(related),
+        _constant(verdict.detail),
         _NULL if verdict.dispatched_at is None else b'"%b"' % text_of(verdict.dispatched_at).encode(),
         text_of(verdict.completed_at).encode(),
         _constant(response),

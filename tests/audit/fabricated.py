@@ -42,6 +42,7 @@ class Verdict:
     attempts: int = 1
     marked: bool = False
     related: Mapping[str, Any] | None = None
+    detail: str | None = None
     dispatched_at: float | None = NOW + 1.5
     completed_at: float = NOW + 2.25
     received_at: float = NOW + 0.5
@@ -200,6 +201,7 @@ class World:
             "resendReason": None,
             "possibleDuplicate": verdict.marked,
             "related": verdict.related,
+            "detail": verdict.detail,
             "occurredAt": None,
             "receivedAt": rfc3339(verdict.received_at),
             "dispatchedAt": None if verdict.dispatched_at is None else rfc3339(verdict.dispatched_at),
@@ -303,6 +305,7 @@ def settled(verdict: Verdict, offsets: Iterable[int]) -> dict[str, Any]:
         "attempts": verdict.attempts or None,
         "dispatched_at": verdict.dispatched_at,
         "possible_duplicate": verdict.marked or None,
+        "detail": verdict.detail,
         "response": verdict.response,
     }
     if verdict.related is not None:

@@ -88,6 +88,10 @@ FORGERIES: dict[str, Forgery] = {
         {(Kind.CONTRADICTS_OUTCOME, at(9))},
     ),
     "another reason": (lambda world: republish(world, 7, reason="too_old"), {(Kind.CONTRADICTS_OUTCOME, at(7))}),
+    "another detail": (
+        lambda world: republish(world, 7, detail="campaignId: required"),
+        {(Kind.CONTRADICTS_OUTCOME, at(7))},
+    ),
     "another send": (lambda world: republish(world, 9, sendId="s7"), {(Kind.CONTRADICTS_OUTCOME, at(9))}),
     "other attempts": (lambda world: republish(world, 9, attempts=1), {(Kind.CONTRADICTS_OUTCOME, at(9))}),
     "another mark": (

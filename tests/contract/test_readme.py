@@ -242,6 +242,9 @@ async def test_the_upstream_service_gets_the_result_that_the_readme_shows(kafka:
         serving("campaign-consumer run", f"http://127.0.0.1:{port}/readyz", cwd=tmp_path, **names),
     ):
         said = await shell(f"python upstream.py {kafka.bootstrap_servers} < event.json", cwd=tmp_path)
+        (tmp_path / "event.json").write_text("{}")  # its result bears no event ID to be known by
+        wrong = json.loads(await shell(f"python upstream.py {kafka.bootstrap_servers} < event.json", cwd=tmp_path))
+    assert (wrong["status"], wrong["detail"][:17]) == ("invalid", "eventId: required")
     assert shape(json.loads(said)) == shape(json.loads(fenced("result", "json")))
 
 

@@ -49,6 +49,7 @@ VERDICTS = st.builds(
     attempts=st.integers(0, 50),
     possible_duplicate=st.booleans(),
     related=st.none() | st.builds(Related, event_id=WORDS, partition=st.integers(0, 99), offset=OFFSETS),
+    detail=st.none() | WORDS,
     dispatched_at=st.none() | INSTANTS,
     completed_at=INSTANTS,
     response=st.none()

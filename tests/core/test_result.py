@@ -34,6 +34,7 @@ VERDICTS = st.builds(
     possible_duplicate=st.booleans(),
     related=st.none()
     | st.builds(Related, event_id=WORDS, partition=st.integers(0, 99), offset=st.integers(0, 2**56 - 1)),
+    detail=st.none() | WORDS,
     dispatched_at=st.none() | INSTANTS,
     completed_at=INSTANTS,
     response=st.none()
@@ -104,6 +105,7 @@ def test_a_result_says_what_record_and_verdict_say(
     )  # fmt: skip
     assert result["possibleDuplicate"] is verdict.possible_duplicate
     assert result["source"] == {"topic": "contact-events", "partition": 3, "offset": 1842}
+    assert result["detail"] == verdict.detail
     for name, value in (("related", verdict.related), ("response", verdict.response)):
         assert (result[name] is None) == (value is None)
     if verdict.response is not None:
@@ -120,7 +122,7 @@ def test_a_result_says_what_record_and_verdict_say(
 def test_a_result_has_exactly_the_contracts_members_in_its_order() -> None:
     assert list(result_of(WildRecord(value=json_bytes(plain_event())))) == [
         "resultId", "eventId", "eventType", "campaignId", "status", "reason", "sendId", "attempts", "externalReference",
-        "resendId", "resendReason", "possibleDuplicate", "related", "occurredAt", "receivedAt", "dispatchedAt",
+        "resendId", "resendReason", "possibleDuplicate", "related", "detail", "occurredAt", "receivedAt", "dispatchedAt",
         "completedAt", "source", "response",
     ]  # fmt: skip
 

@@ -178,7 +178,7 @@ async def test_what_is_no_event_is_reported_as_invalid_and_its_bytes_kept_as_dea
         for number, (place, letter) in enumerate(zip(places, letters, strict=True)):
             headers = dict(letter.headers)
             assert (letter.key, letter.value) == (records[number].key, records[number].value)
-            assert headers.pop("dlq-detail")
+            assert headers.pop("dlq-detail").decode() == results[number]["detail"]
             assert int(headers.pop("dlq-timestamp")) > 0
             assert headers == {
                 "trace": b"abc",

@@ -292,6 +292,7 @@ class Judge:
         truth, status, marked = document.publication, result["status"], result["possibleDuplicate"]
         count, intents = self.texts[place], len(self.intents.get(place, []))
         self._insist((status == "invalid") != truth.valid, "valid and invalid are mixed up", place)
+        self._insist((result["detail"] is None) == truth.valid, "a detail of no invalid record, or none of one", place)
         if status == "invalid":
             self._insist(place in self.letters, "an invalid record without dead letter", place)
         if status == "accepted":
