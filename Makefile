@@ -32,8 +32,8 @@ demo: setup ## Run everything on this machine: Apache Kafka, platform sandbox, e
 	@$(RUN)/campaign-consumer demo
 
 .PHONY: test
-test: setup ## Run the whole suite; PYTEST_ARGS narrows it
-	@$(RUN)/python -m pytest $(PYTEST_ARGS)
+test: setup ## Run the whole suite in two processes; PYTEST_ARGS narrows it
+	@$(RUN)/python -m pytest --numprocesses 2 $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: setup ## Check style, types, import contracts, spelling and locks

@@ -4,7 +4,9 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
@@ -30,6 +32,14 @@ for _profile, _examples in {"dev": 50, "ci": 500, "soak": 20_000}.items():
         database=DirectoryBasedExampleDatabase(Path(__file__).parents[1] / ".cache" / "hypothesis"),
     )
 settings.load_profile(os.environ.get("CAMPAIGN_TEST_PROFILE", "dev"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let several processes share the run in lanes; asked for where there are several."""
+    from tests.support.lanes import Lanes
+
+    return Lanes(config, log)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
