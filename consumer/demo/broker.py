@@ -157,7 +157,8 @@ class Broker:
     def _start_failure(self, what: str) -> KafkaStartError:
         tail = self.log_tail()
         kind = PortTakenError if "Address already in use" in tail else KafkaStartError
-        return kind(f"broker {self.place.number} {what}; the end of its log, {self.place.log_file}:\n{tail}")
+        kept = f", {self.place.log_file}" if self._litter is None else ""
+        return kind(f"broker {self.place.number} {what}; the end of its log{kept}:\n{tail}")
 
     def _running(self) -> Leashed:
         if self._process is None:

@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from consumer.demo.java import EXTRA_MISSING
+
 KAFKA_VERSION = "4.4.0"
 LOCK = Path(__file__).with_name("apache_kafka.lock.toml")
 REPOSITORY = "Maven Central"
@@ -43,6 +45,9 @@ def fetch(tell: Callable[[str], None]) -> list[Path]:
 
     Several processes may do this at once: a jar appears in the cache whole or not at all.
     """
+    authorities = os.environ.get("SSL_CERT_FILE")
+    if authorities and not os.environ.get("CURL_CA_BUNDLE"):
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", authorities)  # jgo asks by requests, which reads this name alone
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     locked = _read_lock().dependencies
@@ -64,10 +69,7 @@ def _download(missing: list[Any], unchecked: Path, folder: Path) -> None:
         try:
             path = project.artifact(jar.classifier or "", jar.packaging).resolve()
         except Exception as error:
-            raise JarsError(
-                f"{coordinate} cannot be fetched from {REPOSITORY} ({error}): "
-                "the first run needs the network, or a proxy named by HTTPS_PROXY"
-            ) from error
+            raise JarsError(f"{coordinate} cannot be fetched from {REPOSITORY} ({error}): {_cure(error)}") from error
         if not _is_as_locked(path, jar.sha256):
             raise JarsError(
                 f"{coordinate} as fetched is not the file that {LOCK.name} names (SHA-256 {jar.sha256}): "
@@ -78,6 +80,15 @@ def _download(missing: list[Any], unchecked: Path, folder: Path) -> None:
     with ThreadPoolExecutor(_DOWNLOADS) as pool:
         for _ in pool.map(one, missing):
             pass
+
+
+def _cure(error: BaseException) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):  # requests wraps it several times
+        return (
+            "a proxy on the way answers with a certificate of its own, or this machine lacks the usual authorities: "
+            "name a file of authorities in REQUESTS_CA_BUNDLE or SSL_CERT_FILE"
+        )
+    return "the first run needs the network, or a proxy named by HTTPS_PROXY"
 
 
 def _is_as_locked(path: Path, sha256: str | None) -> bool:
@@ -96,10 +107,7 @@ def _context(repository: Path) -> Any:
     try:
         from jgo.maven import MavenContext
     except ImportError as error:
-        raise JarsError(
-            "The embedded Apache Kafka needs the extra `demo` (pip install 'campaign-consumer[demo]'), "
-            "or name a cluster of yours with --bootstrap-servers"
-        ) from error
+        raise JarsError(EXTRA_MISSING) from error
     return MavenContext(repo_cache=repository, timeout=60)
 
 

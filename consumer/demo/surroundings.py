@@ -111,12 +111,29 @@ def service_environment(cluster: Cluster, *, sandbox_url: str, port: int) -> Map
     }
 
 
+@dataclass(slots=True)
+class Logs:
+    """Where the processes' logs are."""
+
+    folder: Path
+    wanted: bool = False
+    """Whether they tell of something that did not go well."""
+
+
 @contextmanager
-def logs_folder() -> Iterator[Path]:
-    """A folder for logs, gone once all went well."""
-    folder = Path(tempfile.mkdtemp(prefix="campaign-demo-"))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+def logs_folder(console: Console) -> Iterator[Logs]:
+    """A folder for logs: it goes at the end, but where something went wrong it stays, and is named."""
+    logs = Logs(Path(tempfile.mkdtemp(prefix="campaign-demo-")))
+    try:
+        yield logs
+    except Exception:
+        logs.wanted = True
+        raise
+    finally:
+        if logs.wanted and any(logs.folder.iterdir()):
+            console.print(f"the logs are in {logs.folder}", soft_wrap=True)
+        else:
+            shutil.rmtree(logs.folder, ignore_errors=True)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ A line is either an event, or `{"key": ..., "value": ..., "headers": {...}}` aro
 a string is published as those characters, null is a tombstone, and anything else is published as JSON.
 """
 
+import codecs
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import xxhash
 from consumer.traffic.record import Headers
 
 AROUND = frozenset({"key", "value", "headers"})
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NOT_DIGITS = re.compile(rb"[^0-9]+")
 
 
@@ -50,12 +52,14 @@ def read_lines(
     their phone: events for one person get one key and so keep their order. `headers` are added to every record.
     """
     for number, raw in enumerate(lines, start=first_number):
-        text = raw.strip()
+        text = (raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw).strip()  # editors on Windows begin so
         if text:
             yield _read(number, text, key_field, headers)
 
 
 def _read(number: int, text: bytes, key_field: KeyField | None, headers: Headers) -> Line | BadLine:
+    if number == 1 and text.startswith(UTF_16):
+        return BadLine(number, "not JSON: the file is UTF-16; save it as UTF-8")
     try:
         content = orjson.loads(text)
     except orjson.JSONDecodeError as mistake:

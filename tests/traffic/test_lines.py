@@ -1,5 +1,7 @@
 """JSON Lines: what is published for a line, and what is said about a bad one."""
 
+import codecs
+
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,18 @@ def test_a_person_without_a_code_is_keyed_by_a_hash_and_never_by_the_phone() -> 
     assert line.key is not None
     assert b"600" not in line.key
     assert len(line.key) == 32
+
+
+def test_a_byte_order_mark_before_the_first_line_is_none_of_it() -> None:
+    first, second = read_lines([codecs.BOM_UTF8 + EVENT + b"\r", EVENT])
+    assert isinstance(first, Line)
+    assert isinstance(second, Line)
+    assert (first.value, first.key) == (second.value, second.key) == (EVENT, b"cust-1")
+    assert isinstance(next(read_lines([codecs.BOM_UTF8 + EVENT], first_number=2)), BadLine), "only a file begins so"
+
+
+def test_a_file_in_utf_16_is_told_so() -> None:
+    assert only(EVENT.decode().encode("utf-16")) == BadLine(1, "not JSON: the file is UTF-16; save it as UTF-8")
 
 
 def test_spellings_of_one_phone_get_one_key() -> None:
