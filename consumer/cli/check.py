@@ -104,7 +104,8 @@ async def _reach(settings: "Settings") -> list[str]:
 
 async def _reach_kafka(settings: "Settings") -> list[str]:
     from consumer.cli.wiring import expectations, kafka_connection
-    from consumer.edge.topics import Missing, examine
+    from consumer.edge.topic_findings import Missing
+    from consumer.edge.topics import examine
 
     obstacles: list[str] = []
     missing = False

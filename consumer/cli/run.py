@@ -161,9 +161,12 @@ async def _service(settings: "Settings") -> "AsyncIterator[Service]":
         await until_reachable(connection, on_trouble=lambda why: telemetry.kafka_trouble(why=why))
         if kafka.create_topics:
             await create_topics(connection, expected)
-        obstacles = [str(found) for found in await examine(connection, expected) if not found.is_note]
+        findings = [found for found in await examine(connection, expected) if not found.is_note]
+        obstacles = [str(found) for found in findings if found.stops_run]
         if obstacles:
             raise UnfitError("\n".join(obstacles))
+        for found in findings:
+            telemetry.noted(str(found))
         await _look_at_journals(settings)
         yield service
     finally:

@@ -89,6 +89,10 @@ class Lane:
     """Given back soon: nothing new starts."""
     trouble: str | None = None
     """Why the last append was not acknowledged; None since one was."""
+    journal_refused: str | None = None
+    """Why the brokers do not take what is appended, where only a person can change that."""
+    results_refused: str | None = None
+    """The same of its results and dead letters."""
     overdue: bool = False
     """Whether a proof has been waited for in vain: until the next one comes, no send takes members of it."""
     dropped: bool = False
@@ -96,6 +100,10 @@ class Lane:
     """Acceptances of its records that no entry tells of: those of the lane before it that was lost to a claim."""
     publishing: int = 0
     """Settlements whose results are on their way."""
+    publishing_events: int = 0
+    """Records in those."""
+    publishing_bytes: int = 0
+    """What those are charged with."""
     checkpoint_wanted: bool = False
     checkpointed: bool = False
     """Whether a checkpoint of ours is proven: without one, no commit of ours may stand."""
@@ -108,6 +116,11 @@ class Lane:
     def may_send(self) -> bool:
         """Whether a request may carry members of this partition now."""
         return self.ledger.standing is Standing.OWNED and not (self.leaving or self.dropped or self.overdue)
+
+    @property
+    def refused(self) -> str | None:
+        """Why this partition waits for a person, though it is ours: the brokers do not take what it writes."""
+        return self.journal_refused or self.results_refused
 
     @property
     def busy(self) -> bool:
@@ -133,13 +146,26 @@ class Lane:
         self.held_events += len(records)
         self.held_bytes += size_bytes
 
+    def publish(self, settlement: Settlement) -> None:
+        """Results are on their way from now on."""
+        self.publishing += 1
+        self.publishing_events += len(settlement.offsets)
+        self.publishing_bytes += settlement.size_bytes
+
     def publish_done(self, settlement: Settlement) -> None:
-        """Results are acknowledged: the records leave the buffer and the watermark may move."""
+        """Results are acknowledged: the records leave the buffer and the watermark may move.
+
+        Of a lane that was dropped, results are on their way no more, whatever became of them.
+        """
+        self.publishing -= 1
+        self.publishing_events -= len(settlement.offsets)
+        self.publishing_bytes -= settlement.size_bytes
+        if self.dropped:
+            return
         self.held_events -= len(settlement.offsets)
         self.held_bytes -= settlement.size_bytes
         self.watermark.done(settlement.offsets)
         self.moved = True
-        self.publishing -= 1
         assert settlement.journal_offset is not None
         self._published(settlement.journal_offset, len(settlement.offsets))
 
@@ -201,7 +227,7 @@ class Lane:
             claim=self.ledger.claimed_at,
             platform=self.platform,
         )
-        if len(encode(checkpoint, self.ledger.expected)) > MAX_CHECKPOINT_BYTES:
+        if len(encode(checkpoint, self.ledger.expected)) > min(MAX_CHECKPOINT_BYTES, self.ledger.max_append_bytes // 2):
             self.moved = True
             return None
         return Draft(checkpoint, None)
@@ -215,7 +241,7 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
             alike[-1][1].extend(records)
         else:
             alike.append((verdict, list(records)))
-    for chunk in _entries(alike):
+    for chunk in _entries(alike, min(MAX_OUTCOME_BYTES, lane.ledger.max_append_bytes // 4)):
         settled = tuple([settled_records(verdict, records) for verdict, records in chunk])
         settlement = Settlement(
             lane=lane,
@@ -239,17 +265,19 @@ VERDICT_BYTES = 400
 """What a verdict adds at most, besides the words that it quotes: instants, IDs of ours, names of fields."""
 
 
-def _entries(alike: list[tuple[Verdict, list[Decoded]]]) -> Iterator[list[tuple[Verdict, list[Decoded]]]]:
+def _entries(
+    alike: list[tuple[Verdict, list[Decoded]]], most_bytes: int
+) -> Iterator[list[tuple[Verdict, list[Decoded]]]]:
     """Yield what fits into one entry each, by the bytes that JSON will take: verdicts may quote the platform."""
     entry: list[tuple[Verdict, list[Decoded]]] = []
-    room = MAX_OUTCOME_BYTES
+    room = most_bytes
     for verdict, records in alike:
         verdict_bytes = VERDICT_BYTES + _quoted_bytes(verdict)
         left = records
         while left:
             if entry and room < verdict_bytes + RECORD_BYTES:
                 yield entry
-                entry, room = [], MAX_OUTCOME_BYTES
+                entry, room = [], most_bytes
             fitting = max(1, (room - verdict_bytes) // RECORD_BYTES)
             entry.append((verdict, left[:fitting]))
             room -= verdict_bytes + RECORD_BYTES * len(left[:fitting])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from consumer.core.journal import Claim, Entry, Placed, encode
+from consumer.core.journal import Checkpoint, Claim, Entry, Placed, encode
 from consumer.core.terms import JournalOffset
 
 MAX_APPEND_BYTES = 900_000
@@ -59,6 +59,17 @@ class Gap:
     stop: JournalOffset
 
 
+class Fit(Enum):
+    """What can be done about an append that the journal does not take for its size."""
+
+    SMALLER = auto()
+    """It is made of fewer entries from now on."""
+    WITHOUT_CHECKPOINT = auto()
+    """It was a checkpoint, which can wait until it is smaller."""
+    NEVER = auto()
+    """A single entry is too large: it is tried again as it is, in the hope that somebody changes the topic."""
+
+
 @dataclass(slots=True, eq=False)
 class Draft:
     """An entry on its way into the journal, and what its proof is for."""
@@ -79,6 +90,9 @@ class Ledger:
         self._out: list[Draft] = []
         self._out_at = JournalOffset(0)
         self._busy = False
+        self.max_append_bytes = MAX_APPEND_BYTES
+        """Less once the journal has refused so much."""
+        self._out_bytes = 0
         self._expected: JournalOffset | None = None
         self._claimed_at: JournalOffset | None = None
         self.standing = Standing.LOOKING
@@ -148,9 +162,10 @@ class Ledger:
         while self._waiting:
             value = encode(self._waiting[0].entry, JournalOffset(self._out_at + len(values)))
             size_bytes += len(value) + ENTRY_OVERHEAD_BYTES
-            if values and size_bytes > MAX_APPEND_BYTES:
+            if values and size_bytes > self.max_append_bytes:
                 break
             values.append(value)
+            self._out_bytes = size_bytes
             self._out.append(self._waiting.popleft())
         self._busy = bool(values)
         return values
@@ -202,6 +217,18 @@ class Ledger:
         """Take note that an append's fate is unknown: the next thing is to claim anew."""
         self._busy = False
         self._move(Standing.UNSURE)
+
+    def too_large(self) -> Fit:
+        """Take note that the journal does not take what is out, for its size. It has not landed."""
+        out = self._out
+        if not out or (len(out) == 1 and not isinstance(out[0].entry, Checkpoint)):
+            return Fit.NEVER
+        self.max_append_bytes = min(self.max_append_bytes, self._out_bytes) // 2
+        self._busy, self._out = False, []
+        if len(out) == 1:
+            return Fit.WITHOUT_CHECKPOINT
+        self._waiting.extendleft(reversed(out))
+        return Fit.SMALLER
 
     def gap_read(self, entries: Sequence[Placed]) -> list[Draft]:
         """Look at what stands in the gap; return what of ours turned out to be proven. The rest waits again.

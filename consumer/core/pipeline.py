@@ -17,7 +17,7 @@ from consumer.core.delivery import Chance, Delivery
 from consumer.core.event import Decoded, Event, Record
 from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed
 from consumer.core.lane import Lane, Settlement, TakenOver, settle
-from consumer.core.ledger import Draft, Gap, Ledger, Standing
+from consumer.core.ledger import Draft, Fit, Gap, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.post import overhead_bytes
@@ -46,6 +46,8 @@ class Commands:
     gaps: list[tuple[Lane, Gap]] = field(default_factory=list)
     posts: list[Send] = field(default_factory=list)
     publications: list[Settlement] = field(default_factory=list)
+    dropped: list[Lane] = field(default_factory=list)
+    """Lanes of which nothing is to be published any more that has not been begun."""
     wake_at: Ticks | None = None
 
 
@@ -80,6 +82,9 @@ class Pipeline:
         self._door = Door(policies, self.deduplication, self.windows, self.queue)
         self.delivery = Delivery(policies, self.lanes, self.queue, self.access, chance)
         self._publications: list[Settlement] = []
+        self._dropped: list[Lane] = []
+        self._fading: set[Lane] = set()
+        """Dropped lanes whose results are on their way: their records are held until that has ended."""
         self._sweep_at = AT_ONCE
         self._reading = True
         self.hurried = False
@@ -142,6 +147,9 @@ class Pipeline:
             if lane is not None:
                 lane.dropped = True
                 lanes[partition] = lane
+        publishing = [lane for lane in lanes.values() if lane.publishing]
+        self._dropped += publishing
+        self._fading.update(publishing)
         if not self.lanes:
             self.windows.clear()
             self.delivery.clear()
@@ -209,6 +217,13 @@ class Pipeline:
         """An append of this lane is of unknown fate."""
         lane.ledger.failed()
 
+    def append_too_large(self, lane: Lane) -> bool:
+        """The journal takes no append of this lane that is so large; return whether only a person can change that."""
+        found = lane.ledger.too_large()
+        if found is Fit.WITHOUT_CHECKPOINT:
+            lane.moved = True
+        return found is Fit.NEVER
+
     def gap_read(self, lane: Lane, entries: Sequence[Placed], now: Now) -> None:
         """The gap that the ledger asked for was read."""
         self._proven(lane, lane.ledger.gap_read(entries), now)
@@ -265,13 +280,15 @@ class Pipeline:
         settle(lane, [(repeated(event, first.offset, now), [event]) for event in repeats], None)
 
     def _publish(self, settlement: Settlement) -> None:
-        settlement.lane.publishing += 1
+        settlement.lane.publish(settlement)
         self._publications.append(settlement)
 
     def published(self, settlements: Iterable[Settlement]) -> None:
-        """Results (and dead letters) of these are acknowledged."""
+        """Results of these are acknowledged; or their lanes were dropped, and the next owner publishes them."""
         for settlement in settlements:
             settlement.lane.publish_done(settlement)
+        if self._fading:
+            self._fading = {lane for lane in self._fading if lane.publishing}
 
     def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:
         """A request came to its end, or never began."""
@@ -310,6 +327,7 @@ class Pipeline:
                 lane.ledger.gap = None
         commands.posts, self.delivery.to_post = self.delivery.to_post, []
         commands.publications, self._publications = self._publications, []
+        commands.dropped, self._dropped = self._dropped, []
         commands.wake_at = self._wake_at(now)
         return commands
 
@@ -347,17 +365,20 @@ class Pipeline:
     @property
     def held_events(self) -> int:
         """Records read whose results are not acknowledged yet."""
-        return sum(lane.held_events for lane in self.lanes.values())
+        fading = sum(lane.publishing_events for lane in self._fading)
+        return fading + sum(lane.held_events for lane in self.lanes.values())
 
     @property
     def held_bytes(self) -> int:
         """Bytes that those are charged with."""
-        return sum(lane.held_bytes for lane in self.lanes.values())
+        fading = sum(lane.publishing_bytes for lane in self._fading)
+        return fading + sum(lane.held_bytes for lane in self.lanes.values())
 
     def readable(self) -> set[Partition]:
         """Return the partitions to read from now; the others are to be paused.
 
-        One that is unsure of its owner is not read: what it cannot send would fill the buffer that all share.
+        One that is unsure of its owner is not read, nor one whose entries or results the brokers do not take: what it
+        cannot bring to its end would fill the buffer that all share.
         """
         policies = self._policies
         fill = max(self.held_events / policies.buffer_max_events, self.held_bytes / policies.buffer_max_bytes)
@@ -367,5 +388,5 @@ class Pipeline:
         return {
             partition
             for partition, lane in self.lanes.items()
-            if lane.started and lane.may_send and lane.watermark.ahead < policies.max_ahead
+            if lane.started and lane.may_send and lane.refused is None and lane.watermark.ahead < policies.max_ahead
         }

@@ -7,6 +7,7 @@ again, so that one sick partition does not hold up the others.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,11 +16,17 @@ from typing import Any, Literal
 
 from aiokafka import AIOKafkaClient, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
+    BrokerResponseError,
+    InvalidTimestampError,
+    InvalidTopicError,
     KafkaError,
     LeaderNotAvailableError,
     MessageSizeTooLargeError,
+    PolicyViolationError,
     RecordListTooLargeError,
     UnknownError,
+    UnsupportedForMessageFormatError,
+    kafka_errors,
 )
 
 from consumer.edge.kafka_clients import close, last_turn, partition_numbers, sever
@@ -35,6 +42,30 @@ MAX_BATCH_BYTES = 1_048_588
 """What a broker takes (`max.message.bytes`) unless it was told otherwise."""
 
 
+class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]  # the client has no types
+    """A broker has validated a record and does not take it: one without a key for a compacted topic, mostly."""
+
+    errno = 87
+    message = "INVALID_RECORD"
+    description = "the topic does not take such records; a compacted one takes none without a key"
+
+
+kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)  # or its number would be lost on the way
+LASTING = (
+    InvalidRecordError,
+    InvalidTimestampError,
+    InvalidTopicError,
+    PolicyViolationError,
+    UnsupportedForMessageFormatError,
+)
+"""Answers to a batch that trying again does not change, beside those about permissions: somebody has to set the topic
+right. The batch did not land."""
+
+
+class RejectedError(Exception):
+    """The brokers do not take a batch as the topic is set; it did not land."""
+
+
 class NotAcknowledgedError(Exception):
     """A batch was not acknowledged: it may have landed, or may land yet."""
 
@@ -45,6 +76,11 @@ class NotHandedOverError(NotAcknowledgedError):
 
 class TooLargeError(Exception):
     """A batch, or a record alone, is larger than the brokers take; it did not land."""
+
+    def __init__(self, why: str, *, count: int) -> None:
+        """`count` messages were in it."""
+        super().__init__(why)
+        self.count = count
 
 
 class PartitionMissingError(Exception):
@@ -80,7 +116,8 @@ class BatchProducer:
         self._on_replaced = on_replaced
         self._on_trouble = on_trouble
         self._shared: _Running | None = None
-        self._starting = asyncio.Lock()  # whoever needs the shared producer first starts it, for all
+        self._starting: defaultdict[TopicPartition | None, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Who needs a producer first starts it, for all: the shared one (None), or that of a sick partition."""
         self._apart: dict[TopicPartition, _Running | None] = {}
         self._cut_off: list[AIOKafkaProducer] = []
 
@@ -135,6 +172,7 @@ class BatchProducer:
             NotHandedOverError: surely not sent.
             NotAcknowledgedError: it may have landed or may land yet; its producer has been replaced.
             TooLargeError: the broker does not take the batch, or the first message alone exceeds what it may take.
+            RejectedError: the broker does not take such records.
             PartitionMissingError: the topic has no such partition.
             TopicGoneError: there is no such topic.
             KafkaRefusedError: the brokers refuse us.
@@ -143,6 +181,7 @@ class BatchProducer:
 
     async def _send(self, target: TopicPartition, fill: Callable[[Any], int]) -> tuple[int, int]:
         handed_over: _Running | None = None
+        count = 0
         try:
             async with asyncio.timeout(self._acknowledge_seconds):
                 running = await self._ready(target)
@@ -155,7 +194,12 @@ class BatchProducer:
             raise refused(error, self._connection) from error
         except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
             self._fail(handed_over, target, words(error))
-            raise TooLargeError(f"the broker does not take a batch this large for {_name(target)}") from error
+            raise TooLargeError(
+                f"the broker does not take a batch this large for {_name(target)}", count=count
+            ) from error
+        except LASTING as error:
+            self._fail(handed_over, target, words(error))
+            raise RejectedError(_rejected(target, error)) from error
         except (KafkaError, OSError, TimeoutError) as error:
             why = f"{_name(target)}: {words(error)}"
             if handed_over is None:
@@ -214,12 +258,14 @@ class BatchProducer:
     async def _running(self, target: TopicPartition | None) -> _Running:
         """Return the partition's producer: the shared one, or its own while it is sick."""
         if target is not None and target in self._apart:
-            running = self._apart[target]
-            if running is None:
-                running = self._apart[target] = await self._started()
-                await self._bury()
-            return running
-        async with self._starting:
+            async with self._starting[target]:
+                running = self._apart.get(target)
+                if running is None and target in self._apart:
+                    running = self._apart[target] = await self._started()
+                    await self._bury()
+                if running is not None:
+                    return running
+        async with self._starting[None]:
             if self._shared is None:
                 self._shared = await self._started()
                 await self._bury()
@@ -309,15 +355,24 @@ def _fill(builder: Any, messages: Iterable[PlainMessage]) -> int:
     builder._relative_offset = count  # noqa: SLF001
     builder.close()
     if builder.size() > MAX_BATCH_BYTES:  # a builder takes any first record, however large
-        raise TooLargeError(f"a record of {builder.size()} bytes: at most {MAX_BATCH_BYTES} are handed over")
+        raise TooLargeError(
+            f"a record of {builder.size()} bytes: at most {MAX_BATCH_BYTES} are handed over", count=count
+        )
     return count
 
 
 def _whole(builder: Any, messages: Sequence[PlainMessage]) -> int:
     count = _fill(builder, messages)
     if count < len(messages):
-        raise TooLargeError(f"{len(messages)} messages do not fit into one batch")
+        raise TooLargeError(f"{len(messages)} messages do not fit into one batch", count=len(messages))
     return count
+
+
+def _rejected(target: TopicPartition, error: Exception) -> str:
+    cure = "see the brokers' log and the topic's settings"
+    if isinstance(error, InvalidRecordError):
+        cure = "set its cleanup.policy to delete, a compacted topic takes no record without a key"
+    return f"topic {target.topic!r} does not take what is written to it ({words(error)}): {cure}"
 
 
 def _name(target: TopicPartition) -> str:

@@ -15,19 +15,16 @@ from consumer.edge.batch_producer import (
     BatchProducer,
     NotAcknowledgedError,
     PartitionMissingError,
+    RejectedError,
     TooLargeError,
 )
-from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.kafka_connection import KafkaConnection, KafkaRefusedError
 from consumer.edge.topic_reader import Isolation, TopicReader
 from consumer.edge.topics import TopicCreationError, grow
-from consumer.service.ports import Entry, Message, UnsureAppendError
+from consumer.service.ports import AppendRefusedError, AppendTooLargeError, Entry, Message, UnsureAppendError
 
 ACKNOWLEDGE_SECONDS = 5.0
 GROW_AGAIN_SECONDS = 30.0
-
-
-class AppendTooLargeError(ValueError):
-    """An append does not fit into one batch, or the journal topic takes only smaller ones. Nothing landed."""
 
 
 class KafkaJournal:
@@ -75,8 +72,8 @@ class KafkaJournal:
             UnsureAppendError: no acknowledgement in 5 s, or a failed producer (it has been replaced), or no such
                 journal partition yet.
             AppendTooLargeError: it does not fit into one batch (only a batch lands in one piece); nothing landed.
+            AppendRefusedError: the brokers refuse it: permissions or the topic's settings are wrong.
             TopicGoneError: there is no such journal.
-            KafkaRefusedError: the brokers refuse us.
         """
         assert values, "an append says something"
         journal = self._journal_of(partition)
@@ -87,8 +84,12 @@ class KafkaJournal:
             raise UnsureAppendError(str(error)) from error
         except TooLargeError as error:
             size_bytes = sum(map(len, values))
-            message = f"{journal.topic!r} takes no batch of {len(values)} entries, {size_bytes} bytes: {error}"
-            raise AppendTooLargeError(message) from error
+            message = (
+                f"the journal {journal.topic!r} takes no batch of {len(values)} entries, {size_bytes} bytes: {error}"
+            )
+            raise AppendTooLargeError(f"{message}; raise its max.message.bytes") from error
+        except (KafkaRefusedError, RejectedError) as error:
+            raise AppendRefusedError(f"the journal {journal.topic!r} cannot be written: {error}") from error
         except PartitionMissingError as error:
             raise UnsureAppendError(await self._grow(partition, error)) from error
 

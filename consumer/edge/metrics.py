@@ -169,6 +169,11 @@ class Metrics:
         self.published = counter(
             "campaign_published_records_total", ("topic",), "Results and dead letters acknowledged by the brokers"
         )
+        self.cuts = counter(
+            "campaign_cut_messages_total",
+            ("topic",),
+            "Parts left out of results and dead letters too large for their topic",
+        )
         self.publish_duration = distribution(
             "campaign_publish_duration_seconds", (), "A batch of them, until acknowledged", bounds=APPEND_SECONDS
         )

@@ -4,6 +4,7 @@ At least once: what was not acknowledged is sent again, so after trouble a messa
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from aiokafka import TopicPartition
@@ -14,10 +15,11 @@ from consumer.edge.batch_producer import (
     Codec,
     NotAcknowledgedError,
     PartitionMissingError,
+    RejectedError,
     TooLargeError,
 )
-from consumer.edge.kafka_connection import KafkaConnection
-from consumer.service.ports import PlainMessage
+from consumer.edge.kafka_connection import KafkaConnection, KafkaRefusedError
+from consumer.service.ports import MessageTooLargeError, NotTakenError, PlainMessage
 
 BATCH_BYTES = 900 * 1024
 """Some 1,400 results, whose building and compressing holds up the loop for 2 ms. One batch of a partition is out at a
@@ -29,10 +31,6 @@ What is not copied and sent costs more than compressing it. Size: snappy a 5th, 
 ACKNOWLEDGE_SECONDS = 15.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
-
-
-class MessageTooLargeError(ValueError):
-    """A message alone is larger than its topic takes. It was not published."""
 
 
 class KafkaResults:
@@ -48,6 +46,10 @@ class KafkaResults:
     ) -> None:
         """Prepare. `on_replaced` hears why a producer was replaced, `on_trouble` why a batch is sent again."""
         self._on_trouble = on_trouble
+        self._at_most: dict[str, int] = {}
+        """Messages in a batch, of topics that have refused a larger one."""
+        self._turns: defaultdict[TopicPartition, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Where the topic has fewer partitions than are published, one batch of each is out at a time all the same."""
         self._producer = BatchProducer(
             connection,
             batch_bytes=BATCH_BYTES,
@@ -73,8 +75,8 @@ class KafkaResults:
 
         Raises:
             MessageTooLargeError: a message alone is larger than the topic takes.
+            NotTakenError: the brokers refuse it: permissions or the topic's settings are wrong.
             TopicGoneError: there is no such topic.
-            KafkaRefusedError: the brokers refuse us.
         """
         if partition is not None:
             await self._publish(topic, partition, messages)
@@ -93,22 +95,35 @@ class KafkaResults:
         await self._producer.stop()
 
     async def _publish(self, topic: str, number: int, messages: Sequence[PlainMessage]) -> None:
-        done, at_most, pause_seconds = 0, len(messages), FIRST_PAUSE_SECONDS
+        done, pause_seconds = 0, FIRST_PAUSE_SECONDS
         while done < len(messages):
             try:
                 target = TopicPartition(topic, number % await self._count(topic))
-                _, count = await self._producer.send_some(target, messages, first=done, at_most=at_most)
-            except TooLargeError as error:
-                if at_most == 1:
-                    raise MessageTooLargeError(_too_large(topic, messages[done])) from error
-                at_most = min(at_most, len(messages) - done) // 2 or 1
+                async with self._turns[target]:
+                    done += await self._send(target, messages, done)
             except (NotAcknowledgedError, PartitionMissingError) as error:
                 self._on_trouble(f"{error}; sent again")
                 await asyncio.sleep(pause_seconds)
                 pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+            except (KafkaRefusedError, RejectedError) as error:
+                raise NotTakenError(str(error), published=done) from error
             else:
-                done += count
                 pause_seconds = FIRST_PAUSE_SECONDS
+
+    async def _send(self, target: TopicPartition, messages: Sequence[PlainMessage], first: int) -> int:
+        """Send a batch that the topic takes; return how many messages it had."""
+        topic = target.topic
+        while True:
+            at_most = self._at_most.get(topic, len(messages))
+            try:
+                _, count = await self._producer.send_some(target, messages, first=first, at_most=at_most)
+            except TooLargeError as error:
+                if error.count <= 1:
+                    self._at_most.pop(topic, None)  # the message alone was too large: others go in whole batches
+                    raise MessageTooLargeError(_too_large(topic, messages[first]), published=first) from error
+                self._at_most[topic] = error.count // 2
+            else:
+                return count
 
     async def _count(self, topic: str) -> int:
         """Return how many partitions the topic has; asks for as long as it takes."""

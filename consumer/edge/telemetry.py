@@ -310,6 +310,21 @@ class Telemetry(Facts):
         event = "another consumer group has claimed our journal"
         self._problem(event, (partition, group), fields, cure=cure, level=logging.ERROR)
 
+    def writes_refused(self, partition: Partition, *, why: str) -> None:
+        self.metrics.stops.add(partition, 1)
+        cure = "tried again by itself every 5 s, nothing is lost; change the topic or the permissions"
+        fields = {"partition": str(partition), "why": why}
+        event = "partition stopped, the brokers do not take what it writes"
+        self._problem(event, partition, fields, cure=cure, level=logging.ERROR)
+
+    def writes_taken(self, partition: Partition) -> None:
+        self._log.info("partition goes on, the brokers take what it writes", partition=str(partition))
+
+    def message_cut(self, topic: str) -> None:
+        self.metrics.cuts.add((topic,), 1)
+        cure = "raise its max.message.bytes to have them whole"
+        self._problem("a message was cut to what its topic takes", topic, {"topic": topic}, cure=cure)
+
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         self.metrics.journal_entries.add(partition, entries)
         self.metrics.journal_duration.observe((), seconds)

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from enum import Enum
 from typing import Any, TypeVar
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, OffsetOutOfRangeError
 
 from consumer.edge.kafka_clients import client_of, hand_out_records, partition_numbers, stop_consumer
 from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, words
@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 AT_ONCE = 8
 """Readers at work: a take-over of a hundred partitions opens no hundred connections."""
+SICK_AT_ONCE = 8
+"""Of questions that were not answered at first: partitions without a leader, however many, take no reader of the others."""
 KEPT_IDLE = 2
 ANSWER_SECONDS = 10.0
 """A broker that says nothing for so long is asked again, over a new connection."""
@@ -64,6 +66,7 @@ class TopicReader:
         self._idle: list[AIOKafkaConsumer] = []
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._patience = Patience(seconds=DAMAGED_SECONDS, clock=lambda: asyncio.get_running_loop().time())
+        self._sick_slots = asyncio.Semaphore(SICK_AT_ONCE)
 
     async def read(self, partition: TopicPartition, start: int, stop: int) -> Sequence[Any]:
         """Return the records from `start` up to but without `stop`, as far as they exist.
@@ -127,27 +130,27 @@ class TopicReader:
     # ---------------------------------------------------------------- readers
 
     async def _ask(self, partition: TopicPartition, question: Callable[[AIOKafkaConsumer], Awaitable[T]]) -> T:
-        missing, pause_seconds = 0, FIRST_PAUSE_SECONDS
-        async with self._slots:
-            while True:
-                try:
-                    async with self._reader() as consumer:
-                        await _look_at(consumer, partition)
-                        return await question(consumer)
-                except OffsetOutOfRangeError:
-                    why = "retention went past us"
-                except REFUSALS as error:
-                    raise refused(error, self._connection) from error
-                except _MissingError as error:
-                    missing += 1
-                    if missing >= GONE_AFTER:
-                        raise TopicGoneError(f"{error}: create it, then start again") from error
-                    why = str(error)
-                except (KafkaError, OSError, TimeoutError) as error:
-                    missing, why = 0, words(error)
-                self._on_trouble(f"reading {partition.topic}:{partition.partition}: {why}; tried again")
-                await asyncio.sleep(pause_seconds)
-                pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+        missing, pause_seconds, slots = 0, FIRST_PAUSE_SECONDS, self._slots
+        while True:
+            try:
+                async with slots, self._reader() as consumer:
+                    await _look_at(consumer, partition)
+                    return await question(consumer)
+            except OffsetOutOfRangeError:
+                why = "retention went past us"
+            except REFUSALS as error:
+                raise refused(error, self._connection) from error
+            except _MissingError as error:
+                missing += 1
+                if missing >= GONE_AFTER:
+                    raise TopicGoneError(f"{error}: create it, then start again") from error
+                why = str(error)
+            except (KafkaError, OSError, TimeoutError) as error:
+                missing, why = 0, words(error)
+                slots = self._sick_slots
+            self._on_trouble(f"reading {partition.topic}:{partition.partition}: {why}; tried again")
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
 
     @asynccontextmanager
     async def _reader(self) -> AsyncIterator[AIOKafkaConsumer]:
@@ -194,7 +197,7 @@ async def _look_at(consumer: AIOKafkaConsumer, partition: TopicPartition) -> Non
     consumer.seek(partition, 0)  # without a position the client would look for a commit
     async with asyncio.timeout(ANSWER_SECONDS):
         client = client_of(consumer)
-        if client.cluster.leader_for_partition(partition) is not None:
+        if _is_led(client, partition):
             return
         numbers = await partition_numbers(client, partition.topic)
         if numbers is None:
@@ -202,6 +205,12 @@ async def _look_at(consumer: AIOKafkaConsumer, partition: TopicPartition) -> Non
         if partition.partition not in numbers:
             raise _MissingError(f"topic {partition.topic!r} has {len(numbers)} partitions, no {partition.partition}")
         await client.force_metadata_update()
+        if not _is_led(client, partition):  # a question would wait for it, with a reader in hand
+            raise LeaderNotAvailableError(f"{partition.topic}:{partition.partition} has no leader")
+
+
+def _is_led(client: AIOKafkaClient, partition: TopicPartition) -> bool:
+    return client.cluster.leader_for_partition(partition) not in (None, -1)
 
 
 async def _bounds(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tuple[int, int]:

@@ -7,14 +7,14 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
+from consumer.core.ledger import MAX_APPEND_BYTES
 from consumer.edge.kafka_clients import client_of, close
 from consumer.edge.kafka_connection import (
     REFUSALS,
@@ -25,6 +25,26 @@ from consumer.edge.kafka_connection import (
     refused,
     words,
 )
+from consumer.edge.topic_findings import (
+    COPIES,
+    COPIES_IN_SYNC,
+    JOURNAL_RETENTION_MS,
+    RESULT_BYTES,
+    USUAL_BYTES,
+    Compacted,
+    CutsMessages,
+    FewCopiesInSync,
+    KeysWanted,
+    Missing,
+    Refused,
+    SettingsUnseen,
+    ShortRetention,
+    TakesTooLittle,
+    TooFewPartitions,
+    TopicFinding,
+    TopicRole,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,24 +53,9 @@ ASK_SECONDS: Final = 15.0
 CREATE_SECONDS: Final = 30.0
 ASK_AGAIN_SECONDS: Final = 0.1
 
-DAY_MS: Final = 24 * 60 * 60 * 1000
-JOURNAL_RETENTION_MS: Final = 30 * DAY_MS
-"""The longest downtime that a restart is safe against."""
 
 EVENTS_PARTITIONS: Final = 6
 """Of an events topic that we make: enough for a try-out, and for some instances."""
-
-COPIES: Final = 3
-COPIES_IN_SYNC: Final = 2
-
-
-class TopicRole(StrEnum):
-    """What a topic is for, as people are told."""
-
-    EVENTS = "events"
-    JOURNAL = "journal"
-    RESULTS = "results"
-    DEAD_LETTER = "dead-letter"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,133 +74,6 @@ class Expectations:
             yield journal, TopicRole.JOURNAL
         yield self.results, TopicRole.RESULTS
         yield self.dead_letter, TopicRole.DEAD_LETTER
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicFinding:
-    """Something to be mended, or (a note) worth knowing. Its `str()` is one line and says what to do."""
-
-    is_note: ClassVar[bool] = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreachable(TopicFinding):
-    """No broker answers."""
-
-    words: str
-
-    def __str__(self) -> str:
-        return self.words
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused(TopicFinding):
-    """Credentials or permissions are wrong."""
-
-    words: str
-
-    def __str__(self) -> str:
-        return self.words
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Missing(TopicFinding):
-    """There is no such topic."""
-
-    topic: str
-    role: TopicRole
-    partitions: int | None
-    """As many as it should have, where that is known."""
-
-    def __str__(self) -> str:
-        setting = f"CAMPAIGN_KAFKA__{_SETTINGS[self.role]}"
-        how = "" if self.partitions is None else f" with {self.partitions} partitions"
-        policy = " and cleanup.policy=delete" if self.role is TopicRole.JOURNAL else ""
-        return (
-            f"{setting}: the {self.role.value} topic {self.topic!r} does not exist: create it{how}{policy}, "
-            "or set CAMPAIGN_KAFKA__CREATE_TOPICS=true"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TooFewPartitions(TopicFinding):
-    """A journal with fewer partitions than its events topic: some events could not be sent safely."""
-
-    topic: str
-    partitions: int
-    events_topic: str
-    events_partitions: int
-
-    def __str__(self) -> str:
-        return (
-            f"the journal {self.topic!r} has {self.partitions} partitions, {self.events_topic!r} has "
-            f"{self.events_partitions}: give the journal {self.events_partitions} partitions"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Compacted(TopicFinding):
-    """A journal whose entries Kafka may remove one by one."""
-
-    topic: str
-    policy: str
-
-    def __str__(self) -> str:
-        return f"the journal {self.topic!r} has cleanup.policy={self.policy}: set it to delete, compaction eats entries"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortRetention(TopicFinding):
-    """A journal that forgets sooner than is wise."""
-
-    is_note: ClassVar[bool] = True
-    topic: str
-    retention_ms: int
-
-    def __str__(self) -> str:
-        days = self.retention_ms / DAY_MS
-        return (
-            f"the journal {self.topic!r} keeps {days:.3g} days: a downtime longer than that cannot be told from a "
-            f"lost journal; retention.ms={JOURNAL_RETENTION_MS} keeps 30 days"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FewCopiesInSync(TopicFinding):
-    """Acknowledged records that one broker's loss may take away."""
-
-    is_note: ClassVar[bool] = True
-    topic: str
-    role: TopicRole
-    copies: int
-    in_sync: int
-
-    def __str__(self) -> str:
-        cure = "set min.insync.replicas=2" if self.copies >= COPIES else "3 replicas and min.insync.replicas=2 are safe"
-        return (
-            f"the {self.role.value} topic {self.topic!r} has {self.copies} replicas and min.insync.replicas="
-            f"{self.in_sync}: what one broker acknowledged can be lost with it; {cure}"
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsUnseen(TopicFinding):
-    """The topic is there, and how it is set is not for us to see."""
-
-    is_note: ClassVar[bool] = True
-    topic: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"the settings of topic {self.topic!r} cannot be read ({self.why}): grant DESCRIBE_CONFIGS to check them"
-
-
-_SETTINGS: Final = {
-    TopicRole.EVENTS: "EVENTS_TOPICS",
-    TopicRole.JOURNAL: "JOURNAL_TOPIC",
-    TopicRole.RESULTS: "RESULTS_TOPIC",
-    TopicRole.DEAD_LETTER: "DEAD_LETTER_TOPIC",
-}
 
 
 class TopicCreationError(Exception):
@@ -338,10 +216,25 @@ async def _examine_settings(admin: AIOKafkaAdminClient, topic: str, role: TopicR
             findings.append(Compacted(topic=topic, policy=policy))
         if 0 <= retention_ms < JOURNAL_RETENTION_MS:
             findings.append(ShortRetention(topic=topic, retention_ms=retention_ms))
+    if role is not TopicRole.EVENTS:
+        findings += _examine_limits(topic, role, settings)
     in_sync = int(settings.get("min.insync.replicas", "1"))
     if role is not TopicRole.DEAD_LETTER and in_sync < COPIES_IN_SYNC:
         findings.append(FewCopiesInSync(topic=topic, role=role, copies=copies, in_sync=in_sync))
     return findings
+
+
+def _examine_limits(topic: str, role: TopicRole, settings: Mapping[str, str]) -> "Iterator[TopicFinding]":
+    """Yield what keeps a topic from taking all that is written to it."""
+    policy = settings.get("cleanup.policy", "")
+    if role is not TopicRole.JOURNAL and "compact" in policy:
+        yield KeysWanted(topic=topic, role=role, policy=policy)
+    max_bytes = int(settings.get("max.message.bytes", USUAL_BYTES))
+    needed_bytes = MAX_APPEND_BYTES if role is TopicRole.JOURNAL else RESULT_BYTES
+    if max_bytes < needed_bytes:
+        yield TakesTooLittle(topic=topic, role=role, max_bytes=max_bytes, needed_bytes=needed_bytes)
+    elif role is not TopicRole.JOURNAL and max_bytes < USUAL_BYTES:
+        yield CutsMessages(topic=topic, role=role, max_bytes=max_bytes)
 
 
 # ------------------------------------------------------------------------------------------------ making

@@ -18,15 +18,25 @@ from consumer.core.pipeline import Pipeline
 from consumer.core.policy import FieldNames
 from consumer.core.post import body
 from consumer.core.send import Send
-from consumer.core.terms import Now
+from consumer.core.terms import JournalOffset, Now
 from consumer.service.facts import During, Facts
 from consumer.service.inbox import Inbox
-from consumer.service.ports import Clock, JournalLog, Platform, UnsureAppendError
+from consumer.service.ports import (
+    AppendRefusedError,
+    AppendTooLargeError,
+    Clock,
+    JournalLog,
+    Platform,
+    UnsureAppendError,
+)
 from consumer.service.publisher import Publisher
 from consumer.service.tell import Teller
 
 CLAIM_AGAIN_SECONDS = 0.5
 """A journal that fails at once is asked again after this, not at once."""
+
+REFUSED_AGAIN_SECONDS = 5.0
+"""One that refuses what it is given is asked again after this: somebody may have mended the topic, or the permissions."""
 
 MAX_WAIT_SECONDS = 1.0
 """The engine turns at least this often: what `/healthz` calls progress."""
@@ -96,6 +106,8 @@ class Engine:
         self._tell(self._teller.settled, commands.publications)
         for number in self._publisher.add(commands.publications):
             self._start(self._publisher.flush(number), "publish")
+        if commands.dropped:
+            self._pipeline.published(self._publisher.forget(commands.dropped))
         for lane in list(self._pipeline.lanes.values()):
             self._look_after(lane)
         self.turned_at = now.steady
@@ -131,17 +143,50 @@ class Engine:
     async def _append(self, lane: Lane, values: Sequence[bytes]) -> None:
         began_at = self._clock.now().steady
         try:
-            base = await self._journal.append(lane.partition, values)
+            base = await self._until_it_fits(lane, values)
         except UnsureAppendError as error:
             lane.trouble = str(error)
             self._facts.journal_unsure(lane.partition, why=lane.trouble)
-            await asyncio.sleep(CLAIM_AGAIN_SECONDS)
+            is_refused = isinstance(error, AppendRefusedError)
+            if is_refused:
+                self._refused(lane, lane.trouble)
+            await asyncio.sleep(REFUSED_AGAIN_SECONDS if is_refused else CLAIM_AGAIN_SECONDS)
             self._inbox.tell(lambda _now: self._pipeline.append_failed(lane))
             return
+        if base is None:
+            return
         lane.trouble = None
+        if lane.journal_refused is not None:
+            lane.journal_refused = None
+            self._facts.writes_taken(lane.partition)
         seconds = self._clock.now().steady - began_at
         self._facts.journal_appended(lane.partition, entries=len(values), seconds=seconds)
         self._inbox.tell(partial(self._pipeline.appended, lane, base))
+
+    async def _until_it_fits(self, lane: Lane, values: Sequence[bytes]) -> JournalOffset | None:
+        """Append; return where it landed, None where the pipeline makes smaller appends of it.
+
+        A single entry that is too large is tried again until somebody has changed the topic.
+
+        Raises:
+            UnsureAppendError: as the journal says.
+        """
+        while True:
+            try:
+                return await self._journal.append(lane.partition, values)
+            except AppendTooLargeError as error:
+                why = str(error)
+            if not await self._inbox.ask(lambda _now: self._pipeline.append_too_large(lane)):
+                return None
+            self._refused(lane, why)
+            await asyncio.sleep(REFUSED_AGAIN_SECONDS)
+            if lane.dropped:
+                return None
+
+    def _refused(self, lane: Lane, why: str) -> None:
+        if lane.journal_refused is None and not lane.dropped:
+            self._facts.writes_refused(lane.partition, why=why)
+        lane.journal_refused = why
 
     async def _read_gap(self, lane: Lane, gap: Gap) -> None:
         entries = await self._journal.read(lane.partition, gap.start, gap.stop)

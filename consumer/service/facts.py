@@ -230,6 +230,15 @@ class Facts(Protocol):
         It is ours all the same, and we have taken it back.
         """
 
+    def writes_refused(self, partition: Partition, *, why: str) -> None:
+        """The brokers do not take its entries or results: it waits until a person changes what `why` says."""
+
+    def writes_taken(self, partition: Partition) -> None:
+        """They take them again."""
+
+    def message_cut(self, topic: str) -> None:
+        """A result or dead letter was larger than its topic takes: its largest part is left out."""
+
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         """An append was acknowledged after `seconds`."""
 

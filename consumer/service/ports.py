@@ -17,6 +17,27 @@ class NoBrokerError(Exception):
     """None of the brokers answers now; the message says why, in a few words."""
 
 
+class AppendRefusedError(UnsureAppendError):
+    """The brokers do not take an append before somebody changes permissions or settings; the message says what."""
+
+
+class AppendTooLargeError(Exception):
+    """An append does not fit into one batch, or the journal topic takes only smaller ones. Nothing landed."""
+
+
+class NotTakenError(Exception):
+    """The brokers do not take a publication before somebody changes something; the message says what."""
+
+    def __init__(self, why: str, *, published: int = 0) -> None:
+        """`published` of the messages, the first ones, are acknowledged."""
+        super().__init__(why)
+        self.published = published
+
+
+class MessageTooLargeError(NotTakenError):
+    """A message alone is larger than its topic takes: the one behind those that are published."""
+
+
 class TopicGoneError(Exception):
     """A topic or partition that must exist does not; the message says which and what to do."""
 
@@ -149,6 +170,8 @@ class JournalLog(JournalReader, Protocol):
 
         Raises:
             UnsureAppendError: no acknowledgement in 5 s, or a failed producer (it has been replaced).
+            AppendRefusedError: the brokers refuse it; it has most probably not landed.
+            AppendTooLargeError: it is more than the journal takes at once; nothing landed.
         """
         ...
 
@@ -164,6 +187,10 @@ class ResultsProducer(Protocol):
         """Return once the brokers have acknowledged all of `messages`; retries for as long as it takes.
 
         `partition` is taken modulo the topic's partition count; None spreads by key. One caller per partition.
+
+        Raises:
+            MessageTooLargeError: a message alone is larger than the topic takes.
+            NotTakenError: the brokers refuse it.
         """
         ...
 

@@ -64,8 +64,8 @@ class Progress:
 
     def _why_stuck(self, lane: Lane, now: Now, still_seconds: float) -> str | None:
         """Return what is stuck; None where something outside explains it."""
-        if lane.trouble is not None:
-            return None  # its journal does not acknowledge
+        if lane.trouble is not None or lane.refused is not None:
+            return None  # its journal does not acknowledge, or a topic does not take what it is given
         match lane.ledger.standing:
             case Standing.LOOKING:
                 return "its journal is not looked at"

@@ -3,26 +3,43 @@
 What became ready meanwhile rides on the next publication, so that a slow topic makes batches larger, not slower.
 """
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
 from typing import cast
 
+from consumer.core.cut import smaller_letter, smaller_result
 from consumer.core.dead_letter import dead_letter
 from consumer.core.event import Event, Invalid, result_key
-from consumer.core.lane import Settlement
+from consumer.core.lane import Lane, Settlement
 from consumer.core.result import result_value, results
 from consumer.service.facts import Facts
-from consumer.service.ports import Clock, Message, PlainMessage, ResultsProducer
+from consumer.service.ports import Clock, Message, MessageTooLargeError, NotTakenError, PlainMessage, ResultsProducer
 
 MAX_RESULTS = 4_000
 """Results built at once: what is built is held twice, and building blocks the loop for some milliseconds."""
+
+
+NOT_TAKEN_SECONDS = 5.0
+"""How often what the brokers do not take is tried again: somebody may have mended the topic, or the permissions."""
 
 
 @dataclass(slots=True)
 class _Queue:
     settlements: list[Settlement] = field(default_factory=list)
     busy: bool = False
+    refused: str | None = None
+    """Why the brokers do not take the first of them."""
+    waiting: set[Lane] = field(default_factory=set)
+    """Lanes that have been told so."""
+
+    def refuse(self, lane: Lane) -> bool:
+        """Let a lane wait for a person; return whether it did not before."""
+        lane.results_refused = self.refused
+        is_new = lane not in self.waiting
+        self.waiting.add(lane)
+        return is_new
 
 
 class Publisher:
@@ -53,10 +70,27 @@ class Publisher:
             number = settlement.lane.partition.number
             queue = self._queues.setdefault(number, _Queue())
             queue.settlements.append(settlement)
+            if queue.refused is not None and queue.refuse(settlement.lane):
+                self._facts.writes_refused(settlement.lane.partition, why=queue.refused)
             if not queue.busy:
                 queue.busy = True
                 idle.append(number)
         return idle
+
+    def forget(self, lanes: Collection[Lane]) -> list[Settlement]:
+        """Forget what waits of lanes that were dropped: their next owner publishes it. Return what was forgotten.
+
+        What is being published already goes on.
+        """
+        forgotten: list[Settlement] = []
+        for number in {lane.partition.number for lane in lanes}:
+            queue = self._queues.get(number)
+            if queue is None:
+                continue
+            forgotten += [settlement for settlement in queue.settlements if settlement.lane in lanes]
+            queue.settlements[:] = [settlement for settlement in queue.settlements if settlement.lane not in lanes]
+            queue.waiting.difference_update(lanes)
+        return forgotten
 
     async def flush(self, number: int) -> None:
         """Publish until nothing waits for this partition number."""
@@ -64,12 +98,12 @@ class Publisher:
         try:
             while queue.settlements:
                 batch = _take(queue.settlements)
-                await self._publish(number, batch)
+                await self._publish(queue, number, batch)
                 self._published(batch)
         finally:
             queue.busy = False
 
-    async def _publish(self, number: int, settlements: Sequence[Settlement]) -> None:
+    async def _publish(self, queue: _Queue, number: int, settlements: Sequence[Settlement]) -> None:
         messages: list[PlainMessage] = []
         letters: list[PlainMessage] = []
         for settlement in settlements:
@@ -82,14 +116,69 @@ class Publisher:
                 for record in cast("list[Invalid]", records):
                     letters.append(_letter(record))
                     messages.append((result_key(record.key), result_value(record, verdict), ()))
+        lanes = {settlement.lane for settlement in settlements}
         if letters:
-            await self._send(self._dead_letter_topic, number, letters)
-        await self._send(self._results_topic, number, messages)
+            await self._send(queue, _Batch(self._dead_letter_topic, number, letters, smaller_letter, lanes))
+        await self._send(queue, _Batch(self._results_topic, number, messages, smaller_result, lanes))
 
-    async def _send(self, topic: str, number: int, messages: Sequence[PlainMessage]) -> None:
+    async def _send(self, queue: _Queue, batch: "_Batch") -> None:
+        """Return once all is acknowledged, cut to what the topic takes; or once it is nobody's here any more."""
         began_at = self._clock.now().steady
-        await self._producer.publish(topic, number, messages)
-        self._facts.results_published(topic=topic, count=len(messages), seconds=self._clock.now().steady - began_at)
+        done = 0
+        while not batch.is_orphaned:
+            try:
+                await self._producer.publish(
+                    batch.topic, batch.number, batch.messages[done:] if done else batch.messages
+                )
+                break
+            except MessageTooLargeError as error:
+                done += error.published
+                less = batch.smaller(batch.messages[done])
+                if less is not None:
+                    batch.messages[done] = less
+                    self._facts.message_cut(batch.topic)
+                    continue
+                why = str(error)
+            except NotTakenError as error:
+                done += error.published
+                why = str(error)
+            await self._wait_for_a_person(queue, batch, why)
+        self._taken(queue)
+        seconds = self._clock.now().steady - began_at
+        self._facts.results_published(topic=batch.topic, count=len(batch.messages), seconds=seconds)
+
+    async def _wait_for_a_person(self, queue: _Queue, batch: "_Batch", why: str) -> None:
+        queue.refused = why
+        for lane in batch.lanes:
+            if not lane.dropped and queue.refuse(lane):
+                self._facts.writes_refused(lane.partition, why=why)
+        await asyncio.sleep(NOT_TAKEN_SECONDS)
+
+    def _taken(self, queue: _Queue) -> None:
+        if queue.refused is None:
+            return
+        queue.refused = None
+        while queue.waiting:
+            lane = queue.waiting.pop()
+            lane.results_refused = None
+            if not lane.dropped:
+                self._facts.writes_taken(lane.partition)
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Messages of one topic on their way."""
+
+    topic: str
+    number: int
+    messages: list[PlainMessage]
+    smaller: Callable[[PlainMessage], PlainMessage | None]
+    lanes: set[Lane]
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether no lane is left that waits for it: each one's next owner publishes it."""
+        return all(lane.dropped for lane in self.lanes)
 
 
 def _letter(record: Invalid) -> Message:

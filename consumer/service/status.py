@@ -93,7 +93,7 @@ class StatusBoard:
         return PartitionStatus(
             topic=lane.partition.topic,
             partition=lane.partition.number,
-            state="stopped" if stopped is not None else STATE_OF[lane.ledger.standing],
+            state="stopped" if stopped is not None or lane.refused is not None else STATE_OF[lane.ledger.standing],
             committed=partitions.committed.get(lane.partition),
             watermark=watermark,
             position=lane.watermark.position if lane.started else None,
@@ -101,7 +101,7 @@ class StatusBoard:
             lag=max(0, log_end - watermark) if log_end is not None and watermark is not None else None,
             held=lane.held_events,
             paused=lane.partition in partitions.paused,
-            why=lane.trouble if stopped is None else _stopped(lane.partition, stopped),
+            why=lane.refused or lane.trouble if stopped is None else _stopped(lane.partition, stopped),
         )
 
     def _access_status(self) -> AccessStatus:
@@ -151,11 +151,11 @@ class StatusBoard:
             f"partition {partition} is {_stopped(partition, why)}"
             for partition, why in service.partitions.stopped.items()
         )
-        reasons.extend(
-            f"partition {lane.partition} waits for its journal: {lane.trouble}"
-            for lane in service.pipeline.lanes.values()
-            if lane.trouble is not None
-        )
+        for lane in service.pipeline.lanes.values():
+            if lane.refused is not None:
+                reasons.append(f"partition {lane.partition} is stopped: {lane.refused}")
+            elif lane.trouble is not None:
+                reasons.append(f"partition {lane.partition} waits for its journal: {lane.trouble}")
         return Health(reasons=tuple(reasons))
 
 

@@ -167,6 +167,39 @@ async def test_a_journal_that_kafka_may_compact_is_one_line(world: World) -> Non
     assert "compaction eats entries" in await obstacle(world, KAFKA__JOURNAL_TOPIC=journal)
 
 
+@pytest.mark.parametrize(
+    "role, settings, cure",
+    [
+        (
+            "RESULTS_TOPIC",
+            {"cleanup.policy": "compact"},
+            "set it to delete, a compacted topic takes no record without a",
+        ),
+        (
+            "DEAD_LETTER_TOPIC",
+            {"cleanup.policy": "compact,delete"},
+            "set it to delete, a compacted topic takes no record",
+        ),
+        ("RESULTS_TOPIC", {"max.message.bytes": "900"}, "max.message.bytes=900: set it to 1048588"),
+        ("JOURNAL_TOPIC", {"max.message.bytes": "300000"}, "max.message.bytes=300000: set it to 1048588"),
+    ],
+)
+async def test_a_topic_that_would_not_take_what_is_written_to_it_is_one_line(
+    world: World, role: str, settings: dict[str, str], cure: str
+) -> None:
+    topic = await world.topics.create("unfit", partitions=2, settings=settings)
+    line = await obstacle(world, **{f"KAFKA__{role}": topic})
+    assert topic in line
+    assert cure in line
+
+
+async def test_a_topic_that_takes_dead_letters_only_when_they_are_cut_is_noted(world: World) -> None:
+    topic = await world.topics.create("small", settings={"max.message.bytes": "300000"})
+    done = await check("--connect", **world.settings | {"KAFKA__DEAD_LETTER_TOPIC": topic})
+    assert (done.exit_code, done.err) == (0, [])
+    assert any(topic in line and "what is larger is cut" in line for line in done.out)
+
+
 async def test_a_refused_key_is_one_line_and_the_key_is_not_in_it(world: World) -> None:
     line = await obstacle(world, API__SERVER_KEY="wrong-key-0815")
     assert line.startswith("CAMPAIGN_API__SERVER_KEY: refused, the platform answered 401; check the key")

@@ -19,7 +19,8 @@ from ruamel.yaml import YAML
 
 from consumer import __version__
 from consumer.edge.kafka_connection import KafkaConnection
-from consumer.edge.topics import Expectations, FewCopiesInSync, examine
+from consumer.edge.topic_findings import FewCopiesInSync
+from consumer.edge.topics import Expectations, examine
 from tests.support.cluster import Cluster
 from tests.support.topics import Topics
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.journal import Accepted, Placed, Returned
+from consumer.core.journal import Accepted, Checkpoint, Entry, Placed, Returned
 from consumer.core.journal_decode import decode
-from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
+from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Fit, Ledger, Standing
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.makers import make_claim
 
@@ -307,3 +307,64 @@ def test_a_checkpoint_goes_before_everything_that_waits() -> None:
     ledger.add(said("a"), "a")
     values = ledger.next_append(lambda: Draft(said("first"), None))
     assert [orjson.loads(value)["send"] for value in values] == ["first", "a"]
+
+
+def owning(*entries: Entry) -> Ledger:
+    """A ledger that owns its partition, with entries that wait."""
+    ledger = Ledger(lambda: make_claim("me"), "me")
+    ledger.may_claim()
+    ledger.next_append(lambda: None)
+    ledger.acknowledged(JournalOffset(0))
+    ledger.taken_over()
+    for entry in entries:
+        ledger.add(entry, entry)
+    return ledger
+
+
+def returned(number: int) -> Returned:
+    return Returned(send_id=SendId(f"s{number}"), attempt=1, started=False)
+
+
+SNAPSHOT = Checkpoint(
+    group="g", watermark=Offset(7), settled=(), open_attempts=(), tried=(), unpublished=None, mark=None
+)
+
+
+def test_a_journal_that_takes_only_small_appends_gets_small_ones_with_all_that_was_said_in_its_order() -> None:
+    entries = [returned(number) for number in range(100)]
+    ledger = owning(*entries)
+    log: list[bytes] = [b"claim"]
+    proven: list[object] = []
+    while values := ledger.next_append(lambda: None):
+        if sum(map(len, values)) > 1_000:
+            assert ledger.too_large() is Fit.SMALLER
+            continue
+        base = JournalOffset(len(log))
+        log += values
+        proven += [draft.token for draft in ledger.acknowledged(base)]
+    assert proven == entries
+    assert all(decode(JournalOffset(at), value).counts for at, value in enumerate(log) if at)
+
+
+def test_a_checkpoint_that_is_too_large_waits_and_holds_up_nothing() -> None:
+    ledger = owning()
+    assert ledger.next_append(lambda: Draft(SNAPSHOT, None))
+    assert ledger.too_large() is Fit.WITHOUT_CHECKPOINT
+    assert ledger.idle
+    ledger.add(returned(1), None)
+    assert len(ledger.next_append(lambda: None)) == 1
+
+
+def test_a_single_entry_that_is_too_large_is_tried_again_as_it_is() -> None:
+    ledger = owning(returned(1), returned(2))
+    ledger.max_append_bytes = 1
+    (value,) = ledger.next_append(lambda: None)
+    assert ledger.too_large() is Fit.NEVER
+    assert ledger.next_append(lambda: None) == []
+    (draft,) = ledger.acknowledged(JournalOffset(1))
+    assert draft.entry == returned(1)
+    assert decode(JournalOffset(1), value).counts
+    claiming = Ledger(lambda: make_claim("me"), "me")
+    claiming.may_claim()
+    assert claiming.next_append(lambda: None)
+    assert claiming.too_large() is Fit.NEVER

@@ -122,6 +122,8 @@ def problems(told: Telemetry) -> None:
     told.partition_lost(P3, claimed_by="campaign-consumer/other")
     told.partition_stopped(P3, why="its journal was recreated")
     told.foreign_claims(P3, group="other", member="m", count=1)
+    told.writes_refused(P3, why="TopicAuthorizationFailedError")
+    told.message_cut("results")
     told.journal_void(P3, entries=1)
     told.journal_strays(P3, offsets=[JournalOffset(7)])
     told.journal_unsure(P3, why="no acknowledgement in 5 s")
@@ -131,7 +133,7 @@ def test_every_problem_line_names_its_cure_and_is_at_least_a_warning() -> None:
     lines = Lines("DEBUG")
     problems(telemetry())
     written = lines.taken()
-    assert len(written) == 24 + len(RETRY_CURES) + len(OUTCOME_CURES)
+    assert len(written) == 26 + len(RETRY_CURES) + len(OUTCOME_CURES)
     for line in written:
         assert line["level"] in {"warning", "error"}, line
         assert line["cure"], line
@@ -146,6 +148,7 @@ def test_what_wakes_somebody_up_is_an_error_and_nothing_else_is() -> None:
         "the platform does not let us in, probing",
         "partition stopped",
         "another consumer group has claimed our journal",
+        "partition stopped, the brokers do not take what it writes",
     }
 
 

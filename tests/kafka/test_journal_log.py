@@ -10,8 +10,8 @@ from aiokafka.structs import TopicPartition
 
 from consumer.core.terms import JournalOffset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge.journal_log import AppendTooLargeError, KafkaJournal
-from consumer.service.ports import TopicGoneError, UnsureAppendError
+from consumer.edge.journal_log import KafkaJournal
+from consumer.service.ports import AppendTooLargeError, TopicGoneError, UnsureAppendError
 from tests.kafka.support import frozen, journal_on
 from tests.support.cluster import Cluster
 from tests.support.records import Written, read_all, write
@@ -283,6 +283,25 @@ async def test_a_partition_that_had_no_leader_takes_nobody_along_when_its_new_le
                 while not sick.done():
                     await journal.append(other, [b"meanwhile"])
             assert sick.result()
+
+
+async def test_partitions_without_a_leader_take_no_reader_of_the_others(three_breakable: ApacheKafka) -> None:
+    kafka, heard = three_breakable, list[str]()
+    await create_on_brokers(
+        kafka, "many-journal", {number: [1 if number == 0 else 3] for number in range(21)}, in_sync=1
+    )
+    async with journal_on(kafka, heard) as journal:
+        await kafka.kill_broker(3)
+        async with asyncio.TaskGroup() as tasks:
+            waiting = [tasks.create_task(journal.bounds(Partition("many", number))) for number in range(1, 21)]
+            while len(heard) < len(waiting):
+                await journal.bounds(Partition("many", 0))
+            async with asyncio.timeout(2.0):
+                for _ in range(5):
+                    assert await journal.bounds(Partition("many", 0)) == (0, 0)
+            assert not any(task.done() for task in waiting)
+            await kafka.start_broker(3)
+        assert {task.result() for task in waiting} == {(0, 0)}
 
 
 async def create_on_brokers(kafka: Cluster, topic: str, places: dict[int, list[int]], *, in_sync: int) -> None:

@@ -1,14 +1,16 @@
 """What is published is acknowledged, stands where it belongs, and is not lost whatever happens to the brokers."""
 
 import asyncio
+import os
 from collections import Counter
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge.batch_producer import Codec
-from consumer.edge.results_producer import KafkaResults, MessageTooLargeError
-from consumer.service.ports import Message, TopicGoneError
+from consumer.edge.batch_producer import BatchProducer, Codec
+from consumer.edge.results_producer import KafkaResults
+from consumer.service.ports import Message, MessageTooLargeError, NotTakenError, TopicGoneError
 from tests.kafka.support import connection_to, frozen, messages, results_on
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
@@ -84,6 +86,46 @@ async def test_a_topic_that_takes_only_small_batches_gets_small_batches(kafka: C
     stands = Counter(record.key for record in await read_all(kafka.bootstrap_servers, topic))
 
     assert set(stands) == {b"%d" % n for n in range(100)}
+
+
+async def test_what_a_compacted_topic_does_not_take_is_said_by_name_and_number_and_the_rest_goes_on(
+    kafka: Cluster, topics: Topics
+) -> None:
+    topic = await topics.create("results", settings={"cleanup.policy": "compact"})
+    async with results_on(kafka) as results:
+        await results.publish(topic, 0, messages(3))
+        with pytest.raises(NotTakenError, match=rf"{topic}.*Error 87") as refused:
+            await results.publish(topic, 0, [Message(key=None, value=b"{}")])
+        assert refused.value.published == 0
+        await results.publish(topic, 0, messages(3))
+
+
+async def test_partitions_that_share_one_of_the_results_topic_share_its_producer_also_while_it_is_sick(
+    kafka: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = await topics.create("results", settings={"max.message.bytes": "5000"})
+    running: set[AIOKafkaProducer] = set()
+    start, drop = AIOKafkaProducer.start, BatchProducer._drop  # noqa: SLF001
+
+    async def counted(producer: AIOKafkaProducer) -> None:
+        await start(producer)
+        running.add(producer)
+
+    def discounted(owner: BatchProducer, producer: AIOKafkaProducer) -> None:
+        running.discard(producer)
+        drop(owner, producer)
+
+    monkeypatch.setattr(AIOKafkaProducer, "start", counted)
+    monkeypatch.setattr(BatchProducer, "_drop", discounted)
+    async with results_on(kafka) as results:
+        await results.publish(topic, 0, messages(1))
+        with pytest.raises(MessageTooLargeError):
+            await results.publish(topic, 0, [Message(key=b"k", value=os.urandom(6_000))])
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(8):
+                tasks.create_task(results.publish(topic, number, messages(10)))
+        assert len(running) <= 2, "the shared one, and at most one of the partition that was sick"
+    assert not running
 
 
 async def test_a_topic_that_does_not_exist_is_an_error_that_names_it(kafka: Cluster) -> None:

@@ -7,8 +7,8 @@ import pytest
 from consumer.core.terms import Partition
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.edge.kafka_connection import KafkaConnection, KafkaUnreachableError
+from consumer.edge.topic_findings import JOURNAL_RETENTION_MS
 from consumer.edge.topics import (
-    JOURNAL_RETENTION_MS,
     Expectations,
     TopicCreationError,
     create_topics,

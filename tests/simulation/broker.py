@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from consumer.core.terms import JournalOffset, Partition
-from consumer.service.ports import Entry, Message, PlainMessage, UnsureAppendError
+from consumer.service.ports import (
+    AppendTooLargeError,
+    Entry,
+    Message,
+    NotTakenError,
+    PlainMessage,
+    UnsureAppendError,
+)
 from tests.simulation.scenario import OTHER_GROUP, OUR_GROUP, TOPIC, Blow, Publication
 
 if TYPE_CHECKING:
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
 
 ACKNOWLEDGE_SECONDS = 5.0
 NOBODY_LOOKS_SECONDS = 5.0
+SMALL_APPEND_BYTES = 400
+"""A claim fits, and an intent; an outcome of some records does not."""
 SLIPS = (b"", b"hello", b"\xff\xfe", b"[]", b"[" * 9_999, b'{"at":-1,"kind":"intent"}', b'{"orderId":7}')
 """What a console producer writes to a topic that it was not meant for."""
 RETENTION_SECONDS = 4.0
@@ -62,6 +71,7 @@ class JournalPartition:
     landed_at: list[float] = field(default_factory=list)
     first: int = 0
     down_until: float = 0.0
+    small_until: float = 0.0
 
 
 class Logs:
@@ -74,6 +84,7 @@ class Logs:
         self.events = [EventLog(partition) for partition in self.partitions]
         self.journals = [JournalPartition() for _ in numbers]
         self.results_down_until = 0.0
+        self.results_refused_until = 0.0
         self.brokers_down_until = 0.0
         self._delays = world.dice.stream("brokers")
 
@@ -112,6 +123,10 @@ class Logs:
         match blow.kind:
             case "results_down":
                 self.results_down_until = until
+            case "results_refused":
+                self.results_refused_until = until
+            case "journal_small":
+                self.journals[blow.where % len(self.journals)].small_until = until
             case "journal_down":
                 self.journals[blow.where % len(self.journals)].down_until = until
             case _:
@@ -119,9 +134,9 @@ class Logs:
 
     def calm(self) -> None:
         """Bring everything back."""
-        self.results_down_until = self.brokers_down_until = 0.0
+        self.results_down_until = self.brokers_down_until = self.results_refused_until = 0.0
         for journal in self.journals:
-            journal.down_until = 0.0
+            journal.down_until = journal.small_until = 0.0
 
     def touch(self, blow: Blow) -> None:
         """Let retention remove the beginning of a log, or others write to a journal by mistake."""
@@ -208,6 +223,9 @@ class SimulatedJournal(_Client):
         """Append as one batch."""
         process, world, logs = self._process, self._world, self._logs
         number = partition.number
+        if world.time < logs.journals[number].small_until and sum(map(len, values)) > SMALL_APPEND_BYTES:
+            await process.waits(logs.delay())
+            raise AppendTooLargeError("too large")
         acknowledged: asyncio.Future[JournalOffset] = process.loop.create_future()
         land = partial(self._land, number, list(values))
         heard = partial(process.answer, acknowledged)
@@ -289,6 +307,9 @@ class SimulatedResults(_Client):
         """Return once everything is acknowledged; what was not heard of is sent again."""
         process, world, logs = self._process, self._world, self._logs
         assert partition is not None
+        if world.time < logs.results_refused_until:
+            await process.waits(logs.delay())
+            raise NotTakenError("the topic is compacted")
         sent = [Message(*message) for message in messages]
         delay = logs.delay() + max(0.0, logs.results_down_until - world.time)
         if world.dice.strikes("result_slow"):

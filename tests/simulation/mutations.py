@@ -223,6 +223,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     _mutation(
+        "what was too large to be appended at once is appended in pieces",
+        (f"{CORE}.ledger:Ledger.too_large", "self._waiting.extendleft(reversed(out))", "pass"),
+    ),
+    _mutation(
         "no more is read than the buffer has room for",
         (f"{SERVICE}.service:Service._fetch", "min(FETCH_RECORDS, room)", "FETCH_RECORDS"),
     ),

@@ -25,7 +25,9 @@ Kind = Literal[
     "rebalance",  # the group assigns everything anew
     "denied",  # the key is refused for a while
     "results_down",  # nothing can be published for a while
+    "results_refused",  # the results topic does not take what is written to it, until somebody mends it
     "journal_down",  # one journal partition takes nothing for a while
+    "journal_small",  # it takes only small appends for a while
     "brokers_down",  # nothing of Kafka answers for a while
     "rewind",  # a tool sets the group back
     "forget",  # the group's commit is deleted
@@ -41,7 +43,7 @@ Kind = Literal[
 BLOWS: tuple[Kind, ...] = (
     "crash", "freeze", "suspend", "deaf", "stop", "interrupt", "clock", "join", "rebalance", "denied", "results_down",
     "journal_down", "brokers_down", "rewind", "forget", "forward", "journal_cut", "events_cut",
-    "recreated", "slip", "intruder", "stranger",
+    "recreated", "slip", "intruder", "stranger", "results_refused", "journal_small",
 )  # fmt: skip
 
 
@@ -114,7 +116,21 @@ STYLES: dict[str, tuple[Chances, tuple[Kind, ...], int]] = {
         5,
     ),
     "platform": (PLATFORM, ("crash", "denied", "deaf", "stop", "clock", "rebalance"), 2),
-    "results": (RESULTS, ("results_down", "crash", "rebalance", "stop", "interrupt", "brokers_down"), 3),
+    "results": (
+        RESULTS,
+        (
+            "results_refused",
+            "deaf",
+            "journal_small",
+            "results_down",
+            "crash",
+            "rebalance",
+            "stop",
+            "interrupt",
+            "brokers_down",
+        ),
+        3,
+    ),
     "tools": (JOURNAL, ("rewind", "forget", "forward", "journal_cut", "events_cut", "crash", "rebalance", "slip"), 4),
     "storm": (EVERYTHING, tuple(kind for kind in BLOWS if kind != "recreated"), 5),
     "other groups": (JOURNAL, ("intruder", "intruder", "stranger", "slip", "rebalance", "crash", "deaf"), 5),

@@ -35,6 +35,8 @@ TURNS = {
     "records_lost",
     "send_split",
     "stopped",
+    "writes_refused",
+    "writes_taken",
     "withheld EXPIRED",
     "withheld NOT_OURS",
     "withheld STALE_PROOF",

@@ -207,7 +207,7 @@ class World:
                 self._visit(blow)
             case "rebalance":
                 self.group.rebalance("somebody asked for it")
-            case "results_down" | "journal_down" | "brokers_down":
+            case "results_down" | "results_refused" | "journal_down" | "journal_small" | "brokers_down":
                 self.logs.away(blow)
             case "rewind" | "forget" | "forward":
                 self.group.meddle(blow)

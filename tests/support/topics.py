@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import for_code
 
 from tests.support.eventually import eventually
@@ -51,6 +52,10 @@ class Topics:
         answer = await self._admin.create_partitions({name: NewPartitions(partitions)})
         _raise_errors(answer)
         await self._until_led(name, partitions)
+
+    async def alter(self, name: str, settings: Mapping[str, str]) -> None:
+        """Give a topic these settings, and its brokers' own for all others."""
+        await self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict(settings))])
 
     async def delete(self, name: str) -> None:
         """Delete a topic; clients may see it for a moment longer."""
