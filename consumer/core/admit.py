@@ -12,9 +12,11 @@ from typing import cast
 
 from consumer.core.deduplication import Deduplication
 from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.history import UNTRIED
 from consumer.core.lane import Lane, Settlement, settle
 from consumer.core.outcome import Reason, Related, Status, Verdict
-from consumer.core.policy import OnUnknown, Policies
+from consumer.core.policy import Policies
+from consumer.core.retry import may_repeat
 from consumer.core.send_queue import SendQueue
 from consumer.core.terms import Now, Offset, SendId
 from consumer.core.window import Windows
@@ -27,16 +29,11 @@ def closing_verdict(event: Event, verdict: Verdict) -> Verdict:
 
     Whoever may have been texted is `in_doubt`, whatever else came to be the end of it.
     """
-    if not event.lost:
-        return replace(verdict, attempts=event.attempts, dispatched_at=event.last_tried_at)
-    return replace(
-        verdict,
-        status=Status.IN_DOUBT,
-        reason=event.doubt,
-        related=None,
-        attempts=event.attempts,
-        dispatched_at=event.last_tried_at,
-    )
+    history = event.history
+    verdict = replace(verdict, attempts=history.attempts, dispatched_at=history.last_tried_at)
+    if not history.lost:
+        return verdict
+    return replace(verdict, status=Status.IN_DOUBT, reason=history.doubt, related=None)
 
 
 class Door:
@@ -64,12 +61,17 @@ class Door:
         oldest = now.wall - self._policies.max_event_age_seconds
         for event in events:
             ending = None
-            if event.occurred < oldest or event.expires_at is not None or event.lost or event.unsendable is not None:
+            if (
+                event.occurred < oldest
+                or event.expires_at is not None
+                or event.unsendable is not None
+                or event.history is not UNTRIED
+            ):
                 ending = self._ending(event, oldest, now)
             fingerprint = event.fingerprint
             if ending is not None:
                 in_hand.setdefault(fingerprint, event)  # repeats wait for its proof
-                if event.attempts or event.lost:
+                if event.history is not UNTRIED:
                     single.append((closing_verdict(event, _verdict(ending, now)), [event]))
                 else:
                     closed.setdefault(ending, []).append(event)
@@ -111,9 +113,7 @@ class Door:
             else:
                 trials = lane.trials.pop(record.offset, None)
                 if trials is not None and type(record) is Event:
-                    record.attempts, record.lost = trials.attempts, trials.lost
-                    record.first_tried_at = record.last_tried_at = trials.first_tried_at
-                    record.doubt = Reason.OWNER_LOST if trials.lost else None
+                    record.history = trials
                     if (verdict := lane.heard.pop(record.offset, None)) is not None:
                         heard.setdefault(verdict.send_id, []).append((_confirmed(verdict, record), [record]))
                         lane.in_hand.setdefault(record.fingerprint, record)  # repeats wait for its proof
@@ -126,10 +126,8 @@ class Door:
 
     def _ending(self, event: Event, oldest: float, now: Now) -> tuple[Status, Reason] | None:
         """Return why this event never becomes a request, None where it may."""
-        if event.lost:
-            policy = self._policies.of(event.group.campaign_id)
-            if policy.on_unknown is OnUnknown.HOLD or event.lost > policy.lost_answer_repeats:
-                return (Status.IN_DOUBT, Reason.OWNER_LOST)
+        if not may_repeat(event.history, self._policies.of(event.group.campaign_id)):
+            return (Status.IN_DOUBT, Reason.OWNER_LOST)
         if event.occurred < oldest and event.resend.id is None:
             return (Status.EXPIRED, Reason.TOO_OLD)
         if event.expires_at is not None and event.expires_at <= now.wall:
@@ -191,8 +189,8 @@ def _confirmed(heard: Verdict, event: Event) -> Verdict:
     """Return what was heard of an event whose partition was lost meanwhile; another open attempt makes it a maybe."""
     return replace(
         heard,
-        attempts=max(heard.attempts, event.attempts),
-        possible_duplicate=heard.possible_duplicate or event.lost > 1,
+        attempts=max(heard.attempts, event.history.attempts),
+        possible_duplicate=heard.possible_duplicate or event.history.lost > 1,
     )
 
 

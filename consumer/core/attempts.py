@@ -4,8 +4,10 @@ Fed with proven entries by the owner, and with every counting entry at a take-ov
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import replace
+from operator import itemgetter
 
+from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.journal import (
     Accepted,
     Checkpoint,
@@ -21,21 +23,12 @@ from consumer.core.journal import (
 from consumer.core.terms import Instant, Offset, SendId
 
 
-@dataclass(slots=True)
-class Trials:
-    """What was tried for one record before: `lost` of the attempts may have reached the platform."""
-
-    attempts: int
-    lost: int
-    first_tried_at: Instant
-
-
 class Attempts:
     """The open attempts of one partition, and the returned ones of records that have no outcome yet."""
 
     def __init__(self) -> None:
         self._open: dict[SendId, dict[int, OpenAttempt]] = {}
-        self._tried: dict[Offset, tuple[int, Instant]] = {}
+        self._tried: dict[Offset, History] = {}
 
     def apply(self, entry: Entry) -> None:
         """Take an entry that counts into account."""
@@ -61,9 +54,9 @@ class Attempts:
                 self._open = {}
                 for attempt in entry.open_attempts:
                     self._add(attempt)
-                self._tried = {
-                    offset: (tried.attempts, tried.first_tried_at) for tried in entry.tried for offset in tried.offsets
-                }
+                self._tried = {}
+                for tried in entry.tried:
+                    self._tried.update(dict.fromkeys(tried.offsets, _of_tried(tried)))
 
     def _add(self, attempt: OpenAttempt) -> None:
         self._open.setdefault(attempt.send_id, {})[attempt.attempt] = attempt
@@ -75,9 +68,15 @@ class Attempts:
             self._open.pop(returned.send_id, None)
         if closed is None or not returned.started:
             return
-        for offset in closed.offsets:
-            count, first_at = self._tried.get(offset, (0, closed.intended_at))
-            self._tried[offset] = (count + 1, first_at)
+        before = [self._tried.get(offset, UNTRIED) for offset in closed.offsets]
+        after = {history: history.after(returned.fate or Fate.FAILED, closed.intended_at) for history in before}
+        self._tried.update(zip(closed.offsets, [after[history] for history in before], strict=True))
+
+    def erred(self, send_id: SendId, attempt: int) -> None:
+        """An open attempt was answered, though its fate is unknown: a checkpoint says so to the next owner."""
+        attempts = self._open.get(send_id, {})
+        if attempt in attempts:
+            attempts[attempt] = replace(attempts[attempt], answered=True)
 
     def _settle(self, outcome: Outcome) -> None:
         items = outcome.settled
@@ -99,14 +98,7 @@ class Attempts:
         for attempt in attempts.values():
             left = tuple(offset for offset in attempt.offsets if wanted(offset))
             if left:
-                self._add(
-                    OpenAttempt(
-                        send_id=send_id,
-                        attempt=attempt.attempt,
-                        offsets=left,
-                        intended_at=attempt.intended_at,
-                    )
-                )
+                self._add(replace(attempt, offsets=left))
 
     def prune(self, watermark: Offset, done: Iterable[Offset]) -> None:
         """Forget what concerns only records that are done: `done` are those above the watermark."""
@@ -121,28 +113,43 @@ class Attempts:
 
     def snapshot(self) -> tuple[tuple[OpenAttempt, ...], tuple[Tried, ...]]:
         """Return the open attempts and the tried records, for a checkpoint."""
-        alike: dict[tuple[int, Instant], list[Offset]] = {}
-        for offset, tried in sorted(self._tried.items()):
-            alike.setdefault(tried, []).append(offset)
+        alike: dict[tuple[int, int, Instant, bool], list[Offset]] = {}
+        for offset, history in sorted(self._tried.items(), key=itemgetter(0)):
+            alike.setdefault(_summary(history), []).append(offset)
         return (
             tuple(attempt for attempts in self._open.values() for attempt in attempts.values()),
             tuple(
-                Tried(offsets=tuple(offsets), attempts=count, first_tried_at=first_at)
-                for (count, first_at), offsets in alike.items()
+                Tried(
+                    offsets=tuple(offsets), attempts=attempts, counted=counted, first_tried_at=first_at, excused=excused
+                )
+                for (attempts, counted, first_at, excused), offsets in alike.items()
             ),
         )
 
-    def trials(self) -> dict[Offset, Trials]:
-        """Return what was tried, by record: an open attempt counts as started and as lost."""
-        trials = {
-            offset: Trials(attempts=count, lost=0, first_tried_at=first_at)
-            for offset, (count, first_at) in self._tried.items()
-        }
+    def trials(self) -> dict[Offset, History]:
+        """Return what was tried, by record. An open attempt has an unknown fate; its answer is lost with its owner."""
+        trials = dict(self._tried)
         for attempts in self._open.values():
             for attempt in attempts.values():
-                for offset in attempt.offsets:
-                    known = trials.setdefault(offset, Trials(0, 0, attempt.intended_at))
-                    known.attempts += 1
-                    known.lost += 1
-                    known.first_tried_at = min(known.first_tried_at, attempt.intended_at)
+                fate = Fate.ERRED if attempt.answered else Fate.LOST
+                before = [trials.get(offset, UNTRIED) for offset in attempt.offsets]
+                after = {history: history.with_open(attempt.intended_at, fate=fate) for history in before}
+                trials.update(zip(attempt.offsets, [after[history] for history in before], strict=True))
         return trials
+
+
+def _of_tried(tried: Tried) -> History:
+    return History(
+        attempts=tried.attempts,
+        counted=tried.counted,
+        first_tried_at=None if tried.excused else tried.first_tried_at,
+        last_tried_at=tried.first_tried_at,
+    )
+
+
+def _summary(history: History) -> tuple[int, int, Instant, bool]:
+    """Return what a checkpoint says of requests that were surely not delivered."""
+    excused = history.first_tried_at is None
+    first_at = history.last_tried_at if history.first_tried_at is None else history.first_tried_at
+    assert first_at is not None
+    return (history.attempts, history.counted, first_at, excused)

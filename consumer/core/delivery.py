@@ -11,10 +11,11 @@ from consumer.core.access import Access
 from consumer.core.answer import Exchange, Withholding
 from consumer.core.endings import Endings
 from consumer.core.event import Event
+from consumer.core.history import Fate, earliest_try
 from consumer.core.joining import Joining
 from consumer.core.journal import Intent, Returned
 from consumer.core.lane import Lane, settle
-from consumer.core.parts import Parts, dropped, keep_acceptances, keep_ours
+from consumer.core.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
 from consumer.core.policy import Policies
 from consumer.core.proofs import Proofs
 from consumer.core.send import Send, Stage, carry, earliest_expiry
@@ -74,6 +75,7 @@ class Delivery:
             ready_at=now.steady,
             earliest_expiry=earliest_expiry(members),
         )
+        send.first_tried_at = earliest_try(send.histories())
         carry(send.send_id, members)
         self._joining.wait(send, window)
         self._put(send, now, ahead=False)
@@ -159,7 +161,7 @@ class Delivery:
             self._call_off(send, parts, now)
 
     def _call_off(self, send: Send, parts: Parts, now: Now) -> None:
-        self._return(send, parts, started=False)
+        self._return(send, parts, fate=None)
         self._requeue(send, parts, now)
 
     def _requeue(self, send: Send, parts: Parts, now: Now, *, ahead: bool = True) -> None:
@@ -197,10 +199,6 @@ class Delivery:
     def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:
         """An attempt is over: settle, split, or queue again. Return what was decided, for whoever tells of it."""
         _, parts = self._out[send.send_id]
-        if exchange.started_at is not None:
-            send.started += 1
-            send.first_tried_at = send.first_tried_at or exchange.started_at
-            send.last_tried_at = exchange.started_at
         policy = self._policies.of(send.campaign_id)
         decision = decide_whatever_it_says(send, exchange, policy, self._names, self._access, now, self.misread)
         keep_ours(send, parts)  # only now: an answer speaks of everybody whom its request carried
@@ -208,11 +206,10 @@ class Delivery:
             case Finished():
                 self._finish(send, parts, decision)
             case Halve():
-                self._return(send, parts, started=True)
+                self._return(send, parts, fate=Fate.EXCUSED)
                 self._halve(send, now, ahead=True)
             case Again():
-                if decision.returned:
-                    self._return(send, parts, started=decision.started)
+                self._close_attempt(send, parts, exchange, decision.fate)
                 self._again(send, parts, decision, now)
             case CalledOff():
                 self._call_off(send, parts, now)
@@ -230,7 +227,8 @@ class Delivery:
                     settle(lane, [(verdict, list(members))], send.send_id)
             return
         gone = dropped(parts)
-        self._endings.settle(
+        settle_each(
+            self._lanes,
             (
                 (verdict, [event for event in members if event.partition not in gone])
                 for verdict, members in decision.items
@@ -238,8 +236,18 @@ class Delivery:
             send.send_id,
         )
 
-    def _return(self, send: Send, parts: Parts, *, started: bool) -> None:
-        returned = Returned(send_id=send.send_id, attempt=send.attempt, started=started)
+    def _close_attempt(self, send: Send, parts: Parts, exchange: Exchange, fate: Fate) -> None:
+        """Write down that nothing was delivered; of one that may have been, only remember whether it was answered."""
+        if not fate.is_unknown:
+            self._return(send, parts, fate=None if exchange.started_at is None else fate)
+        elif fate is Fate.ERRED:
+            for lane, _ in parts.values():
+                lane.attempts.erred(send.send_id, send.attempt)
+                lane.moved = True
+
+    def _return(self, send: Send, parts: Parts, *, fate: Fate | None) -> None:
+        """Write down that an attempt delivered nothing; `fate` None: no byte of it went out."""
+        returned = Returned(send_id=send.send_id, attempt=send.attempt, started=fate is not None, fate=fate)
         for lane, _ in parts.values():
             if not lane.dropped and lane.partition not in send.unproven:  # else it is returned when it is proven
                 lane.ledger.add(returned, None)
@@ -254,9 +262,8 @@ class Delivery:
                 self._put_back(send.part(self._chance.send_id(), members), now, ahead=ahead)
 
     def _again(self, send: Send, parts: Parts, decision: Again, now: Now) -> None:
-        if decision.counted:
-            send.counted += 1
-        if decision.excused:
+        excused = decision.fate is Fate.EXCUSED
+        if excused:
             send.ready_at = now.steady  # access says when its next turn is, and puts everybody's off alike
         else:
             send.setbacks += 1
@@ -266,7 +273,7 @@ class Delivery:
             self._halve(send, now, ahead=False)
             return
         self._endings.close_given_up(send, now)
-        self._requeue(send, parts, now, ahead=not decision.excused)  # a probe that failed lets others have their turn
+        self._requeue(send, parts, now, ahead=not excused)  # a probe that failed lets others have their turn
 
     # ---------------------------------------------------------------- endings
 

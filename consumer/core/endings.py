@@ -10,13 +10,15 @@ from consumer.core.access import Access
 from consumer.core.admit import closing_verdict
 from consumer.core.deadlines import STEP_SECONDS, Deadlines
 from consumer.core.event import Decoded, Event
-from consumer.core.lane import Lane, settle
+from consumer.core.history import UNTRIED
+from consumer.core.lane import Lane
 from consumer.core.outcome import Reason, Status, Verdict
+from consumer.core.parts import settle_each
 from consumer.core.policy import Policies
-from consumer.core.retry import given_up
-from consumer.core.send import Send, earliest_expiry, hand_down
+from consumer.core.send import Send, earliest_expiry
 from consumer.core.send_queue import SendQueue
-from consumer.core.terms import Instant, Now, Partition, SendId
+from consumer.core.settle import spent
+from consumer.core.terms import Instant, Now, Partition
 
 EVENTS_AT_ONCE = 1_000
 """Some 20 ms of work; what is left is due in the next turn."""
@@ -42,7 +44,7 @@ class Endings:
     def watch(self, send: Send, now: Now) -> None:
         """A send waits in the queue: look at it when something of it is due."""
         dues = [] if send.earliest_expiry is None else [send.earliest_expiry]
-        if send.started == 0:
+        if UNTRIED in send.histories():
             dues += self._too_old_at(send.members, now)
         if send.first_tried_at is not None:
             left = self._policies.of(send.campaign_id).max_age_seconds - self._tried_seconds(send, now)
@@ -116,7 +118,7 @@ class Endings:
                     return
                 room -= len(send.members)
                 self.let_go(send)
-                self._fail(send, Reason.RETRY_AGE, now)
+                self._fail(send, send.members, Reason.RETRY_AGE, now)
                 yield send
 
     def _watch_on(self, send: Send, now: Now) -> None:
@@ -144,7 +146,7 @@ class Endings:
         if send.earliest_expiry is not None and send.earliest_expiry <= now.wall:
             late = [event for event in send.members if event.expires_at is not None and event.expires_at <= now.wall]
             self._close(send, late, Verdict(status=Status.EXPIRED, reason=Reason.DEADLINE, completed_at=now.wall))
-        if send.started == 0:
+        if UNTRIED in send.histories():
             oldest = now.wall - self._policies.max_event_age_seconds
             old = [event for event in send.members if event.occurred <= oldest and _may_be_too_old(event)]
             if old:
@@ -152,16 +154,19 @@ class Endings:
         self.close_given_up(send, now)
 
     def close_given_up(self, send: Send, now: Now) -> None:
-        """Settle a send that has had all its attempts, or was tried for too long."""
-        reason = given_up(send, self._policies.of(send.campaign_id), tried_seconds=self._tried_seconds(send, now))
-        if reason is not None:
-            self._fail(send, reason, now)
+        """Settle members that have had all their attempts, or were tried for too long; each by its own history."""
+        if send.first_tried_at is None:
+            return
+        reasons = spent(send, self._policies.of(send.campaign_id), self._access, now)
+        for reason in dict.fromkeys(reasons.values()):
+            if reason is not None:
+                self._fail(send, [event for event in send.members if reasons[event.history] is reason], reason, now)
 
-    def _fail(self, send: Send, reason: Reason, now: Now) -> None:
+    def _fail(self, send: Send, members: Sequence[Event], reason: Reason, now: Now) -> None:
         failed = Verdict(
             status=Status.FAILED, reason=reason, send_id=send.send_id, completed_at=now.wall, response=send.response
         )
-        self._close(send, send.members, failed)
+        self._close(send, members, failed)
 
     def _close(self, send: Send, members: Iterable[Event], verdict: Verdict) -> None:
         """Settle members that will not be tried (again)."""
@@ -171,24 +176,9 @@ class Endings:
         items: list[tuple[Verdict, list[Decoded]]] = []
         for event in gone:
             event.send_id = None
-            hand_down(send, event)
             items.append((closing_verdict(event, verdict), [event]))
-        self.settle(items, send.send_id)
-
-    def settle(self, items: Iterable[tuple[Verdict, list[Decoded]]], send_id: SendId | None) -> None:
-        """Let events have their verdicts, each in its partition."""
-        lanes: dict[Partition, list[tuple[Verdict, list[Decoded]]]] = {}
-        for verdict, records in items:
-            parts: dict[Partition, list[Decoded]] = {}
-            for record in records:
-                parts.setdefault(record.partition, []).append(record)
-            for partition, part in parts.items():
-                lanes.setdefault(partition, []).append((verdict, part))
-        for partition, lane_items in lanes.items():
-            lane = self._lanes.get(partition)
-            if lane is not None:
-                settle(lane, lane_items, send_id)
+        settle_each(self._lanes, items, send.send_id)
 
 
 def _may_be_too_old(event: Event) -> bool:
-    return event.resend.id is None and not event.attempts
+    return event.resend.id is None and event.history is UNTRIED

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple, Protocol, final
 
 import msgspec
 
+from consumer.core.history import UNTRIED, History
 from consumer.core.outcome import Reason
 from consumer.core.terms import Instant, Offset, Partition, SendId, Ticks
 
@@ -118,13 +119,8 @@ class Event(msgspec.Struct, gc=False, eq=False):
     arrived: Ticks
     send_id: SendId | None = None
     """The send that carries it; None while it waits in a window, or behind its person's earlier events."""
-    attempts: int = 0
-    lost: int = 0
-    """Attempts whose fate is unknown. More than none: whatever comes is marked, and doubt dominates."""
-    doubt: Reason | None = None
-    """Why the last of those is unknown."""
-    first_tried_at: Instant | None = None
-    last_tried_at: Instant | None = None
+    history: History = UNTRIED
+    """What has been tried for it, whatever sends it was in and whoever owned its partition."""
 
 
 @final

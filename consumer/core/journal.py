@@ -14,6 +14,7 @@ from operator import sub
 
 import orjson
 
+from consumer.core.history import Fate
 from consumer.core.outcome import Verdict
 from consumer.core.platform_memory import NOTHING, Remembered, fields_of
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
@@ -50,6 +51,8 @@ class Returned:
     send_id: SendId
     attempt: int
     started: bool
+    fate: Fate | None = None
+    """What it spent of the budgets; None where it never started, and in the journals of versions that did not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +94,8 @@ class OpenAttempt:
     attempt: int
     offsets: tuple[Offset, ...]
     intended_at: Instant
+    answered: bool = False
+    """Whether its owner has had an answer that leaves its fate unknown; else the answer counts as lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +104,11 @@ class Tried:
 
     offsets: tuple[Offset, ...]
     attempts: int
+    counted: int
+    """Those of them that count against the budget of attempts."""
     first_tried_at: Instant
+    excused: bool = False
+    """Whether none of them is one that the age is counted from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,8 +224,9 @@ def _fields(entry: Entry, at: JournalOffset) -> dict[str, object]:
                 "intended_at": entry.intended_at,
             }
         case Returned():
-            started = entry.started
-            return {"at": at, "kind": "returned", "send": entry.send_id, "attempt": entry.attempt, "started": started}
+            told: dict[str, object] = {} if entry.fate is None else {"fate": entry.fate}
+            told |= {"send": entry.send_id, "attempt": entry.attempt, "started": entry.started}
+            return {"at": at, "kind": "returned", **told}
         case Outcome():
             items = [_settled_fields(settled) for settled in entry.settled]
             return {"at": at, "kind": "outcome", "send": entry.send_id, "settled": items}
@@ -267,10 +277,13 @@ def _checkpoint_fields(checkpoint: Checkpoint) -> dict[str, object]:
         "settled": _deltas(checkpoint.settled),
         "open": [
             {"send": one.send_id, "attempt": one.attempt, "at": one.intended_at, "offsets": _deltas(one.offsets)}
+            | ({"answered": True} if one.answered else {})
             for one in checkpoint.open_attempts
         ],
         "tried": [
-            {"attempts": one.attempts, "first_at": one.first_tried_at, "offsets": _deltas(one.offsets)}
+            {"attempts": one.attempts, "counted": one.counted, "first_at": one.first_tried_at}
+            | ({"excused": True} if one.excused else {})
+            | {"offsets": _deltas(one.offsets)}
             for one in checkpoint.tried
         ],
         "unpublished": checkpoint.unpublished,

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from consumer.core.history import Fate
 from consumer.core.journal import (
     FINGERPRINT_BYTES,
     Accepted,
@@ -93,8 +94,13 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
                 intended_at=_instant(fields["intended_at"]),
             )
         case "returned":
-            started = _flag(fields["started"])
-            return Returned(send_id=_send(fields["send"]), attempt=_count(fields["attempt"]), started=started)
+            started, fate = _flag(fields["started"]), fields.get("fate")
+            return Returned(
+                send_id=_send(fields["send"]),
+                attempt=_count(fields["attempt"]),
+                started=started,
+                fate=None if fate is None else Fate(fate),
+            )
         case "outcome":
             send_id = None if fields["send"] is None else _send(fields["send"])
             return Outcome(send_id=send_id, settled=tuple([_settled(item) for item in fields["settled"]]))
@@ -174,6 +180,7 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
                 attempt=_count(one["attempt"]),
                 intended_at=_instant(one["at"]),
                 offsets=_offsets(one["offsets"]),
+                answered=_flag(one.get("answered", False)),
             )
             for one in fields["open"]
         ),
@@ -182,6 +189,8 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
                 attempts=_count(one["attempts"]),
                 first_tried_at=_instant(one["first_at"]),
                 offsets=_offsets(one["offsets"]),
+                counted=_count(one.get("counted", one["attempts"])),
+                excused=_flag(one.get("excused", False)),
             )
             for one in fields["tried"]
         ),

@@ -7,8 +7,9 @@ from itertools import chain
 
 import orjson
 
-from consumer.core.attempts import Attempts, Trials
+from consumer.core.attempts import Attempts
 from consumer.core.event import Decoded, Event
+from consumer.core.history import History
 from consumer.core.journal import Checkpoint, Mark, Outcome, Settled, Skipped, encode, ranges
 from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
@@ -33,7 +34,7 @@ class TakenOver:
     start: Offset
     known: dict[Offset, Known]
     published: set[Offset]
-    trials: dict[Offset, Trials]
+    trials: dict[Offset, History]
     attempts: Attempts
     fingerprints: Sequence[tuple[Instant, dict[bytes, Offset]]]
     """What deduplication is rebuilt from: entries by the instant of their outcomes, in order."""
@@ -73,7 +74,7 @@ class Lane:
     repeats: dict[bytes, list[Event]] = field(default_factory=dict)
     known: dict[Offset, Known] = field(default_factory=dict)
     published: set[Offset] = field(default_factory=set)
-    trials: dict[Offset, Trials] = field(default_factory=dict)
+    trials: dict[Offset, History] = field(default_factory=dict)
     unpublished: dict[JournalOffset, int] = field(default_factory=dict)
     """Records whose results are not acknowledged yet, by where their outcome stands."""
     marks: deque[Mark] = field(default_factory=deque)

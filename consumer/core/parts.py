@@ -4,13 +4,13 @@ A lane may be dropped while its members are out: what the answer says of them be
 they were texted, which the partition's next lane in this process may still have to know.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from consumer.core.event import Event
-from consumer.core.lane import Lane
+from consumer.core.event import Decoded, Event
+from consumer.core.lane import Lane, settle
 from consumer.core.outcome import Status, Verdict
 from consumer.core.send import Send
-from consumer.core.terms import Partition
+from consumer.core.terms import Partition, SendId
 
 Parts = dict[Partition, tuple[Lane, list[Event]]]
 
@@ -37,3 +37,20 @@ def keep_acceptances(parts: Parts, items: Iterable[tuple[Verdict, Sequence[Event
                 lane, _ = parts[event.partition]
                 if lane.dropped:
                     lane.heard[event.offset] = verdict
+
+
+def settle_each(
+    lanes: Mapping[Partition, Lane], items: Iterable[tuple[Verdict, Sequence[Decoded]]], send_id: SendId | None
+) -> None:
+    """Settle records with their verdicts in the lanes that they belong to; those of lanes that are gone are nobody's."""
+    by_lane: dict[Partition, list[tuple[Verdict, list[Decoded]]]] = {}
+    for verdict, records in items:
+        parts: dict[Partition, list[Decoded]] = {}
+        for record in records:
+            parts.setdefault(record.partition, []).append(record)
+        for partition, part in parts.items():
+            by_lane.setdefault(partition, []).append((verdict, part))
+    for partition, lane_items in by_lane.items():
+        lane = lanes.get(partition)
+        if lane is not None:
+            settle(lane, lane_items, send_id)

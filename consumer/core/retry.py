@@ -1,8 +1,8 @@
 """How long to wait before the next attempt, and when to give up. Never reads a clock, never rolls dice."""
 
+from consumer.core.history import History
 from consumer.core.outcome import Reason
-from consumer.core.policy import CampaignPolicy
-from consumer.core.send import Send
+from consumer.core.policy import CampaignPolicy, OnUnknown
 
 MAX_EXPONENT = 30
 """2 to this is far beyond every cap; it keeps a long outage from building huge integers."""
@@ -17,10 +17,17 @@ def backoff_seconds(setbacks: int, *, base_seconds: float, max_seconds: float, j
     return cap * jitter
 
 
-def given_up(send: Send, policy: CampaignPolicy, *, tried_seconds: float) -> Reason | None:
+def given_up(history: History, policy: CampaignPolicy, *, tried_seconds: float) -> Reason | None:
     """Return why no further attempt is due, None while one is; it was tried for so long, outages apart."""
-    if send.counted >= policy.max_attempts:
+    if history.counted >= policy.max_attempts or not may_repeat(history, policy):
         return Reason.RETRIES_EXHAUSTED
-    if send.first_tried_at is not None and tried_seconds > policy.max_age_seconds:
+    if history.first_tried_at is not None and tried_seconds > policy.max_age_seconds:
         return Reason.RETRY_AGE
     return None
+
+
+def may_repeat(history: History, policy: CampaignPolicy) -> bool:
+    """Return whether the policy lets an event go out again whose attempts have been lost as often as this."""
+    if not history.lost:
+        return True
+    return policy.on_unknown is OnUnknown.RESEND and history.answers_lost <= policy.lost_answer_repeats

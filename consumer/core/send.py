@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from operator import attrgetter
 
 from consumer.core.event import Event, GroupKey
-from consumer.core.outcome import Reason, Response
+from consumer.core.history import Fate, History, earliest_try
+from consumer.core.outcome import Response
 from consumer.core.terms import AT_ONCE, Instant, Partition, SendId, Ticks
+
+_HISTORY = attrgetter("history")
 
 
 class Stage(Enum):
@@ -42,19 +46,10 @@ class Send:
     earliest_expiry: Instant | None
     attempt: int = 0
     """The number of the latest attempt, also of one that never started."""
-    started: int = 0
-    """Attempts of this send whose first byte went out."""
-    lost: int = 0
-    """Those of them whose fate is unknown."""
-    answers_lost: int = 0
-    """Those of them that brought no complete head at all."""
-    doubt: Reason | None = None
-    counted: int = 0
-    """Those that count against the budget of attempts."""
     setbacks: int = 0
     """Attempts in a row that came to nothing: what the back-off grows by."""
     first_tried_at: Instant | None = None
-    last_tried_at: Instant | None = None
+    """Of all that its members went through, the first attempt that `MAX_AGE` counts from."""
     response: Response | None = None
     """The platform's latest words about this send."""
     stage: Stage = Stage.QUEUED
@@ -77,11 +72,26 @@ class Send:
         """Go on with these members only."""
         self.members = members
         self.earliest_expiry = earliest_expiry(members)
+        self.first_tried_at = earliest_try(self.histories())
+
+    def histories(self) -> list[History]:
+        """Return the histories of its members, each once; those who have none share one, too."""
+        return list(dict.fromkeys(map(_HISTORY, self.members)))
+
+    def tried(self, fate: Fate, started_at: Instant | None) -> None:
+        """An attempt came to this: write it into the history of every member."""
+        if started_at is None:
+            return
+        after = {history: history.after(fate, started_at) for history in self.histories()}
+        for event in self.members:
+            event.history = after[event.history]
+        self.first_tried_at = earliest_try(after.values())
 
     def join(self, members: list[Event]) -> None:
         """Take more members along."""
         carry(self.send_id, members)
         self.members += members
+        self.first_tried_at = earliest_try(self.histories())
         expiries = (self.earliest_expiry, earliest_expiry(members))
         self.earliest_expiry = min([expiry for expiry in expiries if expiry is not None], default=None)
 
@@ -99,10 +109,8 @@ class Send:
         return parts
 
     def part(self, send_id: SendId, members: list[Event]) -> "Send":
-        """Return a send of some of the members that takes this one's history along."""
+        """Return a send of some of the members; what was tried with them goes along with each."""
         carry(send_id, members)
-        for event in members:
-            hand_down(self, event)
         return Send(
             send_id=send_id,
             group=self.group,
@@ -110,10 +118,8 @@ class Send:
             immediate=self.immediate,
             ready_at=self.ready_at,
             earliest_expiry=earliest_expiry(members),
-            answers_lost=self.answers_lost,
-            counted=self.counted,
             setbacks=self.setbacks,
-            first_tried_at=self.first_tried_at,
+            first_tried_at=earliest_try(map(_HISTORY, members)),
             response=self.response,
         )
 
@@ -122,15 +128,6 @@ def carry(send_id: SendId, members: Iterable[Event]) -> None:
     """Let members know which send they are in."""
     for event in members:
         event.send_id = send_id
-
-
-def hand_down(send: Send, event: Event) -> None:
-    """Write a send's history into a member that leaves it."""
-    event.attempts += send.started
-    event.lost += send.lost
-    event.doubt = send.doubt or event.doubt
-    event.first_tried_at = event.first_tried_at or send.first_tried_at
-    event.last_tried_at = send.last_tried_at or event.last_tried_at
 
 
 def earliest_expiry(members: Iterable[Event]) -> Instant | None:

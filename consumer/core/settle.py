@@ -6,23 +6,21 @@ unknown outcomes and the budgets.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 
 from consumer.core.access import Access
 from consumer.core.admit import closing_verdict
 from consumer.core.answer import Answer, Answered, Exchange, Unreachable, Withheld
 from consumer.core.event import Event
+from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.outcome import Reason, Response, Status, Verdict
-from consumer.core.policy import CampaignPolicy, FieldNames, OnUnknown
+from consumer.core.policy import CampaignPolicy, FieldNames
 from consumer.core.post import REFUSALS, Ruling, meaning
 from consumer.core.reading import read_accepted, read_refused, read_refused_contact
 from consumer.core.retry import backoff_seconds, given_up
-from consumer.core.send import Send, hand_down
+from consumer.core.send import Send
 from consumer.core.terms import Now
 
 Items = Sequence[tuple[Verdict, Sequence[Event]]]
-
-_ATTEMPTS = attrgetter("attempts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +40,15 @@ class Halve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """Another attempt later. `returned`: this one surely was not processed; else it stays open in the journal."""
+    """Another attempt later. One whose fate is unknown stays open in the journal; any other is returned.
+
+    Where it is excused, access says when somebody's next turn is, and puts all off alike.
+    """
 
     ruling: Ruling
-    returned: bool
-    started: bool
-    counted: bool
+    fate: Fate
     halve: bool = False
     """A refusal that settles nothing yet, of several contacts: try a smaller request."""
-    excused: bool = False
-    """Not the request's own failure: access says when somebody's next turn is, and puts all off alike."""
 
     def wait_seconds(self, setbacks: int, policy: CampaignPolicy, jitter: float) -> float:
         """Return seconds until the next attempt."""
@@ -76,7 +73,10 @@ Decision = Finished | Halve | Again | CalledOff
 def decide(
     send: Send, exchange: Exchange, policy: CampaignPolicy, names: FieldNames, access: Access, now: Now
 ) -> Decision:
-    """Return what follows from an attempt's end. Tells `access` whether the platform let us in."""
+    """Return what follows from an attempt's end, and write it into the members' histories where they go on.
+
+    Tells `access` whether the platform let us in.
+    """
     answer = exchange.answer
     ruling = meaning(answer, policy, contacts=len(send.members))
     settles = access.settles_refusals
@@ -85,21 +85,19 @@ def decide(
         return Finished(ruling=ruling, items=())
     if ruling in REFUSALS and not (settles and ruling is not Ruling.ACCESS_REFUSED):
         send.response = _words(answer)
-        halve = ruling is Ruling.HALVE
-        return Again(ruling=ruling, returned=True, started=True, counted=False, halve=halve, excused=True)
-    if ruling in NOT_DELIVERED:
-        return _not_delivered(send, exchange, ruling, access)
+        send.tried(Fate.EXCUSED, exchange.started_at)
+        return Again(ruling=ruling, fate=Fate.EXCUSED, halve=ruling is Ruling.HALVE)
+    if ruling in FATE_OF:
+        return _later(send, exchange, ruling, policy, access, now)
     match ruling:
         case Ruling.ACCEPTED:
             assert isinstance(answer, Answered)
             return Finished(ruling=ruling, items=_accepted(send, exchange, answer, names))
         case Ruling.HALVE:
+            send.tried(Fate.EXCUSED, exchange.started_at)
             return Halve(ruling=ruling)
         case Ruling.CONTACT_REFUSED | Ruling.CAMPAIGN_REFUSED:
             return Finished(ruling=ruling, items=_refused(send, exchange, REASON_OF[ruling], names))
-        case Ruling.UNKNOWN_SERVER_ERROR | Ruling.UNKNOWN_ANSWER_LOST:
-            send.response = _words(answer) or send.response
-            return _unknown(send, REASON_OF[ruling], ruling, policy, access, now)
         case Ruling.WITHHELD:
             return CalledOff(ruling=ruling)
         case _:
@@ -138,21 +136,41 @@ UNAVAILABLE = 503
 REASON_OF = {
     Ruling.CONTACT_REFUSED: Reason.CONTACT_REFUSED,
     Ruling.CAMPAIGN_REFUSED: Reason.CAMPAIGN_REFUSED,
-    Ruling.UNKNOWN_SERVER_ERROR: Reason.SERVER_ERROR,
-    Ruling.UNKNOWN_ANSWER_LOST: Reason.ANSWER_LOST,
 }
 
+FATE_OF = {
+    Ruling.NOT_DELIVERED: Fate.FAILED,
+    Ruling.NOT_DELIVERED_UNCOUNTED: Fate.PUT_OFF,
+    Ruling.UNKNOWN_SERVER_ERROR: Fate.ERRED,
+    Ruling.UNKNOWN_ANSWER_LOST: Fate.LOST,
+}
+"""What an attempt came to after which another one follows, as the budgets and the policy allow."""
 
-def _not_delivered(send: Send, exchange: Exchange, ruling: Ruling, access: Access) -> Again:
+
+def _later(
+    send: Send, exchange: Exchange, ruling: Ruling, policy: CampaignPolicy, access: Access, now: Now
+) -> Decision:
+    """Another attempt follows. Where none may, and the attempt stays open in the journal, every member is in doubt.
+
+    Members may have different histories: those alone whose budgets are spent are closed before the others go on.
+    """
     answer = exchange.answer
+    fate = Fate.EXCUSED if isinstance(answer, Unreachable) and access.one_at_a_time else FATE_OF[ruling]
     send.response = _words(answer) or send.response
-    return Again(
-        ruling=ruling,
-        returned=True,
-        started=exchange.started_at is not None,
-        counted=ruling is Ruling.NOT_DELIVERED,
-        excused=isinstance(answer, Unreachable) and access.one_at_a_time,
-    )
+    send.tried(fate, exchange.started_at)
+    if fate.is_unknown and None not in spent(send, policy, access, now).values():
+        return Finished(ruling=ruling, items=[_in_doubt(send, event, now) for event in send.members])
+    return Again(ruling=ruling, fate=fate)
+
+
+def spent(send: Send, policy: CampaignPolicy, access: Access, now: Now) -> dict[History, Reason | None]:
+    """Return why members with a history are given up, None where they are not."""
+    reasons: dict[History, Reason | None] = {}
+    for history in send.histories():
+        since = history.first_tried_at
+        seconds = 0.0 if since is None else access.tried_seconds(send.campaign_id, since, now)
+        reasons[history] = given_up(history, policy, tried_seconds=seconds)
+    return reasons
 
 
 def _tell_access(send: Send, answer: Answer, ruling: Ruling, access: Access, now: Now) -> None:
@@ -185,7 +203,7 @@ def _accepted(send: Send, exchange: Exchange, answer: Answered, names: FieldName
     for event, words in reading.rejected:
         named.add(id(event))
         rejected = _verdict(send, exchange, Status.REJECTED, Reason.CONTACT_REFUSED, words)
-        items.append((_of_member(rejected, send, event), [event]))
+        items.append((_of_member(rejected, event.history), [event]))
     if reading.suspected:
         named.update(map(id, reading.suspected))
         reported = Reason.PLATFORM_REPORTED_ERRORS
@@ -214,7 +232,7 @@ def _verdict(
         status=status,
         reason=reason,
         send_id=send.send_id,
-        attempts=send.started,
+        attempts=1,
         dispatched_at=exchange.started_at,
         completed_at=exchange.finished_at,
         response=response,
@@ -222,51 +240,31 @@ def _verdict(
 
 
 def _grouped(verdict: Verdict, send: Send, members: Sequence[Event]) -> Items:
-    """Return members with their verdicts: one for all who share this send's history, others by theirs."""
+    """Return members with their verdicts: one for all who share a history."""
     if not members:
         return []
-    if not (send.lost or any(map(_ATTEMPTS, members))):  # whose attempt was lost had an attempt
+    if send.histories() == [UNTRIED]:
         return [(verdict, members)]
-    groups: dict[tuple[int, bool, Reason | None], list[Event]] = {}
+    groups: dict[History, list[Event]] = {}
     for event in members:
-        groups.setdefault((event.attempts, event.lost > 0, event.doubt), []).append(event)
-    return [(_of_member(verdict, send, group[0]), group) for group in groups.values()]
+        groups.setdefault(event.history, []).append(event)
+    return [(_of_member(verdict, history), group) for history, group in groups.items()]
 
 
-def _of_member(verdict: Verdict, send: Send, event: Event) -> Verdict:
-    """Return the verdict of one member: what it went through before it came into this send counts too.
+def _of_member(verdict: Verdict, history: History) -> Verdict:
+    """Return the verdict of a member that went through this before.
 
     An acceptance after an attempt of unknown fate is marked; a refusal after one is in doubt: it says that this
     request texted nobody, and nothing about the one before.
     """
-    attempts = send.started + event.attempts
-    if not (event.lost or send.lost):
-        return replace(verdict, attempts=attempts)
+    verdict = replace(verdict, attempts=history.attempts + 1)
+    if not history.lost:
+        return verdict
     if verdict.status is Status.ACCEPTED:
-        return replace(verdict, attempts=attempts, possible_duplicate=True)
-    return replace(verdict, attempts=attempts, status=Status.IN_DOUBT, reason=send.doubt or event.doubt)
-
-
-def _unknown(send: Send, reason: Reason, ruling: Ruling, policy: CampaignPolicy, access: Access, now: Now) -> Decision:
-    """The attempt stays open in the journal; whoever is given up on is in doubt."""
-    send.lost += 1
-    send.doubt = reason
-    send.counted += 1
-    if reason is Reason.ANSWER_LOST:
-        send.answers_lost += 1
-    since = send.first_tried_at
-    tried_seconds = 0.0 if since is None else access.tried_seconds(send.campaign_id, since, now)
-    spent = (
-        policy.on_unknown is OnUnknown.HOLD
-        or send.answers_lost > policy.lost_answer_repeats
-        or given_up(send, policy, tried_seconds=tried_seconds) is not None
-    )
-    if spent:
-        return Finished(ruling=ruling, items=[_in_doubt(send, event, now) for event in send.members])
-    return Again(ruling=ruling, returned=False, started=True, counted=False)
+        return replace(verdict, possible_duplicate=True)
+    return replace(verdict, status=Status.IN_DOUBT, reason=history.doubt)
 
 
 def _in_doubt(send: Send, event: Event, now: Now) -> tuple[Verdict, list[Event]]:
-    hand_down(send, event)
     failed = Verdict(status=Status.FAILED, send_id=send.send_id, completed_at=now.wall, response=send.response)
     return closing_verdict(event, failed), [event]

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.attempts import Attempts, Trials
-from consumer.core.journal import Checkpoint, Entry, Intent, Outcome, Returned, Settled
-from consumer.core.outcome import Status, Verdict
-from consumer.core.terms import Instant, Offset, SendId
+from consumer.core.attempts import Attempts
+from consumer.core.history import Fate, History
+from consumer.core.journal import Checkpoint, Entry, Intent, Outcome, Returned, Settled, encode
+from consumer.core.journal_decode import decode
+from consumer.core.outcome import Reason, Status, Verdict
+from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 
 ACCEPTED = Verdict(status=Status.ACCEPTED, completed_at=Instant(0))
 
@@ -107,8 +109,16 @@ def applied(entries: list[Entry]) -> Attempts:
     return attempts
 
 
-def counts(trials: dict[Offset, Trials], unsettled: set[int]) -> dict[int, tuple[int, int]]:
+def counts(trials: dict[Offset, History], unsettled: set[int]) -> dict[int, tuple[int, int]]:
     return {offset: (each.attempts, each.lost) for offset, each in trials.items() if offset in unsettled}
+
+
+def budgets(attempts: Attempts) -> dict[int, tuple[object, ...]]:
+    """All that the next owner counts on."""
+    return {
+        offset: (one.attempts, one.counted, one.lost, one.answers_lost, one.doubt, one.first_tried_at)
+        for offset, one in attempts.trials().items()
+    }
 
 
 def checkpoint(attempts: Attempts) -> Checkpoint:
@@ -137,11 +147,11 @@ def test_reading_from_any_checkpoint_says_the_same_as_reading_from_the_beginning
     entries, model = written
     at = data.draw(st.integers(0, len(entries)))
     snapshot = checkpoint(applied(entries[:at]))
-    assert applied([snapshot, *entries[at:]]).trials() == applied(entries).trials()
+    assert budgets(applied([snapshot, *entries[at:]])) == budgets(applied(entries))
     owner = applied(entries[:at])
     for entry in (snapshot, *entries[at:]):
         owner.apply(entry)
-    assert owner.trials() == applied(entries).trials(), "the owner's own checkpoint changes what it knows"
+    assert budgets(owner) == budgets(applied(entries)), "the owner's own checkpoint changes what it knows"
     assert counts(owner.trials(), model.unsettled()) == model.trials()
 
 
@@ -164,7 +174,33 @@ def test_a_return_closes_its_own_attempt_and_no_other() -> None:
     _intend(model, entries, "s", 1, {5}, 1)
     _intend(model, entries, "s", 2, {5}, 2)
     entries.append(Returned(send_id=SendId("s"), attempt=2, started=True))
-    assert applied(entries).trials() == {5: Trials(attempts=2, lost=1, first_tried_at=Instant(1.0))}
+    assert budgets(applied(entries)) == {5: (2, 2, 1, 1, Reason.OWNER_LOST, Instant(1.0))}
+
+
+def test_what_an_attempt_spent_of_the_budgets_is_told_to_the_next_owner_by_entries_and_by_checkpoints() -> None:
+    """Excused, put off, failed, answered with an error, and lost with its owner: one of each."""
+    model, entries = Model(), list[Entry]()
+    for attempt, fate in enumerate((Fate.EXCUSED, Fate.PUT_OFF, Fate.FAILED), start=1):
+        _intend(model, entries, "s", attempt, {5}, attempt)
+        entries.append(Returned(send_id=SendId("s"), attempt=attempt, started=True, fate=fate))
+    _intend(model, entries, "s", 4, {5}, 4)
+    owner = applied(entries)
+    owner.erred(SendId("s"), 4)
+    snapshot = decode(JournalOffset(7), encode(checkpoint(owner), JournalOffset(7))).entry
+    assert isinstance(snapshot, Checkpoint)
+    expected = {5: (4, 2, 1, 0, Reason.SERVER_ERROR, Instant(2.0))}
+    assert budgets(owner) == expected
+    assert budgets(applied([snapshot])) == expected
+    assert budgets(applied(entries)) == {5: (4, 2, 1, 1, Reason.OWNER_LOST, Instant(2.0))}, "nobody said so in time"
+
+
+def test_a_journal_that_does_not_say_what_was_spent_counts_all_that_was_started() -> None:
+    value = b'{"at": 1, "kind": "returned", "send": "s", "attempt": 1, "started": true}'
+    returned = decode(JournalOffset(1), value).entry
+    model, entries = Model(), list[Entry]()
+    _intend(model, entries, "s", 1, {5}, 1)
+    assert isinstance(returned, Returned)
+    assert budgets(applied([*entries, returned])) == {5: (1, 1, 0, 0, None, Instant(1.0))}
 
 
 def test_a_request_that_never_began_is_no_attempt() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from consumer.core.decode import Decoder
 from consumer.core.event import Event
+from consumer.core.history import Fate
 from consumer.core.journal import (
     BY_AN_OPERATOR,
     Accepted,
@@ -91,6 +92,7 @@ REMEMBERED = st.builds(
     outages=st.lists(SPANS, max_size=3).map(tuple),
 )
 
+FATES = st.none() | st.sampled_from([Fate.EXCUSED, Fate.PUT_OFF, Fate.FAILED])
 ENTRIES: st.SearchStrategy[Entry] = (
     st.builds(Claim, group=WORDS, member=WORDS, process=WORDS, version=WORDS, claimed_at=INSTANTS)
     | st.builds(
@@ -101,7 +103,7 @@ ENTRIES: st.SearchStrategy[Entry] = (
         offsets=SORTED_OFFSETS,
         intended_at=INSTANTS,
     )
-    | st.builds(Returned, send_id=SENDS, attempt=st.integers(1, 99), started=st.booleans())
+    | st.builds(Returned, send_id=SENDS, attempt=st.integers(1, 99), started=st.booleans(), fate=FATES)
     | st.builds(Skipped, start=OFFSETS, stop=OFFSETS, skipped_at=INSTANTS)
     | st.builds(Accepted, group=WORDS, start=OFFSETS, end=OFFSETS, why=WORDS, accepted_at=INSTANTS)
     | st.builds(Outcome, send_id=st.none() | SENDS, settled=st.lists(settled(), max_size=3).map(tuple))
@@ -117,11 +119,20 @@ ENTRIES: st.SearchStrategy[Entry] = (
                 attempt=st.integers(1, 99),
                 offsets=SORTED_OFFSETS,
                 intended_at=INSTANTS,
+                answered=st.booleans(),
             ),
             max_size=3,
         ).map(tuple),
         tried=st.lists(
-            st.builds(Tried, offsets=SORTED_OFFSETS, attempts=st.integers(1, 99), first_tried_at=INSTANTS), max_size=2
+            st.builds(
+                Tried,
+                offsets=SORTED_OFFSETS,
+                attempts=st.integers(1, 99),
+                counted=st.integers(0, 99),
+                first_tried_at=INSTANTS,
+                excused=st.booleans(),
+            ),
+            max_size=2,
         ).map(tuple),
         unpublished=st.none() | st.integers(0, 2**56).map(JournalOffset),
         mark=st.none()

@@ -1,7 +1,5 @@
 """What an answer does to each member of its send: every answer, policy and history, against the contract's table."""
 
-from dataclasses import dataclass
-
 import orjson
 import pytest
 from hypothesis import given
@@ -11,9 +9,11 @@ from consumer.core import settle
 from consumer.core.access import Access, AccessState
 from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.event import Event
+from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
 from consumer.core.reading import read_accepted
+from consumer.core.retry import given_up
 from consumer.core.send import Send
 from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide, decide_whatever_it_says
 from consumer.core.terms import Instant
@@ -37,56 +37,32 @@ def open_access() -> Access:
 
 
 def judged(send: Send, answer: Answer, policy: CampaignPolicy, access: Access | None = None) -> Decision:
-    """Judge as the delivery does: an attempt that was started is counted first."""
     started = not isinstance(answer, Unreachable | Withheld)
-    send.started += started
     exchange = Exchange(answer=answer, started_at=STARTED if started else None, finished_at=FINISHED)
     return decide(send, exchange, policy, NAMES, access or open_access(), at(6))
 
 
-@dataclass(frozen=True)
-class Past:
-    """What a member went through before this attempt, in this send and before it."""
-
-    attempts: int = 0
-    lost: int = 0
-    doubt: Reason | None = None
-
-
 PASTS = st.sampled_from(
     [
-        Past(),
-        Past(),
-        Past(attempts=2),
-        Past(attempts=1, lost=1, doubt=Reason.OWNER_LOST),
-        Past(attempts=1, lost=1, doubt=Reason.SERVER_ERROR),
-        Past(attempts=3, lost=2, doubt=Reason.SERVER_ERROR),
+        UNTRIED,
+        UNTRIED,
+        History(attempts=2, last_tried_at=Instant(1.0)),
+        History(attempts=1, counted=1, lost=1, answers_lost=1, doubt=Reason.OWNER_LOST, last_tried_at=Instant(1.0)),
+        History(attempts=1, counted=1, lost=1, doubt=Reason.SERVER_ERROR, last_tried_at=Instant(1.0)),
+        History(attempts=3, counted=2, lost=2, answers_lost=1, doubt=Reason.ANSWER_LOST, last_tried_at=Instant(1.0)),
     ]
 )
-SEND_PASTS = st.sampled_from([Past(), Past(), Past(attempts=1), Past(attempts=1, lost=1, doubt=Reason.ANSWER_LOST)])
 
 
 @st.composite
-def sends(draw: st.DrawFn) -> tuple[Send, dict[str, Past]]:
-    """A send with a past, of members with pasts of their own."""
+def sends(draw: st.DrawFn) -> tuple[Send, dict[str, History]]:
+    """A send of members with pasts of their own."""
     members: list[Event] = []
-    pasts: dict[str, Past] = {}
     for offset in range(draw(st.integers(1, 4))):
         event = make_event(offset, person=f"p{offset}", contact=orjson.dumps({"customData": f"0-{offset}"}))
-        past = draw(PASTS)
-        event.attempts, event.lost, event.doubt = past.attempts, past.lost, past.doubt
-        event.last_tried_at = Instant(1.0) if past.attempts else None
+        event.history = draw(PASTS)
         members.append(event)
-        pasts[event.event_id] = past
-    send = make_send("s", *members)
-    past = draw(SEND_PASTS)
-    send.started, send.lost, send.doubt = past.attempts, past.lost, past.doubt
-    send.answers_lost = past.lost
-    joint = {
-        name: Past(own.attempts + past.attempts, own.lost + past.lost, past.doubt or own.doubt)
-        for name, own in pasts.items()
-    }
-    return send, joint
+    return make_send("s", *members), {event.event_id: event.history for event in members}
 
 
 def verdicts(decision: Decision, send: Send) -> dict[str, Verdict]:
@@ -98,7 +74,7 @@ def verdicts(decision: Decision, send: Send) -> dict[str, Verdict]:
 
 @given(sends(), st.sampled_from([RESEND, HOLD]), st.sampled_from([200, 201, 202, 204, 299]))
 def test_a_2xx_accepts_everybody_and_marks_who_may_have_been_texted_before(
-    made: tuple[Send, dict[str, Past]], policy: CampaignPolicy, status: int
+    made: tuple[Send, dict[str, History]], policy: CampaignPolicy, status: int
 ) -> None:
     send, pasts = made
     for name, verdict in verdicts(judged(send, answered(status), policy), send).items():
@@ -110,7 +86,7 @@ def test_a_2xx_accepts_everybody_and_marks_who_may_have_been_texted_before(
 
 @given(sends(), st.sampled_from([RESEND, HOLD]), st.sampled_from([404, 405, 410, 451]))
 def test_a_refusal_rejects_except_whom_an_earlier_attempt_may_have_reached(
-    made: tuple[Send, dict[str, Past]], policy: CampaignPolicy, status: int
+    made: tuple[Send, dict[str, History]], policy: CampaignPolicy, status: int
 ) -> None:
     send, pasts = made
     for name, verdict in verdicts(judged(send, answered(status), policy), send).items():
@@ -123,7 +99,7 @@ def test_a_refusal_rejects_except_whom_an_earlier_attempt_may_have_reached(
 
 @given(sends(), st.sampled_from([400, 413, 422]))
 def test_a_refusal_of_several_contacts_is_halved_and_one_alone_is_settled(
-    made: tuple[Send, dict[str, Past]], status: int
+    made: tuple[Send, dict[str, History]], status: int
 ) -> None:
     send, pasts = made
     decision = judged(send, answered(status), RESEND)
@@ -139,7 +115,7 @@ def test_a_refusal_of_several_contacts_is_halved_and_one_alone_is_settled(
 
 @given(sends(), st.data())
 def test_an_item_that_names_one_contact_rejects_that_one_alone(
-    made: tuple[Send, dict[str, Past]], data: st.DataObject
+    made: tuple[Send, dict[str, History]], data: st.DataObject
 ) -> None:
     send, pasts = made
     named = data.draw(st.sampled_from(send.members)).event_id
@@ -156,51 +132,55 @@ def test_an_item_that_names_one_contact_rejects_that_one_alone(
 
 @given(sends(), st.sampled_from([RESEND, HOLD]), st.sampled_from([401, 402, 403, 407, 301, 302, 307]))
 def test_a_refused_key_or_address_settles_nobody_and_stops(
-    made: tuple[Send, dict[str, Past]], policy: CampaignPolicy, status: int
+    made: tuple[Send, dict[str, History]], policy: CampaignPolicy, status: int
 ) -> None:
-    send, _ = made
+    send, pasts = made
     access = open_access()
     decision = judged(send, answered(status), policy, access)
     assert isinstance(decision, Again)
-    assert (decision.returned, decision.started, decision.counted, decision.excused) == (True, True, False, True)
+    assert decision.fate is Fate.EXCUSED
+    assert all(event.history.counted == pasts[event.event_id].counted for event in send.members)
+    assert all(event.history.first_tried_at == pasts[event.event_id].first_tried_at for event in send.members)
     assert access.state(at(6)) is AccessState.STOPPED
 
 
 @given(sends(), st.sampled_from([400, 401, 403, 404, 413, 422, 302]))
-def test_before_the_first_2xx_no_refusal_settles_anybody(made: tuple[Send, dict[str, Past]], status: int) -> None:
+def test_before_the_first_2xx_no_refusal_settles_anybody(made: tuple[Send, dict[str, History]], status: int) -> None:
     send, _ = made
     decision = judged(send, answered(status), RESEND, Access(lambda: 1.0))
     assert isinstance(decision, Again)
-    assert decision.returned
-    assert decision.excused
+    assert decision.fate is Fate.EXCUSED
     assert decision.halve is (len(send.members) > 1 and status in (400, 413, 422))
 
 
 @pytest.mark.parametrize(
-    "answer, started, counted, campaigns_pause, everybodys_pause",
+    "answer, tried, counted, campaigns_pause, everybodys_pause",
     [
-        (answered(408), True, True, 0.0, 0.0),
-        (answered(425), True, True, 0.0, 0.0),
-        (answered(429), True, False, 0.0, 0.0),
-        (answered(429, retry_after=7.0), True, False, 7.0, 0.0),
-        (answered(503), True, False, 0.0, 0.0),
-        (answered(503, retry_after=90.0), True, False, 0.0, 90.0),
-        (Unreachable(detail="refused"), False, False, 0.0, 0.0),
+        (answered(408), 1, 1, 0.0, 0.0),
+        (answered(425), 1, 1, 0.0, 0.0),
+        (answered(429), 1, 0, 0.0, 0.0),
+        (answered(429, retry_after=7.0), 1, 0, 7.0, 0.0),
+        (answered(503), 1, 0, 0.0, 0.0),
+        (answered(503, retry_after=90.0), 1, 0, 0.0, 90.0),
+        (Unreachable(detail="refused"), 0, 0, 0.0, 0.0),
     ],
 )
 @pytest.mark.parametrize("policy", [RESEND, HOLD])
 def test_what_was_surely_not_delivered_is_tried_again_and_its_attempt_closed(
     answer: Answer,
-    started: bool,  # noqa: FBT001
-    counted: bool,  # noqa: FBT001
+    tried: int,
+    counted: int,
     campaigns_pause: float,
     everybodys_pause: float,
     policy: CampaignPolicy,
 ) -> None:
-    access = open_access()
-    decision = judged(make_send("s"), answer, policy, access)
+    access, send = open_access(), make_send("s")
+    decision = judged(send, answer, policy, access)
     assert isinstance(decision, Again)
-    assert (decision.returned, decision.started, decision.counted) == (True, started, counted)
+    assert not decision.fate.is_unknown
+    (history,) = send.histories()
+    assert (history.attempts, history.counted) == (tried, counted)
+    assert send.first_tried_at == history.first_tried_at == (STARTED if tried else None)
     assert decision.wait_seconds(1, policy, 0.5) == 0.125
     assert max(access.campaign_at(1), 6.0) == 6.0 + campaigns_pause
     assert max(access.shut_until(), 6.0) == 6.0 + everybodys_pause
@@ -210,7 +190,7 @@ UNKNOWN = st.sampled_from([answered(500), answered(502), answered(504), answered
 
 
 @given(sends(), UNKNOWN)
-def test_with_hold_an_unknown_fate_is_in_doubt_at_once(made: tuple[Send, dict[str, Past]], answer: Answer) -> None:
+def test_with_hold_an_unknown_fate_is_in_doubt_at_once(made: tuple[Send, dict[str, History]], answer: Answer) -> None:
     send, pasts = made
     reason = Reason.ANSWER_LOST if isinstance(answer, Lost) else Reason.SERVER_ERROR
     for name, verdict in verdicts(judged(send, answer, HOLD), send).items():
@@ -233,18 +213,31 @@ def test_with_resend_an_unknown_fate_is_tried_again_within_its_two_budgets(answe
             assert verdict.attempts == number
             return
         assert isinstance(decision, Again)
-        assert not decision.returned, "the attempt stays open in the journal"
+        assert decision.fate.is_unknown, "the attempt stays open in the journal"
     raise AssertionError("it goes on for ever")
 
 
 @given(sends(), st.sampled_from(Withholding))
-def test_a_request_that_was_withheld_changes_nothing(made: tuple[Send, dict[str, Past]], why: Withholding) -> None:
+def test_a_request_that_was_withheld_changes_nothing(made: tuple[Send, dict[str, History]], why: Withholding) -> None:
     send, _ = made
-    before = (send.started, send.lost, send.counted)
+    before = [event.history for event in send.members]
     access = open_access()
     assert isinstance(judged(send, Withheld(why=why), RESEND, access), CalledOff)
-    assert (send.started, send.lost, send.counted) == before
+    assert [event.history for event in send.members] == before
     assert access.state(at(6)) is AccessState.OPEN
+
+
+def test_members_whose_budgets_are_spent_end_while_the_others_go_on() -> None:
+    """Three answers of one were lost before it came into this send; the other is here for the first time."""
+    worn = make_event(1, person="ann")
+    worn.history = History(attempts=2, counted=2, lost=2, answers_lost=2, doubt=Reason.ANSWER_LOST)
+    send = make_send("s", worn, make_event(2, person="bob"))
+    decision = judged(send, Lost(detail="reset"), RESEND)
+    assert isinstance(decision, Again)
+    assert [given_up(event.history, RESEND, tried_seconds=0.0) for event in send.members] == [
+        Reason.RETRIES_EXHAUSTED,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(

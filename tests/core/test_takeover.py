@@ -256,7 +256,7 @@ def test_void_entries_say_nothing() -> None:
 def test_attempts_of_before_a_checkpoint_count_only_as_it_says() -> None:
     """Reading may begin anywhere: an attempt closed before what is read must not look open."""
     still_open = OpenAttempt(send_id=SendId("old"), attempt=3, offsets=(Offset(110),), intended_at=Instant(1.0))
-    tried = Tried(offsets=(Offset(111),), attempts=2, first_tried_at=Instant(1.0))
+    tried = Tried(offsets=(Offset(111),), attempts=2, counted=2, first_tried_at=Instant(1.0))
     entries = log(intent("x", 109), checkpoint(100, open_attempts=(still_open,), tried=(tried,)))
     taken = replay(entries, Offset(100))
     assert {offset: (each.attempts, each.lost) for offset, each in taken.trials.items()} == {110: (1, 1), 111: (2, 0)}

@@ -130,7 +130,6 @@ def test_whatever_an_answer_holds_there_is_one_decision_that_can_be_written_down
 ) -> None:
     misread: list[Exception] = []
     members = list(send.members)
-    send.started += 1
     exchange = Exchange(answer=answer, started_at=Instant(1.0), finished_at=Instant(2.0))
     decision = decide_whatever_it_says(send, exchange, policy, NAMES, open_access(), at(3), misread)
     assert misread == [], "what a body holds is expected, all of it"

@@ -15,6 +15,11 @@ from tests.simulation.scenario import TOPIC, Publication
 Place = tuple[int, int]
 """Partition number and offset of a record."""
 
+Attempt = tuple[str, int]
+"""A send, and the number of its attempt."""
+
+LOST_ANSWER_REPEATS = 2
+
 PROOF_SECONDS = 3.0
 """Between an intent's landing and its request: two for the proof to come, one for the proof to last."""
 
@@ -43,8 +48,11 @@ class Document:
 class Judge:
     """Holds a world to the promises."""
 
-    def __init__(self, *, hold: frozenset[int], buffer_events: int, happened: Callable[[str], None]) -> None:
+    def __init__(
+        self, *, hold: frozenset[int], buffer_events: int, max_attempts: int, happened: Callable[[str], None]
+    ) -> None:
         self._hold = hold
+        self._max_attempts = max_attempts
         self._buffer_events = buffer_events
         self._happened = happened
         self.broken: Violation | None = None
@@ -65,6 +73,12 @@ class Judge:
         self._furthest: dict[tuple[int, int, str], int] = {}
         self.intents: dict[Place, list[tuple[float, str]]] = {}
         """When each counting intent landed, and which process it was of."""
+        self._open: dict[Place, dict[Attempt, str]] = {}
+        """Attempts that no counting entry has closed, and who intended them."""
+        self._unknown: Counter[tuple[str, Place]] = Counter()
+        """Attempts that a process has heard the end of, without learning their fate."""
+        self._erred: Counter[Place] = Counter()
+        """Attempts that were answered, and whose fate is unknown all the same."""
         self.outcomes: dict[Place, str] = {}
         self.claimed: set[int] = set()
         """Partitions whose journals belong to our group."""
@@ -128,18 +142,30 @@ class Judge:
         if kind == "intent":
             for offset in _summed(entry["offsets"]):
                 self.intents.setdefault((number, offset), []).append((time, self._owner[number]))
+                attempt = (entry["send"], entry["attempt"])
+                self._open.setdefault((number, offset), {})[attempt] = self._owner[number]
+        elif kind == "returned":
+            self._close(number, (entry["send"], entry["attempt"]))
         elif kind == "outcome":
-            for item in entry["settled"]:
-                for offset in _summed(item["offsets"]):
-                    place = (number, offset)
-                    self._insist(place in self.documents, "an outcome of no record", place)
-                    self._insist(place not in self.outcomes, "a record has two outcomes", place)
-                    self.outcomes[place] = item["status"]
+            self._settles(number, entry["settled"])
         elif kind == "checkpoint":
             self._passes(number, entry["watermark"], "a checkpoint")
             unpublished = entry["unpublished"]
             needed = at if unpublished is None else min(at, unpublished)
             self._snapshots.setdefault(number, []).append((at, time, needed))
+
+    def _close(self, number: int, attempt: Attempt) -> None:
+        for (partition, _), attempts in self._open.items():
+            if partition == number:
+                attempts.pop(attempt, None)
+
+    def _settles(self, number: int, items: Sequence[dict[str, Any]]) -> None:
+        for item in items:
+            for offset in _summed(item["offsets"]):
+                place = (number, offset)
+                self._insist(place in self.documents, "an outcome of no record", place)
+                self._insist(place not in self.outcomes, "a record has two outcomes", place)
+                self.outcomes[place] = item["status"]
 
     def journal_needed_from(self, number: int, before: float) -> int:
         """Return where the part of a journal begins that somebody may need, who reads the snapshots before a time."""
@@ -166,6 +192,7 @@ class Judge:
             self._insist(not late, "a request starts at or after a member's deadline", place)
             self._is_intended(process, place, time)
             self._keeps_order(process, place, truth)
+            self._is_within_budget(process, place, truth)
 
     def _is_intended(self, process: str, place: Place, time: float) -> None:
         self.starts[place] += 1
@@ -178,6 +205,24 @@ class Judge:
             mine = [landed for landed, owner in intents if owner == process]
             self._insist(mine, "a request of a process that never owned its records", place)
             self._insist(time - mine[-1] <= PROOF_SECONDS, "a zombie's request on an old proof", place, time - mine[-1])
+
+    def _is_within_budget(self, process: str, place: Place, truth: Publication) -> None:
+        """Hold an owner to the bounds on repeats, whoever made the attempts before."""
+        if self._owner.get(place[0]) != process:
+            return
+        owners = list(self._open[place].values())
+        own = owners.count(process)  # one of them is this request's; others may never have begun
+        before = len(owners) - own + min(own - 1, self._unknown[process, place])
+        self._insist(before < self._max_attempts, "more attempts of unknown fate than attempts are allowed", place)
+        repeats = 0 if truth.campaign in self._hold else LOST_ANSWER_REPEATS
+        lost = before - self._erred[place]
+        self._insist(lost <= repeats, "repeated more often than answers may be lost", place, lost)
+
+    def unknown(self, process: str, request: dict[str, Any], *, erred: bool) -> None:
+        """A process heard the end of a request whose fate is unknown: it was answered with an error, or not at all."""
+        for place in [self._by_reference[contact["customData"]] for contact in request["contacts"]]:
+            self._unknown[process, place] += 1
+            self._erred[place] += erred
 
     def _keeps_order(self, process: str, place: Place, truth: Publication) -> None:
         """Hold an owner to the order; a zombie's last second is marked, not ordered."""

@@ -44,6 +44,12 @@ def _mutation(rule: str, *changes: tuple[str, str, str]) -> Mutation:
     return Mutation(rule, tuple(Change(*change) for change in changes))
 
 
+def _anew(budget: str) -> str:
+    """Return code by which a take-over starts a budget anew."""
+    kept = f"{{name: getattr(trials, name) for name in trials.__struct_fields__ if name != {budget!r}}}"
+    return f"record.history = type(trials)(**{kept})"
+
+
 CORE, SERVICE = "consumer.core", "consumer.service"
 
 MUTATIONS: tuple[Mutation, ...] = (
@@ -90,7 +96,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "an attempt whose answer is lost is never called returned",
-        (f"{CORE}.settle:_unknown", "returned=False", "returned=True"),
+        (f"{CORE}.history:Fate.is_unknown", "self in (Fate.ERRED, Fate.LOST)", "False"),
     ),
     _mutation(
         "`returned` closes one attempt alone",
@@ -148,10 +154,10 @@ MUTATIONS: tuple[Mutation, ...] = (
         "no person twice in one send",
         (
             f"{CORE}.window:Windows.add_all",
-            "and person not in (window := windows[0]).persons",
+            "and person not in (window := windows[0]).by_person",
             "and (window := windows[0])",
         ),
-        (f"{CORE}.window:Windows._window_for", "if event.person in window.persons:", "if False:"),
+        (f"{CORE}.window:Windows._window_for", "if event.person in window.by_person:", "if False:"),
     ),
     _mutation(
         "a number beside its country code is a kind of its own",
@@ -208,11 +214,27 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "`hold` holds at a take-over, too",
-        (f"{CORE}.admit:Door._ending", "policy.on_unknown is OnUnknown.HOLD or", ""),
+        (f"{CORE}.retry:may_repeat", "policy.on_unknown is OnUnknown.RESEND and", ""),
+    ),
+    _mutation(
+        "lost answers count over all owners",
+        (f"{CORE}.admit:Door._recall", "record.history = trials", _anew("answers_lost")),
+    ),
+    _mutation(
+        "attempts count over all owners",
+        (f"{CORE}.admit:Door._recall", "record.history = trials", _anew("counted")),
+    ),
+    _mutation(
+        "an attempt whose owner was lost counts as a lost answer",
+        (
+            f"{CORE}.attempts:Attempts.trials",
+            "fate = Fate.ERRED if attempt.answered else Fate.LOST",
+            "fate = Fate.ERRED",
+        ),
     ),
     _mutation(
         "doubt dominates",
-        (f"{CORE}.admit:closing_verdict", "if not event.lost:", "if True:"),
+        (f"{CORE}.admit:closing_verdict", "if not history.lost:", "if True:"),
     ),
     _mutation(
         "a record is done when its result is acknowledged, not before",

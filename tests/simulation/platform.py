@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tests.simulation.process import Process
     from tests.simulation.world import World
 
+UNKNOWN_FATE = (500, 502, 504)
+"""Statuses of somebody who may speak for a platform that did send."""
+
 CONNECT_SECONDS = 5.0
 
 
@@ -65,7 +68,7 @@ class SmsPlatform:
             self._perhaps_text(references, seconds)
             if lost or hangs:
                 return Reply(answer=Lost(detail="reset"), seconds=None if hangs else seconds)
-            return _reply(self._random.choice((500, 502, 504)), seconds)
+            return _reply(self._random.choice(UNKNOWN_FATE), seconds)
         answer = b'{"data":{}}'
         if dice.strikes("item_error"):
             named = references.pop(self._random.randrange(len(references)))
@@ -128,6 +131,9 @@ class SimulatedPlatform:
             world.judge.request_started(process.name, request, started.wall, world.time)
         reply = world.platform.asked(request)
         answer = await self._answer(reply)
+        erred = isinstance(answer, Answered) and answer.status in UNKNOWN_FATE
+        if erred or isinstance(answer, Lost):
+            world.judge.unknown(process.name, request, erred=erred)
         world.note(process.name, "hears", answer)
         world.reached[f"answer {getattr(answer, 'status', 'lost')}"] += 1
         return self._over(answer, started.wall)

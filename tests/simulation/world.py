@@ -14,7 +14,7 @@ from consumer.service import past
 from tests.simulation.broker import Logs
 from tests.simulation.faults import Dice
 from tests.simulation.group import Group
-from tests.simulation.judge import Judge, Violation
+from tests.simulation.judge import LOST_ANSWER_REPEATS, Judge, Violation
 from tests.simulation.platform import SmsPlatform
 from tests.simulation.process import Process
 from tests.simulation.scenario import EPOCH, LONG, OTHER_GROUP, OUR_GROUP, Blow, Publication, Scenario, last_events
@@ -40,7 +40,10 @@ class World:
         self.trace: list[tuple[float, str, str, object]] = []
         self.reached: Counter[str] = Counter()
         self.judge = Judge(
-            hold=scenario.hold, buffer_events=scenario.buffer_events, happened=lambda what: self.note("judge", what, "")
+            hold=scenario.hold,
+            buffer_events=scenario.buffer_events,
+            max_attempts=scenario.max_attempts,
+            happened=lambda what: self.note("judge", what, ""),
         )
         self.policies = _policies(scenario)
         self.logs = Logs(self)
@@ -267,7 +270,7 @@ def _policies(scenario: Scenario) -> Policies:
             max_age_seconds=60.0,
             backoff_base_seconds=0.1,
             backoff_max_seconds=1.0,
-            lost_answer_repeats=2,
+            lost_answer_repeats=LOST_ANSWER_REPEATS,
         )
 
     return Policies(
