@@ -71,15 +71,15 @@ async def test_what_was_acknowledged_is_there_after_the_broker_was_killed_and_st
     assert not folder.exists()
 
 
-async def test_three_brokers_accept_writes_while_one_is_down() -> None:
-    async with ApacheKafka(brokers=3) as kafka:
-        async with Topics(kafka.bootstrap_servers) as topics:
-            topic = await topics.create("replicated", partitions=3)
+async def test_three_brokers_accept_writes_while_one_is_down(three_breakable: ApacheKafka) -> None:
+    kafka = three_breakable
+    async with Topics(kafka.bootstrap_servers) as topics:
+        topic = await topics.create("replicated", partitions=3)
 
-        await kafka.kill_broker(2)
-        await write(kafka.bootstrap_servers, topic, [Written(value=b"%d" % n, partition=n) for n in range(3)])
+    await kafka.kill_broker(2)
+    await write(kafka.bootstrap_servers, topic, [Written(value=b"%d" % n, partition=n) for n in range(3)])
 
-        assert [record.value for record in await read_all(kafka.bootstrap_servers, topic)] == [b"0", b"1", b"2"]
+    assert [record.value for record in await read_all(kafka.bootstrap_servers, topic)] == [b"0", b"1", b"2"]
 
 
 def test_the_broker_dies_with_its_parent_even_when_that_is_killed_and_leaves_no_litter() -> None:

@@ -72,7 +72,7 @@ async def test_a_paused_partition_goes_on_where_it_was_and_the_member_stays_in_t
     topic = await topics.create("events", partitions=2)
     first, second = Partition(topic, 0), Partition(topic, 1)
     await write(kafka.bootstrap_servers, topic, [Written(value=b"%d" % n, partition=n % 2) for n in range(4_000)])
-    async with member_of(kafka, topic) as member:
+    async with member_of(kafka, topic, session_seconds=4.0) as member:
         await until_assigned(member, count=2)
         member.begin(first)
         member.begin(second)
@@ -84,7 +84,7 @@ async def test_a_paused_partition_goes_on_where_it_was_and_the_member_stays_in_t
         read = len(member.values(first))
         while len(member.values(second)) < 2_000:
             await member.fetch()
-        for _ in range(60):  # 12 s: past the session, which only heartbeats keep
+        for _ in range(25):  # 5 s: past the session, which only heartbeats keep
             await member.fetch()
 
         assert len(member.values(first)) == read
@@ -174,9 +174,9 @@ async def test_partitions_move_to_a_second_member_and_back_each_read_from_where_
 
 async def test_a_slow_hand_over_is_waited_for_and_costs_no_second_rebalance(kafka: Cluster, topics: Topics) -> None:
     topic = await topics.create("events", partitions=4)
-    async with member_of(kafka, topic, hand_over_seconds=12.0) as first:  # longer than the session
+    async with member_of(kafka, topic, session_seconds=4.0, hand_over_seconds=5.0) as first:  # longer than that
         await until_assigned(first, count=4)
-        async with member_of(kafka, topic) as second:
+        async with member_of(kafka, topic, session_seconds=4.0) as second:
             await until_assigned(first, second, count=4)
 
             assert (len(first.assignments), len(second.assignments)) == (2, 1)

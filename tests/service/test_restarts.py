@@ -100,7 +100,7 @@ async def test_kill_9_with_requests_out_doubles_nobody_and_says_who_is_in_doubt_
     kafka: Cluster, tmp_path: Path
 ) -> None:
     async with stage_on(kafka, tmp_path, partitions=2) as stage:
-        settings = {"DELIVERY__ON_UNKNOWN_OUTCOME": "hold"}
+        settings = {"DELIVERY__ON_UNKNOWN_OUTCOME": "hold", "KAFKA__SESSION_TIMEOUT": "4s"}
         places, out = await _until_in_flight(stage, settings)
         await stage.instances[0].kill()
         await stage.ask.clear_faults()
