@@ -83,7 +83,7 @@ class Metrics:
 
     def _reading(self) -> None:
         self.records_read = counter("campaign_records_read_total", PARTITION, "Records read")
-        self.bytes_read = counter("campaign_read_bytes_total", PARTITION, "Bytes of their values")
+        self.bytes_read = counter("campaign_read_bytes_total", PARTITION, "Bytes of the values of records read")
         self.invalid = counter(
             "campaign_invalid_records_total", (*PARTITION, "reason"), "Records that are no valid event, by `reason`"
         )
@@ -126,7 +126,7 @@ class Metrics:
         self.request_duration = distribution(
             "campaign_request_duration_seconds",
             ("answer",),
-            "First byte to the end of the attempt",
+            "First byte to the end of the attempt; what sent no byte counts in `campaign_answers_total` alone",
             bounds=EXCHANGE_SECONDS,
             known=[(AnswerClass.ACCEPTED,)],
         )
@@ -148,9 +148,16 @@ class Metrics:
         )
 
     def _outcomes(self) -> None:
-        self.results = counter("campaign_results_total", ("status", "reason"), "Outcomes of records", known=SETTLEMENTS)
+        self.results = counter(
+            "campaign_results_total",
+            ("status", "reason"),
+            "Outcomes of records; once more where a take-over publishes the result of a former owner again",
+            known=SETTLEMENTS,
+        )
         self.possible_duplicates = counter(
-            "campaign_possible_duplicates_total", (), "Accepted contacts that may have been texted twice"
+            "campaign_possible_duplicates_total",
+            (),
+            "Contacts that may have been texted twice: accepted and marked; counted as `campaign_results_total` is",
         )
         self.acceptance_delay = distribution(
             "campaign_acceptance_delay_seconds",
@@ -175,14 +182,22 @@ class Metrics:
             "Parts left out of results and dead letters too large for their topic",
         )
         self.publish_duration = distribution(
-            "campaign_publish_duration_seconds", (), "A batch of them, until acknowledged", bounds=APPEND_SECONDS
+            "campaign_publish_duration_seconds",
+            (),
+            "A batch of results or dead letters, until acknowledged",
+            bounds=APPEND_SECONDS,
         )
         self.commits = counter("campaign_commits_total", ("outcome",), "Commits", known=[("committed",), ("failed",)])
 
     def _ownership(self) -> None:
-        self.claims = counter("campaign_claims_total", PARTITION, "Claims appended to the journal")
+        self.claims = counter(
+            "campaign_claims_total", PARTITION, "Claims of ours behind which a take-over reads the journal"
+        )
         self.takeover_duration = distribution(
-            "campaign_takeover_duration_seconds", (), "Assignment to the first record", bounds=HANDOVER_SECONDS
+            "campaign_takeover_duration_seconds",
+            (),
+            "Our claim to the first record that may be read",
+            bounds=HANDOVER_SECONDS,
         )
         self.revoke_duration = distribution(
             "campaign_revoke_duration_seconds", (), "Handing partitions back", bounds=HANDOVER_SECONDS

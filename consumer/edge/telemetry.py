@@ -158,11 +158,13 @@ class Telemetry(Facts):
         self.metrics.requests.add((self._campaigns.get(campaign_id, "other"), priority), 1)
         self.metrics.request_contacts.observe((priority,), contacts)
 
-    def send_answered(self, *, answer: AnswerClass, status: int | None, seconds: float, contacts: int) -> None:
+    def send_answered(self, *, answer: AnswerClass, status: int | None, seconds: float | None, contacts: int) -> None:
         self.metrics.answers.add((answer, code(status)), 1)
-        self.metrics.request_duration.observe((answer,), seconds)
+        if seconds is not None:
+            self.metrics.request_duration.observe((answer,), seconds)
         if self._debugged():
-            self._log.debug("answered", answer=answer.value, status=status, seconds=_short(seconds), contacts=contacts)
+            took = None if seconds is None else _short(seconds)
+            self._log.debug("answered", answer=answer.value, status=status, seconds=took, contacts=contacts)
 
     def send_split(self, *, campaign_id: int, status: int, contacts: int) -> None:
         self.metrics.splits.add((), 1)

@@ -45,7 +45,11 @@ class RetryReason(StrEnum):
     ANSWER_LOST = "answer_lost"
     DENIED = "denied"
     NO_PROOF = "no_proof"
-    """The intent was not proven in time, or the proof had grown stale."""
+    """The proof had grown stale before the first byte."""
+    DEADLINE = "deadline"
+    """A member's deadline came before the first byte: the others go back."""
+    NOT_OURS = "not_ours"
+    """A member's partition was lost or given back before the first byte: the others go back."""
 
 
 class StopWhy(StrEnum):
@@ -132,8 +136,11 @@ class Facts(Protocol):
     def send_posted(self, *, campaign_id: int, priority: Priority, contacts: int) -> None:
         """A request's first byte went out."""
 
-    def send_answered(self, *, answer: AnswerClass, status: int | None, seconds: float, contacts: int) -> None:
-        """An attempt ended, `seconds` after it began; `status` is None where no complete head came."""
+    def send_answered(self, *, answer: AnswerClass, status: int | None, seconds: float | None, contacts: int) -> None:
+        """An attempt ended, `seconds` after its first byte.
+
+        `seconds` is None where nothing went out, `status` where no complete head came.
+        """
 
     def send_split(self, *, campaign_id: int, status: int, contacts: int) -> None:
         """A refused request of `contacts` is halved."""
@@ -213,7 +220,7 @@ class Facts(Protocol):
     def partition_owned(
         self, partition: Partition, *, seconds: float, watermark: Offset, unknown_attempts: int
     ) -> None:
-        """Its journal is read and it is at work, `seconds` after it was granted."""
+        """Its journal is read and it is at work, `seconds` after our claim stood in it."""
 
     def partition_lost(self, partition: Partition, *, claimed_by: str) -> None:
         """Another member has claimed it: its work is dropped here."""

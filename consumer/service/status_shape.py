@@ -36,6 +36,7 @@ class PartitionStatus(TypedDict):
     held: int
     """Events in hand: read, without an acknowledged result."""
     paused: bool
+    """Not read now: there is no room, or it is not at work."""
     why: str | None
     """Why it is not at work; what to do about it."""
 
@@ -44,9 +45,11 @@ class SendsStatus(TypedDict):
     """Closed windows on their way out."""
 
     queued: int
+    """Sends waiting for a slot, a limit or a retry."""
     in_flight: int
+    """Sends with a slot: their intent is on its way into the journal, or their answer is awaited."""
     in_flight_by_campaign: Mapping[str, int]
-    """The 20 campaigns with most requests in flight."""
+    """The 20 campaigns with most sends in flight."""
 
 
 class AccessStatus(TypedDict):
@@ -90,7 +93,7 @@ class DeduplicationStatus(TypedDict):
 
 
 class Status(TypedDict):
-    """Everything `GET /status` says. `results` counts by status since the process started."""
+    """Everything `GET /status` says. `results` counts as `campaign_results_total` does, by status."""
 
     version: str
     group: str

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from consumer.core.access import AccessState
-from consumer.core.answer import Answered, Exchange
+from consumer.core.answer import Answer, Answered, Exchange, Withheld, Withholding
 from consumer.core.event import Event, Invalid
 from consumer.core.lane import Settlement
 from consumer.core.outcome import Reason, Status
@@ -31,6 +31,12 @@ CLASS_OF: dict[Ruling, AnswerClass] = {
 DOUBT_OF: dict[Ruling, Reason] = {
     Ruling.UNKNOWN_SERVER_ERROR: Reason.SERVER_ERROR,
     Ruling.UNKNOWN_ANSWER_LOST: Reason.ANSWER_LOST,
+}
+
+REASON_OF: dict[Withholding, RetryReason] = {
+    Withholding.EXPIRED: RetryReason.DEADLINE,
+    Withholding.STALE_PROOF: RetryReason.NO_PROOF,
+    Withholding.NOT_OURS: RetryReason.NOT_OURS,
 }
 
 UNAVAILABLE = 503
@@ -80,11 +86,11 @@ class Teller:
         """An attempt ended."""
         answer = exchange.answer
         status = answer.status if isinstance(answer, Answered) else None
-        began_at = exchange.started_at if exchange.started_at is not None else exchange.finished_at
+        began_at = exchange.started_at
         self._facts.send_answered(
             answer=CLASS_OF[decision.ruling],
             status=status,
-            seconds=max(0.0, exchange.finished_at - began_at),
+            seconds=None if began_at is None else max(0.0, exchange.finished_at - began_at),
             contacts=len(members),
         )
         match decision:
@@ -94,9 +100,11 @@ class Teller:
             case Halve():
                 self._facts.send_split(campaign_id=send.campaign_id, status=status or 0, contacts=len(members))
             case Again() | CalledOff():
+                if isinstance(decision, Again) and decision.halve:
+                    self._facts.send_split(campaign_id=send.campaign_id, status=status or 0, contacts=len(members))
                 self._facts.send_retried(
                     campaign_id=send.campaign_id,
-                    reason=_retry_reason(decision.ruling, status),
+                    reason=_retry_reason(decision.ruling, answer, status),
                     delay_seconds=max(0.0, send.ready_at - now.steady),
                     contacts=len(members),
                 )
@@ -145,10 +153,10 @@ def _priority(send: Send) -> Priority:
     return Priority.IMMEDIATE if send.immediate else Priority.NORMAL
 
 
-def _retry_reason(ruling: Ruling, status: int | None) -> RetryReason:
+def _retry_reason(ruling: Ruling, answer: Answer, status: int | None) -> RetryReason:
     match ruling:
         case Ruling.WITHHELD:
-            return RetryReason.NO_PROOF
+            return REASON_OF[answer.why] if isinstance(answer, Withheld) else RetryReason.NO_PROOF
         case Ruling.UNKNOWN_SERVER_ERROR:
             return RetryReason.SERVER_ERROR
         case Ruling.UNKNOWN_ANSWER_LOST:
