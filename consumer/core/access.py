@@ -115,6 +115,11 @@ class Access:
         return span.since if span is not None and self.state(now) is AccessState.PAUSED else self.since
 
     @property
+    def is_contacted(self) -> bool:
+        """Whether this configuration has had a 2xx."""
+        return self._is_contacted
+
+    @property
     def is_stopped(self) -> bool:
         """Whether key, role, credit, proxy or address is refused."""
         return self._is_stopped

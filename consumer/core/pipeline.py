@@ -292,7 +292,11 @@ class Pipeline:
 
     def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:
         """A request came to its end, or never began."""
-        return self.delivery.answered(send, exchange, now)
+        was_contacted = self.access.is_contacted
+        decision = self.delivery.answered(send, exchange, now)
+        if self.access.is_contacted and not was_contacted:
+            self.renew_checkpoints(now)  # no partition's journal tells of a 2xx before it tells of the first contact
+        return decision
 
     def misread(self) -> list[Exception]:
         """Return the errors that answers' bodies have caused since the last call: their heads decided alone."""

@@ -4,7 +4,7 @@ What happens in a world is told to it by the world's logs, group and platform; o
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -309,6 +309,15 @@ class Judge:
             self._held[process] = {place for place in held if place[0] != number}
 
     # ---------------------------------------------------------------- the end
+
+    def is_settled(self, *, but: Collection[int]) -> bool:
+        """Return whether every record has its result, those of some campaigns apart."""
+        return all(self.documents[place].publication.campaign in but for place in self._unsettled)
+
+    def has_given_their_due(self, *, but: Collection[int]) -> None:
+        """Complain of a record that still waits although it need not."""
+        waiting = [place for place in self._unsettled if self.documents[place].publication.campaign not in but]
+        self._insist(not waiting, "an event waits for others that do not get through", sorted(waiting))
 
     def everything_is_settled(self) -> bool:
         """Return whether every record has its result."""

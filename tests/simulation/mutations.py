@@ -252,6 +252,35 @@ MUTATIONS: tuple[Mutation, ...] = (
         "no more is read than the buffer has room for",
         (f"{SERVICE}.service:Service._fetch", "min(FETCH_RECORDS, room)", "FETCH_RECORDS"),
     ),
+    _mutation(
+        "a stop narrows to those who were refused",
+        (f"{CORE}.access:Access._narrow_to", "self._refuse(", "self._is_stopped and self._refuse("),
+        (f"{CORE}.access:Access.accepted", "self._is_contacted, self._is_stopped = True, False", "pass"),
+    ),
+    _mutation(
+        "a campaign that is refused for too long is given up",
+        (f"{CORE}.endings:Endings._hopeless", "if hopeless else ()", "if False else ()"),
+    ),
+    _mutation(
+        "a pause of a campaign is nobody else's",
+        (
+            f"{CORE}.access:Access.asked_to_wait",
+            "span = self.pauses.ask(campaign_id,",
+            "span = self.pauses.ask(None,",
+        ),
+    ),
+    _mutation(
+        "an outage is over with the first answer",
+        (f"{CORE}.access:Access.reached", "self._knock = None", "pass"),
+    ),
+    _mutation(
+        "who was never the probe goes before who was",
+        (f"{CORE}.send_queue:SendQueue._next_to_probe", "if again_at is None:", "if again_at is None or True:"),
+    ),
+    _mutation(
+        "what has landed lets its campaign go on",
+        (f"{CORE}.send_queue:SendQueue.landed", "elif queue.where is _Where.BLOCKED:", "elif False:"),
+    ),
 )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
+from tests.simulation.scenario import Blow, Mood
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -36,11 +37,21 @@ class SmsPlatform:
         self._random = world.dice.stream("platform")
         self.denied_until = 0.0
         """The key is refused until then."""
+        self.away_until = 0.0
+        """No connection is taken until then."""
+        self.moods: dict[int, Mood] = dict(world.scenario.moods)
         self._late: list[list[str]] = []
+
+    def turns_away(self, blow: Blow) -> None:
+        """Refuse everybody's key for a while, or be not there at all."""
+        if blow.kind == "denied":
+            self.denied_until = self._world.time + blow.amount
+        else:
+            self.away_until = self._world.time + 10 * blow.amount
 
     def connect_seconds(self) -> float | None:
         """Return how long a connection takes, None where there will be none."""
-        if self._world.dice.strikes("unreachable"):
+        if self._world.dice.strikes("unreachable") or self._world.time < self.away_until:
             return None
         if self._world.dice.strikes("connect_slow"):
             return self._random.choice((0.5, 1.1, 3.0))
@@ -54,12 +65,9 @@ class SmsPlatform:
         seconds = 0.005 + 0.1 * self._random.random()
         if dice.strikes("slow"):
             seconds += self._random.choice((0.5, 1.9, 6.0))
-        if world.time < self.denied_until:
-            return _reply(self._random.choice((401, 403, 302)), seconds)
-        if dice.strikes("throttled"):
-            return _reply(429, seconds, retry_after_seconds=self._random.choice((None, 0.5, 3.0)))
-        if dice.strikes("unavailable"):
-            return _reply(self._random.choice((503, 408, 421, 425)), seconds)
+        refusal = self._refusal(body["campaignId"], seconds)
+        if refusal is not None:
+            return refusal
         # In the end nobody is refused: where nothing but refusals fills a buffer, the first 2xx is waited for in vain.
         if not world.calm and any(reference.endswith("bad") for reference in references):
             return _reply(self._random.choice((400, 422)), seconds)
@@ -77,6 +85,20 @@ class SmsPlatform:
             answer = self._random.choice((b"<html>", b"{", b"[]"))
         world.after(seconds / 2, partial(self._text, references))
         return Reply(answer=Answered(status=200, retry_after_seconds=None, body=answer), seconds=seconds)
+
+    def _refusal(self, campaign: int, seconds: float) -> Reply | None:
+        """Return an answer that turns away whoever asks, None where it hears him out."""
+        dice, choice, mood = self._world.dice, self._random.choice, self.moods.get(campaign)
+        if self._world.time < self.denied_until:
+            return _reply(choice((401, 403, 302)), seconds)
+        if mood is not None:
+            statuses = {"denied": (401, 402, 403, 407, 302), "unknown": (404,), "slowed": (429,)}
+            return _reply(choice(statuses[mood]), seconds, retry_after_seconds=choice((None, 0.5, 20.0, 90.0)))
+        if dice.strikes("throttled"):
+            return _reply(429, seconds, retry_after_seconds=choice((None, 0.5, 3.0)))
+        if dice.strikes("unavailable"):
+            return _reply(choice((503, 408, 421, 425)), seconds, retry_after_seconds=choice((None, None, 2.0)))
+        return None
 
     def _perhaps_text(self, references: list[str], seconds: float) -> None:
         if self._random.random() < 0.4:

@@ -24,6 +24,7 @@ Kind = Literal[
     "join",  # one more process, for a while
     "rebalance",  # the group assigns everything anew
     "denied",  # the key is refused for a while
+    "away",  # the platform takes no connection for a while
     "results_down",  # nothing can be published for a while
     "results_refused",  # the results topic does not take what is written to it, until somebody mends it
     "journal_down",  # one journal partition takes nothing for a while
@@ -40,8 +41,15 @@ Kind = Literal[
     "stranger",  # a process of another group is started on the same journals, and runs for a while
 ]
 
+Mood = Literal[
+    "denied",  # 401, 402, 403, 407 or a redirect: the key may not send it
+    "unknown",  # 404
+    "slowed",  # 429 with a pause
+]
+
 BLOWS: tuple[Kind, ...] = (
-    "crash", "freeze", "suspend", "deaf", "stop", "interrupt", "clock", "join", "rebalance", "denied", "results_down",
+    "crash", "freeze", "suspend", "deaf", "stop", "interrupt", "clock", "join", "rebalance", "denied", "away",
+    "results_down",
     "journal_down", "brokers_down", "rewind", "forget", "forward", "journal_cut", "events_cut",
     "recreated", "slip", "intruder", "stranger", "results_refused", "journal_small",
 )  # fmt: skip
@@ -105,6 +113,8 @@ class Scenario:
     journal_step: int
     """Entries that a take-over reads in its first step backwards: few, for it may read all of a short journal at once."""
     deduplication_seconds: float
+    moods: tuple[tuple[int, Mood], ...] = ()
+    """What the platform thinks of some campaigns until all others have what they came for."""
     muted: frozenset[Stroke] = field(default=frozenset())
 
 
@@ -133,6 +143,7 @@ STYLES: dict[str, tuple[Chances, tuple[Kind, ...], int]] = {
     ),
     "tools": (JOURNAL, ("rewind", "forget", "forward", "journal_cut", "events_cut", "crash", "rebalance", "slip"), 4),
     "storm": (EVERYTHING, tuple(kind for kind in BLOWS if kind != "recreated"), 5),
+    "campaigns": (PLATFORM, ("crash", "denied", "away", "stop", "deaf", "rebalance", "away"), 2),
     "other groups": (JOURNAL, ("intruder", "intruder", "stranger", "slip", "rebalance", "crash", "deaf"), 5),
     "lost journal": (JOURNAL, ("recreated", "deaf", "deaf", "rebalance", "crash", "freeze"), 6),
 }
@@ -149,6 +160,7 @@ ROTATION = (
     "calm",
     "other groups",
     "lost journal",
+    "campaigns",
 )
 """Seed modulo its length: which style a seed plays."""
 
@@ -163,7 +175,9 @@ def scenario_of(seed: int) -> Scenario:
     max_ahead = dice.choice((5, 100, 100, 100))
     api_seconds = dice.choice((2.0, 5.0, 40.0))
     window_seconds = dice.choice((0.0, 0.3, 1.0))
-    publications = _traffic(dice, partitions, seconds, refusals=max_ahead > SMALL)
+    moods = _moods(dice) if style == "campaigns" else ()
+    campaigns = (1, 1, 2, *[campaign for campaign, _ in moods])
+    publications = _traffic(dice, partitions, seconds, campaigns, refusals=max_ahead > SMALL)
     busy_at = [one.at + window_seconds for one in publications]
     return Scenario(
         seed=seed,
@@ -177,14 +191,21 @@ def scenario_of(seed: int) -> Scenario:
         starts_at=tuple(dice.choice((0, 0, 0, 2)) for _ in range(partitions)),
         window_seconds=window_seconds,
         max_contacts=dice.choice((1, 3, 4)),
-        buffer_events=dice.choice((4, 8, 30)),
-        max_ahead=max_ahead,
+        buffer_events=ALL_OF_THEM if moods else dice.choice((4, 8, 30)),
+        max_ahead=ALL_OF_THEM if moods else max_ahead,
         concurrency=dice.choice((1, 3, 6)),
         max_attempts=dice.choice((1, 2, 4)),
         api_seconds=api_seconds,
         journal_step=dice.choice((1, 4, 512)),
         deduplication_seconds=dice.choice((A_SECOND, LONG, LONG)),
+        moods=moods,
     )
+
+
+def _moods(dice: Random) -> tuple[tuple[int, Mood], ...]:
+    """Let the platform refuse some campaigns, and slow others down."""
+    moods: tuple[Mood, ...] = ("denied", "denied", "denied", "unknown", "slowed")
+    return tuple((campaign, dice.choice(moods)) for campaign in range(3, 3 + dice.randint(1, 8)))
 
 
 def _blows(dice: Random, kinds: tuple[Kind, ...], about: int, seconds: float, busy_at: list[float]) -> list[Blow]:
@@ -211,11 +232,16 @@ def _blows(dice: Random, kinds: tuple[Kind, ...], about: int, seconds: float, bu
 
 A_SECOND, LONG = 1.0, 1e6
 
+ALL_OF_THEM = 30
+"""Room for every event of a world: where a campaign that does not get through fills the buffer, nobody behind it does."""
+
 SMALL = 50
 """Reading so few records ahead, a partition may wait for ever behind one that is refused before the first 2xx."""
 
 
-def _traffic(dice: Random, partitions: int, seconds: float, *, refusals: bool) -> list[Publication]:
+def _traffic(
+    dice: Random, partitions: int, seconds: float, campaigns: tuple[int, ...], *, refusals: bool
+) -> list[Publication]:
     made: list[Publication] = []
     for index in range(dice.choice((6, 12, 12, 20))):
         at = 0.0 if dice.random() < 0.3 else round(dice.uniform(0, seconds), 3)
@@ -224,7 +250,7 @@ def _traffic(dice: Random, partitions: int, seconds: float, *, refusals: bool) -
         if earlier and dice.random() < 0.15:
             made.append(_again(dice, dice.choice(earlier), index, at))
         else:
-            made.append(_event(dice, index, at, partition, refusals=refusals))
+            made.append(_event(dice, index, at, partition, dice.choice(campaigns), refusals=refusals))
     return sorted(made, key=lambda one: one.at)
 
 
@@ -249,7 +275,7 @@ def _again(dice: Random, first: Publication, index: int, at: float) -> Publicati
     )
 
 
-def _event(dice: Random, index: int, at: float, partition: int, *, refusals: bool) -> Publication:
+def _event(dice: Random, index: int, at: float, partition: int, campaign: int, *, refusals: bool) -> Publication:
     """Make an event; now and then one that is none, refused, urgent, old, or has a deadline or options."""
     if dice.random() < 0.04:
         value = dice.choice((b"{", None, b"[]", b'{"eventId": 7}'))
@@ -263,7 +289,7 @@ def _event(dice: Random, index: int, at: float, partition: int, *, refusals: boo
         index=str(index),
         at=at,
         partition=partition,
-        campaign=dice.choice((1, 1, 2)),
+        campaign=campaign,
         contact=contact,
         person=person,
         refused=dice.random() < 0.08 and refusals,
@@ -334,11 +360,11 @@ def publication(
     )
 
 
-def last_events(scenario: Scenario, at: float) -> list[Publication]:
+def last_events(scenario: Scenario, at: float, name: str = "last") -> list[Publication]:
     """Return an event for each partition that the platform accepts: a refusal settles nothing before a first 2xx."""
     return [
         publication(
-            index="last",
+            index=name,
             at=at,
             partition=number,
             campaign=1,

@@ -16,8 +16,13 @@ from tests.simulation.scenario import BLOWS
 WORLDS = 5_000
 """At most; it ends as soon as all of it was reached."""
 
-ANSWERS = {f"answer {status}" for status in (200, 302, 400, 401, 403, 408, 422, 425, 429, 500, 502, 503, 504, "lost")}
+ANSWERS = {
+    f"answer {status}"
+    for status in (200, 302, 400, 401, 402, 403, 404, 407, 408, 422, 425, 429, 500, 502, 503, 504, "lost")
+}
 TURNS = {
+    "campaign_refused",
+    "probe_failed",
     "commit_rewound",
     "commit_skipped",
     "dispatch_narrowed",

@@ -22,6 +22,13 @@ from tests.simulation.scenario import EPOCH, LONG, OTHER_GROUP, OUR_GROUP, Blow,
 CALM_AFTER_SECONDS = 4.0
 """Faults go on for so long after the last event; then everything has to come to its end."""
 
+DUE_SECONDS = 90.0
+"""Who gets through has its outcome by then, whatever the others do; probes are half a minute apart at most."""
+
+KEEPS_COMING_SECONDS = 10.0
+"""How often an event comes that is let through: a stop is narrowed to those who are refused by somebody who is not."""
+
+MAX_AGE_SECONDS = 60.0
 SETTLE_SECONDS = 240.0
 BURST = 6
 MOST_STEPS = 400_000
@@ -89,6 +96,7 @@ class World:
             end = max([one.at for one in self.scenario.publications], default=0.0) + CALM_AFTER_SECONDS
             self._run(lambda: self.time >= end)
             self._let_be()
+            self._give_those_who_get_through_their_due()
             give_up = self.time + SETTLE_SECONDS
             self._run(lambda: self.judge.everything_is_settled() or self.time >= give_up)
             self.platform.act_on_everything()
@@ -99,6 +107,25 @@ class World:
                 process.bury()
             past.FIRST_STEP = first_step
             events._set_running_loop(before)  # noqa: SLF001  # see above
+
+    def _give_those_who_get_through_their_due(self) -> None:
+        """Hold it against the service where one campaign that gets through waits for another that does not.
+
+        The buffer has room for all: a campaign that fills it alone would still keep the others from being read.
+        """
+        moods, promised = self.platform.moods, self.time + DUE_SECONDS
+        self._run(lambda: self.judge.is_settled(but=moods.keys()) or self.time >= promised)
+        self.judge.has_given_their_due(but=moods.keys())
+        slowed = {campaign for campaign, mood in moods.items() if mood == "slowed"}
+        for number in range(int((DUE_SECONDS + MAX_AGE_SECONDS) / KEEPS_COMING_SECONDS)):
+            if self.judge.is_settled(but=slowed):
+                break
+            for publication in last_events(self.scenario, self.time, f"last-{number}"):
+                self.publish(publication)
+            next_at = self.time + KEEPS_COMING_SECONDS
+            self._run(lambda until=next_at: self.judge.is_settled(but=slowed) or self.time >= until)  # type: ignore[misc]
+        self.judge.has_given_their_due(but=slowed)
+        moods.clear()
 
     def _begin(self) -> None:
         for number, done in enumerate(self.scenario.starts_at):
@@ -121,7 +148,7 @@ class World:
         self.calm = True
         self.dice.calm()
         self.note("world", "calm", "")
-        self.platform.denied_until = 0.0
+        self.platform.denied_until = self.platform.away_until = 0.0
         self.logs.calm()
         self.group.calm()
         for process in self.processes:
@@ -204,8 +231,8 @@ class World:
         if self.calm:
             return
         match blow.kind:
-            case "denied":
-                self.platform.denied_until = self.time + blow.amount
+            case "denied" | "away":
+                self.platform.turns_away(blow)
             case "join" | "stranger":
                 self._visit(blow)
             case "rebalance":
@@ -267,7 +294,7 @@ def _policies(scenario: Scenario) -> Policies:
             on_unknown=OnUnknown.HOLD if campaign in scenario.hold else OnUnknown.RESEND,
             max_concurrency=max(1, scenario.concurrency // 2),
             max_attempts=scenario.max_attempts,
-            max_age_seconds=60.0,
+            max_age_seconds=MAX_AGE_SECONDS,
             backoff_base_seconds=0.1,
             backoff_max_seconds=1.0,
             lost_answer_repeats=LOST_ANSWER_REPEATS,
