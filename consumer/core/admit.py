@@ -5,7 +5,7 @@ in doubt); its ID has an outcome or is in hand; else it takes its place in its p
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import cast
@@ -18,7 +18,8 @@ from consumer.core.outcome import Reason, Related, Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.retry import may_repeat
 from consumer.core.send_queue import SendQueue
-from consumer.core.terms import Now, Offset, SendId
+from consumer.core.terms import Now, Offset, Partition, SendId
+from consumer.core.waiters import Waiters
 from consumer.core.window import Windows
 
 Items = list[tuple[Verdict, list[Decoded]]]
@@ -44,6 +45,7 @@ class Door:
         self._deduplication = deduplication
         self._windows = windows
         self._queue = queue
+        self.waiters = Waiters(policies)
 
     def admit(self, lane: Lane, decoded: Sequence[Decoded], now: Now) -> list[Settlement]:
         """Take a batch in; return what has its outcome in the journal already and only needs its result."""
@@ -142,6 +144,7 @@ class Door:
         if type(queue) is not deque:
             queue = lane.persons[event.person] = deque((cast("Event", queue),))
         queue.append(event)
+        self.waiters.wait(event)
         if event.immediate and not queue[-2].immediate:
             for predecessor in islice(reversed(queue), 1, None):
                 if predecessor.immediate:
@@ -155,12 +158,23 @@ class Door:
         following = lane.take_out(event)
         oldest = now.wall - self._policies.max_event_age_seconds
         while following is not None:
+            if not self.waiters.has_its_turn(following):
+                following = lane.take_out(following)
+                continue
             ending = self._ending(following, oldest, now)
             if ending is None:
                 self._windows.add_all([following], now)
                 return
             settle(lane, [(closing_verdict(following, _verdict(ending, now)), [following])], None)
             following = lane.take_out(following)
+
+    def close_due(self, lanes: Mapping[Partition, Lane], now: Now) -> None:
+        """Settle events whose time has come while they wait behind their person's earlier ones."""
+        oldest = now.wall - self._policies.max_event_age_seconds
+        for event in self.waiters.take_due(now.wall):
+            ending = self._ending(event, oldest, now)
+            assert ending is not None, "its deadline has passed, or its age"
+            settle(lanes[event.partition], [(closing_verdict(event, _verdict(ending, now)), [event])], None)
 
 
 def _valid(decoded: Sequence[Decoded], now: Now) -> tuple[Sequence[Event], Items]:

@@ -199,6 +199,12 @@ class Lane:
             self.persons[event.person] = following
         return following
 
+    def waiting(self) -> Iterator[Event]:
+        """Yield the events that wait behind their person's earlier ones."""
+        for queue in self.persons.values():
+            if type(queue) is deque:
+                yield from queue
+
     def mark(self) -> Mark | None:
         """Return the youngest mark below the watermark; older ones are forgotten."""
         while len(self.marks) > 1 and self.marks[1].offset < self.watermark.value:

@@ -24,15 +24,10 @@ from consumer.core.post import overhead_bytes
 from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import Decision
-from consumer.core.terms import AT_ONCE, JournalOffset, Now, Offset, Partition, Ticks
+from consumer.core.sweep import Sweep
+from consumer.core.terms import JournalOffset, Now, Offset, Partition, Ticks
 from consumer.core.unknown_fields import Lookalike
 from consumer.core.window import Windows
-
-SWEEP_SECONDS = 0.25
-"""How often at most queued events whose time has come are settled."""
-
-AT_ONCE_SECONDS = 0.001
-"""What is left of a large sweep comes after the facts that have come meanwhile."""
 
 LOW_WATER = 0.8
 """Reading goes on when the buffer is this full: a pause that ends at once would cost a fetch each time."""
@@ -81,11 +76,11 @@ class Pipeline:
         """What lanes that were lost have heard, until the partition is ours again or given back."""
         self._door = Door(policies, self.deduplication, self.windows, self.queue)
         self.delivery = Delivery(policies, self.lanes, self.queue, self.access, chance)
+        self._sweep = Sweep(self._door, self.delivery, self.lanes)
         self._publications: list[Settlement] = []
         self._dropped: list[Lane] = []
         self._fading: set[Lane] = set()
         """Dropped lanes whose results are on their way: their records are held until that has ended."""
-        self._sweep_at = AT_ONCE
         self._reading = True
         self.hurried = False
         """Whether windows wait for nothing any more: the service is stopping."""
@@ -153,7 +148,10 @@ class Pipeline:
         if not self.lanes:
             self.windows.clear()
             self.delivery.clear()
+            self._door.waiters.clear()
             return
+        for lane in lanes.values():
+            self._door.waiters.forget(lane.waiting())
         events = [event for lane in lanes.values() for event in lane.in_hand.values()]
         self.windows.drop([event for event in events if event.send_id is None])
         self.delivery.drop(lanes.keys(), [event for event in events if event.send_id is not None])
@@ -319,7 +317,7 @@ class Pipeline:
         for window in closed:
             self.delivery.queue_window(window, now)
         self.delivery.call_off_unproven(now)
-        self._close_due(now)
+        self._sweep.close_due(now)
         self.delivery.pick(now)
         commands = Commands()
         for lane in self.lanes.values():
@@ -335,20 +333,9 @@ class Pipeline:
         commands.wake_at = self._wake_at(now)
         return commands
 
-    def _close_due(self, now: Now) -> None:
-        due_at = self.delivery.next_ending_at()
-        if due_at is None or due_at > now.wall or now.steady < self._sweep_at:
-            return
-        self.delivery.close_due(now)
-        left_at = self.delivery.next_ending_at()
-        at_once = left_at is not None and left_at <= now.wall
-        self._sweep_at = Ticks(now.steady + (AT_ONCE_SECONDS if at_once else SWEEP_SECONDS))
-
     def _wake_at(self, now: Now) -> Ticks | None:
-        wakes = [self.windows.next_wake_at(), self.queue.next_wake_at(now), self.delivery.next_wake_at()]
-        due_at = self.delivery.next_ending_at()
-        if due_at is not None:
-            wakes.append(max(self._sweep_at, Ticks(now.steady + max(due_at - now.wall, AT_ONCE_SECONDS))))
+        windows, queue, proofs = self.windows.next_wake_at(), self.queue.next_wake_at(now), self.delivery.next_wake_at()
+        wakes = (windows, queue, proofs, self._sweep.wake_at(now))
         return min((wake for wake in wakes if wake is not None), default=None)
 
     def want_checkpoints(self, now: Now) -> None:

@@ -244,6 +244,16 @@ def test_deadlines_that_come_together_cost_the_same_each() -> None:
     assert ratio(case, 150) < GROWS_WITH_ITS_WORK
 
 
+def test_deadlines_of_those_who_wait_behind_their_own_person_cost_the_same_each() -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(LONE)
+        runner.feed(*[runner.event(expires_in=100.0) for _ in range(many)])
+        runner.run(until=99.0)
+        return lambda: runner.run(until=103.0)
+
+    assert ratio(case, 150) < GROWS_WITH_ITS_WORK
+
+
 def test_a_stop_that_ends_costs_each_campaign_that_waits_the_same() -> None:
     def case(many: int) -> Callable[[], Any]:
         runner = Runner(policies=LONE, platform=answering(404))

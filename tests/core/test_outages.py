@@ -14,8 +14,8 @@ from consumer.core.outcome import Reason, Status
 from consumer.core.platform_memory import Span
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Instant
-from tests.core.makers import P0, at
-from tests.core.runner import OK, Request, Runner, accepting
+from tests.core.makers import P0, P1, at
+from tests.core.runner import OK, Request, Runner, accepting, instant
 
 HOUR, DAY = 3_600.0, 86_400.0
 LONE = CampaignPolicy(window_seconds=0.0, max_contacts=1, max_age_seconds=600.0, max_attempts=3)
@@ -170,6 +170,43 @@ def test_who_outlives_the_longest_age_before_a_first_request_expires_wherever_it
     assert len(waited) >= 10
     for place in waited:
         assert (runner.results[place].status, runner.results[place].reason) == (Status.EXPIRED, Reason.TOO_OLD)
+
+
+@pytest.mark.parametrize("reason", [Reason.DEADLINE, Reason.TOO_OLD])
+def test_who_waits_behind_an_earlier_event_of_the_same_person_expires_there_and_is_passed_over(reason: Reason) -> None:
+    runner = Runner(policies=Policies(default=LONE, max_event_age_seconds=600.0))
+    runner.feed(runner.event(phone="+34699999999"))
+    runner.run()
+    runner.platform = lambda _request: (OK, 5_000.0)
+    seconds = 100.0 if reason is Reason.DEADLINE else 600.0
+    due_at = runner.time + seconds
+    ends = {"expires_in": seconds} if reason is Reason.DEADLINE else {}
+    runner.feed(runner.event(), runner.event(**ends), runner.event(**ends))
+    runner.run(until=runner.time + 10.0)
+    runner.feed(runner.event(occurredAt=instant(runner.time)))
+    runner.run(until=due_at + 1.0)
+    for offset in (2, 3):
+        verdict = runner.results[0, offset]
+        assert (verdict.status, verdict.reason) == (Status.EXPIRED, reason)
+        assert verdict.completed_at - at(due_at).wall <= 1.0
+    assert (0, 1) not in runner.results
+    if reason is Reason.TOO_OLD:
+        return  # and so will be the last one, in ten seconds
+    runner.platform = accepting
+    runner.run(until=5_200.0)
+    assert [runner.results[0, offset].status for offset in (1, 4)] == [Status.ACCEPTED, Status.EXPIRED]
+    assert len(runner.results) == 5
+
+
+def test_a_partition_that_leaves_takes_along_what_is_known_of_those_who_wait() -> None:
+    runner = Runner(policies=Policies(default=LONE), partitions=(P0, P1))
+    runner.platform = lambda _request: (OK, 5_000.0)
+    for partition in (P0, P1):
+        runner.feed(*[runner.event(expires_in=100.0) for _ in range(3)], partition=partition)
+    runner.run(until=10.0)
+    runner.pipeline.drop(P0)
+    runner.run(until=102.0)
+    assert sorted(runner.results) == [(1, 0), (1, 1), (1, 2)]
 
 
 def test_a_resend_waits_for_as_long_as_it_takes() -> None:
