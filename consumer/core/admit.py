@@ -31,6 +31,8 @@ def closing_verdict(event: Event, verdict: Verdict) -> Verdict:
     Whoever may have been texted is `in_doubt`, whatever else came to be the end of it.
     """
     history = event.history
+    if history is UNTRIED:
+        return verdict
     verdict = replace(verdict, attempts=history.attempts, dispatched_at=history.last_tried_at)
     if not history.lost:
         return verdict
@@ -156,7 +158,11 @@ class Door:
     def next_of_person(self, lane: Lane, event: Event, now: Now) -> None:
         """An outcome is proven: the person's next event takes its turn; those past their time settle."""
         following = lane.take_out(event)
+        if following is None:
+            return
         oldest = now.wall - self._policies.max_event_age_seconds
+        ended: Items = []
+        verdicts: dict[tuple[Status, Reason], Verdict] = {}
         while following is not None:
             if not self.waiters.has_its_turn(following):
                 following = lane.take_out(following)
@@ -164,9 +170,12 @@ class Door:
             ending = self._ending(following, oldest, now)
             if ending is None:
                 self._windows.add_all([following], now)
-                return
-            settle(lane, [(closing_verdict(following, _verdict(ending, now)), [following])], None)
+                break
+            verdict = verdicts.setdefault(ending, _verdict(ending, now))
+            ended.append((closing_verdict(following, verdict), [following]))
             following = lane.take_out(following)
+        if ended:
+            settle(lane, ended, None)
 
     def close_due(self, lanes: Mapping[Partition, Lane], now: Now) -> None:
         """Settle events whose time has come while they wait behind their person's earlier ones."""
@@ -194,9 +203,13 @@ def _valid(decoded: Sequence[Decoded], now: Now) -> tuple[Sequence[Event], Items
 
 def repeated(event: Event, first: Offset, now: Now) -> Verdict:
     """Return the verdict of an event whose ID has been seen at offset `first`."""
+    return closing_verdict(event, repeat_of(event, first, now))
+
+
+def repeat_of(event: Event, first: Offset, now: Now) -> Verdict:
+    """Return the verdict of whatever repeats this event, first seen at offset `first`, and was never tried itself."""
     related = Related(event_id=event.event_id, partition=event.partition.number, offset=first)
-    verdict = Verdict(status=Status.DUPLICATE, reason=Reason.REPEATED, related=related, completed_at=now.wall)
-    return closing_verdict(event, verdict)
+    return Verdict(status=Status.DUPLICATE, reason=Reason.REPEATED, related=related, completed_at=now.wall)
 
 
 def _confirmed(heard: Verdict, event: Event) -> Verdict:

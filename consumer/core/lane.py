@@ -75,6 +75,8 @@ class Lane:
     known: dict[Offset, Known] = field(default_factory=dict)
     published: set[Offset] = field(default_factory=set)
     trials: dict[Offset, History] = field(default_factory=dict)
+    remembered: deque[Offset] = field(default_factory=deque)
+    """The offsets that the three above said something of at the take-over, in order."""
     unpublished: dict[JournalOffset, int] = field(default_factory=dict)
     """Records whose results are not acknowledged yet, by where their outcome stands."""
     marks: deque[Mark] = field(default_factory=deque)
@@ -132,6 +134,7 @@ class Lane:
         """Start from what the journal says."""
         self.watermark = Watermark(taken.start)
         self.known, self.published, self.trials = taken.known, taken.published, taken.trials
+        self.remembered = deque(sorted({*taken.known, *taken.published, *taken.trials}))
         self.attempts = taken.attempts
         for known in taken.known.values():
             self.unpublished[known.journal_offset] = self.unpublished.get(known.journal_offset, 0) + 1
@@ -172,11 +175,12 @@ class Lane:
 
     def forget_below(self, position: Offset) -> None:
         """Forget what the journal says of records that were to be read by now: retention has removed them."""
-        for offset in [offset for offset in self.known if offset < position]:
-            known = self.known.pop(offset)
-            self._published(known.journal_offset, 1)
-        self.published = {offset for offset in self.published if offset >= position}
-        self.trials = {offset: trials for offset, trials in self.trials.items() if offset >= position}
+        while self.remembered and self.remembered[0] < position:
+            offset = self.remembered.popleft()
+            if (known := self.known.pop(offset, None)) is not None:
+                self._published(known.journal_offset, 1)
+            self.published.discard(offset)
+            self.trials.pop(offset, None)
 
     def _published(self, at: JournalOffset, count: int) -> None:
         left = self.unpublished[at] - count
@@ -244,7 +248,7 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
     """Queue the outcome of records of one partition for the journal; what follows from it waits for the proof."""
     alike: list[tuple[Verdict, list[Decoded]]] = []
     for verdict, records in items:
-        if alike and alike[-1][0] == verdict:
+        if alike and (alike[-1][0] is verdict or alike[-1][0] == verdict):
             alike[-1][1].extend(records)
         else:
             alike.append((verdict, list(records)))

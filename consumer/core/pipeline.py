@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
 from consumer.core.access import Access
-from consumer.core.admit import Door, repeated
+from consumer.core.admit import Door, closing_verdict, repeat_of
 from consumer.core.answer import Exchange, Withholding
 from consumer.core.decode import Decoder
 from consumer.core.deduplication import Deduplication
@@ -275,7 +275,8 @@ class Pipeline:
 
     def _settle_repeats(self, lane: Lane, first: Event, now: Now) -> None:
         repeats = lane.repeats.pop(first.fingerprint)
-        settle(lane, [(repeated(event, first.offset, now), [event]) for event in repeats], None)
+        verdict = repeat_of(first, first.offset, now)
+        settle(lane, [(closing_verdict(event, verdict), [event]) for event in repeats], None)
 
     def _publish(self, settlement: Settlement) -> None:
         settlement.lane.publish(settlement)
@@ -361,9 +362,10 @@ class Pipeline:
 
     @property
     def held_bytes(self) -> int:
-        """Bytes that those are charged with."""
+        """Bytes that those are charged with, and what they wait in."""
         fading = sum(lane.publishing_bytes for lane in self._fading)
-        return fading + sum(lane.held_bytes for lane in self.lanes.values())
+        events = fading + sum(lane.held_bytes for lane in self.lanes.values())
+        return events + self.windows.size_bytes + self.queue.size_bytes
 
     def readable(self) -> set[Partition]:
         """Return the partitions to read from now; the others are to be paused.

@@ -20,6 +20,13 @@ STALE_ENTRIES = 16
 """Entries of a heap that are not in force, beyond as many as there are others."""
 
 
+SEND_BYTES = 1_200
+"""What a queued send is charged with, and what knows when it is due and who may join it."""
+
+LINE_BYTES = 1_000
+"""What a campaign with queued sends is charged with. `tests/core/test_memory.py` holds both against what is held."""
+
+
 class _Where(Enum):
     """Where a campaign's immediate sends, or its others, are."""
 
@@ -134,6 +141,11 @@ class SendQueue:
         self._idle: list[_Line] = []
         self.in_flight = 0
         self.queued = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes charged to the buffer for all that is queued, its events apart."""
+        return self.queued * SEND_BYTES + len(self._lines) * LINE_BYTES
 
     def put(self, send: Send, now: Now, *, ahead: bool = False) -> None:
         """Queue a send; `ahead` puts it before the others of its campaign (it has been there before)."""

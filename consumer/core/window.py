@@ -15,6 +15,9 @@ from consumer.core.terms import Now, Ticks
 DEADLINE_MARGIN_SECONDS = 1.0
 """A window closes this long before a member's deadline: time for the journal, the queue and the connection."""
 
+WINDOW_BYTES = 900
+"""What a window is charged with, its group and its timer included: `tests/core/test_memory.py` holds it against that."""
+
 STALE_TIMERS = 16
 """Timers of windows that closed otherwise, beyond as many as there are open windows."""
 
@@ -63,6 +66,11 @@ class Windows:
 
     def __len__(self) -> int:
         return self._open_count
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes charged to the buffer for all open windows, their events apart."""
+        return self._open_count * WINDOW_BYTES
 
     def add_all(self, events: Iterable[Event], now: Now) -> None:
         """Put events into windows of their groups; what that fills, or hurries, is closed."""

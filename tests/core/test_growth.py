@@ -5,6 +5,7 @@ each event: twice as many may cost twice as much. `STAYS` is for one turn, or on
 """
 
 import sys
+from collections import deque
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from consumer.core.answer import Answer, Answered, Unreachable
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.terms import Partition
+from consumer.core.terms import Offset, Partition
 from consumer.service.progress import STILL_SECONDS, Progress, Surroundings
 from tests.core.makers import P0, at
 from tests.core.runner import OK, Request, Runner
@@ -94,6 +95,18 @@ def test_an_urgent_event_finds_what_it_waits_for_without_a_search(policies: Poli
         return lambda: runner.feed(*urgent)
 
     assert ratio(case, 200) < STAYS
+
+
+def test_a_batch_costs_the_same_however_much_the_journal_says_of_records_that_are_still_to_be_read() -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(PATIENT)
+        lane = runner.pipeline.lanes[P0]
+        lane.published = {Offset(offset) for offset in range(1000, 1000 + many)}
+        lane.remembered = deque(sorted(lane.published))
+        events = [runner.event(phone=phone(index)) for index in range(20)]
+        return lambda: runner.feed(*events)
+
+    assert ratio(case, 400) < STAYS
 
 
 # ------------------------------------------------------------------------------------------------------- partitions
