@@ -367,6 +367,11 @@ class Pipeline:
         events = fading + sum(lane.held_bytes for lane in self.lanes.values())
         return events + self.windows.size_bytes + self.queue.size_bytes
 
+    @property
+    def has_room(self) -> bool:
+        """Whether records are read at all, as far as the buffer goes."""
+        return self._reading
+
     def readable(self) -> set[Partition]:
         """Return the partitions to read from now; the others are to be paused.
 

@@ -128,6 +128,15 @@ def _within_log(evidence: Evidence, start: Start) -> Start | Stop:
     return start
 
 
+def known_done(evidence: Evidence) -> Offset:
+    """Return below which offset of a stopped partition everything is done. Of a log made anew, that is nothing."""
+    checkpoint, committed = evidence.checkpoint, evidence.committed
+    known = committed if checkpoint is None else checkpoint.watermark
+    if known is None or evidence.differs_at is not None or not evidence.log_start <= known <= evidence.log_end:
+        return evidence.log_start
+    return known
+
+
 def claimed_since(entries: Iterable[Placed], process: str) -> str | None:
     """Return who has taken the partition in `entries`, which stand after our claim; None where nobody has.
 

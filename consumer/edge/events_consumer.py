@@ -86,6 +86,7 @@ class GroupConsumer:
             on_records_lost=on_records_lost,
             clock=_now,
         )
+        self._place: GroupListener | None = None
         self._seat: Seat | None = None
         self._absent_since: float | None = None
         self._passed: dict[Partition, int] = {}
@@ -95,6 +96,12 @@ class GroupConsumer:
     def member(self) -> str:
         """The member's ID in the group; empty before the first join."""
         return "" if self._consumer is None else seat_of(self._consumer).member
+
+    @property
+    def away_seconds(self) -> float:
+        """For how long the group has given us no place."""
+        since = None if self._place is None else self._place.away_since
+        return 0.0 if since is None else _now() - since
 
     async def start(
         self,
@@ -126,7 +133,8 @@ class GroupConsumer:
         except (KafkaError, OSError, TimeoutError) as error:
             message = f"the brokers at {self._connection} do not answer questions ({words(error)}): check them"
             raise KafkaUnreachableError(message) from error
-        consumer.subscribe(self._topics, listener=self._listener(on_assigned, on_revoked))
+        self._place = self._listener(on_assigned, on_revoked)
+        consumer.subscribe(self._topics, listener=self._place)
 
     def _listener(
         self,

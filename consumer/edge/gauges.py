@@ -57,7 +57,12 @@ READINGS: tuple[Reading[Snapshot], ...] = (
         "One past the last readable record, as last seen",
         _each(lambda p: p["log_end"]),
     ),
-    gauge("campaign_lag_records", PARTITION, "Log end less watermark", _each(lambda p: p["lag"])),
+    gauge(
+        "campaign_lag_records",
+        PARTITION,
+        "Readable records without an acknowledged result: in hand, or between position and log end",
+        _each(lambda p: p["lag"]),
+    ),
     gauge("campaign_held_events", PARTITION, "Read, without an acknowledged result", _each(lambda p: p["held"])),
     gauge(
         "campaign_partitions",

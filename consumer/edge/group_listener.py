@@ -3,6 +3,7 @@
 The client would only log an exception of a listener's, and go on.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -27,6 +28,8 @@ class GroupListener(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         self._revoking = revoking
         self._revoked = revoked
         self._failed = failed
+        self.away_since: float | None = _now()
+        """By the loop's clock, since when we have no place in the group; None while we have one."""
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         """Everything is taken back before each rebalance; heartbeats go on until this returns."""
@@ -38,11 +41,17 @@ class GroupListener(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         except Exception as error:  # noqa: BLE001 - whatever it is ends the service
             self._failed(error)
         finally:
+            self.away_since = _now()
             self._revoked()
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """No heartbeat is sent until this returns, so nothing is waited for."""
+        self.away_since = None
         try:
             self._assigned(sorted(Partition(*partition) for partition in assigned))
         except Exception as error:  # noqa: BLE001
             self._failed(error)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -64,6 +64,8 @@ class Partitions:
         self.stopped: dict[Partition, str] = {}
         """Partitions that wait for a person, and why."""
         self.log_ends: dict[Partition, Offset] = {}
+        self.known_done: dict[Partition, Offset] = {}
+        """Of partitions that are stopped: below it everything is done, as far as their evidence says."""
         self.broker_trouble: str | None = None
         """Why the ends of the logs could not be read last time."""
         self.unanswered: tuple[Partition, ...] = ()
@@ -112,6 +114,7 @@ class Partitions:
             self.committed.pop(partition, None)
             self.stopped.pop(partition, None)
             self.log_ends.pop(partition, None)
+            self.known_done.pop(partition, None)
 
     # ---------------------------------------------------------------- the journal
 
@@ -129,6 +132,7 @@ class Partitions:
                 self._lose(lane)
             case Standing.RECREATED if lane.partition not in self.stopped:
                 self._stop(lane.partition, "its journal ends before what was proven: the topic was recreated or cut")
+                self.known_done[lane.partition] = lane.watermark.value
                 since = JournalOffset(lane.ledger.expected - 1)
                 emptied = self._pipeline.empty(lane.partition)
                 self._tasks.create_task(self._until_accepted(emptied, since), name=f"stopped {lane.partition}")
@@ -161,6 +165,8 @@ class Partitions:
         except PartitionStoppedError as error:
             if lane.dropped:
                 return
+            if error.known_done is not None:
+                self.known_done[lane.partition] = error.known_done
             self._stop(lane.partition, str(error))
             await self._until_accepted(lane, lane.ledger.claimed_at)
             return
@@ -264,6 +270,16 @@ class Partitions:
         self._consumer.pause([partition])
         self._paused.add(partition)
         self.claim(partition)
+
+    @property
+    def assigned(self) -> frozenset[Partition]:
+        """What the group has given us; nothing while it takes all back."""
+        return frozenset() if self._handing_back else self._consumer.assignment()
+
+    @property
+    def away_seconds(self) -> float:
+        """For how long we have had no place in the group."""
+        return self._consumer.away_seconds
 
     @property
     def paused(self) -> frozenset[Partition]:

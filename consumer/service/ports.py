@@ -101,6 +101,11 @@ class EventsConsumer(EventsLog, Protocol):
         """The member's ID in the group, for claims and status; empty before the first join."""
         ...
 
+    @property
+    def away_seconds(self) -> float:
+        """For how long the group has given us no place: since it took all back, or since we asked for the first one."""
+        ...
+
     async def start(
         self,
         *,

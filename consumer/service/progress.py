@@ -1,16 +1,18 @@
-"""Whether partitions with work move, and whether anything outside explains one that does not. Changes nothing.
+"""Whether partitions with work move, and what explains one that does not. Changes nothing.
 
-What explains: a person is waited for, the brokers are in trouble, the platform is slow, refuses us or asks for
-patience, a window still collects. What is left is a task of ours that is stuck, and a restart is the cure.
+Something outside may: the brokers are in trouble, the platform is slow, refuses us or asks for patience. Then
+`/readyz` names it. What is left is a task of ours that is stuck; then `/healthz` fails, for a restart is the cure. Nothing
+stands still for longer than it may with both of them green.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from consumer.core.lane import Lane
 from consumer.core.ledger import Standing
 from consumer.core.pipeline import Pipeline
-from consumer.core.terms import Now, Partition, Ticks
+from consumer.core.terms import Now, Offset, Partition, Ticks
 from consumer.core.whereabouts import Place, Whereabouts, whereabouts
 
 STILL_SECONDS = 60.0
@@ -20,10 +22,32 @@ READING_BACK_SECONDS = 300.0
 """A journal of millions of entries takes its time to be read, and tells nothing meanwhile."""
 
 
+class Cause(Enum):
+    """On whom it depends that a partition moves again."""
+
+    OURS = auto()
+    """A task of this process is stuck: `/healthz` fails."""
+    OUTSIDE = auto()
+    """The world, or what takes its time: `/readyz` names it."""
+
+
 @dataclass(slots=True)
 class _Stand:
     sign: tuple[object, ...]
     since: Ticks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standstill:
+    """A partition that has work and has not moved for longer than it may."""
+
+    partition: Partition
+    seconds: float
+    cause: Cause
+    why: str
+
+    def __str__(self) -> str:
+        return f"partition {self.partition} has not moved for {self.seconds:.0f} s: {self.why}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +56,13 @@ class Surroundings:
 
     stopped: frozenset[Partition]
     troubled_at: Ticks | None
+    assigned: frozenset[Partition] = frozenset()
+    """What the group has given us, with or without a lane."""
+    log_ends: Mapping[Partition, Offset] = field(default_factory=dict)
+    paused: frozenset[Partition] = frozenset()
+
+
+_Why = tuple[Cause, str]
 
 
 class Progress:
@@ -43,67 +74,90 @@ class Progress:
         self._request_seconds = request_seconds
         self._stands: dict[Partition, _Stand] = {}
 
-    def stuck(self, now: Now, around: Surroundings) -> Iterator[str]:
-        """Yield a sentence for each partition that stands still for no reason outside this process."""
+    def standstills(self, now: Now, around: Surroundings) -> Iterator[Standstill]:
+        """Yield each partition that stands still for longer than it may, unless `/readyz` names it by itself."""
         lanes = self._pipeline.lanes
-        self._stands = {partition: stand for partition, stand in self._stands.items() if partition in lanes}
-        for partition, lane in lanes.items():
-            if partition in around.stopped or not _has_work(lane):
+        known = lanes.keys() | around.assigned
+        self._stands = {partition: stand for partition, stand in self._stands.items() if partition in known}
+        for partition in sorted(known):
+            lane = lanes.get(partition)
+            if partition in around.stopped or (lane is not None and not _has_work(lane, around)):
                 self._stands.pop(partition, None)
                 continue
-            sign = _sign(lane)
+            sign = (None,) if lane is None else _sign(lane)
             stand = self._stands.get(partition)
             if stand is None or stand.sign != sign:
                 self._stands[partition] = _Stand(sign, now.steady)
                 continue
-            still_seconds = now.steady - stand.since
-            if still_seconds > STILL_SECONDS and not is_recent(around.troubled_at, now):
-                why = self._why_stuck(lane, now, still_seconds)
-                if why is not None:
-                    yield f"partition {partition} has not moved for {still_seconds:.0f} s: {why}"
+            seconds = now.steady - stand.since
+            found = self._why(lane, now, around, seconds) if seconds > STILL_SECONDS else None
+            if found is not None:
+                cause, why = found
+                yield Standstill(partition=partition, seconds=seconds, cause=cause, why=why)
 
-    def _why_stuck(self, lane: Lane, now: Now, still_seconds: float) -> str | None:
-        """Return what is stuck; None where something outside explains it."""
-        if lane.trouble is not None or lane.refused is not None:
+    def _why(self, lane: Lane | None, now: Now, around: Surroundings, seconds: float) -> _Why | None:
+        """Return what holds a partition up; None where that may take so long, or is told of by itself."""
+        if lane is not None and (lane.trouble is not None or lane.refused is not None):
             return None  # its journal does not acknowledge, or a topic does not take what it is given
+        found = (Cause.OURS, "it is not claimed") if lane is None else self._why_lane(lane, now, around, seconds)
+        if found is not None and found[0] is Cause.OURS and is_recent(around.troubled_at, now):
+            return Cause.OUTSIDE, f"{found[1]}, while there is trouble with the brokers: see the log"
+        return found
+
+    def _why_lane(self, lane: Lane, now: Now, around: Surroundings, seconds: float) -> _Why | None:
         match lane.ledger.standing:
             case Standing.LOOKING:
-                return "its journal is not looked at"
+                return Cause.OURS, "its journal is not looked at"
             case Standing.UNSURE | Standing.CLAIMING:
-                return "its claim is not written"
+                return Cause.OURS, "its claim is not written"
             case Standing.TAKING_OVER:
-                return "its journal is not read" if still_seconds > READING_BACK_SECONDS else None
+                is_late = seconds > READING_BACK_SECONDS
+                return (
+                    (Cause.OURS, "its journal is not read") if is_late else (Cause.OUTSIDE, "its journal is being read")
+                )
             case Standing.CHECKING:
-                return "a gap in its journal is not read"
+                return Cause.OURS, "a gap in its journal is not read"
             case Standing.LOST | Standing.RECREATED:
-                return "it is not claimed again"
-            case Standing.OWNED if lane.overdue or not lane.held_events:
-                return "an append to its journal has neither landed nor failed"
+                return Cause.OURS, "it is not claimed again"
+            case Standing.OWNED if lane.overdue or not (lane.held_events or lane.ledger.idle):
+                return Cause.OURS, "an append to its journal has neither landed nor failed"
+            case Standing.OWNED if not lane.held_events:
+                return self._why_unread(lane, around)
             case Standing.OWNED:
                 found = whereabouts(self._pipeline, lane)
-                return None if self._is_explained(found, now) else f"its oldest event {found.place.value}"
+                cause = self._cause(found, now)
+                return None if cause is None else (cause, f"its oldest event {found.place.value}")
 
-    def _is_explained(self, found: Whereabouts, now: Now) -> bool:
+    def _why_unread(self, lane: Lane, around: Surroundings) -> _Why:
+        if lane.partition in around.paused and not self._pipeline.has_room:
+            return Cause.OUTSIDE, "there is no room for its records: the buffer is full of what waits for the platform"
+        return Cause.OURS, "its records are not read"
+
+    def _cause(self, found: Whereabouts, now: Now) -> Cause | None:
         pipeline = self._pipeline
         match found.place:
             case Place.WINDOW:
-                return pipeline.windows.next_wake_at() is not None
+                return Cause.OURS if pipeline.windows.next_wake_at() is None else None
             case Place.QUEUE:
                 queue = pipeline.queue
                 a_while_ago = now._replace(
                     steady=Ticks(now.steady - STILL_SECONDS)
                 )  # what is due now has its turn soon
                 waits = queue.in_flight > 0 or queue.next_wake_at(a_while_ago) is not None
-                return waits or not pipeline.delivery.starting or pipeline.access.one_at_a_time
+                waits = waits or not pipeline.delivery.starting or pipeline.access.one_at_a_time
+                return Cause.OUTSIDE if waits else Cause.OURS
             case Place.SET_ASIDE:
-                return any(lane.leaving for lane in pipeline.lanes.values())
+                others = pipeline.lanes.values()
+                return Cause.OUTSIDE if any(map(_is_held_up, others)) else Cause.OURS
             case Place.PROVING:
-                return True  # it is called off after two seconds by the task that asks for its next turn
+                return Cause.OUTSIDE  # it is called off after two seconds by the task that asks for its next turn
             case Place.POSTING:
                 assert found.since is not None
-                return now.steady - found.since <= self._request_seconds + STILL_SECONDS
+                return (
+                    Cause.OUTSIDE if now.steady - found.since <= self._request_seconds + STILL_SECONDS else Cause.OURS
+                )
             case Place.WRITING | Place.PUBLISHING | Place.NOWHERE:
-                return False
+                return Cause.OURS
 
 
 def is_recent(troubled_at: Ticks | None, now: Now) -> bool:
@@ -111,8 +165,15 @@ def is_recent(troubled_at: Ticks | None, now: Now) -> bool:
     return troubled_at is not None and now.steady - troubled_at <= STILL_SECONDS
 
 
-def _has_work(lane: Lane) -> bool:
-    return not lane.started or lane.held_events > 0 or not lane.ledger.idle
+def _is_held_up(lane: Lane) -> bool:
+    return lane.leaving or lane.trouble is not None or lane.refused is not None
+
+
+def _has_work(lane: Lane, around: Surroundings) -> bool:
+    if not lane.started or lane.held_events > 0 or not lane.ledger.idle:
+        return True
+    end = around.log_ends.get(lane.partition)
+    return end is not None and end > lane.watermark.position
 
 
 def _sign(lane: Lane) -> tuple[object, ...]:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from consumer.core.access import AccessState
 from consumer.core.lane import Lane
 from consumer.core.ledger import Standing
-from consumer.core.terms import Partition, Ticks
-from consumer.service.progress import STILL_SECONDS, Progress, Surroundings, is_recent
+from consumer.core.terms import Now, Partition, Ticks
+from consumer.service.progress import STILL_SECONDS, Cause, Progress, Surroundings, is_recent
 from consumer.service.sending import why_not_sending
 from consumer.service.service import Service
 from consumer.service.status_shape import AccessStatus, Health, PartitionState, PartitionStatus, Status
@@ -24,6 +24,7 @@ WHY: Mapping[AccessState, str] = {
     AccessState.UNREACHABLE: "the platform cannot be reached",
     AccessState.PAUSED: "the platform asked for a pause (503, Retry-After)",
 }
+NAMED_PARTITIONS = 5
 
 STATE_OF: Mapping[Standing, PartitionState] = {
     Standing.LOOKING: "claiming",
@@ -88,17 +89,21 @@ class StatusBoard:
     def _partition(self, lane: Lane) -> PartitionStatus:
         partitions = self._service.partitions
         stopped = partitions.stopped.get(lane.partition)
-        log_end = partitions.log_ends.get(lane.partition)
-        watermark = lane.watermark.value if lane.started else None
+        log_end, position = partitions.log_ends.get(lane.partition), None
+        watermark = reached = partitions.known_done.get(lane.partition)
+        if lane.started:
+            watermark, position = lane.watermark.value, lane.watermark.position
+            reached = position
+            log_end = None if log_end is None else max(log_end, position)  # it was looked at some seconds ago
         return PartitionStatus(
             topic=lane.partition.topic,
             partition=lane.partition.number,
             state="stopped" if stopped is not None or lane.refused is not None else STATE_OF[lane.ledger.standing],
             committed=partitions.committed.get(lane.partition),
             watermark=watermark,
-            position=lane.watermark.position if lane.started else None,
+            position=position,
             log_end=log_end,
-            lag=max(0, log_end - watermark) if log_end is not None and watermark is not None else None,
+            lag=None if log_end is None or reached is None else max(0, log_end - reached) + lane.held_events,
             held=lane.held_events,
             paused=lane.partition in partitions.paused,
             why=lane.refused or lane.trouble if stopped is None else _stopped(lane.partition, stopped),
@@ -127,26 +132,44 @@ class StatusBoard:
         reasons: list[str] = []
         if now.steady - service.engine.turned_at > STUCK_SECONDS:
             reasons.append(f"the engine has not turned for {now.steady - service.engine.turned_at:.0f} s")
-        troubled_at = now.steady if service.partitions.broker_trouble is not None else self._kafka_troubled_at()
         if service.state == "running":
-            around = Surroundings(stopped=frozenset(service.partitions.stopped), troubled_at=troubled_at)
-            reasons.extend(self._progress.stuck(now, around))
+            around = self._surroundings(now)
+            reasons += [str(one) for one in self._progress.standstills(now, around) if one.cause is Cause.OURS]
             still_seconds = now.steady - service.looked_for_records_at
-            if still_seconds > STILL_SECONDS and not is_recent(troubled_at, now):
+            if still_seconds > STILL_SECONDS and not is_recent(around.troubled_at, now):
                 reasons.append(f"nothing has been read, nor asked for, for {still_seconds:.0f} s")
         return Health(reasons=tuple(reasons))
 
+    def _surroundings(self, now: Now) -> Surroundings:
+        partitions = self._service.partitions
+        return Surroundings(
+            stopped=frozenset(partitions.stopped),
+            troubled_at=now.steady if partitions.broker_trouble is not None else self._kafka_troubled_at(),
+            assigned=partitions.assigned,
+            log_ends=partitions.log_ends,
+            paused=partitions.paused,
+        )
+
     def ready(self) -> Health:
-        """Return whether the service does its work: joined, brokers reachable, the platform lets us in."""
+        """Return whether the service does its work: joined, brokers reachable, the platform lets us in, partitions move."""
         service = self._service
         reasons: list[str] = []
         if service.state == "draining":
             reasons.append("draining")
+        now = service.clock.now()
         if not service.member:
             reasons.append("has not joined the consumer group yet")
+        elif service.partitions.away_seconds > STILL_SECONDS:
+            reasons.append(
+                f"has had no place in the consumer group for {service.partitions.away_seconds:.0f} s: look at the "
+                "group's coordinator and its other members"
+            )
         if service.partitions.broker_trouble is not None:
             reasons.append(f"no broker can be reached: {service.partitions.broker_trouble}")
-        reasons.extend(why_not_sending(service.pipeline, service.clock.now()))
+        elif service.partitions.unanswered:
+            names = ", ".join(map(str, service.partitions.unanswered[:NAMED_PARTITIONS]))
+            reasons.append(f"no leader answers for {len(service.partitions.unanswered)} partitions ({names})")
+        reasons.extend(why_not_sending(service.pipeline, now))
         reasons.extend(
             f"partition {partition} is {_stopped(partition, why)}"
             for partition, why in service.partitions.stopped.items()
@@ -156,6 +179,9 @@ class StatusBoard:
                 reasons.append(f"partition {lane.partition} is stopped: {lane.refused}")
             elif lane.trouble is not None:
                 reasons.append(f"partition {lane.partition} waits for its journal: {lane.trouble}")
+        if service.state == "running":
+            found = self._progress.standstills(now, self._surroundings(now))
+            reasons += [str(one) for one in found if one.cause is Cause.OUTSIDE]
         return Health(reasons=tuple(reasons))
 
 

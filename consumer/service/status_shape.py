@@ -26,13 +26,15 @@ class PartitionStatus(TypedDict):
     committed: int | None
     """What the group last committed."""
     watermark: int | None
-    """Below it everything has an outcome and an acknowledged result."""
+    """Below it everything has an outcome and an acknowledged result; of a stopped partition, as far as is known."""
     position: int | None
-    """The next offset to be read."""
+    """The next offset to be read: behind the last record read, and behind what nobody may read."""
     log_end: int | None
     """One past the last readable record, as last seen."""
     lag: int | None
-    """Records without an acknowledged result: log end less watermark."""
+    """Readable records without an acknowledged result: those in hand, and offsets from the position to the log's end.
+
+    Of a stopped partition, all that its last owner was not done with."""
     held: int
     """Events in hand: read, without an acknowledged result."""
     paused: bool

@@ -7,7 +7,16 @@ from consumer.core.journal import Accepted, Placed, Skipped
 from consumer.core.journal_group import foreign_claims, group_of, not_ours
 from consumer.core.lane import TakenOver
 from consumer.core.policy import Policies
-from consumer.core.takeover import OUR_MARK, Start, claimed_since, replay, since_checkpoint, starting_point, strays
+from consumer.core.takeover import (
+    OUR_MARK,
+    Start,
+    claimed_since,
+    known_done,
+    replay,
+    since_checkpoint,
+    starting_point,
+    strays,
+)
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.past import Past, Reading
@@ -27,6 +36,11 @@ class OvertakenError(Exception):
 
 class PartitionStoppedError(Exception):
     """A partition must not start before somebody has looked at it; the message says why."""
+
+    def __init__(self, why: str, *, known_done: Offset | None = None) -> None:
+        """`known_done` is the offset below which everything is done, where that is known."""
+        super().__init__(why)
+        self.known_done = known_done
 
 
 class Takeover:
@@ -110,11 +124,12 @@ class Takeover:
     async def _start(self, partition: Partition, reading: Reading) -> Start:
         give_up_at = self._clock.now().steady + TRUNCATION_PATIENCE_SECONDS
         while True:
-            point = starting_point(await self._past.evidence(partition, reading))
+            evidence = await self._past.evidence(partition, reading)
+            point = starting_point(evidence)
             if isinstance(point, Start):
                 return point
             if not point.may_pass or self._clock.now().steady >= give_up_at:
-                raise PartitionStoppedError(point.why)
+                raise PartitionStoppedError(point.why, known_done=known_done(evidence))
             await asyncio.sleep(PATIENCE_STEP_SECONDS)
 
     async def _take_back_the_commit(self, partition: Partition, offset: Offset) -> None:

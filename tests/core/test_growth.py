@@ -136,8 +136,8 @@ def test_a_probe_of_health_looks_at_each_standing_partition_alone(policies: Poli
         runner = held_in(policies, partitions)
         progress = Progress(runner.pipeline, request_seconds=1e6)
         around = Surroundings(stopped=frozenset(), troubled_at=None)
-        assert not list(progress.stuck(at(2.0), around))
-        return lambda: list(progress.stuck(at(3.0 + STILL_SECONDS), around))
+        assert not list(progress.standstills(at(2.0), around))
+        return lambda: list(progress.standstills(at(3.0 + STILL_SECONDS), around))
 
     assert ratio(case, 20) < GROWS_WITH_ITS_WORK
 

@@ -1,15 +1,22 @@
 """Liveness means progress: what is stuck in this process is told, what the world holds up is not. Time is virtual."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from consumer.core.answer import Answered
 from consumer.core.ledger import Standing
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.terms import Partition, Ticks
-from consumer.service.progress import READING_BACK_SECONDS, STILL_SECONDS, Progress, Surroundings
+from consumer.core.terms import Offset, Partition, Ticks
+from consumer.service.progress import (
+    READING_BACK_SECONDS,
+    STILL_SECONDS,
+    Cause,
+    Progress,
+    Standstill,
+    Surroundings,
+)
 from tests.core.makers import P0, P1, at, make_claim
 from tests.core.runner import OK, Runner, accepting
 
@@ -26,27 +33,40 @@ class Probed:
 
     runner: Runner
     stopped: set[Partition] = field(default_factory=set)
+    assigned: set[Partition] = field(default_factory=set)
+    paused: set[Partition] = field(default_factory=set)
+    log_ends: dict[Partition, Offset] = field(default_factory=dict)
     trouble_until: float = -1.0
     """The brokers are in trouble until then, and say so at every probe."""
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.runner.pipeline, request_seconds=REQUEST_SECONDS)
 
-    def during(self, seconds: float) -> Iterator[str]:
+    def during(self, seconds: float) -> Iterator[Standstill]:
         """What probes complain of meanwhile."""
         end = self.runner.time + seconds
         troubled_at: Ticks | None = None
         while self.runner.time < end:
             if self.runner.time <= self.trouble_until:
                 troubled_at = Ticks(self.runner.time)
-            around = Surroundings(stopped=frozenset(self.stopped), troubled_at=troubled_at)
-            yield from self.progress.stuck(at(self.runner.time), around)
+            around = Surroundings(
+                stopped=frozenset(self.stopped),
+                troubled_at=troubled_at,
+                assigned=frozenset(self.assigned),
+                log_ends=self.log_ends,
+                paused=frozenset(self.paused),
+            )
+            yield from self.progress.standstills(at(self.runner.time), around)
             self.runner.run(until=self.runner.time + PROBE_SECONDS)
             self.runner.time = max(self.runner.time, min(end, self.runner.time + PROBE_SECONDS))
 
     def complains(self, seconds: float = 2 * STILL_SECONDS) -> set[str]:
-        """What they complain of, without the number of seconds."""
-        return {said.partition(" s: ")[2] for said in self.during(seconds)}
+        """What `/healthz` complains of, without the number of seconds."""
+        return {said.why for said in self.during(seconds) if said.cause is Cause.OURS}
+
+    def explains(self, seconds: float = 2 * STILL_SECONDS) -> set[str]:
+        """What `/readyz` names."""
+        return {said.why for said in self.during(seconds) if said.cause is Cause.OUTSIDE}
 
 
 def started(policies: Policies = AT_ONCE) -> Probed:
@@ -109,7 +129,43 @@ def test_a_partition_that_waits_for_a_person_is_no_reason_to_restart() -> None:
     assert not probed.complains(HOUR)
 
 
+def test_what_the_world_holds_up_for_long_is_named_so_that_no_probe_is_green() -> None:
+    probed = started()
+    probed.runner.platform = lambda _request: (Answered(status=503, retry_after_seconds=300.0, body=b"{}"), 0.01)
+    probed.runner.feed(probed.runner.event())
+    assert probed.explains() == {"its oldest event waits in the queue"}
+
+
+def test_a_full_buffer_explains_records_that_are_not_read() -> None:
+    probed = started(replace(AT_ONCE, buffer_max_events=2))
+    probed.runner.take(P1)
+    probed.runner.platform = lambda _request: (Answered(status=503, retry_after_seconds=300.0, body=b"{}"), 0.01)
+    probed.runner.feed(*[probed.runner.event(phone=f"+3460000{n:04}") for n in range(3)])
+    probed.log_ends[P1] = Offset(1)
+    probed.paused.add(P1)
+    assert not probed.runner.pipeline.readable()
+    said = probed.explains()
+    assert any("buffer is full" in why for why in said)
+    assert not probed.complains()
+
+
 # ------------------------------------------------------------------------------------------ what is stuck in here
+
+
+def test_records_that_are_never_read_are_told() -> None:
+    probed = started()
+    probed.log_ends[P0] = Offset(probed.runner.pipeline.lanes[P0].watermark.position)
+    assert not probed.complains(HOUR)
+    probed.log_ends[P0] = Offset(probed.log_ends[P0] + 1)
+    assert probed.complains() == {"its records are not read"}
+    probed.paused.add(P0)
+    assert probed.complains() == {"its records are not read"}, "there is room for them"
+
+
+def test_a_partition_of_ours_that_nobody_claims_is_told() -> None:
+    probed = started()
+    probed.assigned.add(P1)
+    assert probed.complains() == {"it is not claimed"}
 
 
 def test_an_append_that_never_ends_is_told() -> None:

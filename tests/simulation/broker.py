@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
@@ -33,6 +33,10 @@ SMALL_APPEND_BYTES = 400
 """A claim fits, and an intent; an outcome of some records does not."""
 SLIPS = (b"", b"hello", b"\xff\xfe", b"[]", b"[" * 9_999, b'{"at":-1,"kind":"intent"}', b'{"orderId":7}')
 """What a console producer writes to a topic that it was not meant for."""
+T = TypeVar("T")
+
+ALL_OF_IT = 0.8
+"""A greater share than this removes a whole log: somebody clears a backlog."""
 RETENTION_SECONDS = 4.0
 """Younger entries are not removed, nor what the snapshots of that time need."""
 
@@ -105,6 +109,8 @@ class Logs:
         )
         log.records.append(record)
         log.end = offset + 1
+        if self._world.dice.strikes("marker"):  # and perhaps an event that was aborted
+            log.end += self.seldom((1, 2))
         self._world.note("events", "published", (publication.partition, offset, publication.value))
         self._world.judge.recorded((publication.partition, offset), publication, key)
         self._world.group.published(log.partition)
@@ -116,6 +122,12 @@ class Logs:
         if done:
             self._world.group.committed[number] = (self.events[number].end, "")
             self._world.judge.removed(number, self.events[number].end)
+
+    def end_transactions(self) -> None:
+        """Where producers write in transactions, let each log end with what ends one."""
+        if self._world.scenario.chances.marker:
+            for log in self.events:
+                log.end += 1
 
     def away(self, blow: Blow) -> None:
         """Let a part of the cluster be away for a while."""
@@ -147,7 +159,7 @@ class Logs:
             self._intrude(number)
         elif blow.kind == "events_cut":
             log = self.events[number]
-            log.first = max(log.first, int(log.end * blow.amount))
+            log.first = log.end if blow.amount > ALL_OF_IT else max(log.first, int(log.end * blow.amount))
             self._world.judge.removed(number, log.first)
         else:
             journal = self.journals[number]
@@ -196,7 +208,7 @@ class Logs:
         """Return how long a broker's answer takes."""
         return self.trouble_seconds() + 0.0005 + 0.004 * self._delays.random()
 
-    def seldom(self, choices: Sequence[float]) -> float:
+    def seldom(self, choices: Sequence[T]) -> T:
         """Return one of these delays."""
         return self._delays.choice(choices)
 

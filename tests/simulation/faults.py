@@ -54,6 +54,8 @@ class Chances:
     """Reading a journal takes seconds."""
     hole: float = 0.0
     """Compaction, or a transaction, leaves a hole before an event."""
+    marker: float = 0.0
+    """A transaction ends behind an event: the log goes on, and nothing there may be read."""
 
     def __or__(self, other: "Chances") -> "Chances":
         """Return the greater chance of each."""
@@ -84,7 +86,10 @@ PLATFORM = Chances(
 )
 """What a request did is often unknown."""
 
-RESULTS = Chances(result_twice=0.1, result_slow=0.1, hole=0.1)
+RESULTS = Chances(result_twice=0.1, result_slow=0.1, hole=0.1, marker=0.2)
+
+TRANSACTIONS = Chances(hole=0.2, marker=0.4)
+"""Producers that commit and abort."""
 
 EVERYTHING = JOURNAL | PLATFORM | RESULTS
 

@@ -156,6 +156,7 @@ class Member:
         self.joins = 0
         self.was_frozen = False
         self.stops = False
+        self._away_since: float | None = process.world.time
         self._generation = -1
         self._deaf_until = 0.0
         self._assigned: frozenset[Partition] = frozenset()
@@ -163,6 +164,11 @@ class Member:
         self._read: set[Partition] = set()
         self._failure: BaseException | None = None
         self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def away_seconds(self) -> float:
+        """For how long the group has given us no place."""
+        return 0.0 if self._away_since is None else self.world.time - self._away_since
 
     async def start(
         self,
@@ -202,6 +208,7 @@ class Member:
         if seconds > REVOKE_BOUND_SECONDS and not (self.was_frozen or self.stops):
             raise self.world.judge.broken_by("giving partitions back takes longer than its bound", seconds)
         self._assigned = frozenset()
+        self._away_since = self.world.time
         for partition in partitions:
             self.world.judge.let_go(self.process.name, partition.number)
 
@@ -232,6 +239,7 @@ class Member:
         if joins != self.joins or self.stops_now:
             return
         self._generation = generation
+        self._away_since = None
         self._assigned = frozenset(partitions)
         self._positions = {}
         self._read = set()

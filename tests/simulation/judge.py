@@ -85,6 +85,7 @@ class Judge:
         self._owner: dict[int, str] = {}
         self._snapshots: dict[int, list[tuple[int, float, int]]] = {}
         self._held: dict[str, set[Place]] = {}
+        self._read_to: Counter[int] = Counter()
 
     def _insist(self, holds: object, what: str, *about: object) -> None:
         """Complain where a promise does not hold."""
@@ -288,6 +289,8 @@ class Judge:
 
     def handed_out(self, process: str, number: int, offsets: Iterable[int]) -> None:
         """A process has taken these from its client."""
+        offsets = list(offsets)
+        self._read_to[number] = max(self._read_to[number], *offsets)
         if number in self.abandoned:
             return  # of its results no note is taken any more, so nobody could say what it holds
         held = self._held.setdefault(process, set())
@@ -307,6 +310,17 @@ class Judge:
         held = self._held.get(process)
         if held:
             self._held[process] = {place for place in held if place[0] != number}
+
+    # ---------------------------------------------------------------- standing still
+
+    def unsettled_in(self, number: int) -> bool:
+        """Return whether a partition has records without result, read or not."""
+        return any(place[0] == number for place in self._unsettled)
+
+    def stand_of(self, number: int) -> tuple[int, ...]:
+        """Return what changes when a partition moves: how far it was read, its outcomes and its results."""
+        outcomes = sum(place[0] == number for place in self.outcomes)
+        return (self._read_to[number], outcomes, sum(place[0] == number for place in self.results))
 
     # ---------------------------------------------------------------- the end
 

@@ -52,6 +52,15 @@ def _anew(budget: str) -> str:
 
 CORE, SERVICE = "consumer.core", "consumer.service"
 
+_PAUSED_FOR_EVER = (f"{SERVICE}.partitions:Partitions.pause_and_resume", "if resume:", "if resume and False:")
+NEVER_READ_AGAIN = _mutation("what was paused is read again", _PAUSED_FOR_EVER)
+NEVER_READ_AGAIN_AND_GREEN = _mutation(
+    "what is not read is told by a probe",
+    _PAUSED_FOR_EVER,
+    (f"{SERVICE}.progress:_has_work", "end > lane.watermark.position", "False"),
+)
+"""The second must not be needed to see the first: then the probes would have told nothing."""
+
 MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "an append is proven by its offset",
@@ -248,6 +257,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "what was too large to be appended at once is appended in pieces",
         (f"{CORE}.ledger:Ledger.too_large", "self._waiting.extendleft(reversed(out))", "pass"),
     ),
+    _mutation(
+        "the ends of transactions are passed once all before them is done",
+        (f"{CORE}.pipeline:Pipeline.passed", "if not lane.dropped", "if False and not lane.dropped"),
+    ),
+    NEVER_READ_AGAIN,
+    NEVER_READ_AGAIN_AND_GREEN,
     _mutation(
         "no more is read than the buffer has room for",
         (f"{SERVICE}.service:Service._fetch", "min(FETCH_RECORDS, room)", "FETCH_RECORDS"),

@@ -16,6 +16,7 @@ from consumer.core.terms import Instant, Now, Partition, SendId, Ticks
 from consumer.service.facts import Facts
 from consumer.service.service import Identity, Service
 from consumer.service.service import World as Edges
+from consumer.service.status import StatusBoard
 from tests.simulation.broker import SimulatedJournal, SimulatedResults
 from tests.simulation.group import Member
 from tests.simulation.judge import ProcessEndedError, Violation
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 SEND_SECONDS = 1.0
 """Of the grace, beside a request's time and settling: for what waits in windows."""
+
+CONNECT_SECONDS = 5.0
+"""Before a request's first byte, at most."""
 
 STOP_SLACK_SECONDS = 8.0
 """A commit that is not answered, and leaving."""
@@ -60,6 +64,7 @@ class Process:
         self._random: Random = world.dice.stream(f"process {slot}")
         self.member = Member(self)
         self.service: Service | None = None
+        self.board: StatusBoard | None = None
 
     # ---------------------------------------------------------------- its life
 
@@ -84,6 +89,9 @@ class Process:
             ),
             grace_seconds=world.scenario.api_seconds + SETTLING_SECONDS + SEND_SECONDS,
             api_timeout_seconds=world.scenario.api_seconds,
+        )
+        self.board = StatusBoard(
+            service, request_seconds=world.scenario.api_seconds + CONNECT_SECONDS, kafka_troubled_at=lambda: None
         )
         self._main = self.loop.create_task(service.run(stop), name=self.name)
 

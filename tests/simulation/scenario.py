@@ -7,7 +7,16 @@ from typing import Literal
 
 import orjson
 
-from tests.simulation.faults import EVERYTHING, JOURNAL, NONE, PLATFORM, RESULTS, Chances, Stroke
+from tests.simulation.faults import (
+    EVERYTHING,
+    JOURNAL,
+    NONE,
+    PLATFORM,
+    RESULTS,
+    TRANSACTIONS,
+    Chances,
+    Stroke,
+)
 
 EPOCH = 1_790_000_000.0
 TOPIC = "events"
@@ -141,7 +150,11 @@ STYLES: dict[str, tuple[Chances, tuple[Kind, ...], int]] = {
         ),
         3,
     ),
-    "tools": (JOURNAL, ("rewind", "forget", "forward", "journal_cut", "events_cut", "crash", "rebalance", "slip"), 4),
+    "tools": (
+        JOURNAL | TRANSACTIONS,
+        ("rewind", "forget", "forward", "journal_cut", "events_cut", "crash", "rebalance", "slip"),
+        4,
+    ),
     "storm": (EVERYTHING, tuple(kind for kind in BLOWS if kind != "recreated"), 5),
     "campaigns": (PLATFORM, ("crash", "denied", "away", "stop", "deaf", "rebalance", "away"), 2),
     "other groups": (JOURNAL, ("intruder", "intruder", "stranger", "slip", "rebalance", "crash", "deaf"), 5),

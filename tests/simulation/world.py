@@ -7,7 +7,8 @@ arrive, by the dice; time moves only when nobody has anything to do.
 import heapq
 from asyncio import events
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.service import past
@@ -18,6 +19,7 @@ from tests.simulation.judge import LOST_ANSWER_REPEATS, Judge, Violation
 from tests.simulation.platform import SmsPlatform
 from tests.simulation.process import Process
 from tests.simulation.scenario import EPOCH, LONG, OTHER_GROUP, OUR_GROUP, Blow, Publication, Scenario, last_events
+from tests.simulation.standstill import LAG_SECONDS, Standstill
 
 CALM_AFTER_SECONDS = 4.0
 """Faults go on for so long after the last event; then everything has to come to its end."""
@@ -57,6 +59,7 @@ class World:
         self.group = Group(self)
         self.groups = {OUR_GROUP: self.group, OTHER_GROUP: Group(self)}
         self.platform = SmsPlatform(self)
+        self.standstill = Standstill(self)
         self.processes: list[Process] = []
         self.dead: list[Process] = []
         self.steps = 0
@@ -89,24 +92,37 @@ class World:
         Raises:
             Violation: a promise was broken, or something hangs.
         """
-        before = events._get_running_loop()  # noqa: SLF001  # each process has a loop of its own
-        first_step, past.FIRST_STEP = past.FIRST_STEP, self.scenario.journal_step
-        try:
-            self._begin()
+        with self.open():
             end = max([one.at for one in self.scenario.publications], default=0.0) + CALM_AFTER_SECONDS
             self._run(lambda: self.time >= end)
             self._let_be()
             self._give_those_who_get_through_their_due()
             give_up = self.time + SETTLE_SECONDS
             self._run(lambda: self.judge.everything_is_settled() or self.time >= give_up)
+            lag_until = self.time + LAG_SECONDS
+            self._run(lambda: self.standstill.lag_is_over() or self.time >= lag_until)
             self.platform.act_on_everything()
             self.judge.final()
+            self.standstill.final()
             self.raise_what_was_broken()
+
+    @contextmanager
+    def open(self) -> "Iterator[World]":
+        """Let the scenario begin, and end all processes when the block does."""
+        before = events._get_running_loop()  # noqa: SLF001  # each process has a loop of its own
+        first_step, past.FIRST_STEP = past.FIRST_STEP, self.scenario.journal_step
+        try:
+            self._begin()
+            yield self
         finally:
             for process in (*self.processes, *self.dead):
                 process.bury()
             past.FIRST_STEP = first_step
             events._set_running_loop(before)  # noqa: SLF001  # see above
+
+    def run_until(self, time: float) -> None:
+        """Let the world go on until then."""
+        self._run(lambda: self.time >= time)
 
     def _give_those_who_get_through_their_due(self) -> None:
         """Hold it against the service where one campaign that gets through waits for another that does not.
@@ -138,6 +154,7 @@ class World:
             self.after(blow.at, lambda one=blow: self._befall(one))  # type: ignore[misc]
         for slot in range(self.scenario.processes):
             self.start(slot)
+        self.standstill.begin()
 
     def publish(self, publication: Publication) -> None:
         """Append to the events topic."""
@@ -159,6 +176,7 @@ class World:
             self.start(0)
         for publication in last_events(self.scenario, self.time):
             self.publish(publication)
+        self.logs.end_transactions()
 
     def _run(self, over: Callable[[], bool]) -> None:
         while not over():

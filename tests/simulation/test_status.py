@@ -1,0 +1,107 @@
+"""What `/status` says of a partition, in numbers: records in hand, unread, settled, and what nobody may read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from consumer.service.status import StatusBoard
+from consumer.service.status_shape import PartitionStatus
+from tests.simulation.faults import NONE
+from tests.simulation.scenario import Publication, publication, scenario_of
+from tests.simulation.world import World
+
+SCENARIO = replace(
+    scenario_of(0),
+    hold=frozenset(),
+    processes=1,
+    partitions=1,
+    chances=NONE,
+    blows=(),
+    publications=(),
+    starts_at=(0,),
+    window_seconds=0.0,
+    max_contacts=1,
+    buffer_events=4,
+    max_ahead=100,
+    max_attempts=9,
+    api_seconds=5.0,
+)
+LONG_AGO = -1.0
+
+
+def event(index: int) -> Publication:
+    person = f"person {index}"
+    contact = {"phoneE164": f"+3460000010{index}"}
+    return publication(index=f"s{index}", at=0.0, partition=0, campaign=1, contact=contact, person=person)
+
+
+class Watched:
+    """A world of one process and one partition, looked at through its `/status`."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        (self.process,) = world.processes
+        service = self.process.service
+        assert service is not None
+        self.board = StatusBoard(service, request_seconds=5.0, kafka_troubled_at=lambda: None)
+
+    def pass_time(self, seconds: float = 12.0) -> None:
+        """Long enough for a look at the logs, a checkpoint and a commit."""
+        until = self.world.time + seconds
+        self.world.run_until(until)
+
+    @property
+    def partition(self) -> PartitionStatus:
+        (found,) = self.board.status()["partitions"]
+        return found
+
+    def numbers(self) -> dict[str, int | None]:
+        said = self.partition
+        names = ("committed", "watermark", "position", "log_end", "lag", "held")
+        return {name: said[name] for name in names}  # type: ignore[literal-required]
+
+
+@contextmanager
+def watched() -> Iterator[Watched]:
+    with World(SCENARIO).open() as world:
+        world.run_until(5.0)
+        yield Watched(world)
+
+
+def test_records_in_hand_and_unread_are_lag_and_markers_are_not() -> None:
+    with watched() as it:
+        it.world.platform.denied_until = 1e9
+        for index in range(3):
+            it.world.publish(event(index))
+        it.pass_time()
+        assert it.numbers() == {"committed": 0, "watermark": 0, "position": 3, "log_end": 3, "lag": 3, "held": 3}
+
+        it.world.logs.events[0].end += 2  # the ends of two transactions
+        it.pass_time()
+        assert it.numbers() == {"committed": 0, "watermark": 0, "position": 5, "log_end": 5, "lag": 3, "held": 3}
+
+        for index in range(3, 6):
+            it.world.publish(event(index))
+        it.pass_time()
+        assert it.numbers() == {"committed": 0, "watermark": 0, "position": 6, "log_end": 8, "lag": 6, "held": 4}
+
+        it.world.platform.denied_until = LONG_AGO
+        it.pass_time(60.0)
+        assert it.numbers() == {"committed": 8, "watermark": 8, "position": 8, "log_end": 8, "lag": 0, "held": 0}
+
+
+def test_a_stopped_partition_shows_what_its_last_owner_was_not_done_with() -> None:
+    with watched() as it:
+        it.world.publish(event(0))
+        it.pass_time()
+        it.world.platform.denied_until = 1e9
+        for index in range(1, 4):
+            it.world.publish(event(index))
+        it.pass_time()
+        it.world.logs.journals[0].values.clear()
+        it.world.logs.journals[0].landed_at.clear()
+        it.world.judge.abandon(0)
+        it.world.platform.denied_until = LONG_AGO
+        it.pass_time(60.0)
+        assert it.partition["state"] == "stopped"
+        assert it.numbers() == {"committed": 1, "watermark": 1, "position": None, "log_end": 4, "lag": 3, "held": 0}
