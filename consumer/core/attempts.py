@@ -3,7 +3,7 @@
 Fed with proven entries by the owner, and with every counting entry at a take-over: one reading for both.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from operator import itemgetter
 
@@ -126,11 +126,16 @@ class Attempts:
             ),
         )
 
-    def trials(self) -> dict[Offset, History]:
-        """Return what was tried, by record. An open attempt has an unknown fate; its answer is lost with its owner."""
+    def trials(self, *, never_began: Collection[tuple[SendId, int]] = ()) -> dict[Offset, History]:
+        """Return what was tried, by record. An open attempt has an unknown fate; its answer is lost with its owner.
+
+        Those that are known to have never begun, by send and attempt, count for nothing.
+        """
         trials = dict(self._tried)
         for attempts in self._open.values():
             for attempt in attempts.values():
+                if (attempt.send_id, attempt.attempt) in never_began:
+                    continue
                 fate = Fate.ERRED if attempt.answered else Fate.LOST
                 before = [trials.get(offset, UNTRIED) for offset in attempt.offsets]
                 after = {history: history.with_open(attempt.intended_at, fate=fate) for history in before}

@@ -10,7 +10,7 @@ import orjson
 from consumer.core.attempts import Attempts
 from consumer.core.event import Decoded, Event
 from consumer.core.history import History
-from consumer.core.journal import Checkpoint, Mark, Outcome, Settled, Skipped, encode, ranges
+from consumer.core.journal import Checkpoint, Mark, Outcome, Returned, Settled, Skipped, encode, ranges
 from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
 from consumer.core.platform_memory import NOTHING, Remembered
@@ -101,6 +101,8 @@ class Lane:
     dropped: bool = False
     heard: dict[Offset, Verdict] = field(default_factory=dict)
     """Acceptances of its records that no entry tells of: those of the lane before it that was lost to a claim."""
+    returned: dict[tuple[SendId, int], Returned] = field(default_factory=dict)
+    """Attempts that have never begun, by send and attempt, which the lane before it could not write down."""
     publishing: int = 0
     """Settlements whose results are on their way."""
     publishing_events: int = 0
@@ -144,6 +146,18 @@ class Lane:
         self.ledger.taken_over()
         if taken.skipped is not None:
             self.ledger.add(taken.skipped, None)
+        self._close_what_never_began()
+
+    def _close_what_never_began(self) -> None:
+        """Write down what the lane before this one could not; until that is proven, it counts for no doubt already."""
+        open_attempts = {(one.send_id, one.attempt) for one in self.attempts.snapshot()[0]}
+        returned = {name: entry for name, entry in self.returned.items() if name in open_attempts}
+        self.returned = {}
+        if returned:
+            for entry in returned.values():
+                self.ledger.add(entry, None)
+            trials = self.attempts.trials(never_began=returned)
+            self.trials = {offset: trials[offset] for offset in self.trials if offset in trials}
 
     def hold(self, records: Sequence[Decoded], size_bytes: int) -> None:
         """Charge records to the buffer."""

@@ -15,7 +15,7 @@ from consumer.core.decode import Decoder
 from consumer.core.deduplication import Deduplication
 from consumer.core.delivery import Chance, Delivery
 from consumer.core.event import Decoded, Event, Record
-from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed
+from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
 from consumer.core.lane import Lane, Settlement, TakenOver, settle
 from consumer.core.ledger import Draft, Fit, Gap, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
@@ -25,7 +25,7 @@ from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import Decision
 from consumer.core.sweep import Sweep
-from consumer.core.terms import JournalOffset, Now, Offset, Partition, Ticks
+from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, Ticks
 from consumer.core.unknown_fields import Lookalike
 from consumer.core.window import Windows
 
@@ -72,8 +72,8 @@ class Pipeline:
         self.queue = SendQueue(policies, self.access)
         self.windows = Windows(policies, lambda group: overhead_bytes(group, policies.field_names))
         self.lanes: dict[Partition, Lane] = {}
-        self._heard: dict[Partition, dict[Offset, Verdict]] = {}
-        """What lanes that were lost have heard, until the partition is ours again or given back."""
+        self._heard: dict[Partition, tuple[dict[Offset, Verdict], dict[tuple[SendId, int], Returned]]] = {}
+        """What lanes that were lost have heard, and what they could not write down, until the partition is ours again or given back."""
         self._door = Door(policies, self.deduplication, self.windows, self.queue)
         self.delivery = Delivery(policies, self.lanes, self.queue, self.access, chance)
         self._sweep = Sweep(self._door, self.delivery, self.lanes)
@@ -90,8 +90,9 @@ class Pipeline:
     def assigned(self, partition: Partition, claim: Callable[[], Claim], process: str) -> Lane:
         """A partition is ours by the group: claim it."""
         assert partition not in self.lanes, partition
-        heard = self._heard.pop(partition, {})
-        lane = self.lanes[partition] = Lane(partition, self._group, Ledger(claim, process), heard=heard)
+        heard, returned = self._heard.pop(partition, ({}, {}))
+        ledger = Ledger(claim, process)
+        lane = self.lanes[partition] = Lane(partition, self._group, ledger, heard=heard, returned=returned)
         return lane
 
     def taken_over(self, lane: Lane, taken: TakenOver, now: Now) -> None:
@@ -112,18 +113,20 @@ class Pipeline:
                 self.lanes[partition].leaving = True
 
     def lose(self, partition: Partition) -> None:
-        """Somebody else has claimed a partition. If it is ours again, what the platform accepted is known still.
+        """Somebody else has claimed a partition. If it is ours again, what the platform did, or never got, is known still.
 
         Answers that are yet to come are put to it: the lane that comes next shares what this one hears.
         """
         lane = self.lanes[partition]
         for draft in lane.ledger.drafts():
+            if isinstance(draft.entry, Returned) and not draft.entry.started:
+                lane.returned[draft.entry.send_id, draft.entry.attempt] = draft.entry
             if isinstance(draft.token, Settlement):
                 for verdict, records in draft.token.items:
                     if verdict.status is Status.ACCEPTED:
                         lane.heard.update({record.offset: verdict for record in records})
         self.drop(partition)
-        self._heard[partition] = lane.heard
+        self._heard[partition] = (lane.heard, lane.returned)
 
     def drop(self, partition: Partition) -> None:
         """A partition is no longer ours: forget its events wherever they are."""

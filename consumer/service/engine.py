@@ -27,6 +27,7 @@ from consumer.service.ports import (
     Clock,
     JournalLog,
     Platform,
+    TopicGoneError,
     UnsureAppendError,
 )
 from consumer.service.publisher import Publisher
@@ -144,10 +145,10 @@ class Engine:
         began_at = self._clock.now().steady
         try:
             base = await self._until_it_fits(lane, values)
-        except UnsureAppendError as error:
+        except (UnsureAppendError, TopicGoneError) as error:
             lane.trouble = str(error)
             self._facts.journal_unsure(lane.partition, why=lane.trouble)
-            is_refused = isinstance(error, AppendRefusedError)
+            is_refused = isinstance(error, AppendRefusedError | TopicGoneError)
             if is_refused:
                 self._refused(lane, lane.trouble)
             await asyncio.sleep(REFUSED_AGAIN_SECONDS if is_refused else CLAIM_AGAIN_SECONDS)
@@ -169,7 +170,7 @@ class Engine:
         A single entry that is too large is tried again until somebody has changed the topic.
 
         Raises:
-            UnsureAppendError: as the journal says.
+            UnsureAppendError, TopicGoneError: as the journal says.
         """
         while True:
             try:

@@ -177,6 +177,7 @@ class JournalLog(JournalReader, Protocol):
             UnsureAppendError: no acknowledgement in 5 s, or a failed producer (it has been replaced).
             AppendRefusedError: the brokers refuse it; it has most probably not landed.
             AppendTooLargeError: it is more than the journal takes at once; nothing landed.
+            TopicGoneError: there is no such journal.
         """
         ...
 
@@ -196,6 +197,7 @@ class ResultsProducer(Protocol):
         Raises:
             MessageTooLargeError: a message alone is larger than the topic takes.
             NotTakenError: the brokers refuse it.
+            TopicGoneError: there is no such topic.
         """
         ...
 

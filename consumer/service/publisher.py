@@ -15,7 +15,15 @@ from consumer.core.event import Event, Invalid, result_key
 from consumer.core.lane import Lane, Settlement
 from consumer.core.result import result_value, results
 from consumer.service.facts import Facts
-from consumer.service.ports import Clock, Message, MessageTooLargeError, NotTakenError, PlainMessage, ResultsProducer
+from consumer.service.ports import (
+    Clock,
+    Message,
+    MessageTooLargeError,
+    NotTakenError,
+    PlainMessage,
+    ResultsProducer,
+    TopicGoneError,
+)
 
 MAX_RESULTS = 4_000
 """Results built at once: what is built is held twice, and building blocks the loop for some milliseconds."""
@@ -141,6 +149,8 @@ class Publisher:
                 why = str(error)
             except NotTakenError as error:
                 done += error.published
+                why = str(error)
+            except TopicGoneError as error:
                 why = str(error)
             await self._wait_for_a_person(queue, batch, why)
         self._taken(queue)

@@ -1,4 +1,4 @@
-"""Topics that are deleted and permissions that are missing: the service ends, and one line says what to do."""
+"""Topics that are deleted and permissions that are missing: one line says what to do, at the start or at /readyz."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,9 +12,12 @@ from consumer.demo.apache_kafka import ApacheKafka
 from tests.chaos.load import SETTINGS, events
 from tests.chaos.tools import ACLS, CONFIGS, run_tool
 from tests.service.harness import Instance, Settings, Stage, stage_on
+from tests.service.test_inspect import inspect
+from tests.support.eventually import eventually
 from tests.support.listeners import Listener, add_listener, free_address
 
 FAILED = 1
+ENOUGH_SECONDS = 60.0
 USER, PASSWORD = "service", "correct horse"
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256")
 
@@ -27,26 +30,41 @@ async def last_words(instance: Instance) -> str:
     return lines[0]
 
 
-async def test_a_deleted_journal_or_results_topic_ends_the_service_with_its_name(
+async def named_at_readyz(service: Instance, *words: str) -> None:
+    """Wait until /readyz says all of that in one reason; the process goes on, and is healthy."""
+
+    async def is_named() -> bool:
+        answer = await service.get("/readyz")
+        reasons: list[str] = answer.json()["reasons"]
+        return any(all(word in reason for word in words) for reason in reasons)
+
+    await eventually(is_named, within_seconds=ENOUGH_SECONDS, what=f"/readyz names {words}")
+    assert (await service.get("/healthz")).is_success
+
+
+async def test_a_deleted_journal_or_results_topic_is_named_until_it_is_there_again(
     breakable: ApacheKafka, tmp_path: Path
 ) -> None:
     async with stage_on(breakable, tmp_path) as stage:
         service = await stage.start(SETTINGS)
+        await stage.results.until(await stage.publish(events(8, partitions=1)))
         await stage.topics.delete(stage.journal)
-        await stage.publish(events(8, partitions=1))
-        said = await last_words(service)
-        assert stage.journal in said
-        assert "create it" in said
-
+        places = await stage.publish(events(8, partitions=1))
+        await named_at_readyz(service, stage.journal, "create it")
         await stage.topics.create_named(stage.journal)
+        await named_at_readyz(service, "its journal ends before what was proven", "--accept")
+        assert (await inspect(stage, "--accept", f"{stage.events}:0", "--yes"))[0] == 0
+        await stage.results.until(places)
+
         await stage.ask.set_faults({"fault": "hold", "name": "until the topic is gone"})
-        service = await stage.start({**SETTINGS, "KAFKA__GROUP_ID": f"{stage.group}-2"})
+        await stage.publish(events(8, partitions=1))
         await stage.ask.wait(in_flight=1)
         await stage.topics.delete(stage.results_topic)
         await stage.ask.clear_faults()
-        said = await last_words(service)
-        assert stage.results_topic in said
-        assert "create it" in said
+        await named_at_readyz(service, stage.results_topic, "create it")
+        await stage.topics.create_named(stage.results_topic)
+        await service.until_ready()
+        assert await service.stop() == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +133,7 @@ async def guarded() -> AsyncIterator[Guarded]:
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_missing_permission_ends_the_service_and_is_named_and_those_documented_are_enough(
-    guarded: Guarded, tmp_path: Path
-) -> None:
+async def test_a_missing_permission_is_named_and_those_documented_are_enough(guarded: Guarded, tmp_path: Path) -> None:
     async with stage_on(guarded.kafka, tmp_path) as stage:
         refused = await stage.launch(guarded.settings("PLAIN", password="battery staple"))
         said = await last_words(refused)
@@ -136,7 +152,8 @@ async def test_a_missing_permission_ends_the_service_and_is_named_and_those_docu
         service = await stage.start(guarded.settings(MECHANISMS[0]))
         write_journal = ("--operation", "Write", "--topic", stage.journal)
         await run_tool(guarded.kafka, ACLS, "--remove", "--force", "--allow-principal", f"User:{USER}", *write_journal)
-        await stage.publish(events(8, partitions=1))
-        said = await last_words(service)
-        assert "TopicAuthorizationFailed" in said
-        assert "WRITE" in said
+        waiting = await stage.publish(events(8, partitions=1))
+        await named_at_readyz(service, f"partition {stage.events}:0 is stopped", "TopicAuthorizationFailed", "WRITE")
+        await guarded.grant(*write_journal)
+        await stage.results.until(waiting)
+        assert await service.stop() == 0

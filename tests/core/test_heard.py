@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from consumer.core.answer import Answer, Answered, Lost
-from consumer.core.journal import Intent, encode
+from consumer.core.journal import Intent, Returned, encode
 from consumer.core.ledger import Standing
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
@@ -141,6 +141,29 @@ def test_an_attempt_of_another_owner_that_is_open_makes_it_a_maybe(runner: Runne
 
     verdict = runner.results[0, 0]
     assert (verdict.status, verdict.possible_duplicate, verdict.attempts) == (Status.ACCEPTED, True, 2)
+
+
+def test_an_attempt_of_ours_that_never_began_makes_it_no_maybe_though_that_could_not_be_written(runner: Runner) -> None:
+    event = runner.event()
+    out(runner, event)
+    ledger = runner.pipeline.lanes[P0].ledger
+    never = Intent(
+        send_id=SendId("never"), attempt=1, campaign_id=1, offsets=(Offset(0),), intended_at=at(runner.time).wall
+    )
+    ledger.add(never, None)
+    runner.checkpoint()
+    claimed_by_another(runner)
+    ledger.add(Returned(send_id=SendId("never"), attempt=1, started=False), None)
+    runner.run()
+    lost(runner)
+    posted = len(runner.requests)
+
+    taken_again(runner, event)
+
+    assert len(runner.requests) == posted
+    verdict = runner.results[0, 0]
+    assert (verdict.status, verdict.possible_duplicate, verdict.attempts) == (Status.ACCEPTED, False, 1)
+    assert runner.pipeline.lanes[P0].attempts.snapshot() == ((), ())
 
 
 def test_what_another_owner_has_settled_stays_as_it_is(runner: Runner) -> None:

@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.producer.sender import SendProduceReqHandler
+
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.edge.journal_log import KafkaJournal
 from consumer.edge.kafka_connection import KafkaConnection
@@ -46,6 +49,25 @@ async def results_on(kafka: Cluster, heard: list[str] | None = None) -> AsyncIte
 def messages(count: int, *, size_bytes: int = 100) -> list[Message]:
     """Messages that can be told apart."""
     return [Message(key=b"%d" % n, value=(b"%d " % n).ljust(size_bytes, b"x")) for n in range(count)]
+
+
+@contextmanager
+def without_permission(topic: str) -> Iterator[None]:
+    """Let brokers say that we may not write to a topic: what they take has not landed for us."""
+    do = SendProduceReqHandler.do
+
+    async def denied(handler: SendProduceReqHandler, node_id: int) -> None:
+        for partition, batch in handler._batches.items():  # noqa: SLF001 - where the client hears of it
+            if partition.topic == topic:
+                batch.failure(exception=TopicAuthorizationFailedError(topic))
+                return
+        await do(handler, node_id)
+
+    SendProduceReqHandler.do = denied
+    try:
+        yield
+    finally:
+        SendProduceReqHandler.do = do
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from aiokafka.structs import TopicPartition
 from consumer.core.terms import JournalOffset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.edge.journal_log import KafkaJournal
-from consumer.service.ports import AppendTooLargeError, TopicGoneError, UnsureAppendError
-from tests.kafka.support import frozen, journal_on
+from consumer.service.ports import AppendRefusedError, AppendTooLargeError, TopicGoneError, UnsureAppendError
+from tests.kafka.support import frozen, journal_on, without_permission
 from tests.support.cluster import Cluster
 from tests.support.records import Written, read_all, write
 from tests.support.topics import Topics
@@ -125,6 +125,16 @@ async def test_a_journal_set_to_smaller_batches_says_so_and_is_not_doubted(kafka
             await journal.append(partition, [b"x" * 20_000])
 
         assert await journal.append(partition, [b"x" * 1_000]) == 0
+
+
+async def test_a_journal_that_may_not_be_written_is_said_with_its_cure_and_is_no_end(
+    kafka: Cluster, topics: Topics
+) -> None:
+    partition = Partition(await events_with_journal(topics), 0)
+    async with journal_on(kafka) as journal:
+        with without_permission(f"{partition.topic}-journal"), pytest.raises(AppendRefusedError, match="WRITE"):
+            await journal.append(partition, [b"x"])
+        assert await journal.append(partition, [b"x"]) == 0
 
 
 async def test_a_deleted_journal_is_an_error_that_names_it(kafka: Cluster, topics: Topics) -> None:

@@ -11,7 +11,7 @@ from consumer.demo.apache_kafka import ApacheKafka
 from consumer.edge.batch_producer import BatchProducer, Codec
 from consumer.edge.results_producer import KafkaResults
 from consumer.service.ports import Message, MessageTooLargeError, NotTakenError, TopicGoneError
-from tests.kafka.support import connection_to, frozen, messages, results_on
+from tests.kafka.support import connection_to, frozen, messages, results_on, without_permission
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.records import read_all
@@ -97,6 +97,17 @@ async def test_what_a_compacted_topic_does_not_take_is_said_by_name_and_number_a
         with pytest.raises(NotTakenError, match=rf"{topic}.*Error 87") as refused:
             await results.publish(topic, 0, [Message(key=None, value=b"{}")])
         assert refused.value.published == 0
+        await results.publish(topic, 0, messages(3))
+
+
+async def test_a_missing_permission_is_said_with_its_cure_and_is_no_end(kafka: Cluster, topics: Topics) -> None:
+    topic = await topics.create("results")
+    async with results_on(kafka) as results:
+        with (
+            without_permission(topic),
+            pytest.raises(NotTakenError, match=r"refuse us.*WRITE and DESCRIBE on the others"),
+        ):
+            await results.publish(topic, 0, messages(3))
         await results.publish(topic, 0, messages(3))
 
 

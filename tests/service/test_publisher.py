@@ -13,7 +13,7 @@ from consumer.core.outcome import Reason, Response, Status, Verdict
 from consumer.core.terms import JournalOffset, Now, Partition
 from consumer.service import publisher as publishing
 from consumer.service.facts import Facts
-from consumer.service.ports import MessageTooLargeError, NotTakenError, PlainMessage
+from consumer.service.ports import MessageTooLargeError, NotTakenError, PlainMessage, TopicGoneError
 from consumer.service.publisher import Publisher
 from tests.core.makers import P0, P1, at
 from tests.core.runner import Runner
@@ -28,6 +28,7 @@ class Topics:
 
     most_bytes: int = 10_000
     wrong: str | None = None
+    gone: bool = False
     taken: list[tuple[str, int, PlainMessage]] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,7 +43,7 @@ class Topics:
         await asyncio.sleep(0)
         assert partition is not None
         if self.wrong is not None:
-            raise NotTakenError(self.wrong)
+            raise TopicGoneError(self.wrong) if self.gone else NotTakenError(self.wrong)
         for index, message in enumerate(messages):
             if len(message[0] or b"") + len(message[1] or b"") > self.most_bytes:
                 raise MessageTooLargeError("too large", published=index)
@@ -125,7 +126,9 @@ async def test_a_dead_letter_and_a_result_are_cut_to_what_their_topics_take() ->
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("topics", [Topics(wrong="no key, no record"), Topics(most_bytes=10)])
+@pytest.mark.parametrize(
+    "topics", [Topics(wrong="no key, no record"), Topics(wrong="no topic", gone=True), Topics(most_bytes=10)]
+)
 async def test_what_is_not_taken_stops_its_partition_with_words_until_it_is(topics: Topics) -> None:
     desk = Desk(topics=topics)
     lane = desk.lane()
@@ -136,7 +139,7 @@ async def test_what_is_not_taken_stops_its_partition_with_words_until_it_is(topi
         await topics.asked.wait()
         topics.asked.clear()
         await asyncio.sleep(0)
-    assert lane.refused in {"no key, no record", "too large"}
+    assert lane.refused in {"no key, no record", "no topic", "too large"}
     assert P0 not in desk.runner.pipeline.readable()
     assert P1 in desk.runner.pipeline.readable()
     later = desk.settlement(lane)

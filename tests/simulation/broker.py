@@ -14,6 +14,7 @@ import orjson
 
 from consumer.core.terms import JournalOffset, Partition
 from consumer.service.ports import (
+    AppendRefusedError,
     AppendTooLargeError,
     Entry,
     Message,
@@ -238,6 +239,9 @@ class SimulatedJournal(_Client):
         if world.time < logs.journals[number].small_until and sum(map(len, values)) > SMALL_APPEND_BYTES:
             await process.waits(logs.delay())
             raise AppendTooLargeError("too large")
+        if world.time < logs.journals[number].small_until and logs.seldom((True, False, False)):
+            await process.waits(logs.delay())
+            raise AppendRefusedError("no permission")
         acknowledged: asyncio.Future[JournalOffset] = process.loop.create_future()
         land = partial(self._land, number, list(values))
         heard = partial(process.answer, acknowledged)

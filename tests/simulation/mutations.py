@@ -249,8 +249,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a record is done when its result is acknowledged, not before",
         (
             f"{SERVICE}.publisher:Publisher.flush",
-            "await self._publish(number, batch)\n                self._published(batch)",
-            "self._published(batch)\n                await self._publish(number, batch)",
+            "await self._publish(queue, number, batch)\n                self._published(batch)",
+            "self._published(batch)\n                await self._publish(queue, number, batch)",
         ),
     ),
     _mutation(

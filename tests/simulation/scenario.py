@@ -37,7 +37,7 @@ Kind = Literal[
     "results_down",  # nothing can be published for a while
     "results_refused",  # the results topic does not take what is written to it, until somebody mends it
     "journal_down",  # one journal partition takes nothing for a while
-    "journal_small",  # it takes only small appends for a while
+    "journal_small",  # it takes only small appends for a while, and refuses some
     "brokers_down",  # nothing of Kafka answers for a while
     "rewind",  # a tool sets the group back
     "forget",  # the group's commit is deleted
