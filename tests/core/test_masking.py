@@ -70,12 +70,13 @@ def test_words_are_bounded_in_bytes_and_stay_text(text: str) -> None:
     assert read_refused(orjson.dumps({"message": text * 3}), 400).message == told
 
 
-@given(st.text(st.sampled_from('\x00\x1f\n"\\a\u00e9\u20ac\U0001f600'), min_size=300, max_size=900))
-def test_words_take_no_more_room_when_they_are_written_as_json(text: str) -> None:
-    told = masked(text * 3)
-    assert (text * 3).startswith(told)
+@given(st.text(st.sampled_from('\x00\x1f\n"\\a\u00e9\u20ac\U0001f600'), min_size=1, max_size=20))
+def test_words_take_no_more_room_when_they_are_written_as_json(piece: str) -> None:
+    text = piece * (2100 // len(piece))
+    told = masked(text)
+    assert text.startswith(told)
     assert len(orjson.dumps(told)) <= MAX_WORDS_BYTES + 2, "and its quotes"
-    following = (text * 3)[: len(told) + 1]
+    following = text[: len(told) + 1]
     assert following == told or len(orjson.dumps(following)) > MAX_WORDS_BYTES + 2, "no character more would fit"
 
 

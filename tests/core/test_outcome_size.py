@@ -1,6 +1,7 @@
 """An outcome fits its append, whatever the platform says to whom: one that did not would be sent again for ever."""
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -76,6 +77,7 @@ relations = st.none() | st.builds(
 )
 
 
+@pytest.mark.timeout(3600)  # 20,000 examples in `soak`
 @given(st.lists(st.tuples(st.sampled_from(Status), responses, relations, st.sampled_from([1, 2, 7, 500])), max_size=12))
 def test_whatever_is_settled_fits_and_nothing_is_left_out(
     drawn: list[tuple[Status, Response | None, Related | None, int]],

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,6 +125,7 @@ def has_phone(words: object) -> bool:
     return re.search(r"\d{7}", str(words)) is not None
 
 
+@pytest.mark.timeout(3600)  # 20,000 examples in `soak`
 @given(sends(), answers, policies)
 def test_whatever_an_answer_holds_there_is_one_decision_that_can_be_written_down(
     send: Send, answer: Answer, policy: CampaignPolicy
