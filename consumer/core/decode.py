@@ -39,7 +39,7 @@ from consumer.core.invalid import (
     unframed,
 )
 from consumer.core.outcome import Reason
-from consumer.core.person import UNSURE_OPENINGS, person_of, person_of_e164
+from consumer.core.person import TELLING, UNSURE_OPENINGS, person_of, person_of_e164
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition
 from consumer.core.unknown_fields import Lookalike, UnknownFields
@@ -49,7 +49,8 @@ from schemas.envelopes import check_attributes, filled, structured_data_of
 from schemas.instants import instant_of
 from schemas.mistake import SchemaError
 
-_KINDS: Final = ("E.164", "local", "code", "national", "short")  # by `Identity`
+_PEOPLE: Final = ("phone", "phone", "code", "phone", "short")
+"""By `Identity`: people of one of these may be one person, although no request holds two kinds."""
 _MAX_CAMPAIGNS_KNOWN: Final = 4096
 _MAX_HEADERS_KNOWN: Final = 1024
 _RESENT: Final = 1  # seed of a resend's fingerprint; a first send has 0
@@ -138,7 +139,7 @@ class Decoder:
         if phone is None:
             kind, person = _person(contact)
         elif phone.rstrip("0123456789") == "+":  # nothing but digits follows
-            kind, person = (Identity.E164, phone) if phone[:5] not in UNSURE_OPENINGS else person_of_e164(phone)
+            kind, person = person_of_e164(phone) if phone[:5] in UNSURE_OPENINGS else (Identity.E164, phone[TELLING])
         else:
             raise MistakeError(Reason.SCHEMA, "contact.phoneE164: must be + and 7 to 15 digits")
         text, occurred = self._last_occurred
@@ -202,8 +203,8 @@ class Decoder:
             room_bytes=room_bytes,
             easy_bytes=min(room_bytes, MAX_REFERENCE_CHARS),
             expires_after_seconds=policy.expires_after_seconds,
-            groups=tuple(GroupKey(campaign_id, b"", kind) for kind in range(len(_KINDS))),
-            persons=tuple(f"{campaign_id} {kind} " for kind in _KINDS),
+            groups=tuple(GroupKey(campaign_id, b"", kind) for kind in range(len(_PEOPLE))),
+            persons=tuple(f"{campaign_id} {people} " for people in _PEOPLE),
         )
         if len(self._campaigns) >= _MAX_CAMPAIGNS_KNOWN:
             self._campaigns.clear()

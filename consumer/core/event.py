@@ -105,7 +105,7 @@ class Event(msgspec.Struct, gc=False, eq=False):
     """16 bytes over (event ID, resend ID): what deduplication compares."""
     group: GroupKey
     person: str
-    """Who gets it: the normalised identity behind its campaign and kind. Order and separation go by it."""
+    """Who gets it, behind the campaign. Order and separation go by it; two people may share one, so nothing else may."""
     contact: bytes
     """The contact as a JSON object under the platform's wire names, ready to be joined into a body."""
     expires_at: Instant | None

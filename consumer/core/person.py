@@ -1,9 +1,10 @@
 """Who a contact is: the identity that order and separation go by. Guesses no country, asks no one.
 
-A request never holds one person twice, whatever the spelling. So what can be compared with certainty is compared, and
-one request holds one kind of spelling: a plain E.164 number, a number beside its country code, a number without one, a
-code. Within a kind whose spellings differ (zeros for calls at home, a code that is repeated, digits that a country has
-added) the last seven digits decide: two people who are taken for one are only sent to one after the other.
+A request never holds one person twice, and a person's texts keep their order, whatever the spelling. Spellings of a phone
+differ in what stands before its last seven digits (a country code or none, zeros for calls at home, a code twice, digits that
+a country has added), so the last seven digits make the person: two people who are taken for one are only sent to one after
+the other. That is good enough to wait, and never to leave somebody out. One request holds one kind of spelling, too: a plain
+E.164 number, a number beside its country code, a number without one, a code.
 """
 
 import unicodedata
@@ -12,6 +13,7 @@ from typing import Final
 from consumer.core.event import Identity
 
 _TELLING_DIGITS: Final = 7
+TELLING: Final = slice(-_TELLING_DIGITS, None)
 """Digits at the end of a number that every spelling of it shares: subscribers' numbers are hardly ever shorter."""
 
 _LEAST_DIGITS: Final = 5
@@ -40,10 +42,7 @@ _KEYPAD: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "222333444555666777
 def person_of(
     *, phone_e164: str | None, phone_number: str | None, country_code: str | None, external_code: str | None
 ) -> tuple[int, str]:
-    """The kind of identity and the person, of a contact that names at least one.
-
-    Different persons of one kind are different people; one person may be two people.
-    """
+    """The kind of identity and the person, of a contact that names at least one. One person may be two people."""
     if phone_e164 is not None:
         return person_of_e164(phone_e164)
     if phone_number is not None:
@@ -85,23 +84,22 @@ def _by_number(number: str, country_code: str | None) -> tuple[int, str]:
             return _by_international(digits)
         code = _country_code(digits)  # with an extension, say: what it dials is not certain
     if digits and _is_country_code(code) and (not is_international or digits.startswith(code)):
-        return Identity.NATIONAL, _national(code, digits)
+        return Identity.NATIONAL, _last_digits(code + digits)
     if len(digits) >= _TELLING_DIGITS:  # no country, or two that contradict one another
-        return Identity.LOCAL, digits[-_TELLING_DIGITS:]
+        return Identity.LOCAL, _last_digits(digits)
     return Identity.SHORT, digits or text.casefold()
 
 
 def _by_international(digits: str) -> tuple[int, str]:
     code = _country_code(digits)
     rest = digits[len(code) :]
-    if _is_plain(code, rest):
-        return Identity.E164, "+" + digits
-    return Identity.NATIONAL, _national(code, rest)
+    kind = Identity.E164 if _is_plain(code, rest) else Identity.NATIONAL
+    return kind, _last_digits(code + rest.lstrip("0"))
 
 
-def _national(code: str, digits: str) -> str:
-    """A person by country code and last digits; of a short number the code's own digits count, too."""
-    return f"{code} {(code + digits.lstrip('0'))[-_TELLING_DIGITS:]}"
+def _last_digits(digits: str) -> str:
+    """A person by the last digits of country code and number; of a short number the code's own digits count."""
+    return digits[TELLING] or "0"
 
 
 def _is_plain(code: str, rest: str) -> bool:

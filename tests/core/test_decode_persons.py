@@ -29,7 +29,7 @@ def test_one_person_is_one_person_in_every_field() -> None:
         {"phoneNumber": "0034 600-111-222", "externalCode": "c"},
     ]
     events = [event_of(plain_event(contact=contact)) for contact in contacts]
-    assert {(event.group.identity, event.person) for event in events} == {(Identity.E164, "421 E.164 +34600111222")}
+    assert {(event.group.identity, event.person) for event in events} == {(Identity.E164, "421 phone 0111222")}
 
 
 @pytest.mark.parametrize(
@@ -42,4 +42,10 @@ def test_a_number_beside_its_country_code_never_shares_a_request_with_its_e164(
     national = event_of(plain_event(contact={"phoneNumber": number, "countryCode": code}))
     plain, odd = (event_of(plain_event(contact={"phoneE164": phone})) for phone in (e164, f"+{code}0{e164[3:]}"))
     assert national.group != plain.group != odd.group
-    assert (national.group, national.person) == (odd.group, odd.person)
+    assert national.group == odd.group
+    assert national.person == plain.person == odd.person, "in whatever request, they keep their order"
+
+
+def test_a_code_and_a_short_number_are_no_ends_of_longer_ones() -> None:
+    contacts = [{"phoneE164": "+34600111222"}, {"externalCode": "0111222"}, {"phoneNumber": "111222"}]
+    assert len({event_of(plain_event(contact=contact)).person for contact in contacts}) == len(contacts)

@@ -227,7 +227,7 @@ class Judge:
 
     def _keeps_order(self, process: str, place: Place, truth: Publication) -> None:
         """Hold an owner to the order; a zombie's last second is marked, not ordered."""
-        key = (place[0], truth.campaign, truth.person + truth.spelling)
+        key = (place[0], truth.campaign, truth.person)  # however it is spelled
         if self._owner.get(place[0]) == process:
             self._insist(self._furthest.get(key, -1) <= place[1], "a person's messages change their order", place)
         self._furthest[key] = max(self._furthest.get(key, -1), place[1])

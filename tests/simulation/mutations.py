@@ -172,13 +172,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a number beside its country code is a kind of its own",
         (
             f"{CORE}.person:_by_number",
-            "return Identity.NATIONAL, _national(code, digits)",
+            "return Identity.NATIONAL, _last_digits(code + digits)",
             'return Identity.E164, "+" + code + digits',
         ),
     ),
     _mutation(
-        "one number beside its country code is one person however it is spelled",
-        (f"{CORE}.person:_national", "(code + digits.lstrip('0'))[-_TELLING_DIGITS:]", "digits"),
+        "a phone is one person however it is spelled",
+        (f"{CORE}.person:_last_digits", 'digits[TELLING] or "0"', "digits"),
     ),
     _mutation(
         "a result is the same whoever publishes it",
