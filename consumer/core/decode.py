@@ -100,18 +100,15 @@ class Decoder:
         decoded: list[Decoded] = []
         append, event_of, plain = decoded.append, self._event, self._plain_headers
         for record in records:
-            value = record.value
-            if value:
-                for name, _ in record.headers:
-                    if name not in plain and self._is_mark(name):
-                        break
+            value, headers = record.value, record.headers
+            # No header, or the one of tracing that is everywhere: no call for these.
+            if value and (not headers or (len(headers) == 1 and headers[0][0] in plain) or self._says_nothing(headers)):
+                try:
+                    append(event_of(partition, record, fast_event_of(value), NO_RESEND, now))
+                except _NOT_ORDINARY:
+                    pass
                 else:
-                    try:
-                        append(event_of(partition, record, fast_event_of(value), NO_RESEND, now))
-                    except _NOT_ORDINARY:
-                        pass
-                    else:
-                        continue
+                    continue
             append(self._unusual(partition, record, now))
         return decoded
 
@@ -119,12 +116,16 @@ class Decoder:
         """Return the unknown fields, of the records since the last time, whose names are like known ones."""
         return self._unknown_fields.taken()
 
-    def _is_mark(self, name: str) -> bool:
-        if is_mark(name):
-            return True
-        if len(self._plain_headers) < _MAX_HEADERS_KNOWN:
-            self._plain_headers.add(name)
-        return False
+    def _says_nothing(self, headers: Sequence[tuple[str, bytes]]) -> bool:
+        """Whether no header concerns us; names that do not are remembered."""
+        plain = self._plain_headers
+        for name, _ in headers:
+            if name not in plain:
+                if is_mark(name):
+                    return False
+                if len(plain) < _MAX_HEADERS_KNOWN:
+                    plain.add(name)
+        return True
 
     # ---------------------------------------------------------------- an event, whichever way it came
 

@@ -6,6 +6,7 @@ then asks with `turn` what to append, read, post and publish next, and when to c
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple, cast
 
 from consumer.core.access import Access
@@ -28,6 +29,8 @@ from consumer.core.sweep import Sweep
 from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, Ticks
 from consumer.core.unknown_fields import Lookalike
 from consumer.core.window import Windows
+
+_VALUE = attrgetter("value")
 
 LOW_WATER = 0.8
 """Reading goes on when the buffer is this full: a pause that ends at once would cost a fetch each time."""
@@ -196,7 +199,7 @@ class Pipeline:
         lane.moved = True
         for told in self._door.admit(lane, decoded, now):
             self._publish(told)
-        value_bytes = sum([len(value) for record in records if (value := record.value)])
+        value_bytes = sum(map(len, filter(None, map(_VALUE, records))))
         return Fetched(decoded, size_bytes, value_bytes, self._decoder.lookalikes())
 
     def passed(self, lane: Lane, position: Offset) -> None:

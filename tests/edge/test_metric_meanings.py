@@ -84,6 +84,12 @@ def refusing(request: Request) -> tuple[Answer, float]:
     return (Answered(status=422, body=b"{}", retry_after_seconds=None) if bad else OK), 0.5
 
 
+def refused_before_the_first_acceptance() -> Told:
+    told = Told(platform=answering(Answered(status=422, body=b"{}", retry_after_seconds=None)))
+    told.people("+34600000001", "+34600000002")
+    return told
+
+
 def two_people() -> Told:
     told = Told()
     told.people("+34600000001", "+34600000002")
@@ -160,7 +166,8 @@ STORIES: Sequence[tuple[Any, str, Mapping[str, str], float]] = (
     (one_bad_contact, "campaign_answers_total", {"answer": "refused", "code": "422"}, 3),
     (one_bad_contact, "campaign_results_total", {"status": "rejected", "reason": "contact_refused"}, 1),
     (one_bad_contact, "campaign_results_total", {"status": "accepted", "reason": "none"}, 4),
-    (one_bad_contact, "campaign_retries_total", {"reason": "throttled"}, 0),
+    (refused_before_the_first_acceptance, "campaign_splits_total", {}, 1),
+    (refused_before_the_first_acceptance, "campaign_results_total", {"status": "accepted", "reason": "none"}, 2),
     # Nothing went out: an attempt ended, and neither a request nor a duration is counted.
     (no_connection, "campaign_answers_total", {"answer": "not_delivered", "code": "none"}, 1),
     (no_connection, "campaign_retries_total", {"reason": "unreachable"}, 1),
