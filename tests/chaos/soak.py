@@ -20,6 +20,7 @@ from tests.chaos.crew import Crew, memory_mib
 from tests.chaos.journal import forge_claim
 from tests.chaos.judge import judge
 from tests.chaos.load import LATENCY, SETTINGS, Load
+from tests.chaos.standstill import Standstills, watch
 from tests.service.harness import Stage, stage_on
 from tests.support.breakable import WayIn, add_way_in
 from tests.support.kafka_proxy import KafkaProxy
@@ -65,6 +66,7 @@ class Soak:
     dice: random.Random
     done: Counter[str] = field(default_factory=Counter)
     resident_mib: list[float] = field(default_factory=list)
+    standstills: Standstills = field(default_factory=Standstills)
 
     @property
     def faults(self) -> dict[str, Callable[[], Awaitable[None]]]:
@@ -176,13 +178,17 @@ async def soak(arguments: argparse.Namespace) -> bool:
 async def under_load(run: Soak, arguments: argparse.Namespace) -> None:
     """Break things while events come, then mend everything and let the work be finished."""
     async with asyncio.TaskGroup() as tasks:
-        watch = tasks.create_task(run.watch_memory())
+        watches = [
+            tasks.create_task(run.watch_memory()),
+            tasks.create_task(watch(lambda: run.crew.everybody, run.standstills)),
+        ]
         async with Load(run.stage, per_second=arguments.rate):
             await run.run(arguments.minutes * 60)
             await run.smoothen()
         tell("no more faults: the rest is finished")
         await run.stage.results.until(run.stage.published, within_seconds=END_SECONDS)
-        watch.cancel()
+        for each in watches:
+            each.cancel()
 
 
 async def sums(run: Soak) -> bool:
@@ -193,6 +199,7 @@ async def sums(run: Soak) -> bool:
     for instance in run.crew.everybody:
         assert await instance.stop() == 0, f"{instance.log} did not end in order"
     account = await judge(stage)
+    assert not run.standstills.found, run.standstills.found
     tell(f"faults: {', '.join(f'{count} x {name}' for name, count in sorted(run.done.items()))}")
     tell(f"records {account.records:,}, results {account.results:,}, texts {account.texted:,}")
     tell(f"results by status: {dict(account.by_status)}")
