@@ -20,7 +20,7 @@ from consumer.core.send_queue import SendQueue
 from consumer.core.settle import spent
 from consumer.core.terms import Instant, Now, Partition
 
-EVENTS_AT_ONCE = 1_000
+EVENTS_AT_ONCE = 400
 """Some 20 ms of work; what is left is due in the next turn."""
 
 LOOK_AGAIN_SECONDS = 30.0

@@ -11,7 +11,7 @@ from consumer.core.event import Event
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant
 
-AT_ONCE = 1_000
+AT_ONCE = 400
 """Events settled in one go: some 20 ms of work."""
 
 
