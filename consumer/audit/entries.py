@@ -3,11 +3,15 @@
 Written from the description of the journal, not from the code that writes it.
 """
 
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from struct import iter_unpack
 from typing import Any, NamedTuple
 
 import orjson
+
+FINGERPRINT_BYTES = 16
 
 Attempt = tuple[str, int]
 """A send's ID and the number of its attempt."""
@@ -70,6 +74,14 @@ class Checkpoint(NamedTuple):
     settled: Sequence[tuple[int, int]]
     open_attempts: Sequence[tuple[Attempt, Sequence[int]]]
     tried: Sequence[tuple[int, Sequence[int]]]
+    segments: Sequence[int]
+    """Where in the journal the segments stand that hold the IDs of settled events."""
+
+
+class Segment(NamedTuple):
+    """The IDs of some settled events, for later owners to recognise; `offsets` are those of their records."""
+
+    offsets: Sequence[int]
 
 
 class Skipped(NamedTuple):
@@ -93,7 +105,7 @@ class Other(NamedTuple):
     kind: str
 
 
-Entry = Claim | Intent | Returned | Outcome | Checkpoint | Skipped | Accepted | Other
+Entry = Claim | Intent | Returned | Outcome | Checkpoint | Segment | Skipped | Accepted | Other
 
 
 class NotAnEntryError(ValueError):
@@ -132,13 +144,33 @@ def _read(fields: Mapping[str, Any]) -> Entry:
                 list(zip(bounds[::2], bounds[1::2], strict=True)),
                 [((one["send"], one["attempt"]), _offsets(one["offsets"])) for one in fields["open"]],
                 [(int(one["attempts"]), _offsets(one["offsets"])) for one in fields["tried"]],
+                [int(stands) for stands, *_ in (fields.get("memory") or {"segments": ()})["segments"]],
             )
+        case "segment":
+            return _segment(fields)
+        case kind:
+            return _decision(kind, fields)
+
+
+def _decision(kind: Any, fields: Mapping[str, Any]) -> Skipped | Accepted | Other:
+    """What people did to the partition; or a kind that nobody knows."""
+    match kind:
         case "skipped":
             return Skipped(int(fields["from"]), int(fields["to"]))
         case "accepted":
             return Accepted(fields["group"], int(fields["start"]), int(fields["end"]))
-        case kind:
+        case _:
             return Other(str(kind))
+
+
+def _segment(fields: Mapping[str, Any]) -> Segment:
+    """Fingerprints of 16 bytes, and beside them how far above `base` each record stands, in little-endian numbers."""
+    above, width = b64decode(fields["above"]), int(fields["width"])
+    count, rest = divmod(len(above), width)
+    if rest or len(b64decode(fields["fingerprints"])) != FINGERPRINT_BYTES * count:
+        raise ValueError("as many fingerprints as records")
+    base = int(fields["base"])
+    return Segment([base + step for (step,) in iter_unpack({4: "<I", 8: "<Q"}[width], above)])
 
 
 def _settled(item: Mapping[str, Any]) -> Settled:

@@ -10,12 +10,12 @@ from consumer.audit.entries import (
     Attempt,
     Checkpoint,
     Claim,
-    Entry,
     Intent,
     NotAnEntryError,
     Other,
     Outcome,
     Returned,
+    Segment,
     Settled,
     Skipped,
     Verdict,
@@ -25,6 +25,10 @@ from consumer.audit.findings import Findings, Kind, Span
 
 ANSWERED = frozenset({"contact_refused", "campaign_refused"})
 """Reasons of a `rejected` that the platform gave: a request must have carried the record."""
+
+
+_Speaking = Intent | Returned | Outcome | Checkpoint | Segment | Skipped | Accepted | Other
+"""What says something of records."""
 
 
 @dataclass(slots=True)
@@ -56,12 +60,17 @@ class JournalJudge:
         """What the journal speaks of and the log does not have: another topic's records, if it was recreated."""
         self._blind = not is_whole
         """Whether what stands here may rest on entries that are gone."""
+        self._first: int | None = None
+        """Where the journal begins."""
+        self._segments: set[int] = set()
+        """Where segments stand."""
         self._checked_to = book.start
         self.watermark = 0
         """Of the last checkpoint: below it everything is said to be settled, and its results acknowledged."""
 
     def take(self, offset: int, value: bytes | None) -> None:
         """Judge the entry at `offset` of the journal."""
+        self._first = offset if self._first is None else self._first
         try:
             entry = read_entry(offset, value)
         except NotAnEntryError as error:
@@ -72,12 +81,11 @@ class JournalJudge:
             return
         if isinstance(entry, Claim | Checkpoint | Accepted) and entry.group != self._group:
             self._violated_here(Kind.FOREIGN_GROUP, offset, f"group {entry.group!r}")
-        self._apply(entry, offset)
+        if not isinstance(entry, Claim):
+            self._apply(entry, offset)
 
-    def _apply(self, entry: Entry, offset: int) -> None:
+    def _apply(self, entry: _Speaking, offset: int) -> None:
         match entry:
-            case Claim():
-                pass
             case Intent():
                 self._attempts.open(entry.attempt, self._sendable(entry.offsets))
             case Returned():
@@ -86,6 +94,8 @@ class JournalJudge:
                 self._settle(entry.settled)
             case Checkpoint():
                 self._compare(entry, offset)
+            case Segment():
+                self._remembers(entry, offset)
             case Skipped():
                 self._excuse(entry.start, entry.stop, "skipped")
             case Accepted():
@@ -175,6 +185,7 @@ class JournalJudge:
             for failed, offsets in checkpoint.tried:
                 for offset in self._unsettled(offsets):
                     self._attempts.adopt(offset, failed)
+        self._named(checkpoint.segments, at)
         if checkpoint.watermark < self.watermark:
             self._contradicts(at, self.watermark, f"its watermark {checkpoint.watermark} is below an earlier one")
         self.watermark = max(self.watermark, checkpoint.watermark)
@@ -182,12 +193,27 @@ class JournalJudge:
             for offset in self._book.each(self._book.lacking, start, stop):
                 self._contradicts(at, offset, "it says that this record is settled")
         self._checked_to = max(self._checked_to, checkpoint.watermark)
+        self._compare_attempts(checkpoint, at)
+
+    def _compare_attempts(self, checkpoint: Checkpoint, at: int) -> None:
         said = {(one, offset) for one, offsets in checkpoint.open_attempts for offset in self._unsettled(offsets)}
         known = {(one, offset) for one, offset in self._attempts if self._book.lacking[offset - self._book.start]}
         for (send, number), offset in sorted(known - said):
             self._contradicts(at, offset, f"it forgets that attempt {number} of send {send} is open")
         for (send, number), offset in sorted(said - known):
             self._contradicts(at, offset, f"it says that attempt {number} of send {send} is open")
+
+    def _remembers(self, segment: Segment, at: int) -> None:
+        """Hold a segment to the entries before it: only what is settled may be recognised later."""
+        self._segments.add(at)
+        for offset in self._unsettled(segment.offsets):
+            self._unless_blind(Kind.FALSE_CHECKPOINT, offset, f"{self._journal} offset {at}: a segment remembers it")
+
+    def _named(self, segments: Iterable[int], at: int) -> None:
+        """Hold a checkpoint to the segments that it names, as far back as the journal goes."""
+        for stands in segments:
+            if stands not in self._segments and stands >= (self._first or 0):
+                self._violated_here(Kind.FALSE_CHECKPOINT, at, f"no segment stands at {stands}")
 
     def _unsettled(self, offsets: Iterable[int]) -> list[int]:
         book = self._book

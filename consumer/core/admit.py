@@ -58,8 +58,7 @@ class Door:
         single: Items = []
         events, invalid = _valid(decoded, now)
         fingerprints = [event.fingerprint for event in events]
-        tables = self._deduplication.lookup_tables(lane.partition, now.wall)
-        repeats = not all(table.keys().isdisjoint(fingerprints) for table in tables)  # hardly ever: one look for all
+        known = self._deduplication.known(lane.partition, fingerprints, now.wall)  # hardly ever any: one look for all
         in_hand, persons = lane.in_hand, lane.persons
         ready: list[Event] = []
         oldest = now.wall - self._policies.max_event_age_seconds
@@ -79,7 +78,7 @@ class Door:
                     single.append((closing_verdict(event, _verdict(ending, now)), [event]))
                 else:
                     closed.setdefault(ending, []).append(event)
-            elif repeats and (first := self._deduplication.first(lane.partition, fingerprint)) is not None:
+            elif known and (first := known.get(fingerprint)) is not None:
                 single.append((repeated(event, first, now), [event]))
             elif in_hand.setdefault(fingerprint, event) is not event:
                 lane.repeats.setdefault(fingerprint, []).append(event)

@@ -20,6 +20,7 @@ from consumer.core.journal import (
     Skipped,
     Tried,
 )
+from consumer.core.segments import Segment
 from consumer.core.terms import Instant, Offset, SendId
 
 
@@ -33,7 +34,7 @@ class Attempts:
     def apply(self, entry: Entry) -> None:
         """Take an entry that counts into account."""
         match entry:
-            case Claim() | Skipped():
+            case Claim() | Skipped() | Segment():
                 pass
             case Accepted():
                 self._open, self._tried = {}, {}

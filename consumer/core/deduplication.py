@@ -1,46 +1,134 @@
-"""Which event IDs have an outcome already, for a while. Bounded by age and by count; never reads a clock."""
+"""Which event IDs have an outcome already, for a while. Bounded by age and by count; never reads a clock.
 
-from collections import deque
-from collections.abc import Collection, Iterable
+The youngest IDs of a partition stand in a dictionary, the others in segments of 24 bytes an ID, behind one sieve for
+the whole process. Segments are written to the journal, small ones together, and a checkpoint names them (`Memory`).
+"""
+
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
-from consumer.core.terms import Instant, Offset, Partition
+from consumer.core.policy import MemorySizes
+from consumer.core.segments import Memory, Segment, SegmentRef, divided, first_words, merged, packed
+from consumer.core.sieve import Sieve
+from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 
 GENERATIONS = 4
-"""A fingerprint is forgotten with its generation, a quarter of the time to live: looking one up stays cheap."""
+"""A segment holds what was settled within a quarter of the time to live, and is forgotten with its youngest ID."""
+
+PIECES_AT_LEAST = 16
+"""In so many the bound on entries is divided at least: what is forgotten for want of room goes piece by piece."""
+
+UNPACKED_IN_ALL = 200_000
+"""IDs in dictionaries, of all partitions together: 150 bytes each."""
+
+BYTES_AN_ID = 36
+"""In the journal at most: 16 and 8 bytes in base64, and some for the entry."""
+ROOM_FOR_ANY_BYTES = 2**30
+
+LONG_AGO, NEVER = Instant(0.0), Instant(float("inf"))
+NOTHING: Mapping[bytes, Offset] = {}
 
 
-@dataclass(slots=True)
-class _Generation:
-    opened_at: Instant
-    offsets: dict[bytes, Offset] = field(default_factory=dict)
+@dataclass(slots=True, eq=False, kw_only=True)
+class Piece:
+    """A segment in memory."""
+
+    ids: Segment
+    words: "array[int]"
+    """What its fingerprints begin with."""
+    colour: int
+    stands: JournalOffset | None = None
+    """Where it stands in the journal; None where it is to be written, or on its way."""
+    covers_to: JournalOffset | None = None
+    """The outcomes below are in this piece or in earlier ones; None where that is said by a later one."""
+    replaces: tuple[SegmentRef, ...] = ()
+    """What it was merged from: named by checkpoints until it is proven itself."""
+
+    def named(self) -> tuple[SegmentRef, ...]:
+        """Return how a checkpoint names it."""
+        if self.stands is None:
+            return self.replaces
+        return (SegmentRef(stands=self.stands, count=len(self.ids), since=self.ids.since, until=self.ids.until),)
+
+
+@dataclass(slots=True, eq=False)
+class _Partition:
+    """What is remembered of one partition."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    """Oldest first."""
+    fresh: dict[bytes, Offset] = field(default_factory=dict)
+    since: Instant = NEVER
+    """When the first of the fresh ones was settled."""
+    until: Instant = LONG_AGO
+    upto: JournalOffset | None = None
+    """Outcomes below stand in written pieces; None until the partition is taken over."""
+    unwritten: int = 0
+    """IDs in pieces that do not stand in the journal yet."""
+    writing: Piece | None = None
+    forgotten: Instant | None = None
+    """Of what was settled at or before this, something was forgotten before its time."""
+
+    def count(self) -> None:
+        """The pieces are others than before."""
+        self.unwritten = sum([len(piece.ids) for piece in self.pieces if piece.stands is None])
+
+
+@dataclass(slots=True, kw_only=True)
+class Recalled:
+    """What a take-over found behind the last segment: IDs of the journal's tail."""
+
+    upto: JournalOffset
+    """Where that tail begins."""
+    ids: dict[bytes, Offset] = field(default_factory=dict)
+    since: Instant = NEVER
+    until: Instant = LONG_AGO
+    forgotten: Instant | None = None
 
 
 class Deduplication:
     """Fingerprints of settled events, with the offset of the first, by partition.
 
-    The bound on entries is one for the whole process: past it the oldest generation goes, of whichever partition.
+    The bound on entries is one for the whole process: past it goes the piece whose youngest ID is the oldest, of
+    whichever partition.
     """
 
-    def __init__(self, *, ttl_seconds: float, max_entries: int) -> None:
+    def __init__(self, *, ttl_seconds: float, max_entries: int, sizes: MemorySizes | None = None) -> None:
         self._ttl_seconds = ttl_seconds
         self._max_entries = max_entries
         self._span_seconds = ttl_seconds / GENERATIONS
-        self._partitions: dict[Partition, deque[_Generation]] = {}
+        self._sizes = sizes or MemorySizes()
+        self._segment_ids = max(1, min(self._sizes.segment_ids, max_entries // PIECES_AT_LEAST))
+        self._partitions: dict[Partition, _Partition] = {}
+        self._sieve = Sieve(max_entries)
+        self._expire_at = NEVER
+        """Nothing is older than its time before this."""
         self.entries = 0
 
-    def first(self, partition: Partition, fingerprint: bytes) -> Offset | None:
-        """Return the offset of the event that has this fingerprint and an outcome, None where none is known."""
-        for generation in self._partitions.get(partition, ()):
-            offset = generation.offsets.get(fingerprint)
-            if offset is not None:
-                return offset
-        return None
+    # ---------------------------------------------------------------- asked for each batch
 
-    def lookup_tables(self, partition: Partition, now: Instant) -> list[dict[bytes, Offset]]:
-        """Return the tables to look fingerprints up in, for a loop over a whole batch."""
+    def known(self, partition: Partition, fingerprints: list[bytes], now: Instant) -> Mapping[bytes, Offset]:
+        """Return which of these have an outcome, with the offset of the first event of each: mostly none."""
         self.expire(now)
-        return [generation.offsets for generation in self._partitions.get(partition, ())]
+        memory = self._partitions.get(partition)
+        if memory is None:
+            return NOTHING
+        found: dict[bytes, Offset] = {}
+        fresh = memory.fresh
+        if not fresh.keys().isdisjoint(fingerprints):
+            found = {fingerprint: fresh[fingerprint] for fingerprint in fingerprints if fingerprint in fresh}
+        if memory.pieces:
+            for index, word, colours in self._sieve.perhaps(fingerprints):
+                for piece in memory.pieces:
+                    if not colours >> piece.colour & 1:
+                        continue
+                    first = piece.ids.find(piece.words, word, fingerprints[index])
+                    if first is not None:
+                        found[fingerprints[index]] = first
+                        break
+        return found
 
     def settled(
         self, partition: Partition, fingerprints: Collection[bytes], offsets: Iterable[Offset], at: Instant
@@ -48,39 +136,244 @@ class Deduplication:
         """Remember events that got their outcome at `at`."""
         if not fingerprints:
             return
-        generations = self._partitions.setdefault(partition, deque())
-        newest = generations[0] if generations else None
-        bound = max(1, self._max_entries // GENERATIONS)
-        if newest is None or at - newest.opened_at >= self._span_seconds or len(newest.offsets) >= bound:
-            newest = _Generation(at)
-            generations.appendleft(newest)
-        before = len(newest.offsets)
-        newest.offsets.update(zip(fingerprints, offsets, strict=True))
-        self.entries += len(newest.offsets) - before
+        memory = self._partitions.setdefault(partition, _Partition())
+        if memory.fresh and (len(memory.fresh) >= self._most_fresh() or at - memory.since >= self._span_seconds):
+            self._pack(memory, covers_to=None)
+        before = len(memory.fresh)
+        memory.fresh.update(zip(fingerprints, offsets, strict=True))
+        memory.since, memory.until = min(memory.since, at), max(memory.until, at)
+        self.entries += len(memory.fresh) - before
+        self._expire_at = min(self._expire_at, Instant(at + self._ttl_seconds))
         self.expire(at)
-        self._make_room(newest)
+        self._make_room(newest=memory)
+
+    def _most_fresh(self) -> int:
+        return max(1, min(self._segment_ids, UNPACKED_IN_ALL // len(self._partitions)))
+
+    def _pack(self, memory: _Partition, *, covers_to: JournalOffset | None) -> None:
+        """Turn what is fresh into pieces."""
+        items, left = iter(memory.fresh.items()), len(memory.fresh)
+        while left:
+            ids = packed(dict(islice(items, self._segment_ids)), since=memory.since, until=memory.until)
+            left -= len(ids)
+            piece = self._piece(ids)
+            piece.covers_to = None if left else covers_to
+            memory.pieces.append(piece)
+        memory.fresh, memory.since, memory.until = {}, NEVER, LONG_AGO
+        memory.count()
+
+    def _piece(self, ids: Segment) -> Piece:
+        colour = self._sieve.next_colour(len(ids))
+        if colour is not None:
+            self._sieve.wipe(colour)
+            for piece in self._pieces():
+                if piece.colour == colour:
+                    self._sieve.paint(piece.words, 0)
+        words = first_words(ids.fingerprints)
+        return Piece(ids=ids, words=words, colour=self._sieve.paint(words, len(ids)))
+
+    def _pieces(self) -> Iterator[Piece]:
+        for memory in self._partitions.values():
+            yield from memory.pieces
+
+    # ---------------------------------------------------------------- forgetting
 
     def expire(self, now: Instant) -> None:
         """Forget what is older than the time to live."""
-        oldest = now - self._ttl_seconds - self._span_seconds
-        for generations in self._partitions.values():
-            while generations and generations[-1].opened_at < oldest:
-                self.entries -= len(generations.pop().offsets)
+        if now <= self._expire_at:
+            return
+        oldest, self._expire_at = now - self._ttl_seconds, NEVER
+        for memory in self._partitions.values():
+            for piece in [piece for piece in memory.pieces if piece.ids.until < oldest]:
+                self._drop(memory, piece)
+            if memory.fresh and memory.until < oldest:
+                self._drop_fresh(memory)
+            for until in [*(piece.ids.until for piece in memory.pieces), *([memory.until] if memory.fresh else [])]:
+                self._expire_at = min(self._expire_at, Instant(until + self._ttl_seconds))
+        self._clear_if_empty()
+
+    def _drop(self, memory: _Partition, piece: Piece) -> None:
+        memory.pieces.remove(piece)
+        memory.count()
+        self.entries -= len(piece.ids)
+
+    def _drop_fresh(self, memory: _Partition) -> None:
+        self.entries -= len(memory.fresh)
+        memory.fresh, memory.since, memory.until = {}, NEVER, LONG_AGO
+
+    def _clear_if_empty(self) -> None:
+        if not self.entries:
+            self._sieve.clear()
+
+    def _make_room(self, *, newest: _Partition | None = None) -> None:
+        """Forget the oldest past the bound; last of all what `newest` has just got."""
+        while self.entries > self._max_entries:
+            until, memory, piece = self._oldest(newest)
+            memory.forgotten = max(until, memory.forgotten or until)
+            if piece is None:
+                self._drop_fresh(memory)
+            else:
+                self._drop(memory, piece)
+
+    def _oldest(self, newest: _Partition | None = None) -> tuple[Instant, _Partition, Piece | None]:
+        """Return the piece whose youngest ID is the oldest: a segment, or what is fresh of a partition."""
+        ends: list[tuple[Instant, _Partition, Piece | None]] = []
+        for memory in self._partitions.values():
+            ends += [(piece.ids.until, memory, piece) for piece in memory.pieces]
+            if memory.fresh:
+                ends.append((memory.until, memory, None))
+        return min(ends, key=lambda end: (end[0], end[1] is newest and end[2] is None))
 
     def forget(self, partition: Partition) -> None:
         """Drop a partition that is no longer ours."""
-        for generation in self._partitions.pop(partition, ()):
-            self.entries -= len(generation.offsets)
+        memory = self._partitions.pop(partition, None)
+        if memory is not None:
+            self.entries -= len(memory.fresh) + sum(len(piece.ids) for piece in memory.pieces)
+            self._clear_if_empty()
 
     def window_seconds(self, now: Instant) -> float:
-        """Return how far back every partition remembers: the effective window, at most the time to live."""
-        oldest = [generations[-1].opened_at for generations in self._partitions.values() if generations]
-        return min(self._ttl_seconds, now - max(oldest)) if oldest else self._ttl_seconds
+        """Return how far back every partition remembers: the time to live, less where something had to be forgotten."""
+        forgotten = [memory.forgotten for memory in self._partitions.values() if memory.forgotten is not None]
+        return min(self._ttl_seconds, now - max(forgotten)) if forgotten else self._ttl_seconds
 
-    def _make_room(self, newest: _Generation) -> None:
-        """Forget the oldest past the bound; last of all `newest`, which holds the youngest though it may be long open."""
-        while self.entries > self._max_entries:
-            full = [generations for generations in self._partitions.values() if generations]
-            others = [generations for generations in full if generations[-1] is not newest]
-            oldest = min(others or full, key=lambda generations: generations[-1].opened_at)
-            self.entries -= len(oldest.pop().offsets)
+    # ---------------------------------------------------------------- a take-over
+
+    def has_room(self, until: Instant) -> bool:
+        """Return whether a segment whose youngest ID is of this instant would be remembered."""
+        return self.entries < self._max_entries or (self.entries > 0 and until > self._oldest()[0])
+
+    def recall(
+        self,
+        partition: Partition,
+        ids: Segment,
+        *,
+        stands: JournalOffset | None = None,
+        covers_to: JournalOffset | None = None,
+    ) -> None:
+        """Remember a segment that a take-over has read, or made of the outcomes below `covers_to`.
+
+        Those that stand in the journal come newest first, the others oldest first.
+        """
+        memory = self._partitions.setdefault(partition, _Partition())
+        piece = self._piece(ids)
+        piece.stands, piece.covers_to = stands, covers_to
+        memory.pieces.insert(0 if stands is not None else len(memory.pieces), piece)
+        memory.count()
+        self.entries += len(ids)
+        self._expire_at = min(self._expire_at, Instant(ids.until + self._ttl_seconds))
+        self._make_room()
+
+    def missed(self, partition: Partition, until: Instant) -> None:
+        """Take note that what was settled up to an instant is not remembered: there was no room, or it is gone."""
+        memory = self._partitions.setdefault(partition, _Partition())
+        memory.forgotten = max(until, memory.forgotten or until)
+
+    def begin(self, partition: Partition, recalled: Recalled) -> None:
+        """A partition is taken over: from now on its segments may be written."""
+        memory = self._partitions.setdefault(partition, _Partition())
+        if recalled.ids:
+            before = len(memory.fresh)
+            memory.fresh |= recalled.ids
+            memory.since, memory.until = min(memory.since, recalled.since), max(memory.until, recalled.until)
+            self.entries += len(memory.fresh) - before
+            self._expire_at = min(self._expire_at, Instant(recalled.until + self._ttl_seconds))
+        if recalled.forgotten is not None:
+            self.missed(partition, recalled.forgotten)
+        memory.upto = recalled.upto
+        self._make_room()
+
+    # ---------------------------------------------------------------- the journal
+
+    def memory(self, partition: Partition) -> Memory | None:
+        """Return what a checkpoint is to say of a partition: exactly what the proven entries say."""
+        memory = self._partitions.get(partition)
+        if memory is None or memory.upto is None:
+            return None
+        segments = tuple(ref for piece in memory.pieces for ref in piece.named())
+        return Memory(upto=memory.upto, forgotten=memory.forgotten, segments=segments)
+
+    def to_write(
+        self, partition: Partition, end: JournalOffset, *, room_bytes: int = ROOM_FOR_ANY_BYTES
+    ) -> Piece | None:
+        """Return a segment to be journaled, where enough is remembered, or stands in the tail, that none holds yet.
+
+        Everything proven stands below `end`, and no append is out. One segment at a time is on its way; small ones
+        are written once more in one with others, so that a take-over has few to read.
+        """
+        memory = self._partitions.get(partition)
+        if memory is None or memory.upto is None or memory.writing is not None:
+            return None
+        if len(memory.fresh) + memory.unwritten < self._segment_ids and end - memory.upto < self._sizes.tail_entries:
+            return None
+        if memory.fresh:
+            self._pack(memory, covers_to=end)
+        most = max(1, min(self._segment_ids, room_bytes // BYTES_AN_ID))
+        self._divide(memory, most)
+        group = self._group(memory, most)
+        if not group:
+            memory.upto = end
+            return None
+        memory.writing = group[0] if len(group) == 1 else self._merge(memory, group)
+        return memory.writing
+
+    def _divide(self, memory: _Partition, most: int) -> None:
+        """Divide what a smaller append has to carry than it was packed for."""
+        if any(piece.stands is None and len(piece.ids) > most for piece in memory.pieces):
+            old, memory.pieces = memory.pieces, []
+            for piece in old:
+                parts = [piece.ids] if piece.stands is not None else list(divided(piece.ids, most))
+                whole = len(parts) == 1
+                memory.pieces += [piece] if whole else [self._piece(ids) for ids in parts]
+                memory.pieces[-1].covers_to, memory.pieces[-1].replaces = piece.covers_to, piece.replaces
+
+    def _group(self, memory: _Partition, most: int) -> list[Piece]:
+        """Return the oldest piece that is not written, and those to be written in one with it, oldest first.
+
+        Before it, the small ones that stand right before it, where they are many; behind it, what is not written
+        either, as far as one segment and a quarter of the time to live reach.
+        """
+        pieces = memory.pieces
+        first = next((index for index, piece in enumerate(pieces) if piece.stands is None), len(pieces))
+        group = pieces[first : first + 1]
+        for piece in pieces[first + 1 :]:
+            if piece.stands is not None or not self._fits([*group, piece], most):
+                break
+            group.append(piece)
+        small: list[Piece] = []
+        for piece in reversed(pieces[:first]):
+            if not self._fits([piece, *small, *group], most):
+                break
+            small.insert(0, piece)
+        many = len(small) >= self._sizes.small_segments
+        return [*small, *group] if group and small and many else group
+
+    def _fits(self, group: list[Piece], most: int) -> bool:
+        span = max(piece.ids.until for piece in group) - min(piece.ids.since for piece in group)
+        return sum(len(piece.ids) for piece in group) <= most and span <= self._span_seconds
+
+    def _merge(self, memory: _Partition, group: list[Piece]) -> Piece:
+        ids = merged([piece.ids for piece in group])
+        whole = self._piece(ids)
+        whole.covers_to = group[-1].covers_to
+        whole.replaces = tuple(ref for piece in group for ref in piece.named())
+        at = memory.pieces.index(group[0])
+        memory.pieces[at : at + len(group)] = [whole]
+        memory.count()
+        self.entries += len(ids) - sum(len(piece.ids) for piece in group)
+        return whole
+
+    def write_anew(self, partition: Partition) -> None:
+        """The segment on its way was too large for the journal: it is made of fewer IDs."""
+        self._partitions[partition].writing = None
+
+    def written(self, partition: Partition, piece: Piece, stands: JournalOffset | None) -> None:
+        """A segment is proven to stand in the journal."""
+        memory = self._partitions[partition]
+        assert stands is not None
+        assert memory.writing is piece
+        assert memory.upto is not None
+        memory.writing = None
+        piece.stands, piece.replaces = stands, ()
+        memory.count()
+        if piece.covers_to is not None:
+            memory.upto = max(memory.upto, piece.covers_to)

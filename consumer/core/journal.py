@@ -1,6 +1,7 @@
 """The journal's entries: their shapes, how they are written, and when one counts. Never appends, never reads a log.
 
-An entry counts only where it says it stands (`at`); a claim always counts. Two kinds are about people: `skipped` is
+An entry counts only where it says it stands (`at`); a claim always counts. `segment` packs the event IDs of many
+outcomes (`segments.py`). Two kinds are about people: `skipped` is
 an owner's note that somebody moved the group forward, `accepted` is an operator's word that a stopped partition may
 start anew. Nothing that stands before an `accepted` says anything about the partition any more. Nothing personal is in here:
 offsets, instants, verdicts, fingerprints of event IDs and the platform's masked words.
@@ -17,9 +18,8 @@ import orjson
 from consumer.core.history import Fate
 from consumer.core.outcome import Verdict
 from consumer.core.platform_memory import NOTHING, Remembered, fields_of
+from consumer.core.segments import Memory, Segment, memory_fields, segment_fields
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
-
-FINGERPRINT_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +130,8 @@ class Checkpoint:
     """Where the latest claim of its writer stands."""
     platform: Remembered = NOTHING
     """What its writer knew of the platform."""
+    memory: Memory | None = None
+    """Where the IDs of settled events stand; None in the journals of versions that knew no segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +174,7 @@ class Stray:
     is_in_place: bool
 
 
-Entry = Claim | Intent | Returned | Outcome | Checkpoint | Skipped | Accepted
+Entry = Claim | Intent | Returned | Outcome | Checkpoint | Skipped | Accepted | Segment
 
 BY_AN_OPERATOR = "an operator (inspect --accept)"
 BY_A_STRANGER = "a writer that this version cannot read"
@@ -236,6 +238,8 @@ def _fields(entry: Entry, at: JournalOffset) -> dict[str, object]:
             return {"at": at, "kind": "skipped", "from": entry.start, "to": entry.stop, "skipped_at": entry.skipped_at}
         case Accepted():
             return {"at": at, "kind": "accepted", **asdict(entry)}
+        case Segment():
+            return {"at": at, "kind": "segment", **segment_fields(entry)}
 
 
 def _settled_fields(settled: Settled) -> dict[str, object]:
@@ -290,6 +294,7 @@ def _checkpoint_fields(checkpoint: Checkpoint) -> dict[str, object]:
         "mark": None if checkpoint.mark is None else asdict(checkpoint.mark),
         "claim": checkpoint.claim,
         "platform": fields_of(checkpoint.platform),
+        "memory": memory_fields(checkpoint.memory),
     }
 
 

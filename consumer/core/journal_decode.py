@@ -4,6 +4,7 @@ Anybody may write to a topic by mistake. So an entry has to be whole, with every
 record that only looks like one settles nothing.
 """
 
+from array import array
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain
@@ -13,7 +14,6 @@ import orjson
 
 from consumer.core.history import Fate
 from consumer.core.journal import (
-    FINGERPRINT_BYTES,
     Accepted,
     Checkpoint,
     Claim,
@@ -31,6 +31,16 @@ from consumer.core.journal import (
 )
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.platform_memory import Remembered, remembered_of
+from consumer.core.segments import (
+    FINGERPRINT_BYTES,
+    NARROW,
+    WIDE,
+    WIDE_BYTES,
+    Memory,
+    Segment,
+    SegmentRef,
+    little_endian,
+)
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 
 NOWHERE: Final = JournalOffset(-1)
@@ -118,6 +128,8 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
                 why=_text(fields["why"]),
                 accepted_at=_instant(fields["accepted_at"]),
             )
+        case "segment":
+            return _segment(fields)
         case _:
             raise _NoEntryError("an entry of an unknown kind")
 
@@ -198,6 +210,41 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
         mark=None if mark is None else _mark(mark),
         claim=None if claim is None else JournalOffset(_count(claim)),
         platform=_platform(fields.get("platform")),
+        memory=_memory(fields.get("memory")),
+    )
+
+
+def _segment(fields: Mapping[str, Any]) -> Segment:
+    above = array(WIDE if _count(fields["width"]) == WIDE_BYTES else NARROW)
+    above.frombytes(b64decode(_text(fields["above"]), validate=True))
+    fingerprints = b64decode(_text(fields["fingerprints"]), validate=True)
+    if not above or len(fingerprints) != FINGERPRINT_BYTES * len(above):
+        raise _NoEntryError("no entry: its fingerprints are not those of its records")
+    return Segment(
+        since=_instant(fields["since"]),
+        until=_instant(fields["until"]),
+        fingerprints=fingerprints,
+        base=_offset(fields["base"]),
+        above=little_endian(above),
+    )
+
+
+def _memory(fields: Mapping[str, Any] | None) -> Memory | None:
+    if fields is None:
+        return None
+    forgotten = fields["forgotten"]
+    return Memory(
+        upto=JournalOffset(_count(fields["upto"])),
+        forgotten=None if forgotten is None else _instant(forgotten),
+        segments=tuple(
+            SegmentRef(
+                stands=JournalOffset(_count(stands)),
+                count=_count(count),
+                since=_instant(since),
+                until=_instant(until),
+            )
+            for stands, count, since, until in fields["segments"]
+        ),
     )
 
 

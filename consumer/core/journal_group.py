@@ -11,7 +11,7 @@ from consumer.core.journal import Accepted, Checkpoint, Claim, Placed
 from consumer.core.journal_decode import decode
 from consumer.core.terms import JournalOffset
 
-_NAMES_A_GROUP = b'"group":'
+NAMES_A_GROUP = b'"group":'
 """Stands in every entry that names one. Where it stands in a text, its quotes have a backslash before them."""
 
 
@@ -46,7 +46,7 @@ class Title:
 
     def read_record(self, offset: JournalOffset, value: bytes) -> None:
         """Take a record into account, unread where it names no group."""
-        if _NAMES_A_GROUP in value:
+        if NAMES_A_GROUP in value:
             self.read(decode(offset, value))
 
 

@@ -1,21 +1,26 @@
 """All that is known of one partition while it is ours. Changed by the pipeline's stages alone; never does I/O."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 
 import orjson
 
 from consumer.core.attempts import Attempts
+from consumer.core.deduplication import Deduplication, Recalled
 from consumer.core.event import Decoded, Event
 from consumer.core.history import History
 from consumer.core.journal import Checkpoint, Mark, Outcome, Returned, Settled, Skipped, encode, ranges
 from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
 from consumer.core.platform_memory import NOTHING, Remembered
+from consumer.core.segments import Memory
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 from consumer.core.watermark import Watermark
+
+JOURNAL_START = JournalOffset(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +41,8 @@ class TakenOver:
     published: set[Offset]
     trials: dict[Offset, History]
     attempts: Attempts
-    fingerprints: Sequence[tuple[Instant, dict[bytes, Offset]]]
-    """What deduplication is rebuilt from: entries by the instant of their outcomes, in order."""
+    recalled: Recalled
+    """The IDs that stand in no segment yet."""
     mark: Mark | None
     skipped: Skipped | None = None
     """The range that a tool has moved the group over, to be journaled with the first checkpoint."""
@@ -116,6 +121,8 @@ class Lane:
     """Whether anything happened since the last checkpoint."""
     platform: Remembered = NOTHING
     """What the next checkpoint says of the platform."""
+    snapshot_at: JournalOffset = JOURNAL_START
+    """Where the last checkpoint was to stand: past so many entries more, another one is wanted."""
 
     @property
     def may_send(self) -> bool:
@@ -229,14 +236,19 @@ class Lane:
             self.marks.popleft()
         return self.marks[0] if self.marks and self.marks[0].offset < self.watermark.value else None
 
-    def checkpoint(self) -> Draft | None:
+    def checkpoint(self, memory: Callable[[], Memory | None]) -> Draft | None:
         """Return a checkpoint of what is proven, where one is wanted and says something new.
+
+        It is wanted now and then, and after so many entries, whatever those say: what stands behind the last one
+        is read at a take-over. `memory` returns what it says of the remembered IDs.
 
         One that no append could carry (tens of thousands of sends of unknown fate) is not made: whoever takes over
         reads on from the one before, which says the same with what follows it.
         """
-        if not (self.checkpoint_wanted and self.moved):
+        wanted = self.checkpoint_wanted or self.ledger.expected - self.snapshot_at >= CHECKPOINT_ENTRIES
+        if not (wanted and self.moved):
             return None
+        self.snapshot_at = self.ledger.expected
         self.checkpoint_wanted = self.moved = False
         done = sorted({*self.watermark.done_above(), *self.published})
         self.attempts.prune(self.watermark.value, done)
@@ -251,11 +263,23 @@ class Lane:
             mark=self.mark(),
             claim=self.ledger.claimed_at,
             platform=self.platform,
+            memory=memory(),
         )
         if len(encode(checkpoint, self.ledger.expected)) > min(MAX_CHECKPOINT_BYTES, self.ledger.max_append_bytes // 2):
             self.moved = True
             return None
         return Draft(checkpoint, None)
+
+
+def leading(lane: Lane, deduplication: Deduplication) -> list[Draft]:
+    """Return what goes before all that waits for a lane's journal: a checkpoint, a segment of IDs, both or neither."""
+    ledger, partition = lane.ledger, lane.partition
+    segment = deduplication.to_write(partition, ledger.expected, room_bytes=ledger.max_append_bytes)
+    checkpoint = lane.checkpoint(partial(deduplication.memory, partition))
+    return [
+        *([] if checkpoint is None else [checkpoint]),
+        *([] if segment is None else [Draft(segment.ids, segment)]),
+    ]
 
 
 def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: SendId | None) -> None:
@@ -276,6 +300,9 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
         )
         lane.ledger.add(Outcome(send_id=send_id, settled=settled), settlement)
 
+
+CHECKPOINT_ENTRIES = 4_096
+"""Entries after which a checkpoint is written though its time has not come: some 60 ms of a take-over."""
 
 MAX_CHECKPOINT_BYTES = MAX_APPEND_BYTES // 2
 """Leaves the other half of an append to what waits for it."""

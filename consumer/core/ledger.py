@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from consumer.core.journal import Checkpoint, Claim, Entry, Placed, encode
+from consumer.core.segments import Segment
 from consumer.core.terms import JournalOffset
 
 MAX_APPEND_BYTES = 900_000
@@ -64,8 +65,8 @@ class Fit(Enum):
 
     SMALLER = auto()
     """It is made of fewer entries from now on."""
-    WITHOUT_CHECKPOINT = auto()
-    """It was a checkpoint, which can wait until it is smaller."""
+    ANEW = auto()
+    """It was a checkpoint, which can wait until it is smaller, or a segment of IDs, which is made of fewer."""
     NEVER = auto()
     """A single entry is too large: it is tried again as it is, in the hope that somebody changes the topic."""
 
@@ -136,10 +137,10 @@ class Ledger:
         assert self._claimed_at is not None
         return self._claimed_at
 
-    def next_append(self, first: Callable[[], Draft | None]) -> list[bytes]:
+    def next_append(self, first: Callable[[], Sequence[Draft]]) -> list[bytes]:
         """Return the values to append now as one batch; empty while one is out or there is nothing to say.
 
-        `first` may add an entry that goes before all that waits: with nothing out and nothing before it,
+        `first` may add entries that go before all that waits: with nothing out and nothing before it,
         a checkpoint there says exactly what the proven entries say.
         """
         if self._busy:
@@ -150,9 +151,7 @@ class Ledger:
             return [encode(self._claim(), self._expected or JournalOffset(0))]
         if self.standing is not Standing.OWNED:
             return []
-        leading = first()
-        if leading is not None:
-            self._waiting.appendleft(leading)
+        self._waiting.extendleft(reversed(first()))
         return self._hand_over()
 
     def _hand_over(self) -> list[bytes]:
@@ -221,12 +220,12 @@ class Ledger:
     def too_large(self) -> Fit:
         """Take note that the journal does not take what is out, for its size. It has not landed."""
         out = self._out
-        if not out or (len(out) == 1 and not isinstance(out[0].entry, Checkpoint)):
+        if not out or (len(out) == 1 and not isinstance(out[0].entry, Checkpoint | Segment)):
             return Fit.NEVER
         self.max_append_bytes = min(self.max_append_bytes, self._out_bytes) // 2
         self._busy, self._out = False, []
         if len(out) == 1:
-            return Fit.WITHOUT_CHECKPOINT
+            return Fit.ANEW
         self._waiting.extendleft(reversed(out))
         return Fit.SMALLER
 

@@ -6,6 +6,7 @@ then asks with `turn` what to append, read, post and publish next, and when to c
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, cast
 
@@ -13,15 +14,16 @@ from consumer.core.access import Access
 from consumer.core.admit import Door, closing_verdict, repeat_of
 from consumer.core.answer import Exchange, Withholding
 from consumer.core.decode import Decoder
-from consumer.core.deduplication import Deduplication
+from consumer.core.deduplication import Deduplication, Piece
 from consumer.core.delivery import Chance, Delivery
 from consumer.core.event import Decoded, Event, Record
 from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
-from consumer.core.lane import Lane, Settlement, TakenOver, settle
+from consumer.core.lane import Lane, Settlement, TakenOver, leading, settle
 from consumer.core.ledger import Draft, Fit, Gap, Ledger, Standing
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.post import overhead_bytes
+from consumer.core.segments import Segment
 from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import Decision
@@ -69,7 +71,9 @@ class Pipeline:
         self._group = group
         self._decoder = Decoder(policies)
         self.deduplication = Deduplication(
-            ttl_seconds=policies.deduplication_ttl_seconds, max_entries=policies.deduplication_max_entries
+            ttl_seconds=policies.deduplication_ttl_seconds,
+            max_entries=policies.deduplication_max_entries,
+            sizes=policies.memory_sizes,
         )
         self.access = Access(chance.jitter, policies.configuration)
         self.queue = SendQueue(policies, self.access)
@@ -106,8 +110,7 @@ class Pipeline:
         self.access.remember(taken.platform, now)
         lane.platform = self.access.memory(now)
         lane.checkpoint_wanted = True
-        for at, entries in taken.fingerprints:
-            self.deduplication.settled(lane.partition, entries, entries.values(), at)
+        self.deduplication.begin(lane.partition, taken.recalled)
 
     def leave(self, partitions: Iterable[Partition]) -> None:
         """Start nothing more for these: they are given back soon."""
@@ -224,8 +227,10 @@ class Pipeline:
     def append_too_large(self, lane: Lane) -> bool:
         """The journal takes no append of this lane that is so large; return whether only a person can change that."""
         found = lane.ledger.too_large()
-        if found is Fit.WITHOUT_CHECKPOINT:
+        if found is Fit.ANEW:
             lane.moved = True
+            if not any(isinstance(draft.entry, Segment) for draft in lane.ledger.drafts()):
+                self.deduplication.write_anew(lane.partition)
         return found is Fit.NEVER
 
     def gap_read(self, lane: Lane, entries: Sequence[Placed], now: Now) -> None:
@@ -251,6 +256,9 @@ class Pipeline:
                 case Checkpoint(), _:
                     lane.checkpointed = True
                     continue
+                case Segment(), Piece() as piece:
+                    self.deduplication.written(lane.partition, piece, draft.landed_at)
+                    lane.checkpoint_wanted = True  # names it, and the tail before it need not be read any more
                 case _:
                     pass
             lane.moved = True
@@ -328,8 +336,7 @@ class Pipeline:
         self.delivery.pick(now)
         commands = Commands()
         for lane in self.lanes.values():
-            values = lane.ledger.next_append(lane.checkpoint)
-            if values:
+            if values := lane.ledger.next_append(partial(leading, lane, self.deduplication)):
                 commands.appends.append((lane, values))
             if lane.ledger.gap is not None:
                 commands.gaps.append((lane, lane.ledger.gap))

@@ -59,6 +59,18 @@ class FieldNames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySizes:
+    """How remembered IDs are packed in the journal; no setting, but small in worlds that last for seconds."""
+
+    segment_ids: int = 24_576
+    """IDs in one segment at most: 655 KB in the journal, where an append takes 900 KB."""
+    tail_entries: int = 4_096
+    """Entries of the journal behind the last segment before one is written: what a take-over replays."""
+    small_segments: int = 8
+    """Small segments in a row before they are written in one with the next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policies:
     """All that the core asks the operator's settings for."""
 
@@ -74,6 +86,7 @@ class Policies:
     buffer_max_bytes: int = 256 * 1024 * 1024
     deduplication_ttl_seconds: float = 3600.0
     deduplication_max_entries: int = 1_000_000
+    memory_sizes: MemorySizes = field(default_factory=MemorySizes)
 
     def of(self, campaign_id: int) -> CampaignPolicy:
         """Return the policy of a campaign: its own where it has overrides, else the default."""

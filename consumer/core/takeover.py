@@ -1,26 +1,13 @@
-"""Taking a partition over: where to start, and what its journal says of the records from there on. Never reads a log.
+"""Taking a partition over: where to start, by what evidence, and who may. Never reads a log.
 
 The service reads; this decides, over values, so that every row of the table can be tried without a broker.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from consumer.core.attempts import Attempts
-from consumer.core.journal import (
-    FINGERPRINT_BYTES,
-    Accepted,
-    Checkpoint,
-    Mark,
-    Outcome,
-    Placed,
-    Settled,
-    Skipped,
-    Stray,
-)
-from consumer.core.lane import Known, TakenOver
-from consumer.core.platform_memory import NOTHING
-from consumer.core.terms import Instant, JournalOffset, Offset
+from consumer.core.journal import Accepted, Checkpoint, Mark, Placed, Stray
+from consumer.core.terms import Offset
 
 OUR_MARK = "campaign-consumer/1"
 """Stands in the metadata of our commits: a commit without it was made by somebody else (a tool, a migration)."""
@@ -148,117 +135,3 @@ def claimed_since(entries: Iterable[Placed], process: str) -> str | None:
 def differs(mark: Mark, timestamp_ms: int, key: bytes | None, value: bytes | None) -> bool:
     """Return whether the record at the mark's offset is another one than when it was marked."""
     return (timestamp_ms, len(key or b""), len(value or b"")) != (mark.timestamp_ms, mark.key_bytes, mark.value_bytes)
-
-
-def last_checkpoint(entries: Sequence[Placed]) -> tuple[JournalOffset, Checkpoint] | None:
-    """Return the youngest checkpoint that counts, and where it stands."""
-    for placed in reversed(entries):
-        if isinstance(placed.entry, Checkpoint) and placed.counts:
-            return placed.offset, placed.entry
-    return None
-
-
-def since_accepted(entries: Sequence[Placed]) -> Sequence[Placed]:
-    """Return the entries from the last word of an operator on: what stands before it says nothing any more."""
-    for index in range(len(entries) - 1, -1, -1):
-        if isinstance(entries[index].entry, Accepted) and entries[index].counts:
-            return entries[index:]
-    return entries
-
-
-def accepted(entries: Sequence[Placed]) -> Accepted | None:
-    """Return an operator's word in entries that begin with the last one."""
-    first = entries[0] if entries else None
-    return first.entry if first is not None and first.counts and isinstance(first.entry, Accepted) else None
-
-
-def cut(entries: Sequence[Placed]) -> Placed | None:
-    """Return the first entry behind the last checkpoint that stands below where it was to stand; None without one."""
-    return next(
-        (
-            placed
-            for placed in since_checkpoint(entries)
-            if placed.at > placed.offset and not isinstance(placed.entry, Stray)
-        ),
-        None,
-    )
-
-
-def unreadable(entries: Sequence[Placed]) -> Placed | None:
-    """Return the first stray that stands where an owner's entry would, as far back as anything counts; None without one."""
-    found = last_checkpoint(entries)
-    unpublished = None if found is None else found[1].unpublished
-    since = JournalOffset(0) if found is None else found[0] if unpublished is None else min(found[0], unpublished)
-    for placed in entries:
-        if placed.offset >= since and isinstance(placed.entry, Stray) and placed.entry.is_in_place:
-            return placed
-    return None
-
-
-def strays(entries: Sequence[Placed]) -> list[JournalOffset]:
-    """Return where strays stand behind the last checkpoint: those before it have been told of."""
-    return [placed.offset for placed in since_checkpoint(entries) if isinstance(placed.entry, Stray)]
-
-
-def since_checkpoint(entries: Sequence[Placed]) -> Iterator[Placed]:
-    """Yield the entries behind the last checkpoint: what stands before it has been told of."""
-    found = last_checkpoint(entries)
-    since = JournalOffset(-1) if found is None else found[0]
-    return (placed for placed in entries if placed.offset > since)
-
-
-def replay(entries: Sequence[Placed], start: Offset, *, skipped: Skipped | None = None) -> TakenOver:
-    """Return what `entries` (in the journal's order, up to our claim) say of the records from `start` on.
-
-    Outcomes count from the first entry on; attempts from the last checkpoint on, which sums up those before it.
-    """
-    found = last_checkpoint(entries)
-    checkpoint_at, checkpoint = found if found is not None else (JournalOffset(-1), None)
-    published = set() if checkpoint is None else _expand(checkpoint.settled, start)
-    attempts = Attempts()
-    known: dict[Offset, Known] = {}
-    fingerprints: list[tuple[Instant, dict[bytes, Offset]]] = []
-    for placed in entries:
-        if not placed.counts or isinstance(placed.entry, Stray):
-            continue
-        if placed.offset >= checkpoint_at:
-            attempts.apply(placed.entry)
-        if isinstance(placed.entry, Outcome):
-            for settled in placed.entry.settled:
-                _recall(settled, placed.offset, start, known)
-                fingerprints.append((settled.verdict.completed_at, _fingerprints(settled)))
-    known = {offset: outcome for offset, outcome in known.items() if offset not in published}
-    trials = {
-        offset: tried
-        for offset, tried in attempts.trials().items()
-        if offset >= start and offset not in known and offset not in published
-    }
-    return TakenOver(
-        start=start,
-        known=known,
-        published=published,
-        trials=trials,
-        attempts=attempts,
-        fingerprints=fingerprints,
-        mark=None if checkpoint is None else checkpoint.mark,
-        skipped=skipped,
-        platform=NOTHING if checkpoint is None else checkpoint.platform,
-    )
-
-
-def _expand(settled: Sequence[Offset], start: Offset) -> set[Offset]:
-    pairs = zip(settled[::2], settled[1::2], strict=True)
-    return {Offset(offset) for first, end in pairs for offset in range(max(first, start), end)}
-
-
-def _recall(settled: Settled, at: JournalOffset, start: Offset, known: dict[Offset, Known]) -> None:
-    for offset, received_at in zip(settled.offsets, settled.received, strict=True):
-        if offset >= start:
-            known.setdefault(offset, Known(verdict=settled.verdict, received_at=received_at, journal_offset=at))
-
-
-def _fingerprints(settled: Settled) -> dict[bytes, Offset]:
-    prints, size = settled.fingerprints, FINGERPRINT_BYTES
-    if not prints:
-        return {}
-    return {prints[size * index : size * (index + 1)]: offset for index, offset in enumerate(settled.offsets)}

@@ -5,7 +5,8 @@ same producer would delay every intent.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from aiokafka import TopicPartition
 
@@ -21,7 +22,14 @@ from consumer.edge.batch_producer import (
 from consumer.edge.kafka_connection import KafkaConnection, KafkaRefusedError
 from consumer.edge.topic_reader import Isolation, TopicReader
 from consumer.edge.topics import TopicCreationError, grow
-from consumer.service.ports import AppendRefusedError, AppendTooLargeError, Entry, Message, UnsureAppendError
+from consumer.service.ports import (
+    AppendRefusedError,
+    AppendTooLargeError,
+    Entry,
+    Message,
+    PlainEntry,
+    UnsureAppendError,
+)
 
 ACKNOWLEDGE_SECONDS = 5.0
 GROW_AGAIN_SECONDS = 30.0
@@ -107,6 +115,25 @@ class KafkaJournal:
             Entry(offset=JournalOffset(record.offset), timestamp_ms=record.timestamp, value=record.value or b"")
             for record in records
         ]
+
+    async def each(
+        self,
+        partition: Partition,
+        start: JournalOffset,
+        stop: JournalOffset,
+        take: Callable[[Sequence[PlainEntry]], Awaitable[None]],
+    ) -> None:
+        """Hand over what stands in a range, in its order and in pieces; patient, and raises, as `read` does."""
+
+        async def plain(records: Sequence[Any]) -> None:
+            await take([(JournalOffset(record.offset), record.value or b"") for record in records])
+
+        await self._reader.each(self._journal_of(partition), start, stop, plain)
+
+    async def read_one(self, partition: Partition, at: JournalOffset) -> bytes | None:
+        """Return what stands at exactly `at`, None where retention has removed it; raises as `read` does."""
+        record = await self._reader.read_one(self._journal_of(partition), at)
+        return None if record is None else record.value or b""
 
     async def bounds(self, partition: Partition) -> tuple[JournalOffset, JournalOffset]:
         """Return the journal partition's first offset and its end; raises as `read` does."""

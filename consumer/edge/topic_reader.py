@@ -103,6 +103,33 @@ class TopicReader:
         await self._ask(partition, go_on)
         return read
 
+    async def each(
+        self, partition: TopicPartition, start: int, stop: int, take: Callable[[Sequence[Any]], Awaitable[None]]
+    ) -> None:
+        """Hand the records of a range over, as they come and each once: the whole range is never held."""
+        position = start
+
+        async def go_on(consumer: AIOKafkaConsumer) -> None:
+            nonlocal position
+            first, end = await _bounds(consumer, partition)
+            last = min(stop, end)
+            position = max(position, first)
+            if position >= last:
+                return
+            consumer.seek(partition, position)
+            consumer.resume(partition)
+            while position < last:
+                read: list[Any] = []
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    reached = await _take(consumer, partition, position, last, read)
+                while read and read[-1].offset >= stop:
+                    read.pop()
+                position = reached  # before they are handed over: what fails there is not asked for again
+                if read:
+                    await take(read)
+
+        await self._ask(partition, go_on)
+
     async def read_one(self, partition: TopicPartition, offset: int) -> Any | None:
         """Return the record at exactly `offset`, None where none is readable there."""
         records = await self.read(partition, offset, offset + 1)

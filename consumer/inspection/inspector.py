@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from consumer.core.journal import Accepted, Claim, Entry, Stray, encode
 from consumer.core.journal_decode import decode
 from consumer.core.journal_group import group_of
-from consumer.core.takeover import last_checkpoint
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.inspection.view import Gathered, PartitionView, State, view
 from consumer.service.past import Past, Reading
@@ -64,7 +63,7 @@ class Inspector:
     async def _gather(self, partition: Partition) -> Gathered:
         _, end = await self._journal.bounds(partition)
         reading = await self._past.read(partition, end)
-        found = last_checkpoint(reading.entries)
+        checkpoint_at = reading.checkpoint_at
         return Gathered(
             partition=partition,
             group=self._group,
@@ -73,12 +72,12 @@ class Inspector:
             journal_end=end,
             members=self._layout.members,
             claim=await self._newest_claim(partition, reading),
-            checkpoint_written_at=None if found is None else await self._written_at(partition, found[0]),
+            checkpoint_written_at=None if checkpoint_at is None else await self._written_at(partition, checkpoint_at),
         )
 
     async def _newest_claim(self, partition: Partition, reading: Reading) -> tuple[JournalOffset, Claim | None] | None:
-        group = group_of(reading.entries)
-        for placed in reversed(reading.entries):
+        group = group_of(reading.replay.people)
+        for placed in reversed(reading.replay.people):
             if isinstance(placed.entry, Claim) and placed.entry.group == group:
                 return placed.offset, placed.entry
         at = None if reading.checkpoint is None else reading.checkpoint.claim

@@ -6,16 +6,7 @@ from enum import StrEnum
 
 from consumer.core.journal import Claim
 from consumer.core.journal_group import foreign_claims, group_of, not_ours
-from consumer.core.takeover import (
-    Evidence,
-    Start,
-    Stop,
-    last_checkpoint,
-    replay,
-    since_checkpoint,
-    starting_point,
-    strays,
-)
+from consumer.core.takeover import Evidence, Start, Stop, starting_point
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.past import Reading
 
@@ -103,7 +94,7 @@ class PartitionView:
 
 def view(seen: Gathered) -> PartitionView:
     """Judge a partition as its next owner would."""
-    other = group_of(seen.reading.entries)
+    other = group_of(seen.reading.replay.people)
     if other not in (None, seen.group):
         return _anothers(seen, other)
     evidence, reading = seen.evidence, seen.reading
@@ -111,8 +102,7 @@ def view(seen: Gathered) -> PartitionView:
     state, why = _state(point, evidence)
     known_start = evidence.committed if reading.checkpoint is None else reading.checkpoint.watermark
     watermark = point.offset if isinstance(point, Start) else known_start
-    taken = replay(reading.entries, watermark or Offset(0))
-    found = last_checkpoint(reading.entries)
+    taken = reading.replay.taken_over(watermark or Offset(0))
     claim_offset = None if seen.claim is None else seen.claim[0]
     owner = _owner(seen)
     begun = reading.checkpoint is not None and claim_offset is not None and reading.checkpoint.claim == claim_offset
@@ -128,7 +118,7 @@ def view(seen: Gathered) -> PartitionView:
         log_end=evidence.log_end,
         owner=owner,
         claim_offset=claim_offset,
-        checkpoint_offset=None if found is None else found[0],
+        checkpoint_offset=reading.checkpoint_at,
         checkpoint_written_at=seen.checkpoint_written_at,
         journal_end=seen.journal_end,
         notes=tuple(_notes(seen)),
@@ -154,14 +144,14 @@ def _anothers(seen: Gathered, other: str) -> PartitionView:
 
 
 def _notes(seen: Gathered) -> Iterator[str]:
-    entries = seen.reading.entries
-    offsets = strays(entries)
+    replay = seen.reading.replay
+    offsets = replay.strays
     if offsets:
         yield (
             f"records in its journal are no entries and say nothing: {len(offsets)}, the last one at journal offset "
             f"{offsets[-1]}; find out who writes there"
         )
-    claims = list(foreign_claims(since_checkpoint(entries), seen.group))
+    claims = list(foreign_claims(replay.people_behind(), seen.group))
     if claims:
         yield (
             f"group {claims[-1].group!r} has claimed its journal {len(claims)} times, the last time as "

@@ -18,6 +18,7 @@ from consumer.core.terms import JournalOffset, Now, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
 from consumer.service.ports import Clock, Committed, EventsConsumer, NoBrokerError
+from consumer.service.recalling import Recalling
 from consumer.service.takeover import OvertakenError, PartitionStoppedError, Takeover
 
 CLAIM_AGAIN_SECONDS = (1.0, 5.0)
@@ -58,6 +59,8 @@ class Partitions:
         self._paused: set[Partition] = set()
         self._ours: set[Partition] = set()
         """Partitions whose journals were looked at, and may be claimed."""
+        self._takeovers: dict[Partition, asyncio.Task[None]] = {}
+        """Each partition's latest, which may be over."""
         self._handing_back = False
         """Whether the group takes all back: until it gives some again, none is claimed, though a client still has it."""
         self.committed: dict[Partition, Offset] = {}
@@ -103,11 +106,16 @@ class Partitions:
         self._handing_back = True
         leaving = list(self._pipeline.lanes)
         self._pipeline.leave(leaving)
+        for partition in leaving:
+            if not self._pipeline.lanes[partition].started:
+                self._end_takeover(partition)
         return leaving
 
     def forget(self, partitions: Iterable[Partition]) -> None:
         """These are no longer ours: drop what is known of them."""
         gone = list(partitions)
+        for partition in gone:
+            self._end_takeover(partition)
         self._pipeline.drop_all(gone)
         for partition in gone:
             self._paused.discard(partition)
@@ -115,6 +123,12 @@ class Partitions:
             self.stopped.pop(partition, None)
             self.log_ends.pop(partition, None)
             self.known_done.pop(partition, None)
+
+    def _end_takeover(self, partition: Partition) -> None:
+        """Let a take-over read no further: its lane is dropped, and the next one's reading stands alone."""
+        takeover = self._takeovers.pop(partition, None)
+        if takeover is not None:
+            takeover.cancel()
 
     # ---------------------------------------------------------------- the journal
 
@@ -127,7 +141,8 @@ class Partitions:
             case Standing.TAKING_OVER if not lane.taking_over:
                 lane.taking_over = True
                 self._facts.partition_claimed(lane.partition, claim_offset=lane.ledger.claimed_at)
-                self._tasks.create_task(self._take_over(lane), name=f"take-over {lane.partition}")
+                takeover = self._tasks.create_task(self._take_over(lane), name=f"take-over {lane.partition}")
+                self._takeovers[lane.partition] = takeover
             case Standing.LOST:
                 self._lose(lane)
             case Standing.RECREATED if lane.partition not in self.stopped:
@@ -161,7 +176,8 @@ class Partitions:
     async def _take_over(self, lane: Lane) -> None:
         began_at = self._clock.now().steady
         try:
-            taken = await self._takeover.run(lane.partition, lane.ledger.claimed_at, lane.ledger.process)
+            recalling = Recalling(deduplication=self._pipeline.deduplication, inbox=self._inbox, lane=lane)
+            taken = await self._takeover.run(lane.partition, lane.ledger.claimed_at, lane.ledger.process, recalling)
         except PartitionStoppedError as error:
             if lane.dropped:
                 return
@@ -205,6 +221,7 @@ class Partitions:
             self.stopped.pop(lane.partition, None)
             self._facts.partition_accepted(lane.partition)
             self._ours.discard(lane.partition)
+            self._end_takeover(lane.partition)
             self._pipeline.drop(lane.partition)
             self._assign(lane.partition, now)
 
@@ -223,6 +240,7 @@ class Partitions:
         self._facts.partition_lost(lane.partition, claimed_by=lane.ledger.lost_to or "another member")
         self.stopped.pop(lane.partition, None)
         self._ours.discard(lane.partition)
+        self._end_takeover(lane.partition)
         self._pipeline.lose(lane.partition)
         self._consumer.pause([lane.partition])
         self._paused.add(lane.partition)

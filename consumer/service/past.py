@@ -1,47 +1,52 @@
 """A partition's past, read: its journal back to the last checkpoint, the group's commit, what the log holds. Reads only.
 
-What a take-over decides by, and what `inspect` shows of it from outside: one reading, so that both judge alike.
+What a take-over decides by, and what `inspect` shows of it from outside: one reading, so that both judge alike. A
+journal is read in slices between which others have their turn, and nothing is kept of it but what a `Replay` keeps.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from consumer.core.journal import Checkpoint, Outcome, Placed
+from consumer.core.journal import Checkpoint, Placed
 from consumer.core.journal_decode import decode
-from consumer.core.journal_group import Title
-from consumer.core.takeover import (
-    OUR_MARK,
-    Evidence,
-    accepted,
-    cut,
-    differs,
-    last_checkpoint,
-    since_accepted,
-    unreadable,
-)
-from consumer.core.terms import Instant, JournalOffset, Offset, Partition
-from consumer.service.ports import EventsLog, JournalReader
+from consumer.core.journal_group import NAMES_A_GROUP, Title
+from consumer.core.replay import Landmark, Remembering, Replay, landmark
+from consumer.core.takeover import OUR_MARK, Evidence, differs
+from consumer.core.terms import JournalOffset, Offset, Partition
+from consumer.service.ports import EventsLog, JournalReader, PlainEntry
 
 FIRST_STEP = 512
-"""Journal entries read in the first step backwards; each further step reads twice as far."""
+"""Journal entries looked through in the first step backwards; each further step looks through twice as many."""
+
+SLICE_ENTRIES, SLICE_BYTES = 256, 256 * 1024
+"""Decoded in one go: some 5 ms of the loop."""
+
+Sliced = Callable[[Replay], Awaitable[None]]
+"""Called after each slice: what a reading has made so far may be taken out of it."""
 
 LONGEST_STEP = 8_192
-"""Entries at once where nothing of them is kept."""
+"""Entries at once where it is looked whose a journal is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was read of a journal partition: all that still says something, up to where reading was to end."""
+    """What was read of a journal partition, up to where reading was to end."""
 
-    entries: Sequence[Placed]
+    replay: Replay
     is_whole: bool
     """Whether the journal still has its beginning."""
 
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The last one that counts."""
-        found = last_checkpoint(self.entries)
-        return None if found is None else found[1]
+        return self.replay.checkpoint
+
+    @property
+    def checkpoint_at(self) -> JournalOffset | None:
+        """Where that stands."""
+        return self.replay.found.at if self.replay.found is not None and self.replay.checkpoint is not None else None
 
 
 class Past:
@@ -52,45 +57,49 @@ class Past:
         self._journal = journal
 
     async def read(self, partition: Partition, stop: JournalOffset) -> Reading:
-        """Read the journal backwards from `stop`: to the last checkpoint, and as far as unpublished results need."""
-        return (await self._read(partition, stop))[0]
+        """Read the journal up to `stop`: from the last checkpoint on, and as far as unpublished results need."""
+        first, _ = await self._journal.bounds(partition)
+        found = await self._landmark(partition, first, stop)
+        return await self._replay(partition, Replay(found, first=first), first, stop, _nothing_to_take)
 
     async def read_to_remember(
-        self, partition: Partition, stop: JournalOffset, *, since: Instant, max_entries: int
+        self, partition: Partition, stop: JournalOffset, remembering: Remembering, sliced: Sliced
     ) -> Reading:
-        """Read the same, and further: outcomes since an instant, until `max_entries` records are remembered."""
-        reading, start = await self._read(partition, stop)
-        entries = list(reading.entries)
+        """Read the same, and the event IDs that no segment holds."""
         first, _ = await self._journal.bounds(partition)
-        oldest = await self._journal.offset_at(partition, int(since * 1000))
-        if oldest is None:
-            return reading
+        found = await self._landmark(partition, first, stop)
+        if found is not None and isinstance(found.entry, Checkpoint) and found.entry.memory is None:
+            oldest = await self._journal.offset_at(partition, max(0, int(remembering.horizon * 1000)))
+            remembering = remembering._replace(oldest=oldest)
+        replay = Replay(found, first=first, remembering=remembering)
+        return await self._replay(partition, replay, first, stop, sliced)
+
+    async def _landmark(self, partition: Partition, first: JournalOffset, stop: JournalOffset) -> Landmark | None:
+        """Look backwards for what reading begins from: in steps, each forwards and none of them twice."""
+        found: Landmark | None = None
+
+        async def look(entries: Sequence[PlainEntry]) -> None:
+            nonlocal found
+            found = landmark(entries) or found
+
         step = FIRST_STEP
-        while start > max(first, oldest) and _remembered(entries) < max_entries and accepted(entries) is None:
-            start = await self._prepend(partition, entries, start, max(first, oldest, JournalOffset(start - step)))
-            entries = list(since_accepted(entries))
-            step *= 2
-        return Reading(entries=entries, is_whole=reading.is_whole)
+        while found is None and stop > first:
+            start = max(first, JournalOffset(stop - step))
+            await self._journal.each(partition, start, stop, look)
+            stop, step = start, 2 * step
+        return found
 
-    async def _read(self, partition: Partition, stop: JournalOffset) -> tuple[Reading, JournalOffset]:
-        first, _ = await self._journal.bounds(partition)
-        entries: list[Placed] = []
-        start, step = stop, FIRST_STEP
-        while start > first and last_checkpoint(entries) is None and accepted(entries) is None:
-            start = await self._prepend(partition, entries, start, max(first, JournalOffset(start - step)))
-            entries = list(since_accepted(entries))
-            step *= 2
-        found = last_checkpoint(entries)
-        if found is not None and found[1].unpublished is not None and found[1].unpublished < start:
-            start = await self._prepend(partition, entries, start, max(first, found[1].unpublished))
-        return Reading(entries=since_accepted(entries), is_whole=first == 0), start
+    async def _replay(
+        self, partition: Partition, replay: Replay, first: JournalOffset, stop: JournalOffset, sliced: Sliced
+    ) -> Reading:
+        async def take(entries: Sequence[PlainEntry]) -> None:
+            for some in _slices(entries):
+                replay.feed(some)
+                await sliced(replay)
+                await asyncio.sleep(0)
 
-    async def _prepend(
-        self, partition: Partition, entries: list[Placed], stop: JournalOffset, start: JournalOffset
-    ) -> JournalOffset:
-        read = await self._journal.read(partition, start, stop)
-        entries[:0] = [decode(entry.offset, entry.value) for entry in read]
-        return start
+        await self._journal.each(partition, replay.begin, stop, take)
+        return Reading(replay=replay, is_whole=first == 0)
 
     async def evidence(self, partition: Partition, reading: Reading) -> Evidence:
         """Look at what must be known before the first record is read."""
@@ -103,9 +112,9 @@ class Past:
             journal_is_whole=reading.is_whole,
             log_start=log_start,
             log_end=log_end,
-            accepted=accepted(reading.entries),
-            cut=cut(reading.entries),
-            unreadable=unreadable(reading.entries),
+            accepted=reading.replay.accepted,
+            cut=reading.replay.cut,
+            unreadable=reading.replay.unreadable,
             differs_at=await self._differs_at(partition, reading, log_start, log_end),
         )
 
@@ -126,8 +135,10 @@ class Past:
         title, step = Title(), FIRST_STEP
         while start > first and not title.is_known:
             stop, start = start, max(first, JournalOffset(start - step))
-            for entry in reversed(await self._journal.read(partition, start, stop)):
-                title.read_record(entry.offset, entry.value)
+            named: list[PlainEntry] = []
+            await self._journal.each(partition, start, stop, partial(_keep_named, named))
+            for offset, value in reversed(named):
+                title.read_record(offset, value)
             step = min(2 * step, LONGEST_STEP)
         return title.group
 
@@ -139,10 +150,22 @@ class Past:
         return [decode(entry.offset, entry.value) for entry in await self._journal.read(partition, start, end)]
 
 
-def _remembered(entries: Sequence[Placed]) -> int:
-    return sum(
-        len(settled.offsets)
-        for placed in entries
-        if isinstance(placed.entry, Outcome)
-        for settled in placed.entry.settled
-    )
+async def _keep_named(kept: list[PlainEntry], entries: Sequence[PlainEntry]) -> None:
+    """Keep what may name a group: one entry of a thousand."""
+    kept.extend([entry for entry in entries if NAMES_A_GROUP in entry[1]])
+
+
+async def _nothing_to_take(_replay: Replay) -> None:
+    """Where no IDs are remembered, nothing is made while reading."""
+
+
+def _slices(entries: Sequence[PlainEntry]) -> Iterator[Sequence[PlainEntry]]:
+    """Yield entries in slices that are small in number and in bytes."""
+    start = size_bytes = 0
+    for index, (_, value) in enumerate(entries):
+        size_bytes += len(value)
+        if size_bytes >= SLICE_BYTES or index - start + 1 >= SLICE_ENTRIES:
+            yield entries[start : index + 1]
+            start, size_bytes = index + 1, 0
+    if start < len(entries):
+        yield entries[start:]

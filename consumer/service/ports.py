@@ -71,6 +71,10 @@ class Entry:
     value: bytes
 
 
+PlainEntry = tuple[JournalOffset, bytes]
+"""Where an entry stands, and its value: journals are read by the million."""
+
+
 class Clock(Protocol):
     """Both clocks in one reading."""
 
@@ -154,6 +158,20 @@ class JournalReader(Protocol):
 
     async def read(self, partition: Partition, start: JournalOffset, stop: JournalOffset) -> Sequence[Entry]:
         """Return what stands at `start` up to but without `stop`, whatever retention has left of it."""
+        ...
+
+    async def each(
+        self,
+        partition: Partition,
+        start: JournalOffset,
+        stop: JournalOffset,
+        take: Callable[[Sequence[PlainEntry]], Awaitable[None]],
+    ) -> None:
+        """Hand over what stands in a range, in its order and in pieces of some thousand entries or a MiB."""
+        ...
+
+    async def read_one(self, partition: Partition, at: JournalOffset) -> bytes | None:
+        """Return what stands at exactly `at`, None where retention has removed it."""
         ...
 
     async def bounds(self, partition: Partition) -> tuple[JournalOffset, JournalOffset]:

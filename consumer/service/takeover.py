@@ -7,20 +7,13 @@ from consumer.core.journal import Accepted, Placed, Skipped
 from consumer.core.journal_group import foreign_claims, group_of, not_ours
 from consumer.core.lane import TakenOver
 from consumer.core.policy import Policies
-from consumer.core.takeover import (
-    OUR_MARK,
-    Start,
-    claimed_since,
-    known_done,
-    replay,
-    since_checkpoint,
-    starting_point,
-    strays,
-)
+from consumer.core.replay import Remembering
+from consumer.core.takeover import OUR_MARK, Start, claimed_since, known_done, starting_point
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.past import Past, Reading
 from consumer.service.ports import Clock, Committed, EventsConsumer, JournalLog, TopicGoneError
+from consumer.service.recalling import Recalling
 
 TRUNCATION_PATIENCE_SECONDS = 30.0
 """A broker that has just become leader may know a shorter log for a moment."""
@@ -28,6 +21,9 @@ TRUNCATION_PATIENCE_SECONDS = 30.0
 PATIENCE_STEP_SECONDS = 1.0
 
 COMMIT_DEADLINE_SECONDS = 5.0
+
+AT_ONCE = 4
+"""Take-overs that read their journals: the others wait, so that what is in flight stays within some MiB."""
 
 
 class OvertakenError(Exception):
@@ -57,37 +53,48 @@ class Takeover:
         facts: Facts,
     ) -> None:
         self._consumer = consumer
+        self._journal = journal
         self._past = Past(events=consumer, journal=journal)
         self._clock = clock
         self._policies = policies
         self._group = group
         self._facts = facts
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
-    async def run(self, partition: Partition, claimed_at: JournalOffset, process: str) -> TakenOver:
+    async def run(
+        self, partition: Partition, claimed_at: JournalOffset, process: str, recalling: Recalling
+    ) -> TakenOver:
         """Return where to start and what the journal says of the records from there on.
+
+        The event IDs of segments are given to `recalling` as they are read.
 
         Raises:
             OvertakenError: somebody else has claimed the partition meanwhile.
             PartitionStoppedError: the evidence forbids a start.
         """
         horizon = Instant(self._clock.now().wall - self._policies.deduplication_ttl_seconds)
-        reading = await self._past.read_to_remember(
-            partition, claimed_at, since=horizon, max_entries=self._policies.deduplication_max_entries
-        )
-        other = group_of(reading.entries)
+        remembering = Remembering(horizon=horizon, oldest=None, policies=self._policies)
+        async with self._slots:
+            reading = await self._past.read_to_remember(partition, claimed_at, remembering, recalling.sliced)
+        other = group_of(reading.replay.people)
         if other not in (None, self._group):  # it claimed in the moment between our look and our claim
+            await recalling.nothing()
             raise PartitionStoppedError(not_ours(other, self._group))
         self._tell_of_intruders(partition, reading)
         try:
             start = await self._start(partition, reading)
         except PartitionStoppedError:
+            await recalling.nothing()
             other = claimed_since(await self._since(partition, claimed_at), process)
             if other is not None:
                 raise OvertakenError(other) from None
             raise
         if start.commit:
             await self._take_back_the_commit(partition, start.offset)
-        return replay(reading.entries, start.offset, skipped=self._tell(partition, start))
+        if reading.replay.memory is not None:
+            async with self._slots:
+                await recalling.segments(self._journal, reading.replay.memory, horizon)
+        return reading.replay.taken_over(start.offset, skipped=self._tell(partition, start))
 
     async def other_group(self, partition: Partition) -> str | None:
         """Return whose the partition's journal is, where it is another group's."""
@@ -111,10 +118,10 @@ class Takeover:
 
     def _tell_of_intruders(self, partition: Partition, reading: Reading) -> None:
         """Tell of what others have written by mistake since our last checkpoint."""
-        offsets = strays(reading.entries)
-        if offsets:
-            self._facts.journal_strays(partition, offsets=offsets)
-        claims = list(foreign_claims(since_checkpoint(reading.entries), self._group))
+        replay = reading.replay
+        if replay.strays:
+            self._facts.journal_strays(partition, offsets=replay.strays)
+        claims = list(foreign_claims(replay.people_behind(), self._group))
         if claims:
             self._facts.foreign_claims(partition, group=claims[-1].group, member=claims[-1].member, count=len(claims))
 

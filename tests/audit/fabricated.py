@@ -87,6 +87,7 @@ class World:
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     open: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
     failed: dict[int, int] = field(default_factory=dict)
+    segments: list[list[float]] = field(default_factory=list)
 
     def log(self, topic: str, partition: int) -> Log:
         return self.logs.setdefault((topic, partition), Log())
@@ -149,6 +150,15 @@ class World:
             self.failed.pop(offset, None)
         return self.entry("outcome", send=verdict.send, settled=[settled(verdict, offsets)])
 
+    def segment(self, *offsets: int) -> int:
+        """The IDs of settled events; the next checkpoint names where it stands."""
+        above = b"".join((offset - offsets[0]).to_bytes(4, "little") for offset in offsets)
+        coded = {"above": above, "fingerprints": bytes(16 * len(offsets))}
+        ids: dict[str, Any] = {name: base64.b64encode(value).decode() for name, value in coded.items()}
+        stands = self.entry("segment", since=NOW, until=NOW, base=offsets[0], width=4, **ids)
+        self.segments.append([stands, len(offsets), NOW, NOW])
+        return stands
+
     def checkpoint(self, **forged: Any) -> int:
         return self.entry("checkpoint", **{**self.snapshot(), **forged})
 
@@ -173,6 +183,7 @@ class World:
                 for offset, count in self.failed.items()
                 if count
             ],
+            "memory": {"upto": 0, "forgotten": None, "segments": self.segments},
             "unpublished": None,
             "mark": None,
         }

@@ -55,6 +55,7 @@ def _doubtful(world: World) -> None:
     world.checkpoint()
     world.intent("s3", 2, 5)
     world.settle(Verdict(send="s3", attempts=2, marked=True), 5)
+    world.segment(0, 1, 4, 5)
     world.intent("s4", 1, 6)
     world.claim()
     world.entry("intent", at=world.journal.end - 1, send="s5", attempt=1, campaign=7, offsets=[7], intended_at=NOW)

@@ -39,6 +39,18 @@ FORGERIES: dict[str, Forgery] = {
         lambda world: setattr(world, "committed", PENDING + 1),
         {(Kind.NO_OUTCOME, at(PENDING))},
     ),
+    "a segment that remembers a record without an outcome": (
+        lambda world: world.segment(9, PENDING),
+        {(Kind.FALSE_CHECKPOINT, at(PENDING))},
+    ),
+    "a checkpoint that names a segment where none stands": (
+        lambda world: world.checkpoint(memory={"upto": 0, "forgotten": None, "segments": [[1, 2, NOW, NOW]]}),
+        {(Kind.FALSE_CHECKPOINT, (JOURNAL, 1, 34))},
+    ),
+    "a segment with fewer fingerprints than records": (
+        lambda world: change(world, {"fingerprints": ""}, kind="segment"),
+        {(Kind.NOT_AN_ENTRY, (JOURNAL, 1, 14)), (Kind.FALSE_CHECKPOINT, (JOURNAL, 1, 33))},
+    ),
     "a result was never published": (lambda world: unpublish(world, 9), {(Kind.NO_RESULT, at(9))}),
     "a second outcome that says the same": (
         lambda world: world.settle(world.verdicts[9], 9),
@@ -236,14 +248,14 @@ FORGERIES: dict[str, Forgery] = {
         ),
         {(Kind.FALSE_CHECKPOINT, at(PENDING))},
     ),
-    "another group's claim": (lambda world: world.claim("others"), {(Kind.FOREIGN_GROUP, (JOURNAL, 1, 33))}),
+    "another group's claim": (lambda world: world.claim("others"), {(Kind.FOREIGN_GROUP, (JOURNAL, 1, 34))}),
     "somebody else's record in the journal": (
         lambda world: world.journal.append(value=b"hello"),
-        {(Kind.NOT_AN_ENTRY, (JOURNAL, 1, 33))},
+        {(Kind.NOT_AN_ENTRY, (JOURNAL, 1, 34))},
     ),
     "an entry of a kind that nobody knows": (
         lambda world: world.entry("blessing"),
-        {(Kind.NOT_AN_ENTRY, (JOURNAL, 1, 33))},
+        {(Kind.NOT_AN_ENTRY, (JOURNAL, 1, 34))},
     ),
 }
 

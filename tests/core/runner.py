@@ -22,9 +22,9 @@ from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
 from consumer.core.post import body
 from consumer.core.send import Send
-from consumer.core.takeover import last_checkpoint, replay
-from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
+from consumer.core.terms import Instant, JournalOffset, Offset, Partition, Ticks
 from tests.core.makers import P0, Names, at, make_claim
+from tests.core.replaying import last_checkpoint, reading, recall
 from tests.core.wild_events import WildRecord
 
 OK = Answered(status=200, retry_after_seconds=None, body=b'{"data":{}}')
@@ -84,16 +84,22 @@ class Runner:
         while lane.ledger.standing is not Standing.TAKING_OVER:
             self.turn()
         begin = start if start is not None else self._watermark(partition)
-        taken = replay(self.entries(partition)[: len(log) - 1], Offset(begin))
-        self.pipeline.taken_over(lane, taken, at(self.time))
+        values = self.values(partition)[: len(log) - 1]
+        horizon = Instant(at(self.time).wall - self.policies.deduplication_ttl_seconds)
+        replay = reading(values, policies=self.policies, horizon=horizon)
+        recall(self.pipeline, lane, replay, values, horizon=horizon)
+        self.pipeline.taken_over(lane, replay.taken_over(Offset(begin)), at(self.time))
         return lane
 
     def _watermark(self, partition: Partition) -> int:
-        found = last_checkpoint(self.entries(partition))
+        found = last_checkpoint(self.values(partition))
         return 0 if found is None else found[1].watermark
 
+    def values(self, partition: Partition = P0) -> list[tuple[JournalOffset, bytes]]:
+        return [(JournalOffset(offset), value) for offset, value in enumerate(self.journal[partition])]
+
     def entries(self, partition: Partition = P0) -> list[Placed]:
-        return [decode(JournalOffset(offset), value) for offset, value in enumerate(self.journal[partition])]
+        return [decode(offset, value) for offset, value in self.values(partition)]
 
     def said(self, kind: type[Entry], partition: Partition = P0) -> list[Any]:
         return [placed.entry for placed in self.entries(partition) if isinstance(placed.entry, kind)]

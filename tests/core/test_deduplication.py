@@ -1,9 +1,14 @@
 """Deduplication: which event IDs are known, for how long, and how many at most."""
 
+from array import array
+
+import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.deduplication import GENERATIONS, Deduplication
+from consumer.core.segments import Segment
 from consumer.core.terms import Instant, Offset, Partition
 from tests.core.makers import EPOCH, P0, P1
 
@@ -21,10 +26,11 @@ def settle(deduplication: Deduplication, partition: Partition, entries: dict[byt
 
 
 def known(deduplication: Deduplication, number: int, seconds: float, partition: Partition = P0) -> Offset | None:
-    tables = deduplication.lookup_tables(partition, instant(seconds))
-    found = [table[fingerprint(number)] for table in tables if fingerprint(number) in table]
-    assert deduplication.first(partition, fingerprint(number)) == (found[0] if found else None)
-    return found[0] if found else None
+    """What is remembered of an ID that is asked for among others."""
+    wanted = fingerprint(number)
+    found = deduplication.known(partition, [fingerprint(2**100), wanted, fingerprint(2**101)], instant(seconds))
+    assert set(found) <= {wanted}
+    return found.get(wanted)
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 3)), min_size=1, max_size=60))
@@ -68,36 +74,57 @@ def test_entries_stay_within_the_bound_and_the_youngest_are_kept(
         name = Partition("contact-events", partition)
         settle(deduplication, name, {fingerprint(each): Offset(each) for each in numbers}, instant(time))
         assert deduplication.entries <= bound
-        tables = [deduplication.lookup_tables(Partition("contact-events", each), instant(time)) for each in range(6)]
-        assert sum(len(table) for each in tables for table in each) == deduplication.entries
+        asked = [fingerprint(each) for each in range(number)]
+        found = [deduplication.known(Partition("contact-events", each), asked, instant(time)) for each in range(6)]
+        assert sum(map(len, found)) == deduplication.entries
         if 0 < count <= bound // 10:
             assert known(deduplication, numbers[-1], time, name) == numbers[-1]
 
 
-def test_the_youngest_of_a_quiet_partition_outlive_older_ones_of_a_busy_one() -> None:
-    """Its generation has been open for long: as old as any, though what was put into it last is not."""
+def test_the_oldest_go_first_of_whichever_partition() -> None:
+    """The youngest of a quiet partition outlive older ones of a busy one, and its older ones do not outlive those."""
     deduplication = Deduplication(ttl_seconds=3600.0, max_entries=10)
     settle(deduplication, P0, {fingerprint(1): Offset(1)}, instant(0))
     settle(deduplication, P1, {fingerprint(each): Offset(each) for each in range(2, 11)}, instant(1))
     settle(deduplication, P0, {fingerprint(11): Offset(11)}, instant(2))
     assert known(deduplication, 11, 2, P0) == 11
-    assert known(deduplication, 2, 2, P1) is None
+    assert known(deduplication, 1, 2, P0) is None
+    assert known(deduplication, 2, 2, P1) == 2
+    settle(deduplication, P0, {fingerprint(12): Offset(12)}, instant(3))
+    assert known(deduplication, 2, 3, P1) is None
+    assert known(deduplication, 11, 3, P0) == 11
 
 
-def test_a_lookup_asks_a_handful_of_tables_however_many_partitions_there_are() -> None:
-    deduplication = Deduplication(ttl_seconds=3600.0, max_entries=1_000)
-    for each in range(100):
-        settle(deduplication, Partition("contact-events", each), {fingerprint(each): Offset(0)}, instant(0))
-    for number in range(1_000, 5_000):
-        settle(deduplication, P0, {fingerprint(number): Offset(number)}, instant(number / 10_000))
-    assert len(deduplication.lookup_tables(P0, instant(1))) <= 2 * GENERATIONS
+def test_an_unknown_id_is_looked_for_in_hardly_any_segment(monkeypatch: pytest.MonkeyPatch) -> None:
+    deduplication = Deduplication(ttl_seconds=3600.0, max_entries=20_000)
+    for batch in range(200):
+        numbers = [random_print(100 * batch + each) for each in range(100)]
+        deduplication.settled(P0, numbers, [Offset(each) for each in range(100)], instant(batch))
+    looked: list[int] = []
+    find = Segment.find
+
+    def watched(self: Segment, words: "array[int]", word: int, wanted: bytes) -> Offset | None:
+        looked.append(word)
+        return find(self, words, word, wanted)
+
+    monkeypatch.setattr(Segment, "find", watched)
+    asked = [random_print(each) for each in range(1_000_000, 1_001_000)]
+    assert deduplication.known(P0, asked, instant(200)) == {}
+    assert len(looked) < 500, "of sixteen segments, one looks into fewer than one for every second ID"
+    assert len(deduplication.known(P0, [random_print(each) for each in range(20_000)], instant(200))) == 20_000
+
+
+def random_print(number: int) -> bytes:
+    """Sixteen bytes as evenly spread as real ones."""
+    return xxhash.xxh3_128_digest(number.to_bytes(8, "big"))
 
 
 def test_settling_nothing_that_has_an_id_leaves_no_trace() -> None:
     deduplication = Deduplication(ttl_seconds=3600.0, max_entries=4)
     for second in range(100):
         settle(deduplication, P0, {}, instant(second * 1000))
-    assert deduplication.lookup_tables(P0, instant(1)) == []
+    assert deduplication.known(P0, [fingerprint(1)], instant(1)) == {}
+    assert deduplication.entries == 0
 
 
 def test_partitions_do_not_know_one_anothers_ids_and_are_forgotten_apart() -> None:
@@ -118,5 +145,25 @@ def test_the_effective_window_says_how_far_back_repeats_are_recognised() -> None
     for number in range(40):
         settle(deduplication, P0, {fingerprint(number): Offset(number)}, instant(number))
     window = deduplication.window_seconds(instant(39))
-    assert 4 <= window <= 8
+    assert window == 8
     assert known(deduplication, 39 - int(window) + 1, 39) is not None
+    assert known(deduplication, 39 - int(window), 39) is None
+
+
+def test_an_event_of_a_quiet_partition_does_not_narrow_the_window() -> None:
+    """Nothing was forgotten: that a partition remembers nothing older means that nothing older settled."""
+    deduplication = Deduplication(ttl_seconds=3600.0, max_entries=8)
+    for number in range(5):
+        settle(deduplication, P0, {fingerprint(number): Offset(number)}, instant(number))
+    settle(deduplication, P1, {fingerprint(9): Offset(1)}, instant(1000))
+    assert deduplication.window_seconds(instant(1001)) == 3600.0
+
+
+def test_the_window_is_whole_again_when_what_was_forgotten_would_have_been_too_old_anyway() -> None:
+    deduplication = Deduplication(ttl_seconds=60.0, max_entries=2)
+    for number in range(4):
+        settle(deduplication, P0, {fingerprint(number): Offset(number)}, instant(number))
+    assert deduplication.window_seconds(instant(4)) == 3
+    assert deduplication.window_seconds(instant(61)) == 60
+    deduplication.forget(P0)
+    assert deduplication.window_seconds(instant(4)) == 60

@@ -33,6 +33,7 @@ from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.platform_memory import NOTHING, Remembered, Span
 from consumer.core.policy import Policies
 from consumer.core.result import results
+from consumer.core.segments import Memory, SegmentRef, packed
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes
 
@@ -108,6 +109,12 @@ ENTRIES: st.SearchStrategy[Entry] = (
     | st.builds(Accepted, group=WORDS, start=OFFSETS, end=OFFSETS, why=WORDS, accepted_at=INSTANTS)
     | st.builds(Outcome, send_id=st.none() | SENDS, settled=st.lists(settled(), max_size=3).map(tuple))
     | st.builds(
+        packed,
+        st.dictionaries(st.binary(min_size=16, max_size=16), OFFSETS, min_size=1, max_size=5),
+        since=INSTANTS,
+        until=INSTANTS,
+    )
+    | st.builds(
         Checkpoint,
         group=WORDS,
         watermark=OFFSETS,
@@ -144,6 +151,22 @@ ENTRIES: st.SearchStrategy[Entry] = (
             value_bytes=st.integers(0, 99),
         ),
         claim=st.none() | st.integers(0, 2**56).map(JournalOffset),
+        memory=st.none()
+        | st.builds(
+            Memory,
+            upto=st.integers(0, 2**56).map(JournalOffset),
+            forgotten=st.none() | INSTANTS,
+            segments=st.lists(
+                st.builds(
+                    SegmentRef,
+                    stands=st.integers(0, 2**56).map(JournalOffset),
+                    count=st.integers(1, 24_576),
+                    since=INSTANTS,
+                    until=INSTANTS,
+                ),
+                max_size=3,
+            ).map(tuple),
+        ),
         platform=REMEMBERED,
     )
 )

@@ -4,9 +4,9 @@ from consumer.core.answer import Answered
 from consumer.core.journal import Checkpoint, Intent, Skipped
 from consumer.core.journal_decode import decode
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.takeover import last_checkpoint, replay
 from consumer.core.terms import Instant, JournalOffset, Offset
 from tests.core.makers import P0, at, make_claim
+from tests.core.replaying import last_checkpoint, replayed
 from tests.core.runner import Runner
 
 DAY = 86_400.0
@@ -21,7 +21,7 @@ def test_a_range_that_a_tool_moved_the_group_over_stands_in_the_journal_with_the
     lane.ledger.may_claim()
     runner.turn()
     skipped = Skipped(start=Offset(3), stop=Offset(9), skipped_at=Instant(1.0))
-    runner.pipeline.taken_over(lane, replay([], Offset(9), skipped=skipped), at(runner.time))
+    runner.pipeline.taken_over(lane, replayed([], 9, skipped=skipped), at(runner.time))
     ((_, values),) = runner.pipeline.turn(at(0)).appends
     first, second = (decode(JournalOffset(offset), value) for offset, value in enumerate(values, start=1))
     assert isinstance(first.entry, Checkpoint)
@@ -46,10 +46,10 @@ def test_an_attempt_that_has_been_open_for_longer_than_the_journal_is_kept_stand
     runner.pipeline.renew_checkpoints(at(runner.time))
     runner.run(until=runner.time)
     entries = runner.entries()
-    found = last_checkpoint(entries)
+    found = last_checkpoint(runner.values())
     assert found is not None
     assert found[0] == written, "it is written all the same, before retention reaches the one before"
     kept = entries[written:]
     assert not any(isinstance(placed.entry, Intent) for placed in kept)
-    (trials,) = replay(kept, found[1].watermark).trials.values()
+    (trials,) = replayed(kept, found[1].watermark).trials.values()
     assert (trials.attempts, trials.lost) == (1, 1)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.attempts import Attempts
-from consumer.core.journal import BY_A_STRANGER, Checkpoint, Entry, Placed, Stray, encode
+from consumer.core.journal import BY_A_STRANGER, Accepted, Checkpoint, Entry, Stray, encode
 from consumer.core.journal_decode import MOST_SETTLED, decode
-from consumer.core.takeover import cut, last_checkpoint, replay, strays, unreadable
 from consumer.core.terms import JournalOffset, Offset
 from tests.core.makers import make_claim
+from tests.core.replaying import Values, last_checkpoint, reading
 from tests.core.test_journal import ENTRIES
 
 JSON = st.recursive(
@@ -55,8 +55,8 @@ def _mangle(draw: st.DrawFn, value: Any) -> None:
         return
 
 
-def placed(values: Sequence[bytes], *, first: int = 0) -> list[Placed]:
-    return [decode(JournalOffset(first + index), value) for index, value in enumerate(values)]
+def journal(*values: bytes, first: int = 0) -> Values:
+    return [(JournalOffset(first + index), value) for index, value in enumerate(values)]
 
 
 @given(st.binary(max_size=200))
@@ -68,13 +68,14 @@ def test_any_bytes_are_an_entry_or_a_stray(value: bytes) -> None:
 @given(mangled())
 def test_a_mangled_entry_is_one_that_can_be_lived_with_or_a_stray_that_stops_its_partition(value: bytes) -> None:
     found = decode(JournalOffset(HERE), value)
+    replay = reading(journal(value, first=HERE))
     if isinstance(found.entry, Stray):
-        assert unreadable([found]) == found, "it stands where it says: an owner has said something"
+        assert replay.unreadable == found, "it stands where it says: an owner has said something"
         assert found.displaces("me") == BY_A_STRANGER
         assert not found.counts
         return
     assert not isinstance(decode(found.offset, encode(found.entry, found.at)).entry, Stray)
-    taken = replay([found], Offset(0))
+    taken = replay.taken_over(Offset(0))
     attempts = Attempts()
     attempts.apply(found.entry)
     attempts.prune(Offset(0), sorted(taken.published))
@@ -94,17 +95,19 @@ def test_strays_change_nothing_of_what_a_journal_says(said: list[Entry], data: s
         disturbed.append(encode(entry, JournalOffset(len(disturbed))))
         alone.append(encode(entry, JournalOffset(len(alone))))
 
-    with_strays, without = placed(disturbed), placed(alone)
+    with_strays = journal(*disturbed)
 
-    assert replayed(with_strays) == replayed(without)
-    assert unreadable(with_strays) is None
-    assert cut(with_strays) is None
-    assert len(strays(with_strays)) == sum(slip is not None for slip in slips)
+    assert replayed(with_strays) == replayed(journal(*alone))
+    replay = reading(with_strays)
+    assert replay.unreadable is None
+    assert replay.cut is None
+    word = max([index for index, entry in enumerate(said) if isinstance(entry, Accepted)], default=-1)
+    assert len(replay.strays) == sum(slip is not None for slip in slips[word + 1 :]), "those after an operator's word"
 
 
-def replayed(entries: Sequence[Placed]) -> tuple[object, ...]:
-    taken = replay(entries, Offset(0))
-    return taken.known, taken.published, taken.trials, taken.fingerprints, taken.attempts.snapshot()
+def replayed(values: Values) -> tuple[object, ...]:
+    taken = reading(values).taken_over(Offset(0))
+    return taken.known, taken.published, taken.trials, taken.recalled, taken.attempts.snapshot()
 
 
 @pytest.mark.parametrize(
@@ -137,8 +140,9 @@ def test_what_does_not_stand_where_it_says_is_void_and_is_not_quoted(value: byte
     assert "rumour" not in found.entry.why
     assert not found.counts
     assert found.displaces("me") is None
-    assert unreadable([found]) is None
-    assert cut([found]) is None
+    replay = reading(journal(value, first=HERE))
+    assert replay.unreadable is None
+    assert replay.cut is None
 
 
 @pytest.mark.parametrize(
@@ -170,19 +174,20 @@ def test_what_stands_where_it_says_and_cannot_be_read_is_told_apart(value: bytes
     """Only who knew the journal's end could write it: what it says of records is not known, so nothing may start."""
     found = decode(JournalOffset(HERE), value)
     assert isinstance(found.entry, Stray)
-    assert unreadable([found]) == found
+    assert reading(journal(value, first=HERE)).unreadable == found
     assert found.displaces("me") == BY_A_STRANGER
 
 
 def test_what_cannot_be_read_says_nothing_to_anybody_once_a_checkpoint_sums_it_up() -> None:
-    old = decode(JournalOffset(0), b'{"at":0,"kind":"segment"}')
-    slip = decode(JournalOffset(1), b"hello")
+    old, slip = b'{"at":0,"kind":"rumour"}', b"hello"
     summed_up = Checkpoint(
         group="g", watermark=Offset(7), settled=(), open_attempts=(), tried=(), unpublished=None, mark=None
     )
-    after = decode(JournalOffset(2), encode(summed_up, JournalOffset(2)))
-    assert unreadable([old, slip]) == old
-    assert strays([old, slip]) == [0, 1]
-    assert last_checkpoint([old, slip, after]) is not None
-    assert unreadable([old, slip, after]) is None
-    assert strays([old, slip, after]) == []
+    before = reading(journal(old, slip))
+    assert before.unreadable == decode(JournalOffset(0), old)
+    assert before.strays == [0, 1]
+    values = journal(old, slip, encode(summed_up, JournalOffset(2)))
+    assert last_checkpoint(values) is not None
+    after = reading(values)
+    assert after.unreadable is None
+    assert after.strays == []

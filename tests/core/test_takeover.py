@@ -1,5 +1,7 @@
 """Taking a partition over: the table of evidence row by row, and what the journal says of the records from there on."""
 
+import dataclasses
+
 import pytest
 
 from consumer.core.journal import (
@@ -17,21 +19,19 @@ from consumer.core.journal import (
 )
 from consumer.core.journal_decode import decode
 from consumer.core.outcome import Status, Verdict
+from consumer.core.policy import MemorySizes, Policies
+from consumer.core.segments import Memory
 from consumer.core.takeover import (
     Evidence,
     Start,
     Stop,
-    accepted,
     claimed_since,
-    cut,
     differs,
-    last_checkpoint,
-    replay,
-    since_accepted,
     starting_point,
 )
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.makers import make_claim
+from tests.core.replaying import last_checkpoint, reading, replayed, values_of
 
 ACCEPTED = Verdict(status=Status.ACCEPTED, completed_at=Instant(5.0))
 WHOLE, CUT = True, False
@@ -226,7 +226,7 @@ def test_each_record_is_settled_unknown_or_ordinary() -> None:
         intent("c", 103),
         Returned(send_id=SendId("c"), attempt=1, started=True),
     )
-    taken = replay(entries, Offset(100))
+    taken = replayed(entries, 100)
     assert {offset: (known.journal_offset, known.received_at) for offset, known in taken.known.items()} == {
         100: (4, 100.0),
         101: (4, 101.0),
@@ -238,7 +238,7 @@ def test_each_record_is_settled_unknown_or_ordinary() -> None:
 
 def test_results_that_a_checkpoint_calls_published_are_not_published_again() -> None:
     entries = log(outcome("a", 104, 105), outcome("b", 107), checkpoint(100, settled=(104, 106), unpublished=1))
-    taken = replay(entries, Offset(100))
+    taken = replayed(entries, 100)
     assert taken.published == {104, 105}
     assert set(taken.known) == {107}
 
@@ -247,10 +247,10 @@ def test_void_entries_say_nothing() -> None:
     void = Placed(offset=JournalOffset(3), at=JournalOffset(2), entry=outcome("a", 100))
     also = Placed(offset=JournalOffset(4), at=JournalOffset(3), entry=checkpoint(900))
     entries = [*log(make_claim(), checkpoint(100), intent("a", 100)), void, also]
-    taken = replay(entries, Offset(100))
+    taken = replayed(entries, 100)
     assert taken.known == {}
     assert taken.trials[Offset(100)].lost == 1
-    assert last_checkpoint(entries) == (1, checkpoint(100))
+    assert last_checkpoint(values_of(entries)) == (1, checkpoint(100))
 
 
 def test_attempts_of_before_a_checkpoint_count_only_as_it_says() -> None:
@@ -258,13 +258,13 @@ def test_attempts_of_before_a_checkpoint_count_only_as_it_says() -> None:
     still_open = OpenAttempt(send_id=SendId("old"), attempt=3, offsets=(Offset(110),), intended_at=Instant(1.0))
     tried = Tried(offsets=(Offset(111),), attempts=2, counted=2, first_tried_at=Instant(1.0))
     entries = log(intent("x", 109), checkpoint(100, open_attempts=(still_open,), tried=(tried,)))
-    taken = replay(entries, Offset(100))
+    taken = replayed(entries, 100)
     assert {offset: (each.attempts, each.lost) for offset, each in taken.trials.items()} == {110: (1, 1), 111: (2, 0)}
 
 
 def test_what_lies_below_the_start_is_nobodys_business() -> None:
     entries = log(checkpoint(100, settled=(104, 106)), intent("a", 101), outcome("b", 102))
-    taken = replay(entries, Offset(105))
+    taken = replayed(entries, 105)
     assert taken.known == {}
     assert taken.trials == {}
     assert taken.published == {105}
@@ -282,42 +282,78 @@ def test_the_first_outcome_of_a_record_stands() -> None:
             ),
         ),
     )
-    taken = replay(log(outcome("a", 100), second), Offset(100))
+    taken = replayed(log(outcome("a", 100), second), 100)
     assert taken.known[Offset(100)].verdict == ACCEPTED
 
 
-def test_deduplication_is_rebuilt_from_every_outcome_that_was_read_also_below_the_start() -> None:
-    entries = log(outcome("a", 3), outcome("b", 50, 51), checkpoint(100))
-    taken = replay(entries, Offset(100))
-    remembered: dict[bytes, Offset] = {}
-    for at, prints in taken.fingerprints:
-        assert at == ACCEPTED.completed_at
-        remembered |= prints
-    assert remembered == {offset.to_bytes(16, "big"): offset for offset in (3, 50, 51)}
+def test_a_journal_of_before_segments_is_remembered_from_its_outcomes_also_below_the_start() -> None:
+    entries = log(outcome("a", 3), intent("b", 50, 51), outcome("b", 50, 51), checkpoint(100))
+    recalled = replayed(entries, 100).recalled
+    assert recalled.ids == {offset.to_bytes(16, "big"): offset for offset in (3, 50, 51)}
+    assert (recalled.upto, recalled.since, recalled.until) == (0, ACCEPTED.completed_at, ACCEPTED.completed_at)
+
+
+def test_behind_a_checkpoint_that_names_segments_only_the_tail_is_remembered_from_outcomes() -> None:
+    memory = Memory(upto=JournalOffset(1), forgotten=Instant(2.0), segments=())
+    snapshot = dataclasses.replace(checkpoint(100), memory=memory)
+    recalled = replayed(log(outcome("a", 3), outcome("b", 50), snapshot, outcome("c", 100)), 100).recalled
+    assert recalled.ids == {offset.to_bytes(16, "big"): offset for offset in (50, 100)}
+    assert (recalled.upto, recalled.forgotten) == (1, 2.0)
+
+
+def test_a_reading_begins_no_earlier_than_it_must() -> None:
+    memory = Memory(upto=JournalOffset(2), forgotten=None, segments=())
+    values = values_of(log(*[intent("a", 100)] * 5, dataclasses.replace(checkpoint(100), memory=memory)))
+    assert reading(values).begin == 2
+    values = values_of(log(*[intent("a", 100)] * 5, dataclasses.replace(checkpoint(100, unpublished=1), memory=memory)))
+    assert reading(values).begin == 1
+
+
+def test_what_stands_before_a_checkpoint_and_cannot_be_read_says_nothing() -> None:
+    broken = b'{"at":1,"kind":"outcome","send":null,"settled":[{"offsets":[1]}]}'
+    before = [(JournalOffset(0), b"stray"), (JournalOffset(1), broken)]
+    replay = reading([*before, *values_of(log(checkpoint(100), base=2))])
+    assert (replay.strays, replay.unreadable) == ([], None)
+    assert replay.taken_over(Offset(100)).recalled.ids == {}
+    replay = reading([*before, *values_of(log(checkpoint(100, unpublished=1), base=2))])
+    assert replay.unreadable is not None
+    assert replay.unreadable.offset == 1, "its result may have to be published"
 
 
 def test_nothing_that_stands_before_an_operators_word_says_anything_any_more() -> None:
     word = operators_word(40)
     entries = log(checkpoint(100), intent("a", 100), word, make_claim(), intent("b", 41), outcome("c", 40))
-    since = since_accepted(entries)
-    assert accepted(since) == word
-    assert last_checkpoint(since) is None
-    taken = replay(since, Offset(40))
+    replay = reading(values_of(entries))
+    assert (replay.accepted, replay.checkpoint) == (word, None)
+    taken = replay.taken_over(Offset(40))
     assert set(taken.known) == {40}
     assert set(taken.trials) == {41}
-    assert len(taken.fingerprints) == 1
-    assert accepted(since_accepted(entries[:2])) is None
+    assert set(taken.recalled.ids) == {(40).to_bytes(16, "big")}
+    assert reading(values_of(entries[:2])).accepted is None
+
+
+def test_ids_of_before_an_operators_word_are_forgotten_also_behind_a_checkpoint_that_knows_no_segments() -> None:
+    policies = Policies(memory_sizes=MemorySizes(segment_ids=1))
+    entries = log(outcome("a", 1), outcome("b", 2), operators_word(40), outcome("c", 3), checkpoint(40))
+    replay = reading(values_of(entries), policies=policies)
+    assert replay.anew
+    assert replay.take_packed() == []
+    assert set(replay.taken_over(Offset(40)).recalled.ids) == {(3).to_bytes(16, "big")}
 
 
 def test_an_operators_word_that_others_wrote_before_says_nothing() -> None:
     void = Placed(offset=JournalOffset(2), at=JournalOffset(1), entry=operators_word(40))
-    entries = [*log(checkpoint(100), intent("a", 100)), void]
-    assert since_accepted(entries) == entries
-    assert accepted([void]) is None
+    replay = reading(values_of([*log(checkpoint(100), intent("a", 100)), void]))
+    assert replay.accepted is None
+    assert replay.checkpoint == checkpoint(100)
 
 
 def test_an_entry_below_where_its_writer_expected_it_shows_that_the_journal_has_lost_its_end() -> None:
     below = Placed(offset=JournalOffset(1), at=JournalOffset(7), entry=intent("a", 100))
+
+    def cut(entries: list[Placed]) -> Placed | None:
+        return reading(values_of(entries)).cut
+
     assert cut([*log(checkpoint(100)), below]) == below
     assert cut([below, *log(checkpoint(100), intent("b", 100), base=2)]) is None, "an owner went on since"
     assert cut(log(make_claim(), checkpoint(100), intent("a", 100))) is None

@@ -1,12 +1,12 @@
 """A journal partition and an events partition in memory, for what Kafka cannot be made to do at a given moment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from consumer.core.journal import Entry as JournalEntry
 from consumer.core.journal import encode
 from consumer.core.terms import JournalOffset, Offset, Partition
-from consumer.service.ports import Committed, Entry, UnsureAppendError
+from consumer.service.ports import Committed, Entry, PlainEntry, UnsureAppendError
 
 P0 = Partition("events", 0)
 HOUR_MS = 3_600_000
@@ -44,6 +44,20 @@ class OneJournal:
             Entry(offset=JournalOffset(offset), timestamp_ms=offset * HOUR_MS, value=self.values[offset])
             for offset in range(max(start, self.first), min(stop, len(self.values)))
         ]
+
+    async def each(
+        self,
+        partition: Partition,  # noqa: ARG002
+        start: JournalOffset,
+        stop: JournalOffset,
+        take: Callable[[Sequence[PlainEntry]], Awaitable[None]],
+    ) -> None:
+        offsets = range(max(start, self.first), min(stop, len(self.values)))
+        if offsets:
+            await take([(JournalOffset(offset), self.values[offset]) for offset in offsets])
+
+    async def read_one(self, partition: Partition, at: JournalOffset) -> bytes | None:  # noqa: ARG002
+        return self.values[at] if self.first <= at < len(self.values) else None
 
     async def bounds(self, partition: Partition) -> tuple[JournalOffset, JournalOffset]:  # noqa: ARG002
         return JournalOffset(self.first), JournalOffset(len(self.values))

@@ -5,7 +5,7 @@ A journal partition has one order, whoever appends; what has left a process land
 
 import asyncio
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +19,7 @@ from consumer.service.ports import (
     Entry,
     Message,
     NotTakenError,
+    PlainEntry,
     PlainMessage,
     UnsureAppendError,
 )
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 ALL_OF_IT = 0.8
 """A greater share than this removes a whole log: somebody clears a backlog."""
+PIECE_ENTRIES = 5
 RETENTION_SECONDS = 4.0
 """Younger entries are not removed, nor what the snapshots of that time need."""
 
@@ -286,11 +288,8 @@ class SimulatedJournal(_Client):
 
     async def read(self, partition: Partition, start: JournalOffset, stop: JournalOffset) -> Sequence[Entry]:
         """Return what stands there."""
+        await self._is_read()
         journal = self._logs.journals[partition.number]
-        delay = self._logs.delay()
-        if self._world.dice.strikes("read_slow"):
-            delay += self._logs.seldom((0.3, 2.0))
-        await self._process.waits(delay)
         return [
             Entry(
                 offset=JournalOffset(offset),
@@ -299,6 +298,34 @@ class SimulatedJournal(_Client):
             )
             for offset in range(max(start, journal.first), min(stop, len(journal.values)))
         ]
+
+    async def _is_read(self) -> None:
+        delay = self._logs.delay()
+        if self._world.dice.strikes("read_slow"):
+            delay += self._logs.seldom((0.3, 2.0))
+        await self._process.waits(delay)
+
+    async def each(
+        self,
+        partition: Partition,
+        start: JournalOffset,
+        stop: JournalOffset,
+        take: Callable[[Sequence[PlainEntry]], Awaitable[None]],
+    ) -> None:
+        """Hand over what stands there, a few entries at a time."""
+        await self._is_read()
+        journal = self._logs.journals[partition.number]
+        offset = max(start, journal.first)
+        while offset < min(stop, len(journal.values)):
+            end = min(offset + PIECE_ENTRIES, stop, len(journal.values))
+            await take([(JournalOffset(each), journal.values[each]) for each in range(offset, end)])
+            offset = JournalOffset(end)
+
+    async def read_one(self, partition: Partition, at: JournalOffset) -> bytes | None:
+        """Return what stands there."""
+        await self._is_read()
+        journal = self._logs.journals[partition.number]
+        return journal.values[at] if journal.first <= at < len(journal.values) else None
 
     async def bounds(self, partition: Partition) -> tuple[JournalOffset, JournalOffset]:
         """Return beginning and end."""

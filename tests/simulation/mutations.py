@@ -137,7 +137,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a take-over reads the journal",
-        (f"{SERVICE}.takeover:Takeover.run", "replay(reading.entries, start.offset,", "replay([], start.offset,"),
+        (f"{CORE}.replay:Replay.feed", "for offset, value in entries:", "for offset, value in ():"),
     ),
     _mutation(
         "a checkpoint holds the open attempts",
@@ -182,15 +182,47 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a result is the same whoever publishes it",
-        (f"{CORE}.takeover:_recall", "received_at=received_at", "received_at=received_at + 1"),
+        (f"{CORE}.replay:Replay._recall", "received_at=received_at", "received_at=received_at + 1"),
     ),
     _mutation(
         "whoever takes over knows the unknown attempts",
-        (f"{CORE}.takeover:replay", "trials=trials,", "trials={},"),
+        (f"{CORE}.replay:Replay.taken_over", "trials=trials,", "trials={},"),
     ),
     _mutation(
-        "whoever takes over knows the settled event IDs",
-        (f"{CORE}.takeover:replay", "fingerprints=fingerprints,", "fingerprints=[],"),
+        "whoever takes over knows the settled event IDs of the journal's tail",
+        (f"{CORE}.replay:Replay.taken_over", "ids=self._ids,", "ids={},"),
+    ),
+    _mutation(
+        "whoever takes over knows the settled event IDs of segments",
+        (f"{SERVICE}.recalling:Recalling.segments", "if ref.until < horizon:", "if True:"),
+    ),
+    _mutation(
+        "a checkpoint names every segment",
+        (
+            f"{CORE}.deduplication:Deduplication.memory",
+            "for piece in memory.pieces for ref in piece.named())",
+            "for piece in memory.pieces[1:] for ref in piece.named())",
+        ),
+    ),
+    _mutation(
+        "segments that are written once more are named until that is proven",
+        (f"{CORE}.deduplication:Piece.named", "return self.replaces", "return ()"),
+    ),
+    _mutation(
+        "a segment that is made of others holds all of theirs",
+        (
+            f"{CORE}.segments:merged",
+            "for segment in reversed(segments))",
+            "for segment in reversed(segments[:1]))",
+        ),
+    ),
+    _mutation(
+        "a tail is not read any more once its IDs stand in a segment, and not before",
+        (
+            f"{CORE}.deduplication:Deduplication.to_write",
+            "if memory.fresh:",
+            "memory.upto = end\n        if memory.fresh:",
+        ),
     ),
     _mutation(
         "a person's next message waits for the outcome of the one before",

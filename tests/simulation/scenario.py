@@ -122,6 +122,10 @@ class Scenario:
     journal_step: int
     """Entries that a take-over reads in its first step backwards: few, for it may read all of a short journal at once."""
     deduplication_seconds: float
+    segment_ids: int
+    """Event IDs in one segment of the journal at most: few, or history never leaves the tail."""
+    tail_entries: int
+    """Entries of the journal before a segment is written."""
     moods: tuple[tuple[int, Mood], ...] = ()
     """What the platform thinks of some campaigns until all others have what they came for."""
     muted: frozenset[Stroke] = field(default=frozenset())
@@ -212,6 +216,8 @@ def scenario_of(seed: int) -> Scenario:
         journal_step=dice.choice((1, 4, 512)),
         deduplication_seconds=dice.choice((A_SECOND, LONG, LONG)),
         moods=moods,
+        segment_ids=dice.choice((2, 8, 8)),
+        tail_entries=dice.choice((1, 4, 12)),
     )
 
 

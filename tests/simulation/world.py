@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
+from consumer.core.policy import CampaignPolicy, MemorySizes, OnUnknown, Policies
 from consumer.service import past
 from tests.simulation.broker import Logs
 from tests.simulation.faults import Dice
@@ -34,6 +34,7 @@ MAX_AGE_SECONDS = 60.0
 SETTLE_SECONDS = 240.0
 BURST = 6
 MOST_STEPS = 400_000
+SMALL_SEGMENTS = 1
 LARGE_ENOUGH = 1024 * 1024
 
 
@@ -323,6 +324,9 @@ def _policies(scenario: Scenario) -> Policies:
         campaigns={2: policy(2)},
         max_concurrency=scenario.concurrency,
         deduplication_ttl_seconds=scenario.deduplication_seconds,
+        memory_sizes=MemorySizes(
+            segment_ids=scenario.segment_ids, tail_entries=scenario.tail_entries, small_segments=SMALL_SEGMENTS
+        ),
         buffer_max_events=scenario.buffer_events,
         buffer_max_bytes=LARGE_ENOUGH,
         max_ahead=scenario.max_ahead,
