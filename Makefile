@@ -57,6 +57,10 @@ bench: setup ## Measure: drain a full topic beside bare loops, and a lone urgent
 bench-journal: setup ## Measure what the journal costs: beside the service with the append replaced by nothing
 	@$(RUN)/python -m tests.benchmarks.journal $(BENCH_ARGS)
 
+.PHONY: bench-takeover
+bench-takeover: setup ## Measure what a take-over costs whose journal has a long past: seconds, memory, the loop's longest spell
+	@$(RUN)/python -m tests.benchmarks.takeover $(BENCH_ARGS)
+
 .PHONY: soak
 soak: setup ## Run load with random faults for 10 minutes, then the audit; SOAK_ARGS="--minutes 60 --seed 7"
 	@$(RUN)/python -m tests.chaos.soak $(SOAK_ARGS)

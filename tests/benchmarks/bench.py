@@ -77,10 +77,12 @@ async def service(
     port: int,
     profile: Path | None = None,
     module: str = "consumer",
+    watch: Path | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the service with topics and a group of its own; return once it has joined.
 
-    `module` is what the interpreter runs in the service's place, with the same arguments.
+    `module` is what the interpreter runs in the service's place, with the same arguments; `watch` the file that the
+    watched service writes to.
     """
     environment = {
         "CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS": servers,
@@ -95,6 +97,8 @@ async def service(
         "CAMPAIGN_HTTP__PORT": str(port),
         "CAMPAIGN_LOG__LEVEL": "ERROR",
     }
+    if watch is not None:
+        environment["BENCH_WATCH"] = str(watch)
     profiled = () if profile is None else ("-m", "cProfile", "-o", str(profile))
     async with process(*profiled, "-m", module, "run", environment=environment) as running:
         async with httpx.AsyncClient() as client:

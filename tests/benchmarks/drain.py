@@ -67,7 +67,7 @@ async def drain_service(
         service = bench.service(servers, url, topic=TOPIC, run=run, port=port, profile=profile, module=module)
         async with service as running:
             began_at = time.perf_counter()
-            await _results(servers, f"results-{run}", events)
+            await results(servers, f"results-{run}", events)
             seconds = time.perf_counter() - began_at
             async with SandboxClient(url) as client:
                 summary = await client.summary()
@@ -79,7 +79,7 @@ async def drain_service(
             )
 
 
-async def _results(servers: str, topic: str, count: int) -> None:
+async def results(servers: str, topic: str, count: int) -> None:
     """Wait until the results topic holds so many records."""
     reader = AIOKafkaConsumer(bootstrap_servers=servers)
     await reader.start()

@@ -1,0 +1,126 @@
+"""Taking a partition over beside everything else: it gives way while it reads, and ends with its lane."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from consumer.core.journal import Intent
+from consumer.core.ledger import Standing
+from consumer.core.pipeline import Pipeline
+from consumer.core.policy import Policies
+from consumer.core.replay import Remembering
+from consumer.core.terms import Instant, JournalOffset, Now, Offset, Partition, SendId
+from consumer.service.facts import Facts
+from consumer.service.inbox import Inbox
+from consumer.service.partitions import Partitions
+from consumer.service.past import SLICE_ENTRIES, Past
+from consumer.service.ports import EventsConsumer, PlainEntry
+from consumer.service.takeover import Takeover
+from tests.core.makers import P0, Names, at, make_claim
+from tests.inspection.journals import OneJournal, OneLog
+
+
+@dataclass
+class EndlessJournal(OneJournal):
+    """A journal whose reading never comes to its end."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def each(
+        self,
+        partition: Partition,  # noqa: ARG002
+        start: JournalOffset,  # noqa: ARG002
+        stop: JournalOffset,  # noqa: ARG002
+        take: Callable[[Sequence[PlainEntry]], Awaitable[None]],  # noqa: ARG002
+    ) -> None:
+        self.reached.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up.set()
+
+
+class OneMember(OneLog):
+    """A member of the group that has one partition."""
+
+    def assignment(self) -> frozenset[Partition]:
+        return frozenset({P0})
+
+
+class StillClock:
+    """Time stands."""
+
+    def now(self) -> Now:
+        return at(0)
+
+
+class Nobody:
+    """Hears everything, and says nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_told, **_words: None
+
+
+def intents(count: int) -> OneJournal:
+    journal = OneJournal()
+    journal.say(make_claim("before"))
+    for number in range(count):
+        offsets = (Offset(number),)
+        name = SendId(f"s{number}")
+        journal.say(Intent(send_id=name, attempt=1, campaign_id=1, offsets=offsets, intended_at=Instant(1.0)))
+    return journal
+
+
+async def test_a_take_over_ends_when_its_lane_is_dropped() -> None:
+    journal, policies, inbox = EndlessJournal(values=intents(9).values), Policies(), Inbox()
+    pipeline = Pipeline(policies, group="g", chance=Names().chance())
+    consumer, facts, clock = cast("EventsConsumer", OneMember()), cast("Facts", Nobody()), StillClock()
+    takeover = Takeover(consumer=consumer, journal=journal, clock=clock, policies=policies, group="g", facts=facts)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        partitions = Partitions(
+            pipeline=pipeline,
+            consumer=consumer,
+            inbox=inbox,
+            tasks=tasks,
+            takeover=takeover,
+            clock=clock,
+            jitter=lambda: 0.5,
+            identity=lambda _now: make_claim("me"),
+            facts=facts,
+        )
+        lane = pipeline.assigned(P0, lambda: make_claim("me"), "me")
+        lane.ledger.may_claim()
+        pipeline.turn(at(0))
+        pipeline.appended(lane, JournalOffset(10), at(0))
+        assert lane.ledger.standing is Standing.TAKING_OVER
+        partitions.look_after(lane)
+        await journal.reached.wait()
+        partitions.forget([P0])
+        await journal.given_up.wait()
+    assert lane.dropped
+    assert not inbox.take(), "it hands nothing over any more"
+
+
+async def test_others_have_their_turn_between_slices_of_a_journal() -> None:
+    journal = intents(10 * SLICE_ENTRIES)
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def nothing(_replay: object) -> None:
+        pass
+
+    remembering = Remembering(horizon=Instant(0.0), oldest=None, policies=Policies())
+    end = JournalOffset(len(journal.values))
+    async with asyncio.TaskGroup() as tasks:
+        counting = tasks.create_task(count())
+        reading = await Past(events=OneLog(), journal=journal).read_to_remember(P0, end, remembering, nothing)
+        counting.cancel()
+    assert len(reading.replay.taken_over(Offset(0)).trials) == 10 * SLICE_ENTRIES
+    assert turns >= 10
