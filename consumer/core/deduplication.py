@@ -8,8 +8,9 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Self
 
-from consumer.core.policy import MemorySizes
+from consumer.core.policy import MemorySizes, Policies
 from consumer.core.segments import Memory, Segment, SegmentRef, divided, first_words, merged, packed
 from consumer.core.sieve import Sieve
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
@@ -106,6 +107,15 @@ class Deduplication:
         self._expire_at = NEVER
         """Nothing is older than its time before this."""
         self.entries = 0
+
+    @classmethod
+    def by(cls, policies: Policies) -> Self:
+        """Return an empty memory, as the operator wants it."""
+        return cls(
+            ttl_seconds=policies.deduplication_ttl_seconds,
+            max_entries=policies.deduplication_max_entries,
+            sizes=policies.memory_sizes,
+        )
 
     # ---------------------------------------------------------------- asked for each batch
 

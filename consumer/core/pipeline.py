@@ -70,11 +70,7 @@ class Pipeline:
         self._policies = policies
         self._group = group
         self._decoder = Decoder(policies)
-        self.deduplication = Deduplication(
-            ttl_seconds=policies.deduplication_ttl_seconds,
-            max_entries=policies.deduplication_max_entries,
-            sizes=policies.memory_sizes,
-        )
+        self.deduplication = Deduplication.by(policies)
         self.access = Access(chance.jitter, policies.configuration)
         self.queue = SendQueue(policies, self.access)
         self.windows = Windows(policies, lambda group: overhead_bytes(group, policies.field_names))

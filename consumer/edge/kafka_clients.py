@@ -118,6 +118,16 @@ def hand_out_records(
     fetcher._records = results  # noqa: SLF001
 
 
+def forget_fetched(consumer: AIOKafkaConsumer) -> None:
+    """Let go of what was fetched and is not wanted any more: up to a MiB for each question that was asked."""
+    fetched = consumer._fetcher._records  # noqa: SLF001 - the consumer has no such door
+    for result in fetched.values():
+        unpacked = getattr(result, "_partition_records", None)
+        if isinstance(unpacked, Unpacked):
+            unpacked.let_go()
+    fetched.clear()
+
+
 def allow_long_joins(client: AIOKafkaClient, seconds: float) -> None:
     """Let requests to the group's coordinator take so long, whatever bounds all others.
 

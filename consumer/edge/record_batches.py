@@ -5,7 +5,7 @@ UTF-8 for one, and would meet it again for ever. Here its compiled parser goes f
 read is read by hand, and what nobody can read comes out as an `UnreadableRecord` in its place.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import chain, islice
 from operator import attrgetter
 from struct import Struct
@@ -147,9 +147,14 @@ class Unpacked:
         self.next_fetch_offset = taken[-1].offset + 1 if self._left else self._reached
         return taken
 
+    def let_go(self) -> None:
+        """Nothing of it is wanted any more: what waits holds us, as we hold it, until a collector comes."""
+        self._chunks.close()
+        self._left = []
+
     # ---------------------------------------------------------------- batch by batch
 
-    def _unpack(self) -> Iterator[Sequence[Any]]:
+    def _unpack(self) -> Generator[Sequence[Any], None, None]:
         data, at = self._data, 0
         while len(data) - at >= _FRAME.size and not self._is_lost:
             base, length = _FRAME.unpack_from(data, at)

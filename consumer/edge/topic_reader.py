@@ -4,6 +4,7 @@ Readers are kept for the next question, a bounded number of them; each looks at 
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, LeaderNotAvailableError, OffsetOutOfRangeError
 
-from consumer.edge.kafka_clients import client_of, hand_out_records, partition_numbers, stop_consumer
+from consumer.edge.kafka_clients import client_of, forget_fetched, hand_out_records, partition_numbers, stop_consumer
 from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, words
 from consumer.edge.record_batches import Patience
 from consumer.service.ports import TopicGoneError
@@ -23,7 +24,7 @@ AT_ONCE = 8
 """Readers at work: a take-over of a hundred partitions opens no hundred connections."""
 SICK_AT_ONCE = 8
 """Of questions that were not answered at first: partitions without a leader, however many, take no reader of the others."""
-KEPT_IDLE = 2
+KEPT_IDLE = 4
 ANSWER_SECONDS = 10.0
 """A broker that says nothing for so long is asked again, over a new connection."""
 LONGEST_PAUSE_SECONDS = 2.0
@@ -127,6 +128,7 @@ class TopicReader:
                 position = reached  # before they are handed over: what fails there is not asked for again
                 if read:
                     await take(read)
+                gc.collect(0)  # as in `_reader`
 
         await self._ask(partition, go_on)
 
@@ -189,6 +191,8 @@ class TopicReader:
             raise
         for partition in consumer.assignment():
             consumer.pause(partition)
+        forget_fetched(consumer)
+        gc.collect(0)  # the client's answers are cycles of a few objects and a MiB: nobody would collect them for long
         if len(self._idle) < KEPT_IDLE:
             self._idle.append(consumer)
         else:

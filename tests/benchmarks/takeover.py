@@ -39,7 +39,7 @@ class Case:
 
 CASES = {
     "remembered": Case(history=History(sends=1_000_000, per_second=1_000), partitions=1, seconds=3.0),
-    "twelve": Case(history=History(sends=500_000, per_second=500, whole=False), partitions=12, seconds=15.0),
+    "twelve": Case(history=History(sends=500_000, per_second=500, whole=False), partitions=12, seconds=15.0, mib=200.0),
     "outage": Case(history=History(sends=1_000_000, per_second=278, settled=False), partitions=1, seconds=3.0),
     "without segments": Case(
         history=History(sends=450_000, per_second=125, segments=False), partitions=1, seconds=60.0

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from consumer.core.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Piece
+from consumer.core.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Piece, Recalled
 from consumer.core.journal import Checkpoint, Entry, Intent, Outcome, Settled, encode
 from consumer.core.journal_decode import decode
 from consumer.core.outcome import Status, Verdict
@@ -55,6 +55,27 @@ def test_a_segment_reads_back_as_it_was_written(ids: dict[bytes, Offset]) -> Non
     placed = decode(JournalOffset(7), encode(entry, JournalOffset(7)))
     assert placed.counts
     assert placed.entry == entry
+
+
+def test_segments_on_their_way_into_one_are_named_until_that_one_is_proven() -> None:
+    """Else who takes over between the two would remember nothing of what stands in them."""
+    memory = Deduplication(ttl_seconds=TTL, max_entries=1_000, sizes=MemorySizes(tail_entries=1, small_segments=1))
+    memory.begin(P0, Recalled(upto=JournalOffset(0)))
+    memory.settled(P0, [fingerprint(1)], [Offset(1)], Instant(EPOCH))
+    first = memory.to_write(P0, JournalOffset(1))
+    assert first is not None
+    memory.written(P0, first, JournalOffset(1))
+    memory.settled(P0, [fingerprint(2)], [Offset(2)], Instant(EPOCH + 1))
+    both = memory.to_write(P0, JournalOffset(3))
+    assert both is not None
+    assert len(both.ids) == 2
+    meanwhile = memory.memory(P0)
+    assert meanwhile is not None
+    assert ([ref.stands for ref in meanwhile.segments], meanwhile.upto) == ([1], 1)
+    memory.written(P0, both, JournalOffset(3))
+    after = memory.memory(P0)
+    assert after is not None
+    assert ([ref.stands for ref in after.segments], after.upto) == ([3], 3)
 
 
 @dataclass

@@ -205,10 +205,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     _mutation(
-        "segments that are written once more are named until that is proven",
-        (f"{CORE}.deduplication:Piece.named", "return self.replaces", "return ()"),
-    ),
-    _mutation(
         "a segment that is made of others holds all of theirs",
         (
             f"{CORE}.segments:merged",
