@@ -80,7 +80,7 @@ def answering(*answers: Answer) -> Any:
 
 def refusing(request: Request) -> tuple[Answer, float]:
     """A platform that refuses one contact, and whatever is in a request with it."""
-    bad = any(person.endswith(BAD_ONE) for person in request.persons)
+    bad = any(person.endswith(BAD_ONE[-7:]) for person in request.persons)  # a person is known by these
     return (Answered(status=422, body=b"{}", retry_after_seconds=None) if bad else OK), 0.5
 
 
