@@ -222,7 +222,9 @@ class Buffer(Section):
     """What may be held in memory."""
 
     max_events: kinds.Whole = Field(100_000, ge=1, le=1_000_000_000, description="Events held at once, at most.")
-    max_bytes: SizeBytes = Field(256 * MIB, ge=MIB, le=1024 * GIB, description="Bytes of decoded events held at once.")
+    max_bytes: SizeBytes = Field(
+        256 * MIB, ge=MIB, le=1024 * GIB, description="Bytes of decoded events held at once, and of what they wait in."
+    )
 
 
 class Shutdown(Section):
