@@ -206,11 +206,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a segment that is made of others holds all of theirs",
-        (
-            f"{CORE}.segments:merged",
-            "for segment in reversed(segments))",
-            "for segment in reversed(segments[:1]))",
-        ),
+        (f"{CORE}.segments:merged", "in reversed(segments))", "in reversed(segments[:1]))"),
     ),
     _mutation(
         "a tail is not read any more once its IDs stand in a segment, and not before",
