@@ -276,7 +276,7 @@ def test_every_command_is_there_and_its_help_reads_well(name: str) -> None:
 def test_how_to_accept_without_what_is_bad_usage(option: list[str]) -> None:
     done = run("inspect", *option)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "--at and --yes belong to --accept TOPIC:PARTITION\n"
+    assert done.stderr == "--at and --yes belong to --accept TOPIC:PARTITION and --accept-all\n"
 
 
 def test_main_is_what_the_console_script_calls() -> None:

@@ -67,6 +67,7 @@ def test_scripts_get_every_field_under_the_name_that_the_help_page_gives() -> No
         "claim_offset": 5,
         "checkpoint": {"journal_offset": 90, "age_seconds": 3.5},
         "journal_end": 97,
+        "notes": [],
     }
     assert first.keys() == second.keys()
     names = {*first, *first["owner"], *first["checkpoint"]}
