@@ -24,6 +24,8 @@ from consumer.core.window import Windows
 
 Items = list[tuple[Verdict, list[Decoded]]]
 
+TOO_OLD = (Status.EXPIRED, Reason.TOO_OLD)
+
 
 def closing_verdict(event: Event, verdict: Verdict) -> Verdict:
     """Return the verdict of an event that will not be tried (again); doubt dominates.
@@ -132,7 +134,7 @@ class Door:
         if not may_repeat(event.history, self._policies.of(event.group.campaign_id)):
             return (Status.IN_DOUBT, Reason.OWNER_LOST)
         if event.occurred < oldest and event.resend.id is None:
-            return (Status.EXPIRED, Reason.TOO_OLD)
+            return TOO_OLD
         if event.expires_at is not None and event.expires_at <= now.wall:
             return (Status.EXPIRED, Reason.DEADLINE)
         if event.unsendable is not None:
@@ -180,8 +182,7 @@ class Door:
         """Settle events whose time has come while they wait behind their person's earlier ones."""
         oldest = now.wall - self._policies.max_event_age_seconds
         for event in self.waiters.take_due(now.wall):
-            ending = self._ending(event, oldest, now)
-            assert ending is not None, "its deadline has passed, or its age"
+            ending = self._ending(event, oldest, now) or TOO_OLD  # to the instant, it is not older yet
             settle(lanes[event.partition], [(closing_verdict(event, _verdict(ending, now)), [event])], None)
 
 

@@ -222,7 +222,7 @@ class Pipeline:
 
     def append_too_large(self, lane: Lane) -> bool:
         """The journal takes no append of this lane that is so large; return whether only a person can change that."""
-        found = lane.ledger.too_large()
+        found = Fit.SMALLER if lane.dropped else lane.ledger.too_large()  # a dropped lane's concerns nobody any more
         if found is Fit.ANEW:
             lane.moved = True
             if not any(isinstance(draft.entry, Segment) for draft in lane.ledger.drafts()):

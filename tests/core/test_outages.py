@@ -198,6 +198,17 @@ def test_who_waits_behind_an_earlier_event_of_the_same_person_expires_there_and_
     assert len(runner.results) == 5
 
 
+def test_who_is_looked_at_in_the_very_instant_in_which_he_is_too_old_expires_in_it() -> None:
+    """Upstreams write whole seconds, and so is the longest age: it may be exactly as old as that, and not older."""
+    runner = Runner(policies=Policies(default=LONE, max_event_age_seconds=600.0))
+    runner.platform = lambda _request: (OK, 5_000.0)
+    runner.time = 4.0
+    runner.feed(runner.event(), runner.event())
+    runner.run(until=605.0)
+    verdict = runner.results[0, 1]
+    assert (verdict.status, verdict.reason, verdict.completed_at) == (Status.EXPIRED, Reason.TOO_OLD, at(604.0).wall)
+
+
 def test_a_partition_that_leaves_takes_along_what_is_known_of_those_who_wait() -> None:
     runner = Runner(policies=Policies(default=LONE), partitions=(P0, P1))
     runner.platform = lambda _request: (OK, 5_000.0)

@@ -266,6 +266,19 @@ def test_a_checkpoint_that_no_append_could_carry_is_not_made_and_is_made_again_w
     assert all(orjson.loads(value)["kind"] != "checkpoint" or len(value) <= most for value in runner.journal[P0])
 
 
+def test_an_append_that_turns_out_too_large_after_its_partition_was_lost_concerns_nobody() -> None:
+    """Its checkpoint or segment was of a lane that is gone, and may be on its way again for the lane that came next."""
+    runner = Runner(policies=POLICIES)
+    lost = runner.pipeline.lanes[P0]
+    runner.sick.add(P0)
+    runner.pipeline.want_checkpoints(at(runner.time))
+    runner.run(until=1.0)
+    (stuck,) = runner.stuck
+    assert stuck[0] is lost
+    runner.pipeline.lose(P0)
+    assert not runner.pipeline.append_too_large(lost)
+
+
 def test_with_hold_a_message_of_unknown_fate_never_goes_out_again_whoever_owns_it() -> None:
     hold = Policies(default=CampaignPolicy(window_seconds=0.0, on_unknown=OnUnknown.HOLD))
     runner = Runner(policies=hold)
