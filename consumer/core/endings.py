@@ -48,7 +48,7 @@ class Endings:
             dues += self._too_old_at(send.members, now)
         if send.first_tried_at is not None:
             left = self._policies.of(send.campaign_id).max_age_seconds - self._tried_seconds(send, now)
-            dues.append(Instant(now.wall + left))
+            dues.append(Instant(now.wall + max(left, LOOK_AGAIN_SECONDS if self._stands_still(send, now) else 0.0)))
         due_at = min(dues, default=None)
         if due_at is not None:
             self._sends.put(send, due_at)
@@ -83,6 +83,10 @@ class Endings:
             return 0.0
         return self._access.tried_seconds(send.campaign_id, send.first_tried_at, now)
 
+    def _stands_still(self, send: Send, now: Now) -> bool:
+        """Return whether nobody of this send grows older, as far as its attempts go."""
+        return self._access.one_at_a_time or self._access.campaign_at(send.campaign_id) > now.steady
+
     def let_go(self, send: Send) -> Instant | None:
         """A send waits no more. Return when it was to be looked at, None where it was not."""
         return self._sends.discard(send)
@@ -112,14 +116,18 @@ class Endings:
             if room <= 0:
                 return
         for campaign_id in self._campaigns.take_due(now.wall):
-            for send in self._hopeless(campaign_id, now):
-                if room <= 0:
-                    self._campaigns.put(campaign_id, now.wall)
-                    return
+            hopeless = self._hopeless(campaign_id, now)
+            for send in hopeless:
                 room -= len(send.members)
                 self.let_go(send)
                 self._fail(send, send.members, Reason.RETRY_AGE, now)
                 yield send
+                if room <= 0:
+                    break
+            if hopeless:  # more of them may wait, or come back from their back-off
+                self._campaigns.put(campaign_id, now.wall)
+            if room <= 0:
+                return
 
     def _watch_on(self, send: Send, now: Now) -> None:
         """Look again at a send that is not over; not at once, where an outage alone has kept it from being over."""
@@ -127,6 +135,7 @@ class Endings:
         due_at = self._sends.at(send)
         if due_at is not None and due_at <= now.wall:
             self._sends.put(send, Instant(now.wall + LOOK_AGAIN_SECONDS))
+            self.joined(send, send.members, now)
 
     def _hopeless(self, campaign_id: int, now: Now) -> Sequence[Send]:
         """Return the sends of a campaign that has been refused for too long.
@@ -134,7 +143,8 @@ class Endings:
         While its probe is out, or due, they wait for what it says; that brings us here again.
         """
         hopeless = self._access.is_hopeless(campaign_id, self._policies.of(campaign_id).max_age_seconds, now)
-        return list(islice(self._queue.of_campaign(campaign_id), EVENTS_AT_ONCE)) if hopeless else ()
+        waiting = (send for send in self._queue.of_campaign(campaign_id) if send.members)
+        return list(islice(waiting, EVENTS_AT_ONCE)) if hopeless else ()
 
     def close_before_its_turn(self, send: Send, now: Now) -> None:
         """A send has its turn: settle those of its members for whom it comes too late."""
@@ -147,8 +157,8 @@ class Endings:
             late = [event for event in send.members if event.expires_at is not None and event.expires_at <= now.wall]
             self._close(send, late, Verdict(status=Status.EXPIRED, reason=Reason.DEADLINE, completed_at=now.wall))
         if UNTRIED in send.histories():
-            oldest = now.wall - self._policies.max_event_age_seconds
-            old = [event for event in send.members if event.occurred <= oldest and _may_be_too_old(event)]
+            longest = self._policies.max_event_age_seconds
+            old = [event for event in send.members if event.occurred + longest <= now.wall and _may_be_too_old(event)]
             if old:
                 self._close(send, old, Verdict(status=Status.EXPIRED, reason=Reason.TOO_OLD, completed_at=now.wall))
         self.close_given_up(send, now)

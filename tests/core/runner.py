@@ -71,7 +71,7 @@ class Runner:
         self.sick: set[Partition] = set()
         """Partitions whose journal does not answer."""
         self.stuck: list[tuple[Lane, Sequence[bytes]]] = []
-        self.serial = self.posted = self.peak_out = 0
+        self.serial = self.posted = self.peak_out = self.turns = 0
         self.withheld: list[str] = []
         for partition in self.partitions:
             self.take(partition)
@@ -133,6 +133,7 @@ class Runner:
 
     def turn(self) -> Ticks | None:
         """Take one turn and do at once what it asks for, requests apart; return when to come back."""
+        self.turns += 1
         commands = self.pipeline.turn(at(self.time))
         for lane, values in commands.appends:
             if lane.partition in self.sick:

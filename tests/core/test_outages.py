@@ -1,6 +1,7 @@
 """What an outage costs: neither attempts nor age, and hardly any work; deadlines go on."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -207,6 +208,24 @@ def test_who_is_looked_at_in_the_very_instant_in_which_he_is_too_old_expires_in_
     runner.run(until=605.0)
     verdict = runner.results[0, 1]
     assert (verdict.status, verdict.reason, verdict.completed_at) == (Status.EXPIRED, Reason.TOO_OLD, at(604.0).wall)
+
+
+def test_in_an_outage_nobody_is_looked_at_again_and_again_who_is_nearly_tried_for_too_long() -> None:
+    runner = started(replace(LONE, backoff_max_seconds=0.5))
+    runner.platform = answering(503)
+    people(runner, 20)
+    begun_at = runner.time
+    runner.run(until=begun_at + 599.0)
+    runner.platform = gone
+    runner.run(until=begun_at + 600.5)
+    assert runner.pipeline.access.state(at(runner.time)) is AccessState.UNREACHABLE
+    turns_before = runner.turns
+    runner.run(until=begun_at + 900.0)
+    assert runner.turns - turns_before < 200
+    assert list(runner.results) == [(0, 0)]
+    runner.platform = answering(503)
+    runner.run(until=begun_at + 940.0)
+    assert [runner.results[0, offset].reason for offset in range(1, 21)] == [Reason.RETRY_AGE] * 20
 
 
 def test_a_partition_that_leaves_takes_along_what_is_known_of_those_who_wait() -> None:

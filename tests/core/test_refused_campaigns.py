@@ -6,6 +6,7 @@ import pytest
 
 from consumer.core.access import PROBES_PER_SECOND
 from consumer.core.answer import Answer, Answered
+from consumer.core.endings import EVENTS_AT_ONCE
 from consumer.core.outcome import Reason, Status
 from consumer.core.policy import CampaignPolicy, Policies
 from tests.core.makers import P0, at
@@ -62,6 +63,17 @@ def test_its_events_fail_when_they_were_refused_for_too_long_and_so_do_those_tha
     assert set(settled(runner, 9)) == {(Status.ACCEPTED, None)}
     lane = runner.pipeline.lanes[P0]
     assert lane.watermark.value == lane.watermark.position, "the partition goes on"
+
+
+def test_all_of_them_fail_without_waiting_for_another_probe_however_many_they_are() -> None:
+    runner = started()
+    runner.platform = refusing(1)
+    runner.feed(*[runner.event(phone=f"+346{number:08}") for number in range(3 * EVENTS_AT_ONCE)])
+    goes_on(runner, AGE - 20.0)
+    while not settled(runner, 1):
+        goes_on(runner, 1.0)
+    goes_on(runner, 2.0)
+    assert settled(runner, 1) == [FAILED] * (3 * EVENTS_AT_ONCE)
 
 
 def test_one_that_is_let_in_after_all_goes_on_with_what_comes_then() -> None:
