@@ -16,6 +16,9 @@ _TELLING_DIGITS: Final = 7
 TELLING: Final = slice(-_TELLING_DIGITS, None)
 """Digits at the end of a number that every spelling of it shares: subscribers' numbers are hardly ever shorter."""
 
+_MOST_CHARACTERS: Final = 256
+"""Of a number, that are looked at: no phone is written with so many, and a record may bring a megabyte of them."""
+
 _LEAST_DIGITS: Final = 5
 """Of a subscriber's number: where fewer stand before a letter, the letters are part of it."""
 
@@ -76,7 +79,7 @@ def spelled_out(number: str, country_code: str | None) -> str:
 
 def _by_number(number: str, country_code: str | None) -> tuple[int, str]:
     code = country_code.lstrip("0") if country_code else ""
-    text = _without_separators(number, is_abroad=True)
+    text = _without_separators(number[:_MOST_CHARACTERS], is_abroad=True)
     digits = _digits(text).lstrip("0")
     is_international = _is_international(text)
     if is_international and digits and not code:

@@ -3,7 +3,7 @@
 An answer is read once per request. Without `data.errors` nothing is done per contact.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,13 @@ from consumer.core.policy import FieldNames
 
 MAX_ID_CHARACTERS = 256
 """`data.id` is the platform's name for a send; what is longer than this is none."""
+
+MOST_ITEMS_A_CONTACT = 4
+FEWEST_ITEMS = 1_000
+"""An item takes two microseconds, or twenty with a phone that is oddly spelled: so many of `data.errors` are looked at in any case. All others name nobody."""
+
+MAX_PHONE_CHARACTERS = 64
+"""A phone that is longer, whatever it is, is compared as it stands."""
 
 NO_CONTENT = frozenset({204, 205})
 """Answers that have no body by definition: there is nothing that could not be read."""
@@ -34,8 +41,6 @@ class Reading:
     """Members that an item names, and nobody else with them: `contact_refused`, in these words."""
     suspected: Sequence[Event] = ()
     """Members that an item names together with others: accepted, `platform_reported_errors`."""
-    unplaced_items: int = 0
-    """Items that name nobody, or several: they are counted."""
 
 
 def read_accepted(body: bytes | None, status: int, members: Sequence[Event], names: FieldNames) -> Reading:
@@ -47,7 +52,7 @@ def read_accepted(body: bytes | None, status: int, members: Sequence[Event], nam
     items = _items(parsed)
     if not items:
         return Reading(response=response, reason=None)
-    return _placed(items, response, members, names)
+    return _placed(_looked_at(items, contacts=len(members)), response, members, names)
 
 
 def read_refused(body: bytes | None, status: int) -> Response:
@@ -60,7 +65,7 @@ def read_refused_contact(body: bytes | None, status: int, member: Event, names: 
     parsed = _parsed(body)
     response = _response(status, parsed)
     directory = Directory((member,), names)
-    named = (item for item in _items(parsed) if directory.named_by(item))
+    named = (item for item in _looked_at(_items(parsed), contacts=1) if directory.named_by(item))
     return next((_with_item(response, item, names) for item in named), response)
 
 
@@ -68,23 +73,21 @@ def _placed(items: Sequence[Any], response: Response, members: Sequence[Event], 
     directory = Directory(members, names)
     rejected: dict[int, Response] = {}
     suspected: set[int] = set()
-    unplaced = nameless = 0
+    named_together: set[frozenset[int]] = set()
     for item in items:
         named = directory.named_by(item)
         if len(named) == 1:
-            index = named.pop()
+            (index,) = named
             if index not in rejected:
                 rejected[index] = _with_item(response, item, names)
             continue
-        unplaced += 1
-        nameless += not named
-        suspected |= named
+        named_together.add(named)  # once, however many items say the same: a set knows its hash
+    suspected.update(*named_together)
     return Reading(
         response=response,
-        reason=Reason.PLATFORM_REPORTED_ERRORS if nameless else None,
+        reason=Reason.PLATFORM_REPORTED_ERRORS if NOBODY in named_together else None,
         rejected=[(members[index], told) for index, told in sorted(rejected.items())],
         suspected=[members[index] for index in sorted(suspected - rejected.keys())],
-        unplaced_items=unplaced,
     )
 
 
@@ -113,6 +116,12 @@ def _items(parsed: Mapping[str, Any] | None) -> Sequence[Any]:
     if isinstance(errors, list):
         return errors
     return [errors] if errors else []
+
+
+def _looked_at(items: Sequence[Any], *, contacts: int) -> Sequence[Any]:
+    """Bound the items of an answer: what is more than a platform has to say of so many contacts names nobody."""
+    most = max(FEWEST_ITEMS, MOST_ITEMS_A_CONTACT * contacts)
+    return items if len(items) <= most else [*items[:most], None]
 
 
 def _response(status: int, parsed: Mapping[str, Any] | None) -> Response:
@@ -163,55 +172,63 @@ def _masked_scalar(value: object) -> object:
 # ------------------------------------------------------------------------------------------- who is named by an item
 
 
+NOBODY: frozenset[int] = frozenset()
+
+
 class Directory:
     """The members of one request by every name that the platform may call them by.
 
-    Built only where an item has to be placed: it parses the contacts.
+    Built only where an item has to be placed: it parses the contacts. Whom names have in common is found out once:
+    all members may share a name, and thousands of items may say it.
     """
 
     def __init__(self, members: Sequence[Event], names: FieldNames) -> None:
         self._names = names
-        self._references: dict[str, set[int]] = {}
-        self._phones: dict[str, set[int]] = {}
-        self._bare_numbers: dict[str, set[int]] = {}
-        self._codes: dict[str, set[int]] = {}
-        for index, member in enumerate(members):
-            contact = orjson.loads(member.contact)
-            for by_name, name in (
-                (self._references, member.external_reference),
-                (self._phones, _phone(contact, names)),
-                (self._bare_numbers, _bare_number(contact, names)),
-                (self._codes, _text(contact.get(names.external_code))),
-            ):
-                if name is not None:
-                    by_name.setdefault(name, set()).add(index)
+        self._in_common: dict[frozenset[frozenset[int]], frozenset[int]] = {}
+        contacts = [orjson.loads(member.contact) for member in members]
+        self._references = _by_name(member.external_reference for member in members)
+        self._phones = _by_name(_phone(contact, names) for contact in contacts)
+        self._bare_numbers = _by_name(_bare_number(contact, names) for contact in contacts)
+        self._codes = _by_name(_text(contact.get(names.external_code)) for contact in contacts)
 
-    def named_by(self, item: object) -> set[int]:
+    def named_by(self, item: object) -> frozenset[int]:
         """The members that an item names.
 
         What it says narrows from field to field. A name that nobody here bears says nothing; names that contradict
         one another name all who bear one of them.
         """
         if not isinstance(item, dict):
-            return set()
+            return NOBODY
         said = (
             _bearers(self._references, _text(item.get(self._names.external_reference))),
             _bearers(self._phones, _phone(item, self._names)) or self._by_bare_number(item),
             _bearers(self._codes, _text(item.get(self._names.external_code))),
         )
-        known = [bearers for bearers in said if bearers]
-        if not known:
-            return set()
-        return set.intersection(*known) or set.union(*known)
+        known = frozenset(filter(None, said))
+        if len(known) < 2:  # noqa: PLR2004 - one name, or several that name the same
+            return next(iter(known), NOBODY)
+        found = self._in_common.get(known)
+        if found is None:
+            found = self._in_common[known] = NOBODY.union(*known).intersection(*known) or NOBODY.union(*known)
+        return found
 
-    def _by_bare_number(self, item: Mapping[str, Any]) -> set[int]:
+    def _by_bare_number(self, item: Mapping[str, Any]) -> frozenset[int]:
         """A number that came without its country, or an international one without its plus."""
         number = _bare_number(item, self._names)
         return _bearers(self._bare_numbers, number) or _bearers(self._phones, number)
 
 
-def _bearers(by_name: Mapping[str, set[int]], name: str | None) -> set[int]:
-    return set() if name is None else by_name.get(name, set())
+def _by_name(names: Iterable[str | None]) -> Mapping[str, frozenset[int]]:
+    """Who bears each name, by their places in the request."""
+    bearers: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        if name is not None:
+            bearers.setdefault(name, []).append(index)
+    return {name: frozenset(indexes) for name, indexes in bearers.items()}
+
+
+def _bearers(by_name: Mapping[str, frozenset[int]], name: str | None) -> frozenset[int]:
+    return NOBODY if name is None else by_name.get(name, NOBODY)
 
 
 def _text(value: object) -> str | None:
@@ -236,5 +253,7 @@ def _bare_number(fields: Mapping[str, Any], names: FieldNames) -> str | None:
 
 
 def _comparable(number: str, country: str | None) -> str:
+    if len(number) > MAX_PHONE_CHARACTERS:
+        return number
     code = country.strip().lstrip("+") if country else None
     return spelled_out(number, code).removeprefix("+")

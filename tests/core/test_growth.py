@@ -10,13 +10,16 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+import orjson
 import pytest
 
 from consumer.core.answer import Answer, Answered, Unreachable
-from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.person import person_of
+from consumer.core.policy import CampaignPolicy, FieldNames, Policies
+from consumer.core.reading import FEWEST_ITEMS, Directory, read_accepted
 from consumer.core.terms import Offset, Partition
 from consumer.service.progress import STILL_SECONDS, Progress, Surroundings
-from tests.core.makers import P0, at
+from tests.core.makers import P0, at, make_event
 from tests.core.runner import OK, Request, Runner
 
 GROWS_WITH_ITS_WORK = 2.3
@@ -276,3 +279,39 @@ def test_a_stop_that_ends_costs_each_campaign_that_waits_the_same() -> None:
         return lambda: runner.run(until=200.0)
 
     assert ratio(case, 50) < GROWS_WITH_ITS_WORK
+
+
+def reading(items: list[dict[str, str]], contacts: int) -> Callable[[], Any]:
+    """Read an answer about contacts who share one reference."""
+    members = [make_event(index) for index in range(contacts)]
+    for member in members:
+        member.external_reference = "all"
+    said = orjson.dumps({"data": {"errors": items}})
+    return lambda: read_accepted(said, 200, members, FieldNames())
+
+
+def test_of_an_answer_with_ever_more_items_no_more_are_looked_at() -> None:
+    assert ratio(lambda many: reading([{"customData": "all"}] * many, contacts=2), FEWEST_ITEMS) < STAYS
+
+
+def test_a_phone_of_any_length_costs_the_same() -> None:
+    assert ratio(lambda many: reading([{"phoneNumber": "a" * many}], contacts=2), 10_000) < STAYS
+
+
+def test_who_somebody_is_costs_the_same_however_long_the_number_is() -> None:
+    def case(many: int) -> Callable[[], Any]:
+        number = "6-" * many
+        return lambda: person_of(phone_e164=None, phone_number=number, country_code="34", external_code=None)
+
+    assert ratio(case, 10_000) < STAYS
+
+
+@pytest.mark.parametrize("item", [{"customData": "all"}, {"customData": "all", "phoneE164": "+34600111222"}])
+def test_whom_names_have_in_common_is_found_out_once_for_all_items_that_say_them(item: dict[str, str]) -> None:
+    members = [make_event(index) for index in range(10)]
+    for index, member in enumerate(members):
+        member.external_reference = "all" if index < 9 else "another"
+    directory = Directory(members, FieldNames())
+    found = directory.named_by(item)
+    assert len(found) == 9
+    assert directory.named_by(dict(item)) is found
