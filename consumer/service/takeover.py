@@ -1,7 +1,8 @@
 """Takes a partition over: reads its past until it is clear where to start. The pipeline owns what comes of it."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 from consumer.core.journal import Accepted, Placed, Skipped
 from consumer.core.journal_group import foreign_claims, group_of, not_ours
@@ -24,6 +25,9 @@ COMMIT_DEADLINE_SECONDS = 5.0
 
 AT_ONCE = 4
 """Take-overs that read their journals: the others wait, so that what is in flight stays within some MiB."""
+
+AT_ONCE_SECONDS = 10.0
+"""Past this a take-over keeps nobody waiting any more: it waits for a broker itself, mostly, for however long that is away."""
 
 
 class OvertakenError(Exception):
@@ -74,7 +78,7 @@ class Takeover:
         """
         horizon = Instant(self._clock.now().wall - self._policies.deduplication_ttl_seconds)
         remembering = Remembering(horizon=horizon, oldest=None, policies=self._policies)
-        async with self._slots:
+        async with self._turn():
             reading = await self._past.read_to_remember(partition, claimed_at, remembering, recalling.sliced)
         other = group_of(reading.replay.people)
         if other not in (None, self._group):  # it claimed in the moment between our look and our claim
@@ -92,9 +96,26 @@ class Takeover:
         if start.commit:
             await self._take_back_the_commit(partition, start.offset)
         if reading.replay.memory is not None:
-            async with self._slots:
+            async with self._turn():
                 await recalling.segments(self._journal, reading.replay.memory, horizon)
         return reading.replay.taken_over(start.offset, skipped=self._tell(partition, start))
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Be one of the few that read; whoever reads for long is none of them any more."""
+        await self._slots.acquire()
+        lent = [self._slots]
+
+        def give_back() -> None:
+            while lent:
+                lent.pop().release()
+
+        late = asyncio.get_running_loop().call_later(AT_ONCE_SECONDS, give_back)
+        try:
+            yield
+        finally:
+            late.cancel()
+            give_back()
 
     async def other_group(self, partition: Partition) -> str | None:
         """Return whose the partition's journal is, where it is another group's."""

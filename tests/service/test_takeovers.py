@@ -5,7 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
+import pytest
+
 from consumer.core.journal import Intent
+from consumer.core.lane import TakenOver
 from consumer.core.ledger import Standing
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
@@ -16,6 +19,7 @@ from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
 from consumer.service.past import SLICE_ENTRIES, Past
 from consumer.service.ports import EventsConsumer, PlainEntry
+from consumer.service.recalling import Recalling
 from consumer.service.takeover import Takeover
 from tests.core.makers import P0, Names, at, make_claim
 from tests.inspection.journals import OneJournal, OneLog
@@ -40,6 +44,24 @@ class EndlessJournal(OneJournal):
             await asyncio.Event().wait()
         finally:
             self.given_up.set()
+
+
+@dataclass
+class SickJournals(OneJournal):
+    """Journals of many partitions, of which only one has a leader."""
+
+    well: Partition = P0
+
+    async def each(
+        self,
+        partition: Partition,
+        start: JournalOffset,
+        stop: JournalOffset,
+        take: Callable[[Sequence[PlainEntry]], Awaitable[None]],
+    ) -> None:
+        if partition != self.well:
+            await asyncio.Event().wait()
+        await super().each(partition, start, stop, take)
 
 
 class OneMember(OneLog):
@@ -101,6 +123,33 @@ async def test_a_take_over_ends_when_its_lane_is_dropped() -> None:
         await journal.given_up.wait()
     assert lane.dropped
     assert not inbox.take(), "it hands nothing over any more"
+
+
+async def test_take_overs_that_wait_for_a_broker_keep_no_other_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.service.takeover.AT_ONCE_SECONDS", 0.01)
+    partitions = [Partition(P0.topic, number) for number in range(10)]
+    journal, policies = SickJournals(values=intents(3).values, well=partitions[-1]), Policies()
+    pipeline, inbox = Pipeline(policies, group="g", chance=Names().chance()), Inbox()
+    takeover = Takeover(
+        consumer=cast("EventsConsumer", OneMember()),
+        journal=journal,
+        clock=StillClock(),
+        policies=policies,
+        group="g",
+        facts=cast("Facts", Nobody()),
+    )
+
+    async def run(partition: Partition) -> TakenOver:
+        lane = pipeline.assigned(partition, lambda: make_claim("me"), "me")
+        recalling = Recalling(deduplication=pipeline.deduplication, inbox=inbox, lane=lane)
+        return await takeover.run(partition, JournalOffset(4), "me", recalling)
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        *waiting, well = [tasks.create_task(run(partition)) for partition in partitions]
+        assert len((await well).trials) == 3
+        assert not any(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel()
 
 
 async def test_others_have_their_turn_between_slices_of_a_journal() -> None:
