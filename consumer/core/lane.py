@@ -98,7 +98,7 @@ class Lane:
     trouble: str | None = None
     """Why the last append was not acknowledged; None since one was."""
     journal_refused: str | None = None
-    """Why the brokers do not take what is appended, where only a person can change that."""
+    """Why the brokers do not take what is appended, or do not hand its journal out, where only a person can change that."""
     results_refused: str | None = None
     """The same of its results and dead letters."""
     overdue: bool = False
@@ -131,7 +131,7 @@ class Lane:
 
     @property
     def refused(self) -> str | None:
-        """Why this partition waits for a person, though it is ours: the brokers do not take what it writes."""
+        """Why this partition waits for a person, though it is ours: the brokers refuse what it needs."""
         return self.journal_refused or self.results_refused
 
     @property

@@ -26,6 +26,8 @@ from aiokafka.helpers import create_ssl_context
 from aiokafka.protocol.metadata import MetadataRequest
 from pydantic import SecretStr
 
+from consumer.service.ports import RefusedError
+
 # The client asks brokers to create every topic that it looks for, and offers no setting against it: a deleted
 # results topic would come back with default partitions and settings. Looking must not create.
 aiokafka.client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
@@ -51,7 +53,7 @@ REFUSALS = (
 """Errors that trying again does not mend: credentials or permissions are wrong."""
 
 
-class KafkaRefusedError(Exception):
+class KafkaRefusedError(RefusedError):
     """The brokers do not let us in, or not to what we need. The message is one line and says what to do."""
 
 

@@ -316,11 +316,11 @@ class Telemetry(Facts):
         self.metrics.stops.add(partition, 1)
         cure = "tried again by itself every 5 s, nothing is lost; change the topic or the permissions"
         fields = {"partition": str(partition), "why": why}
-        event = "partition stopped, the brokers do not take what it writes"
+        event = "partition stopped, the brokers refuse what it needs"
         self._problem(event, partition, fields, cure=cure, level=logging.ERROR)
 
     def writes_taken(self, partition: Partition) -> None:
-        self._log.info("partition goes on, the brokers take what it writes", partition=str(partition))
+        self._log.info("partition goes on, the brokers refuse nothing any more", partition=str(partition))
 
     def message_cut(self, topic: str) -> None:
         self.metrics.cuts.add((topic,), 1)

@@ -32,6 +32,7 @@ from consumer.service.ports import (
 )
 from consumer.service.publisher import Publisher
 from consumer.service.tell import Teller
+from consumer.service.unreadable import LaneDroppedError, until_readable
 
 CLAIM_AGAIN_SECONDS = 0.5
 """A journal that fails at once is asked again after this, not at once."""
@@ -190,7 +191,12 @@ class Engine:
         lane.journal_refused = why
 
     async def _read_gap(self, lane: Lane, gap: Gap) -> None:
-        entries = await self._journal.read(lane.partition, gap.start, gap.stop)
+        try:
+            entries = await until_readable(
+                lane, lambda: self._journal.read(lane.partition, gap.start, gap.stop), self._facts
+            )
+        except LaneDroppedError:
+            return
         placed = [decode(entry.offset, entry.value) for entry in entries]
         strays = [one.offset for one in placed if isinstance(one.entry, Stray)]
         if strays:

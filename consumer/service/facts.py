@@ -238,10 +238,10 @@ class Facts(Protocol):
         """
 
     def writes_refused(self, partition: Partition, *, why: str) -> None:
-        """The brokers do not take its entries or results: it waits until a person changes what `why` says."""
+        """The brokers do not take its entries or results, or do not hand its journal out: it waits for a person; see `why`."""
 
     def writes_taken(self, partition: Partition) -> None:
-        """They take them again."""
+        """They do so again."""
 
     def message_cut(self, topic: str) -> None:
         """A result or dead letter was larger than its topic takes: its largest part is left out."""

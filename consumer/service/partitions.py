@@ -10,16 +10,17 @@ from functools import partial
 
 from consumer.core.journal import Claim
 from consumer.core.journal_group import not_ours
-from consumer.core.lane import Lane
+from consumer.core.lane import Lane, TakenOver
 from consumer.core.ledger import Standing
 from consumer.core.pipeline import Pipeline
 from consumer.core.takeover import OUR_MARK
 from consumer.core.terms import JournalOffset, Now, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
-from consumer.service.ports import Clock, Committed, EventsConsumer, NoBrokerError
+from consumer.service.ports import Clock, Committed, EventsConsumer, NoBrokerError, RefusedError, TopicGoneError
 from consumer.service.recalling import Recalling
 from consumer.service.takeover import OvertakenError, PartitionStoppedError, Takeover
+from consumer.service.unreadable import LaneDroppedError, until_readable
 
 CLAIM_AGAIN_SECONDS = (1.0, 5.0)
 """Between these, by chance: two members that both believe to own a partition must not take turns for ever."""
@@ -156,12 +157,19 @@ class Partitions:
 
     async def _look(self, lane: Lane) -> None:
         """Look whose the journal is before anything is written to it; where it is another group's, wait for a person."""
-        other = await self._takeover.other_group(lane.partition)
-        if other is not None and not lane.dropped:
-            self._stop(lane.partition, not_ours(other, lane.group))
-        while other is not None and not lane.dropped:
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
-            other = await self._takeover.other_group(lane.partition)
+
+        async def look() -> str | None:
+            return await self._takeover.other_group(lane.partition)
+
+        try:
+            other = await until_readable(lane, look, self._facts)
+            if other is not None and not lane.dropped:
+                self._stop(lane.partition, not_ours(other, lane.group))
+            while other is not None and not lane.dropped:
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                other = await until_readable(lane, look, self._facts)
+        except LaneDroppedError:
+            return
 
         def claim(_now: Now) -> None:
             if lane.dropped:
@@ -176,8 +184,7 @@ class Partitions:
     async def _take_over(self, lane: Lane) -> None:
         began_at = self._clock.now().steady
         try:
-            recalling = Recalling(deduplication=self._pipeline.deduplication, inbox=self._inbox, lane=lane)
-            taken = await self._takeover.run(lane.partition, lane.ledger.claimed_at, lane.ledger.process, recalling)
+            taken = await until_readable(lane, partial(self._read_past, lane), self._facts)
         except PartitionStoppedError as error:
             if lane.dropped:
                 return
@@ -188,6 +195,8 @@ class Partitions:
             return
         except OvertakenError as error:
             self._overtaken(lane, by=str(error))
+            return
+        except LaneDroppedError:
             return
 
         def begin(now: Now) -> None:
@@ -204,16 +213,30 @@ class Partitions:
 
         self._inbox.tell(begin)
 
+    async def _read_past(self, lane: Lane) -> TakenOver:
+        recalling = Recalling(deduplication=self._pipeline.deduplication, inbox=self._inbox, lane=lane)
+        try:
+            return await self._takeover.run(lane.partition, lane.ledger.claimed_at, lane.ledger.process, recalling)
+        except (RefusedError, TopicGoneError):
+            await recalling.nothing()  # it is read anew
+            raise
+
     async def _until_accepted(self, lane: Lane, since: JournalOffset) -> None:
         """Look into a stopped partition's journal until an operator lets it start, or it is no longer ours."""
+
+        async def accepted() -> bool:
+            return await self._takeover.is_accepted(lane.partition, since, lane.ledger.process)
+
         while not lane.dropped:
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             try:
-                if await self._takeover.is_accepted(lane.partition, since, lane.ledger.process):
+                if await until_readable(lane, accepted, self._facts):
                     self._inbox.tell(partial(self._start_anew, lane))
                     return
             except OvertakenError as error:
                 self._overtaken(lane, by=str(error))
+                return
+            except LaneDroppedError:
                 return
 
     def _start_anew(self, lane: Lane, now: Now) -> None:

@@ -38,6 +38,10 @@ class MessageTooLargeError(NotTakenError):
     """A message alone is larger than its topic takes: the one behind those that are published."""
 
 
+class RefusedError(Exception):
+    """The brokers do not let us do what we ask before somebody changes something; the message says what."""
+
+
 class TopicGoneError(Exception):
     """A topic or partition that must exist does not; the message says which and what to do."""
 

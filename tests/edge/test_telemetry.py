@@ -148,7 +148,7 @@ def test_what_wakes_somebody_up_is_an_error_and_nothing_else_is() -> None:
         "the platform does not let us in, probing",
         "partition stopped",
         "another consumer group has claimed our journal",
-        "partition stopped, the brokers do not take what it writes",
+        "partition stopped, the brokers refuse what it needs",
     }
 
 

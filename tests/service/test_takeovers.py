@@ -18,7 +18,7 @@ from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
 from consumer.service.past import SLICE_ENTRIES, Past
-from consumer.service.ports import EventsConsumer, PlainEntry
+from consumer.service.ports import EventsConsumer, PlainEntry, RefusedError, TopicGoneError
 from consumer.service.recalling import Recalling
 from consumer.service.takeover import Takeover
 from tests.core.makers import P0, Names, at, make_claim
@@ -64,11 +64,28 @@ class SickJournals(OneJournal):
         await super().each(partition, start, stop, take)
 
 
+@dataclass
+class LostJournal(OneJournal):
+    """A journal topic that is gone for so many questions, and then there again."""
+
+    missing: int = 0
+    error: Exception = field(default_factory=lambda: TopicGoneError("no such topic: create it"))
+
+    async def bounds(self, partition: Partition) -> tuple[JournalOffset, JournalOffset]:
+        if self.missing:
+            self.missing -= 1
+            raise self.error
+        return await super().bounds(partition)
+
+
 class OneMember(OneLog):
     """A member of the group that has one partition."""
 
     def assignment(self) -> frozenset[Partition]:
         return frozenset({P0})
+
+    def seek(self, partition: Partition, offset: Offset) -> None:
+        """Nothing is read from it."""
 
 
 class StillClock:
@@ -95,23 +112,32 @@ def intents(count: int) -> OneJournal:
     return journal
 
 
+def make_takeover(journal: OneJournal, facts: Facts) -> Takeover:
+    consumer = cast("EventsConsumer", OneMember())
+    return Takeover(consumer=consumer, journal=journal, clock=StillClock(), policies=Policies(), group="g", facts=facts)
+
+
+def make_partitions(
+    pipeline: Pipeline, inbox: Inbox, tasks: asyncio.TaskGroup, journal: OneJournal, facts: Facts
+) -> Partitions:
+    return Partitions(
+        pipeline=pipeline,
+        consumer=cast("EventsConsumer", OneMember()),
+        inbox=inbox,
+        tasks=tasks,
+        takeover=make_takeover(journal, facts),
+        clock=StillClock(),
+        jitter=lambda: 0.5,
+        identity=lambda _now: make_claim("me"),
+        facts=facts,
+    )
+
+
 async def test_a_take_over_ends_when_its_lane_is_dropped() -> None:
-    journal, policies, inbox = EndlessJournal(values=intents(9).values), Policies(), Inbox()
-    pipeline = Pipeline(policies, group="g", chance=Names().chance())
-    consumer, facts, clock = cast("EventsConsumer", OneMember()), cast("Facts", Nobody()), StillClock()
-    takeover = Takeover(consumer=consumer, journal=journal, clock=clock, policies=policies, group="g", facts=facts)
+    journal, inbox, facts = EndlessJournal(values=intents(9).values), Inbox(), cast("Facts", Nobody())
+    pipeline = Pipeline(Policies(), group="g", chance=Names().chance())
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
-        partitions = Partitions(
-            pipeline=pipeline,
-            consumer=consumer,
-            inbox=inbox,
-            tasks=tasks,
-            takeover=takeover,
-            clock=clock,
-            jitter=lambda: 0.5,
-            identity=lambda _now: make_claim("me"),
-            facts=facts,
-        )
+        partitions = make_partitions(pipeline, inbox, tasks, journal, facts)
         lane = pipeline.assigned(P0, lambda: make_claim("me"), "me")
         lane.ledger.may_claim()
         pipeline.turn(at(0))
@@ -125,19 +151,58 @@ async def test_a_take_over_ends_when_its_lane_is_dropped() -> None:
     assert not inbox.take(), "it hands nothing over any more"
 
 
+@pytest.mark.parametrize("error", [TopicGoneError("no such topic: create it"), RefusedError("denied: grant it")])
+async def test_a_journal_that_only_a_person_can_bring_back_is_waited_for_with_words_wherever_it_is_read(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Whether it is looked whose it is, taken over, or waited for a person's word: none of it ends the process."""
+    monkeypatch.setattr("consumer.service.unreadable.READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("consumer.service.partitions.LOOK_AGAIN_SECONDS", 0.0)
+    journal, inbox = LostJournal(values=intents(9).values, error=error), Inbox()
+    pipeline = Pipeline(Policies(), group="g", chance=Names().chance())
+    waits: list[str] = []
+
+    class Hearing(Nobody):
+        def writes_refused(self, _partition: Partition, *, why: str) -> None:
+            waits.append(why)
+
+    facts = cast("Facts", Hearing())
+
+    async def until(holds: Callable[[], bool]) -> None:
+        while not holds():
+            for fact in inbox.take():
+                fact(at(0))
+            await asyncio.sleep(0)
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        partitions = make_partitions(pipeline, inbox, tasks, journal, facts)
+        lane = pipeline.assigned(P0, lambda: make_claim("me"), "me")
+        journal.missing = 2
+        partitions.look_after(lane)
+        await until(lambda: lane.ledger.standing is Standing.UNSURE)
+        journal.say(make_claim("me"))
+        pipeline.turn(at(0))
+        pipeline.appended(lane, JournalOffset(10), at(0))
+        journal.missing = 2
+        partitions.look_after(lane)
+        await until(lambda: lane.started)
+        assert lane.refused is None
+        assert all(str(error) in why for why in waits)
+        assert waits
+        lane.ledger.standing = Standing.RECREATED
+        partitions.look_after(lane)
+        journal.missing = 3
+        await until(lambda: pipeline.lanes[P0].refused is not None)
+        await until(lambda: pipeline.lanes[P0].refused is None)
+        partitions.forget([P0])
+
+
 async def test_take_overs_that_wait_for_a_broker_keep_no_other_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.service.takeover.AT_ONCE_SECONDS", 0.01)
     partitions = [Partition(P0.topic, number) for number in range(10)]
-    journal, policies = SickJournals(values=intents(3).values, well=partitions[-1]), Policies()
-    pipeline, inbox = Pipeline(policies, group="g", chance=Names().chance()), Inbox()
-    takeover = Takeover(
-        consumer=cast("EventsConsumer", OneMember()),
-        journal=journal,
-        clock=StillClock(),
-        policies=policies,
-        group="g",
-        facts=cast("Facts", Nobody()),
-    )
+    journal = SickJournals(values=intents(3).values, well=partitions[-1])
+    pipeline, inbox = Pipeline(Policies(), group="g", chance=Names().chance()), Inbox()
+    takeover = make_takeover(journal, cast("Facts", Nobody()))
 
     async def run(partition: Partition) -> TakenOver:
         lane = pipeline.assigned(partition, lambda: make_claim("me"), "me")
