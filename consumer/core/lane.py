@@ -242,7 +242,7 @@ class Lane:
         It is wanted now and then, and after so many entries, whatever those say: what stands behind the last one
         is read at a take-over. `memory` returns what it says of the remembered IDs.
 
-        One that no append could carry (tens of thousands of sends of unknown fate) is not made: whoever takes over
+        One that no append could carry (some 4,500 sends of unknown fate) is not made: whoever takes over
         reads on from the one before, which says the same with what follows it.
         """
         wanted = self.checkpoint_wanted or self.ledger.expected - self.snapshot_at >= CHECKPOINT_ENTRIES

@@ -10,8 +10,10 @@ from consumer.core.attempts import Attempts
 from consumer.core.history import Fate, History
 from consumer.core.journal import Checkpoint, Entry, Intent, Outcome, Returned, Settled, encode
 from consumer.core.journal_decode import decode
+from consumer.core.lane import MAX_CHECKPOINT_BYTES
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
+from tests.core.makers import EPOCH
 
 ACCEPTED = Verdict(status=Status.ACCEPTED, completed_at=Instant(0))
 
@@ -192,6 +194,25 @@ def test_what_an_attempt_spent_of_the_budgets_is_told_to_the_next_owner_by_entri
     assert budgets(owner) == expected
     assert budgets(applied([snapshot])) == expected
     assert budgets(applied(entries)) == {5: (4, 2, 1, 1, Reason.OWNER_LOST, Instant(2.0))}, "nobody said so in time"
+
+
+def test_a_checkpoint_has_room_for_all_that_a_full_buffer_has_tried_in_vain_one_by_one() -> None:
+    """Else none is written for as long as the platform is away, and a take-over reads all that was tried meanwhile."""
+    owner = Attempts()
+    for number in range(100_000):
+        send_id, offsets, at = SendId(f"{number:032x}"), (Offset(2 * number),), Instant(EPOCH + number / 1_000)
+        owner.apply(Intent(send_id=send_id, attempt=1, campaign_id=1, offsets=offsets, intended_at=at))
+        owner.apply(Returned(send_id=send_id, attempt=1, started=True, fate=Fate.FAILED))
+    value = encode(checkpoint(owner), JournalOffset(7))
+    assert len(value) < MAX_CHECKPOINT_BYTES
+    snapshot = decode(JournalOffset(7), value).entry
+    assert isinstance(snapshot, Checkpoint)
+    before, after = owner.trials(), applied([snapshot]).trials()
+    assert after.keys() == before.keys()
+    for offset, history in after.items():
+        assert (history.attempts, history.counted, history.lost) == (1, 1, 0)
+        assert history.first_tried_at is not None
+        assert 0 <= EPOCH + offset / 2_000 - history.first_tried_at < 1
 
 
 def test_a_journal_that_does_not_say_what_was_spent_counts_all_that_was_started() -> None:
