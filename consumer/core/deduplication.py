@@ -328,13 +328,11 @@ class Deduplication:
 
     def _divide(self, memory: _Partition, most: int) -> None:
         """Divide what a smaller append has to carry than it was packed for."""
-        if any(piece.stands is None and len(piece.ids) > most for piece in memory.pieces):
-            old, memory.pieces = memory.pieces, []
-            for piece in old:
-                parts = [piece.ids] if piece.stands is not None else list(divided(piece.ids, most))
-                whole = len(parts) == 1
-                memory.pieces += [piece] if whole else [self._piece(ids) for ids in parts]
-                memory.pieces[-1].covers_to, memory.pieces[-1].replaces = piece.covers_to, piece.replaces
+        for piece in [piece for piece in memory.pieces if piece.stands is None and len(piece.ids) > most]:
+            parts = [self._piece(ids) for ids in divided(piece.ids, most)]  # what they are made of is found meanwhile
+            parts[-1].covers_to, parts[-1].replaces = piece.covers_to, piece.replaces
+            at = memory.pieces.index(piece)
+            memory.pieces[at : at + 1] = parts
 
     def _group(self, memory: _Partition, most: int) -> list[Piece]:
         """Return the oldest piece that is not written, and those to be written in one with it, oldest first.

@@ -7,9 +7,10 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.deduplication import GENERATIONS, Deduplication
+from consumer.core.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Recalled
+from consumer.core.policy import MemorySizes
 from consumer.core.segments import Segment
-from consumer.core.terms import Instant, Offset, Partition
+from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from tests.core.makers import EPOCH, P0, P1
 
 
@@ -79,6 +80,26 @@ def test_entries_stay_within_the_bound_and_the_youngest_are_kept(
         assert sum(map(len, found)) == deduplication.entries
         if 0 < count <= bound // 10:
             assert known(deduplication, numbers[-1], time, name) == numbers[-1]
+
+
+@given(st.lists(st.tuples(st.sampled_from([P0, P1]), st.integers(0, 9), st.integers(1, 30)), min_size=40, max_size=60))
+def test_what_is_remembered_is_found_however_small_the_segments_are_that_a_journal_takes(
+    steps: list[tuple[Partition, int, int]],
+) -> None:
+    sizes = MemorySizes(segment_ids=12, tail_entries=1, small_segments=2)
+    memory = Deduplication(ttl_seconds=3_600.0, max_entries=96, sizes=sizes)
+    asked: dict[Partition, list[bytes]] = {P0: [], P1: []}
+    for partition in asked:
+        memory.begin(partition, Recalled(upto=JournalOffset(0)))
+    for end, (partition, count, room_ids) in enumerate(steps, start=1):
+        now = Instant(EPOCH + end)
+        new = [xxhash.xxh3_128_digest(f"{end}/{number}".encode()) for number in range(count)]
+        asked[partition] += new
+        memory.settled(partition, new, [Offset(end)] * count, now)
+        piece = memory.to_write(partition, JournalOffset(end), room_bytes=room_ids * BYTES_AN_ID)
+        if piece is not None:
+            memory.written(partition, piece, JournalOffset(end))
+        assert sum(len(memory.known(one, prints, now)) for one, prints in asked.items()) == memory.entries
 
 
 def test_the_oldest_go_first_of_whichever_partition() -> None:
