@@ -243,15 +243,15 @@ class Pipeline:
         if lane.dropped:
             return
         for draft in drafts:
+            if isinstance(draft.entry, Checkpoint):  # it says nothing new, and less than was heard while it was out
+                lane.checkpointed = True
+                continue
             lane.attempts.apply(draft.entry)
             match draft.entry, draft.token:
                 case Intent(attempt=attempt), Send() as send:
                     self.delivery.intent_proven(lane, send, attempt, now)
                 case Outcome(), Settlement() as settlement:
                     self._outcome_proven(lane, settlement, draft, now)
-                case Checkpoint(), _:
-                    lane.checkpointed = True
-                    continue
                 case Segment(), Piece() as piece:
                     self.deduplication.written(lane.partition, piece, draft.landed_at)
                     lane.checkpoint_wanted = True  # names it, and the tail before it need not be read any more

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from consumer.core.answer import Answer, Answered, Lost
+from consumer.core.journal import Checkpoint
 from consumer.core.outcome import Reason, Status
 from consumer.core.policy import CampaignPolicy, Policies
-from tests.core.makers import P0
+from tests.core.makers import P0, at
 from tests.core.runner import Request, Runner
 
 POLICIES = Policies(
@@ -144,3 +145,19 @@ def test_members_with_other_histories_end_each_by_its_own() -> None:
     runner.run()
     assert runner.results[0, 1].attempts == runner.results[0, 2].attempts == 4
     assert [len(request.offsets) for request in runner.requests] == [1, 1, 2, 2, 1, 1]
+
+
+def test_an_answer_that_comes_while_a_checkpoint_is_out_is_told_by_the_next_one() -> None:
+    """Else its attempt would count as a lost answer with the next owner, of which there may be fewer."""
+    runner = started(GATEWAY)
+    runner.feed(runner.event())
+    while not runner.answers:
+        runner.run(until=runner.time + 0.01)
+    runner.sick.add(P0)
+    runner.pipeline.want_checkpoints(at(runner.time))
+    runner.run(until=runner.time + 0.2)
+    assert not runner.answers
+    runner.heal(P0)
+    runner.checkpoint()
+    (open_attempt,) = runner.said(Checkpoint)[-1].open_attempts
+    assert open_attempt.answered
