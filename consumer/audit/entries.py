@@ -122,7 +122,7 @@ def read_entry(offset: int, value: bytes | None) -> Entry | None:
         fields: Mapping[str, Any] = orjson.loads(value or b"")
         counts = fields["kind"] == "claim" or int(fields["at"]) == offset
         return _read(fields) if counts else None
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise NotAnEntryError(type(error).__name__) from error
 
 

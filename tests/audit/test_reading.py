@@ -57,6 +57,7 @@ def test_a_deadline_is_read_to_the_millisecond_and_only_where_it_is_one() -> Non
         b'{"kind": "intent", "at": 5}',
         b'{"kind": "claim"}',
         orjson.dumps({"kind": "outcome", "at": 5, "send": None, "settled": [{"offsets": [1]}]}),
+        b'{"kind": "segment", "at": 5, "width": 0, "above": "", "fingerprints": "", "base": 0}',
     ],
 )
 def test_what_is_no_entry_is_said_to_be_none(entry: bytes | None) -> None:
