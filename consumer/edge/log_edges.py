@@ -3,6 +3,7 @@
 Each partition by itself: what is wrong with one holds up no other.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from consumer.core.terms import Offset, Partition
@@ -10,6 +11,9 @@ from consumer.edge.positions import Positions
 
 TRUNCATED_SECONDS = 30.0
 """A broker that has just become leader may know a shorter log for a moment."""
+
+ANSWER_SECONDS = 5.0
+"""For the ends of logs, of all that are asked for together."""
 
 
 class LogEdges:
@@ -53,21 +57,32 @@ class LogEdges:
         return truncated
 
     async def look(self, asked: Mapping[Partition, int]) -> None:
-        """A broker says that these positions are outside of their logs; those that are left by now do not matter."""
-        for partition, position in asked.items():
-            if not self._stands(partition, position):
-                continue
-            self._positions.set_aside(partition, self._clock())
-            first, end = await self._bounds(partition)
-            if not self._stands(partition, position):
-                continue
-            if position < first:
-                self._seek(partition, first)
-                self._on_records_lost(partition, Offset(position), first)
-            elif position > end:
-                self._beyond(partition, position, end)
-            else:
-                self._on_trouble(f"{partition}: its leader does not have offset {position} yet; tried again")
+        """A broker says that these positions are outside of their logs; those that are left by now do not matter.
+
+        Reading waits for what comes of it, so it is not waited for long: who gives no answer is asked again.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            for partition, position in asked.items():
+                if self._stands(partition, position):
+                    self._positions.set_aside(partition, self._clock())
+                    tasks.create_task(self._look_at(partition, position), name=f"edges of {partition}")
+
+    async def _look_at(self, partition: Partition, position: int) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                first, end = await self._bounds(partition)
+        except TimeoutError:
+            self._on_trouble(f"{partition}: nobody says where its log begins and ends; tried again")
+            return
+        if not self._stands(partition, position):
+            return
+        if position < first:
+            self._seek(partition, first)
+            self._on_records_lost(partition, Offset(position), first)
+        elif position > end:
+            self._beyond(partition, position, end)
+        else:
+            self._on_trouble(f"{partition}: its leader does not have offset {position} yet; tried again")
 
     def _stands(self, partition: Partition, position: int) -> bool:
         """Whether the partition is read from, and from there: not from where records were handed out last.
