@@ -6,7 +6,6 @@ Fed with proven entries by the owner, and with every counting entry at a take-ov
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from math import floor
-from operator import itemgetter
 
 from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.journal import (
@@ -116,15 +115,21 @@ class Attempts:
         def wanted(offset: Offset) -> bool:
             return offset >= watermark and offset not in gone
 
-        for send_id in list(self._open):
+        for send_id in self._sends_of(watermark, gone):
             self._keep(send_id, wanted)
         self._tried = {offset: tried for offset, tried in self._tried.items() if wanted(offset)}
 
+    def _sends_of(self, watermark: Offset, done: Collection[Offset]) -> list[SendId]:
+        """Return the sends that have open attempts of records which are done: of many mostly few."""
+        return [
+            send_id
+            for send_id, attempts in self._open.items()
+            if any(offset < watermark or offset in done for attempt in attempts.values() for offset in attempt.offsets)
+        ]
+
     def snapshot(self) -> tuple[tuple[OpenAttempt, ...], tuple[Tried, ...]]:
         """Return the open attempts and the tried records, for a checkpoint."""
-        alike = self._alike(_summary)
-        if len(alike) > TOLD_APART:
-            alike = self._alike(_rough_summary)
+        alike = self._alike()
         return (
             tuple(attempt for attempts in self._open.values() for attempt in attempts.values()),
             tuple(
@@ -135,10 +140,12 @@ class Attempts:
             ),
         )
 
-    def _alike(self, summary: Callable[[History], Summary]) -> dict[Summary, list[Offset]]:
+    def _alike(self) -> dict[Summary, list[Offset]]:
+        """Return the tried records, sorted, by what a checkpoint says of them."""
+        summary = _summary if len(set(self._tried.values())) <= TOLD_APART else _rough_summary
         alike: dict[Summary, list[Offset]] = {}
-        for offset, history in sorted(self._tried.items(), key=itemgetter(0)):
-            alike.setdefault(summary(history), []).append(offset)
+        for offset in sorted(self._tried):
+            alike.setdefault(summary(self._tried[offset]), []).append(offset)
         return alike
 
     def trials(self, *, never_began: Collection[tuple[SendId, int]] = ()) -> dict[Offset, History]:
