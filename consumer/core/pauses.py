@@ -60,11 +60,6 @@ class Pauses:
         pause = self._of.get(campaign_id)
         return AT_ONCE if pause is None else pause.until
 
-    def span_of(self, campaign_id: int) -> Span | None:
-        """Return the latest pause of a campaign, None where none is known any more."""
-        pause = self._of.get(campaign_id)
-        return None if pause is None else pause.span
-
     @property
     def of_everybody(self) -> Ticks:
         """Until when nobody may be asked anything; that may be over."""

@@ -87,7 +87,6 @@ class DrainPhase(StrEnum):
     CLOSING_WINDOWS = "closing_windows"
     SENDING = "sending"
     SETTLING = "settling"
-    COMMITTING = "committing"
     LEAVING = "leaving"
 
 
