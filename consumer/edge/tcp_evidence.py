@@ -4,8 +4,10 @@ A peer that closes an idle connection may do so while our next request is on its
 with RST, and no process of the peer ever sees a byte. From here that looks like an answer that was lost. What tells
 them apart is what our kernel has heard, in this order: the peer's FIN, which acknowledges all that had come in when it was
 sent, and nothing of the request was in it; then RST, with still not one byte acknowledged. RST alone proves nothing: the
-peer may have read the request, acted on it, and been reset before it acknowledged anything. Taken for granted is that
-nobody acts on a request that comes after their own FIN (RFC 9112, 9.6): a peer that closes in stages only reads on.
+peer may have read the request, acted on it, and been reset before it acknowledged anything. A peer that has closed one way
+alone may read on after its own FIN, and acknowledge what it has read later. So we close our way, too, as soon as its FIN is
+here: a kernel that still has a reader acknowledges that at once, and the request with it. Taken for granted is that nobody
+acts on a request after their own FIN (RFC 9112, 9.6) and resets the connection before ours is there, one way later.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import os
 import socket
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -60,6 +63,8 @@ class Remains:
         self._baseline = baseline
         self._fin_came = False
         self._verdict = self._look()
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)  # our FIN: where somebody may still read, it is acknowledged at once
 
     async def never_arrived(self) -> bool:
         """Return whether it is proven that no process of the peer has seen a byte of the request."""

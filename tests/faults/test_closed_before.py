@@ -1,5 +1,6 @@
 """A reused connection that the server had closed before the request came: proven by the kernel, or else a lost answer."""
 
+import os
 import select
 import socket
 import ssl
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from consumer.core.answer import Answered, Lost
+from consumer.core.answer import Answer, Answered, Lost
 from tests.faults import blunt_server
 from tests.faults.blunt_server import BluntServer
 from tests.faults.harness import platform, post
@@ -112,6 +113,47 @@ async def test_what_is_not_proven_is_a_lost_answer(deed: Deed, *, tls: bool) -> 
             assert isinstance(exchange.answer, Lost)
             assert server.bodies == [b"first"]
             assert len(server.connections) == 1
+
+
+UNACKNOWLEDGED_SECONDS = 0.02
+"""Linux puts off an acknowledgement for 40 ms at least."""
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+async def test_who_closes_one_way_and_acts_all_the_same_must_say_so_before_it_resets(*, tls: bool) -> None:
+    """It reads the request, waits for what else we say, and resets the connection without a word of its own."""
+    ended: list[bool] = []
+    threads: list[threading.Thread] = []
+
+    def half_close_and_act(connection: socket.socket) -> None:
+        connection.shutdown(socket.SHUT_WR)
+        raw = socket.socket(fileno=os.dup(connection.fileno()))
+
+        def read_and_reset() -> None:
+            raw.settimeout(UNACKNOWLEDGED_SECONDS)
+            try:
+                while raw.recv(65_536):
+                    pass
+            except OSError:
+                ended.append(False)
+            else:
+                ended.append(True)
+            raw.close()
+            blunt_server.reset(connection)
+
+        threads.append(threading.Thread(target=read_and_reset, daemon=True))
+        threads[-1].start()
+
+    answers: list[Answer] = []
+    while not any(ended) and len(answers) < 20:  # on a busy machine our word may come too late for it
+        with server_and_trust(tls=tls) as (server, trust):
+            async with platform(server.url, tls=trust) as client:
+                await post(client, b"first")
+                exchange = await post(client, b"second", look=at_the_last_look(server, half_close_and_act))
+                threads[-1].join()
+                answers.append(exchange.answer)
+    assert any(ended), "we say that we are done, as soon as it has said so"
+    assert isinstance(answers[-1], Lost)
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
