@@ -21,7 +21,7 @@ from consumer.service.ports import Clock
 from consumer.service.status_shape import Status as Snapshot
 
 SLIP_SECONDS: Final = 3600.0  # a slip in a field's name lasts until somebody deploys: a line an hour is enough
-LOOP_DELAY_SECONDS: Final = 1.0  # a heartbeat is due every 2 s, and they run in this loop
+LOOP_DELAY_SECONDS: Final = 1.0  # heartbeats run in this loop, one every 2 s by default
 NAMED_CAMPAIGNS: Final = 20
 
 
@@ -92,7 +92,7 @@ class Telemetry(Facts):
     def loop_delayed(self, *, seconds: float) -> None:
         self.metrics.loop_delay.observe((), seconds)
         if seconds >= LOOP_DELAY_SECONDS:
-            cure = "give the process more CPU; past the session time-out (10 s) the group throws this member out"
+            cure = "give the process more CPU; past CAMPAIGN_KAFKA__SESSION_TIMEOUT the group throws this member out"
             self._problem("event loop was late", "", {"seconds": _short(seconds)}, cure=cure)
 
     def unexpected_error(self, *, during: During, error: Exception) -> None:
