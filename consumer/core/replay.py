@@ -34,7 +34,7 @@ from consumer.core.policy import Policies
 from consumer.core.segments import FINGERPRINT_BYTES, Memory, Segment, packed
 from consumer.core.terms import Instant, JournalOffset, Offset
 
-HEAD = re.compile(rb'\{"at":(\d+),"kind":"(\w+)"')
+HEAD = re.compile(rb'\{"at":(\d{1,19}),"kind":"(\w+)"')
 """How an entry begins: enough to pass over most without decoding them."""
 
 LANDMARKS = (b"checkpoint", b"accepted")

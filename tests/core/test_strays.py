@@ -191,3 +191,16 @@ def test_what_cannot_be_read_says_nothing_to_anybody_once_a_checkpoint_sums_it_u
     after = reading(values)
     assert after.unreadable is None
     assert after.strays == []
+
+
+def test_a_record_that_says_it_stands_where_no_number_reaches_is_passed_over_before_a_checkpoint_and_behind_it() -> (
+    None
+):
+    far_away = b'{"at":' + b"9" * 5_000 + b',"kind":"outcome"}'
+    snapshot = Checkpoint(
+        group="g", watermark=Offset(3), settled=(), open_attempts=(), tried=(), unpublished=None, mark=None
+    )
+    replay = reading(journal(far_away, encode(snapshot, JournalOffset(1)), far_away))
+    assert replay.checkpoint == snapshot
+    assert replay.unreadable is None
+    assert replay.strays == [2]
