@@ -27,7 +27,7 @@ from consumer.core.journal import (
     Skipped,
     Stray,
 )
-from consumer.core.journal_decode import decode
+from consumer.core.journal_decode import LARGEST, LATEST, decode
 from consumer.core.lane import Known, TakenOver
 from consumer.core.platform_memory import NOTHING
 from consumer.core.policy import Policies
@@ -158,7 +158,9 @@ class Replay:
         with suppress(msgspec.MsgspecError, ValueError):
             for one in _skim(value).settled:
                 ids, settled_at = b64decode(one.fingerprints), Instant(one.completed_at)
-                self._remember(offset, ids, tuple(accumulate(one.offsets)), settled_at)
+                offsets = tuple(accumulate(one.offsets))
+                if offsets and min(offsets) >= 0 and max(offsets) <= LARGEST and settled_at <= LATEST:
+                    self._remember(offset, ids, offsets, settled_at)
 
     def _apply(self, placed: Placed) -> None:
         entry, offset = placed.entry, placed.offset

@@ -1,5 +1,6 @@
 """Whatever stands in a journal: reading it never fails, and what is no entry settles nothing."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -204,3 +205,18 @@ def test_a_record_that_says_it_stands_where_no_number_reaches_is_passed_over_bef
     assert replay.checkpoint == snapshot
     assert replay.unreadable is None
     assert replay.strays == [2]
+
+
+@pytest.mark.parametrize(
+    "offsets, completed_at", [([2**63], 5.0), ([-1], 5.0), ([2**70], 5.0), ([7, 2**63 - 1], 5.0), ([7], 1e300)]
+)
+def test_an_outcome_that_cannot_be_one_is_remembered_by_nobody(offsets: list[int], completed_at: float) -> None:
+    """Of entries before a checkpoint only the IDs are looked at, and those no less closely than others are decoded."""
+    prints = b64encode(bytes(16 * len(offsets))).decode()
+    item = f'{{"offsets":{offsets},"fingerprints":"{prints}","completed_at":{completed_at}}}'
+    odd = f'{{"at":0,"kind":"outcome","settled":[{item}]}}'.encode()
+    snapshot = Checkpoint(
+        group="g", watermark=Offset(3), settled=(), open_attempts=(), tried=(), unpublished=None, mark=None
+    )
+    recalled = reading(journal(odd, encode(snapshot, JournalOffset(1)))).taken_over(Offset(3)).recalled
+    assert recalled.ids == {}
