@@ -58,8 +58,6 @@ class Partitions:
         self._identity = identity
         self._facts = facts
         self._paused: set[Partition] = set()
-        self._ours: set[Partition] = set()
-        """Partitions whose journals were looked at, and may be claimed."""
         self._takeovers: dict[Partition, asyncio.Task[None]] = {}
         """Each partition's latest, which may be over."""
         self._handing_back = False
@@ -94,9 +92,7 @@ class Partitions:
         if self._handing_back or partition in self._pipeline.lanes or partition not in self._consumer.assignment():
             return
         claim = self._identity(self._clock.now())
-        lane = self._pipeline.assigned(partition, lambda: self._identity(self._clock.now()), claim.process)
-        if partition in self._ours:
-            lane.ledger.may_claim()
+        self._pipeline.assigned(partition, lambda: self._identity(self._clock.now()), claim.process)
 
     def hand_back(self) -> list[Partition]:
         """The group takes all partitions back: start nothing more for them, nor claim any anew. Return those in hand.
@@ -176,7 +172,6 @@ class Partitions:
                 return
             if self.stopped.pop(lane.partition, None) is not None:
                 self._facts.partition_accepted(lane.partition)
-            self._ours.add(lane.partition)
             lane.ledger.may_claim()
 
         self._inbox.tell(claim)
@@ -243,7 +238,6 @@ class Partitions:
         if not lane.dropped:
             self.stopped.pop(lane.partition, None)
             self._facts.partition_accepted(lane.partition)
-            self._ours.discard(lane.partition)
             self._end_takeover(lane.partition)
             self._pipeline.drop(lane.partition)
             self._assign(lane.partition, now)
@@ -262,7 +256,6 @@ class Partitions:
     def _lose(self, lane: Lane) -> None:
         self._facts.partition_lost(lane.partition, claimed_by=lane.ledger.lost_to or "another member")
         self.stopped.pop(lane.partition, None)
-        self._ours.discard(lane.partition)
         self._end_takeover(lane.partition)
         self._pipeline.lose(lane.partition)
         self._consumer.pause([lane.partition])

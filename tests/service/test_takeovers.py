@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from consumer.core.journal import Intent
+from consumer.core.journal import Accepted, Intent
 from consumer.core.lane import TakenOver
 from consumer.core.ledger import Standing
 from consumer.core.pipeline import Pipeline
@@ -194,6 +194,37 @@ async def test_a_journal_that_only_a_person_can_bring_back_is_waited_for_with_wo
         journal.missing = 3
         await until(lambda: pipeline.lanes[P0].refused is not None)
         await until(lambda: pipeline.lanes[P0].refused is None)
+        partitions.forget([P0])
+
+
+async def test_a_journal_that_was_given_to_another_group_while_others_had_the_partition_is_not_claimed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was looked at when the partition was ours before: our claim now would take it from its owner once."""
+    monkeypatch.setattr("consumer.service.partitions.LOOK_AGAIN_SECONDS", 0.0)
+    journal, inbox, facts = OneJournal(), Inbox(), cast("Facts", Nobody())
+    journal.say(make_claim("me"))
+    pipeline = Pipeline(Policies(), group="g", chance=Names().chance())
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        partitions = make_partitions(pipeline, inbox, tasks, journal, facts)
+
+        async def until(holds: Callable[[], bool]) -> None:
+            while not holds():
+                for fact in inbox.take():
+                    fact(at(0))
+                for lane in pipeline.lanes.values():
+                    partitions.look_after(lane)
+                await asyncio.sleep(0)
+
+        partitions.on_assigned([P0])
+        await until(lambda: P0 in pipeline.lanes and pipeline.lanes[P0].ledger.standing is Standing.UNSURE)
+        partitions.forget(partitions.hand_back())
+        journal.say(Accepted(group="other", start=Offset(0), end=Offset(0), why="given up", accepted_at=Instant(2.0)))
+        partitions.on_assigned([P0])
+        await until(lambda: bool(partitions.stopped))
+        assert "'other'" in partitions.stopped[P0]
+        assert pipeline.lanes[P0].ledger.standing is Standing.LOOKING, "nothing is written to it"
         partitions.forget([P0])
 
 
