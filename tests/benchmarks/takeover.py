@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 from aiokafka import AIOKafkaProducer
@@ -24,7 +24,16 @@ from tests.benchmarks.histories import RECORDS, History, entries
 
 MIB = 1024 * 1024
 SPELL_SECONDS_AT_MOST = 0.1
+REBALANCE = "rebalance"
+LOAD_PER_SECOND = 3_000
+LOAD_SECONDS = 20
 BATCH_BYTES = 900_000
+
+
+class Judge(Protocol):
+    """Tells of a figure and whether its target holds."""
+
+    def __call__(self, name: str, value: str, target: str, *, holds: bool) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +125,60 @@ async def measure(servers: str, url: str, name: str, case: Case, folder: Path) -
         return seen, sent_at - seen["first_claim_at"]
 
 
+async def load(servers: str, topic: str, partitions: int) -> int:
+    """Publish events at a steady pace; return how many."""
+    events = LOAD_PER_SECOND * LOAD_SECONDS
+    async with bench.publisher(servers, topic) as to:
+        for second in range(LOAD_SECONDS):
+            began_at = time.monotonic()
+            await to.publish(generate_bulk(count=LOAD_PER_SECOND, seed=100 + second, now=time.time()))
+            await asyncio.sleep(max(0.0, 1 - (time.monotonic() - began_at)))
+        await to.finish()
+    return partitions + events
+
+
+async def rebalanced(servers: str, url: str, folder: Path) -> tuple[list[dict[str, Any]], float]:
+    """Let a second service join beside one that has twelve long pasts in hand and load on them.
+
+    Return what was seen of both, and the seconds from the second one's start until all partitions were at work again.
+    """
+    case = CASES["twelve"]
+    topic = await fabricate(servers, case, REBALANCE)
+    files = [folder / "first.json", folder / "second.json"]
+    members = [
+        bench.service(
+            servers, url, topic=topic, run=REBALANCE, port=free_port(), module="tests.benchmarks.watched", watch=file
+        )
+        for file in files
+    ]
+    async with members[0], asyncio.TaskGroup() as tasks:
+        await drain.results(servers, f"results-{REBALANCE}", case.partitions)
+        loading = tasks.create_task(load(servers, topic, case.partitions))
+        await asyncio.sleep(2)
+        began_at = time.time()
+        async with members[1]:
+            await drain.results(servers, f"results-{REBALANCE}", await loading)
+            await asyncio.sleep(1)
+            seen = [one for file in files if (one := _seen(file)) is not None]
+    return seen, max(one["last_owned_at"] for one in seen) - began_at
+
+
+async def judge_rebalance(servers: str, url: str, folder: Path, judge: Judge) -> None:
+    """Measure a rebalance under load."""
+    seen, seconds = await rebalanced(servers, url, folder)
+    first, second = seen
+    lost = first["lost"] + second["lost"] + (first["assignments"] - 2) + (second["assignments"] - 1)
+    drain.tell(f"{REBALANCE}: second member joined, all at work after", f"{seconds:.2f} s")
+    judge(f"{REBALANCE}: memberships and partitions lost", f"{lost}", "<= 0", holds=lost == 0)
+    spell = max(one["spell_cpu"] for one in seen)
+    judge(
+        f"{REBALANCE}: longest spell of a loop, CPU",
+        f"{spell * 1000:.0f} ms",
+        "<= 100 ms",
+        holds=spell <= SPELL_SECONDS_AT_MOST,
+    )
+
+
 async def run(arguments: argparse.Namespace) -> bool:
     """Measure the cases; return whether every target holds."""
     held: list[bool] = []
@@ -129,7 +192,10 @@ async def run(arguments: argparse.Namespace) -> bool:
             servers = kafka.bootstrap_servers
             idle = await idle_mib(servers, url, Path(folder))
             drain.tell("idle", f"{idle:.0f} MiB")
-            for name in arguments.case or CASES:
+            names = arguments.case or [*CASES, REBALANCE]
+            if REBALANCE in names:
+                await judge_rebalance(servers, url, Path(folder), judge)
+            for name in [name for name in names if name != REBALANCE]:
                 case = CASES[name]
                 seen, sent_seconds = await measure(servers, url, name, case, Path(folder))
                 above = seen["peak"] / MIB - idle
@@ -155,7 +221,7 @@ async def run(arguments: argparse.Namespace) -> bool:
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--case", action="append", choices=sorted(CASES))
+    parser.add_argument("--case", action="append", choices=[*CASES, REBALANCE])
     parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
     arguments = parser.parse_args()
     holds = asyncio.run(run(arguments))

@@ -6,6 +6,7 @@
 import asyncio
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,10 @@ class Watch:
         self.spell_cpu_seconds = 0.0
         """The most CPU time that the loop's thread took between two of its turns."""
         self.peak_bytes = 0
+        self.assignments = 0
+        """How often the group gave partitions: once more for each rebalance, and for each membership that was lost."""
+        self.lost = 0
+        """Partitions that somebody else claimed."""
 
     def tell(self) -> None:
         """Write it down."""
@@ -47,6 +52,9 @@ class Watch:
             "peak": self.peak_bytes,
             "cpu": time.process_time(),
             "first_claim_at": min(self.claimed.values(), default=0.0),
+            "last_owned_at": max(self.owned.values(), default=0.0),
+            "assignments": self.assignments,
+            "lost": self.lost,
         }
         spare = self._file.with_suffix(".new")
         spare.write_bytes(orjson.dumps(seen))
@@ -76,6 +84,7 @@ def resident_bytes() -> int:
 def install(watch: Watch) -> None:
     """Let the service run beside the watch, and tell it of take-overs."""
     run, owned, claimed = Service.run, Telemetry.partition_owned, Telemetry.partition_claimed
+    assigned, lost = Telemetry.partitions_assigned, Telemetry.partition_lost
 
     async def watched(self: Service, stop: asyncio.Event) -> None:
         watching = asyncio.ensure_future(watch.run())
@@ -92,9 +101,19 @@ def install(watch: Watch) -> None:
         watch.owned[str(partition)] = time.time()
         owned(self, partition, **fields)
 
+    def note_assigned(self: Telemetry, partitions: Iterable[Partition]) -> None:
+        watch.assignments += 1
+        assigned(self, partitions)
+
+    def note_lost(self: Telemetry, partition: Partition, *, claimed_by: str) -> None:
+        watch.lost += 1
+        lost(self, partition, claimed_by=claimed_by)
+
     Service.run = watched  # type: ignore[method-assign]
     Telemetry.partition_claimed = note_claimed  # type: ignore[method-assign]
     Telemetry.partition_owned = note_owned  # type: ignore[method-assign]
+    Telemetry.partitions_assigned = note_assigned  # type: ignore[method-assign]
+    Telemetry.partition_lost = note_lost  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
