@@ -22,6 +22,7 @@ from consumer.core.send import Send, Stage, carry, earliest_expiry
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide_whatever_it_says
 from consumer.core.terms import Instant, Now, Partition, SendId, Ticks
+from consumer.core.waiters import Waiters
 from consumer.core.window import Window
 
 PROOF_LASTS_SECONDS = 1.0
@@ -40,7 +41,13 @@ class Delivery:
     """Owns the sends: queued, and on their way."""
 
     def __init__(
-        self, policies: Policies, lanes: dict[Partition, Lane], queue: SendQueue, access: Access, chance: Chance
+        self,
+        policies: Policies,
+        lanes: dict[Partition, Lane],
+        queue: SendQueue,
+        access: Access,
+        waiters: Waiters,
+        chance: Chance,
     ) -> None:
         self._policies = policies
         self._lanes = lanes
@@ -49,7 +56,7 @@ class Delivery:
         self._chance = chance
         self._out: dict[SendId, tuple[Send, Parts]] = {}
         self._joining = Joining(policies)
-        self._endings = Endings(policies, lanes, queue, access)
+        self._endings = Endings(policies, lanes, queue, access, waiters)
         self._stalled: dict[SendId, Send] = {}
         """Sends whose members all wait for a partition that is unsure of its owner, in the order of their turns."""
         self._proofs = Proofs()

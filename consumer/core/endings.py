@@ -19,6 +19,7 @@ from consumer.core.send import Send, earliest_expiry
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import spent
 from consumer.core.terms import Instant, Now, Partition
+from consumer.core.waiters import Waiters
 
 EVENTS_AT_ONCE = 400
 """Some 20 ms of work; what is left is due in the next turn."""
@@ -28,13 +29,16 @@ LOOK_AGAIN_SECONDS = 30.0
 
 
 class Endings:
-    """Watches over the queue."""
+    """Watches over the queue, and over what waits behind it for a campaign that is given up."""
 
-    def __init__(self, policies: Policies, lanes: dict[Partition, Lane], queue: SendQueue, access: Access) -> None:
+    def __init__(
+        self, policies: Policies, lanes: dict[Partition, Lane], queue: SendQueue, access: Access, waiters: Waiters
+    ) -> None:
         self._policies = policies
         self._lanes = lanes
         self._queue = queue
         self._access = access
+        self._waiters = waiters
         self._sends: Deadlines[Send] = Deadlines()
         self._campaigns: Deadlines[int] = Deadlines()
         """Refused campaigns with events that wait."""
@@ -68,7 +72,7 @@ class Endings:
         refused_seconds = self._access.refused_seconds(campaign_id, now)
         if refused_seconds is not None:
             left = self._policies.of(campaign_id).max_age_seconds - refused_seconds
-            self._campaigns.put(campaign_id, Instant(now.wall + max(0.0, left)))
+            self._campaigns.put_earlier(campaign_id, Instant(now.wall + max(0.0, left)))
 
     def _too_old_at(self, members: Collection[Event], now: Now) -> list[Instant]:
         """Return when the first of those that were never tried is too old for a first request; resends are exempt."""
@@ -116,18 +120,23 @@ class Endings:
             if room <= 0:
                 return
         for campaign_id in self._campaigns.take_due(now.wall):
-            hopeless = self._hopeless(campaign_id, now)
-            for send in hopeless:
+            if not self._is_hopeless(campaign_id, now):
+                continue
+            queued = self._queued_of(campaign_id)
+            for send in queued:
                 room -= len(send.members)
                 self.let_go(send)
                 self._fail(send, send.members, Reason.RETRY_AGE, now)
                 yield send
                 if room <= 0:
                     break
-            if hopeless:  # more of them may wait, or come back from their back-off
-                self._campaigns.put(campaign_id, now.wall)
+            waiting = self._fail_waiting(campaign_id, max(0, room), now)
+            room -= waiting
             if room <= 0:
+                self._campaigns.put(campaign_id, Instant(now.wall - STEP_SECONDS))  # at once
                 return
+            if queued or waiting:  # more of them may wait by then, or come back from their back-off
+                self._campaigns.put(campaign_id, now.wall)
 
     def _watch_on(self, send: Send, now: Now) -> None:
         """Look again at a send that is not over; not at once, where an outage alone has kept it from being over."""
@@ -137,14 +146,25 @@ class Endings:
             self._sends.put(send, Instant(now.wall + LOOK_AGAIN_SECONDS))
             self.joined(send, send.members, now)
 
-    def _hopeless(self, campaign_id: int, now: Now) -> Sequence[Send]:
-        """Return the sends of a campaign that has been refused for too long.
+    def _is_hopeless(self, campaign_id: int, now: Now) -> bool:
+        """Return whether a campaign has been refused for too long.
 
-        While its probe is out, or due, they wait for what it says; that brings us here again.
+        While its probe is out, or due, its events wait for what it says; that brings us here again.
         """
-        hopeless = self._access.is_hopeless(campaign_id, self._policies.of(campaign_id).max_age_seconds, now)
-        waiting = (send for send in self._queue.of_campaign(campaign_id) if send.members)
-        return list(islice(waiting, EVENTS_AT_ONCE)) if hopeless else ()
+        return self._access.is_hopeless(campaign_id, self._policies.of(campaign_id).max_age_seconds, now)
+
+    def _queued_of(self, campaign_id: int) -> Sequence[Send]:
+        return list(islice((send for send in self._queue.of_campaign(campaign_id) if send.members), EVENTS_AT_ONCE))
+
+    def _fail_waiting(self, campaign_id: int, most: int, now: Now) -> int:
+        """Settle events of such a campaign that wait behind their own person's, so many at once; return how many.
+
+        Each would have its turn in a later sweep than the one before it.
+        """
+        gone = list(islice(self._waiters.take_of(campaign_id), most))
+        failed = Verdict(status=Status.FAILED, reason=Reason.RETRY_AGE, completed_at=now.wall)
+        settle_each(self._lanes, [(closing_verdict(event, failed), [event]) for event in gone], None)
+        return len(gone)
 
     def close_before_its_turn(self, send: Send, now: Now) -> None:
         """A send has its turn: settle those of its members for whom it comes too late."""

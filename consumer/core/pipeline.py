@@ -78,7 +78,7 @@ class Pipeline:
         self._heard: dict[Partition, tuple[dict[Offset, Verdict], dict[tuple[SendId, int], Returned]]] = {}
         """What lanes that were lost have heard, and what they could not write down, until the partition is ours again or given back."""
         self._door = Door(policies, self.deduplication, self.windows, self.queue)
-        self.delivery = Delivery(policies, self.lanes, self.queue, self.access, chance)
+        self.delivery = Delivery(policies, self.lanes, self.queue, self.access, self._door.waiters, chance)
         self._sweep = Sweep(self._door, self.delivery, self.lanes)
         self._publications: list[Settlement] = []
         self._dropped: list[Lane] = []

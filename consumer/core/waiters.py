@@ -1,7 +1,7 @@
 """Events that wait behind their person's earlier ones, and until when they may. Settles nobody, and knows no order.
 
-One that expires while it waits is settled there and then; it stays in its person's queue, and is passed over when its
-turn comes.
+One that expires, or whose campaign is given up, while it waits is settled there and then; it stays in its person's
+queue, and is passed over when its turn comes.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,11 +16,13 @@ AT_ONCE = 400
 
 
 class Waiters:
-    """Looked at when their deadline comes, or when they are too old for a first request."""
+    """Looked at when their deadline comes, when they are too old for a first request, or with their campaign."""
 
     def __init__(self, policies: Policies) -> None:
         self._longest_seconds = policies.max_event_age_seconds
         self._deadlines: Deadlines[Event] = Deadlines()
+        self._by_campaign: dict[int, dict[Event, None]] = {}
+        """Those that are not settled yet."""
         self._settled: set[Event] = set()
 
     def wait(self, event: Event) -> None:
@@ -30,10 +32,20 @@ class Waiters:
             dues.append(event.expires_at)
         if dues:
             self._deadlines.put(event, min(dues))
+        self._by_campaign.setdefault(event.group.campaign_id, {})[event] = None
+
+    def _let_go(self, event: Event) -> None:
+        self._deadlines.discard(event)
+        campaign_id = event.group.campaign_id
+        together = self._by_campaign.get(campaign_id)
+        if together is not None:
+            together.pop(event, None)
+            if not together:
+                del self._by_campaign[campaign_id]
 
     def has_its_turn(self, event: Event) -> bool:
         """Return whether an event that comes first now is still to be sent; it waits no more."""
-        self._deadlines.discard(event)
+        self._let_go(event)
         if event in self._settled:
             self._settled.remove(event)
             return False
@@ -42,10 +54,19 @@ class Waiters:
     def take_due(self, now: Instant) -> Iterator[Event]:
         """Yield those whose time has come, so many at once: each is settled by whoever asks."""
         for count, event in enumerate(self._deadlines.take_due(now), start=1):
+            self._let_go(event)
             self._settled.add(event)
             yield event
             if count == AT_ONCE:
                 return
+
+    def take_of(self, campaign_id: int) -> Iterator[Event]:
+        """Yield those of a campaign that is given up, the youngest first: each is settled by whoever asks."""
+        while (together := self._by_campaign.get(campaign_id)) is not None:
+            event = next(reversed(together))
+            self._let_go(event)
+            self._settled.add(event)
+            yield event
 
     def next_at(self) -> Instant | None:
         """Return when somebody is due, None where nobody is."""
@@ -54,10 +75,11 @@ class Waiters:
     def forget(self, events: Iterable[Event]) -> None:
         """Their partition is no longer ours."""
         for event in events:
-            self._deadlines.discard(event)
+            self._let_go(event)
             self._settled.discard(event)
 
     def clear(self) -> None:
         """No partition is ours any more."""
         self._deadlines.clear()
+        self._by_campaign.clear()
         self._settled.clear()

@@ -76,6 +76,23 @@ def test_all_of_them_fail_without_waiting_for_another_probe_however_many_they_ar
     assert settled(runner, 1) == [FAILED] * (3 * EVENTS_AT_ONCE)
 
 
+def test_so_do_all_of_one_person_who_wait_for_each_other() -> None:
+    runner = started()
+    runner.platform = refusing(1)
+    many = 3 * EVENTS_AT_ONCE
+    runner.feed(*[runner.event() for _ in range(many)])
+    goes_on(runner, AGE - 20.0)
+    while not settled(runner, 1):
+        goes_on(runner, 1.0)
+    goes_on(runner, 2.0)
+    assert settled(runner, 1) == [FAILED] * many
+    runner.platform = accepting
+    goes_on(runner, 60.0)
+    runner.feed(runner.event(), runner.event())
+    runner.run()
+    assert settled(runner, 1)[many:] == [(Status.ACCEPTED, None)] * 2, "whoever comes behind them has a turn"
+
+
 def test_one_that_is_let_in_after_all_goes_on_with_what_comes_then() -> None:
     runner = started()
     runner.platform = refusing(1)
