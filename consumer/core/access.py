@@ -34,6 +34,9 @@ PROBES_PER_SECOND = 10.0
 MISSES_IN_A_ROW = 3
 """So many attempts found no connection, and none did in between: the platform is not there."""
 
+MISS_SECONDS = 1.0
+"""Waits for a connection that deadlines have ended count as one that was not made when they come to this together."""
+
 MOST_REFUSED = 10_000
 """Refused campaigns that are known at once; the one that was refused first is forgotten beyond."""
 
@@ -87,6 +90,8 @@ class Access:
         """Campaigns whose key or role was refused since then, by their first refusal."""
         self._crowd = 1
         self._misses = 0
+        self._waited_seconds = 0.0
+        """In waits for a connection that deadlines have ended, since somebody was reached or they counted last."""
         self._missed_at = Instant(0.0)
         self._knock: _Setback | None = None
         self._outages = Outages()
@@ -266,9 +271,23 @@ class Access:
             self._knock = _Setback(1, Ticks(now.steady + self._wait(1)))
             self._no_longer_flows(self._missed_at, now)
 
+    def waited_in_vain(self, turn: Turn, seconds: float, now: Now) -> None:
+        """A deadline ended the wait for a connection after so many seconds.
+
+        A short wait proves nothing. Were it nothing, each deadline would be a probe in a network that is dead; were it
+        a miss, urgent events that go out late would make an outage of a network that is slow.
+        """
+        self._waited_seconds += seconds
+        if self._waited_seconds >= MISS_SECONDS:
+            self._waited_seconds = 0.0
+            self.missed(now)
+        elif self._knock is not None and now.steady >= self._knock.again_at:
+            self._knock.again_at = Ticks(now.steady + self._wait(self._knock.count))
+        self.disappointed(turn, now)
+
     def reached(self, now: Now) -> None:
         """Somebody answered, or took a request at least."""
-        self._misses = 0
+        self._misses, self._waited_seconds = 0, 0.0
         if self._knock is not None:
             self._knock = None
             self._may_flow(now)

@@ -34,6 +34,16 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoConnectionYet:
+    """A member's deadline came while a connection was waited for: surely nothing went out.
+
+    There may be one a moment later: so short a wait alone does not say that the platform is not there.
+    """
+
+    waited_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Withheld:
     """The last look said no: surely nothing went out."""
 
@@ -47,7 +57,7 @@ class Lost:
     detail: str
 
 
-Answer = Answered | Unreachable | Withheld | Lost
+Answer = Answered | Unreachable | NoConnectionYet | Withheld | Lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

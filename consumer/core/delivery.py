@@ -219,7 +219,9 @@ class Delivery:
                 self._close_attempt(send, parts, exchange, decision.fate)
                 self._again(send, parts, decision, now)
             case CalledOff():
-                self._call_off(send, parts, now)
+                self._return(send, parts, fate=None)
+                self._endings.close_expired(send, now)
+                self._requeue(send, parts, now, ahead=not decision.behind)
         return decision
 
     def _finish(self, send: Send, parts: Parts, decision: Finished) -> None:

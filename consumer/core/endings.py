@@ -172,10 +172,14 @@ class Endings:
         if (due_at is not None and due_at - STEP_SECONDS <= now.wall) or send.first_tried_at is not None:
             self._close_ended(send, now)
 
-    def _close_ended(self, send: Send, now: Now) -> None:
+    def close_expired(self, send: Send, now: Now) -> None:
+        """Settle members whose deadline has come."""
         if send.earliest_expiry is not None and send.earliest_expiry <= now.wall:
             late = [event for event in send.members if event.expires_at is not None and event.expires_at <= now.wall]
             self._close(send, late, Verdict(status=Status.EXPIRED, reason=Reason.DEADLINE, completed_at=now.wall))
+
+    def _close_ended(self, send: Send, now: Now) -> None:
+        self.close_expired(send, now)
         if UNTRIED in send.histories():
             longest = self._policies.max_event_age_seconds
             old = [event for event in send.members if event.occurred + longest <= now.wall and _may_be_too_old(event)]

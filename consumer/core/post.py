@@ -10,7 +10,7 @@ from typing import NamedTuple, assert_never
 
 import orjson
 
-from consumer.core.answer import Answer, Answered, Lost, Unreachable, Withheld
+from consumer.core.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable, Withheld
 from consumer.core.event import GroupKey
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning
 
@@ -59,7 +59,7 @@ class Ruling(Enum):
     UNKNOWN_ANSWER_LOST = auto()
     """It may have been received; no complete head came back."""
     WITHHELD = auto()
-    """The last look said no: it never started."""
+    """It never started: the last look said no, or a deadline came before there was a connection."""
 
 
 REFUSALS = frozenset({Ruling.HALVE, Ruling.CONTACT_REFUSED, Ruling.CAMPAIGN_REFUSED, Ruling.ACCESS_REFUSED})
@@ -124,7 +124,7 @@ def meaning(answer: Answer, policy: CampaignPolicy, *, contacts: int) -> Ruling:
             return row.alone if contacts == 1 else row.several
         case Unreachable():
             return Ruling.NOT_DELIVERED_UNCOUNTED
-        case Withheld():
+        case Withheld() | NoConnectionYet():
             return Ruling.WITHHELD
         case Lost():
             return Ruling.UNKNOWN_ANSWER_LOST

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from consumer.core.access import Access
 from consumer.core.admit import closing_verdict
-from consumer.core.answer import Answer, Answered, Exchange, Unreachable, Withheld
+from consumer.core.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
 from consumer.core.event import Event
 from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.outcome import Reason, Response, Status, Verdict
@@ -65,6 +65,8 @@ class CalledOff:
     """It never started: deadline, stale proof, or partition lost. Back to the queue at once."""
 
     ruling: Ruling
+    behind: bool = False
+    """Whether it was a probe that came to nothing: it goes behind the others of its campaign."""
 
 
 Decision = Finished | Halve | Again | CalledOff
@@ -99,7 +101,8 @@ def decide(
         case Ruling.CONTACT_REFUSED | Ruling.CAMPAIGN_REFUSED:
             return Finished(ruling=ruling, items=_refused(send, exchange, REASON_OF[ruling], names))
         case Ruling.WITHHELD:
-            return CalledOff(ruling=ruling)
+            was_probe = isinstance(answer, NoConnectionYet) and access.one_at_a_time
+            return CalledOff(ruling=ruling, behind=was_probe)
         case _:
             raise AssertionError(ruling)
 
@@ -177,6 +180,8 @@ def _tell_access(send: Send, answer: Answer, ruling: Ruling, access: Access, now
     turn = (send.campaign_id, send.immediate)
     if isinstance(answer, Unreachable):
         access.missed(now)
+    elif isinstance(answer, NoConnectionYet):
+        access.waited_in_vain(turn, answer.waited_seconds, now)
     elif not isinstance(answer, Withheld):
         access.reached(now)
     if ruling is Ruling.ACCEPTED:

@@ -46,6 +46,7 @@ class Attempt:
     """One request on its way: what it asks before its first byte, and what it says afterwards.
 
     `deadline` bounds the wait for a connection; with the first byte it starts anew, with `timeout_seconds`.
+    `give_up_at`, where it is known, is when that wait has no sense any more, by the loop's clock.
     """
 
     last_look: Callable[[], Withholding | None]
@@ -53,6 +54,9 @@ class Attempt:
     deadline: asyncio.Timeout
     timeout_seconds: float
     connect_timeout_seconds: float
+    give_up_at: float | None
+    waits_since: float
+    """By the loop's clock, too."""
     withheld: Withholding | None = None
     look_failed: bool = False
     """Whether the last look raised: that is a mistake of ours, and nothing that the network does."""
@@ -92,8 +96,15 @@ class Attempt:
             return False
         self.close()
         self.started_at = None
-        self.deadline.reschedule(asyncio.get_running_loop().time() + self.connect_timeout_seconds)
+        self.waits_since = asyncio.get_running_loop().time()
+        self.deadline.reschedule(self.connect_by)
         return True
+
+    @property
+    def connect_by(self) -> float:
+        """When the wait for a connection ends, by the loop's clock."""
+        connect_by = self.waits_since + self.connect_timeout_seconds
+        return connect_by if self.give_up_at is None else min(connect_by, self.give_up_at)
 
 
 class Wire(asyncio.Protocol):

@@ -18,7 +18,7 @@ import httpx
 from pydantic import SecretStr
 
 from consumer import __version__
-from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
+from consumer.core.answer import Answer, Answered, Exchange, Lost, NoConnectionYet, Unreachable, Withheld, Withholding
 from consumer.core.terms import Instant
 from consumer.edge.answer_head import Framing, Head
 from consumer.edge.http_transport import AiohttpTransport, CookielessClient
@@ -33,6 +33,10 @@ MAX_RETRY_AFTER_SECONDS = 86_400.0
 
 MAX_DATE_CHARACTERS = 64
 """Of a date in a head: the longest in use, with a weekday's full name, takes 33."""
+
+PAST_DEADLINE_SECONDS = 0.5
+"""So long past a deadline a connection is waited for: it serves the others of the request, and the next one. What has
+expired has its outcome a second after its deadline at the latest."""
 
 NOBODY = b'{"contacts":[]}'
 """A request that texts nobody: no campaign, no contact."""
@@ -120,14 +124,18 @@ class PlatformClient:
             trust_env=False,
         )
 
-    async def post(self, body: bytes, *, last_look: Callable[[], Withholding | None]) -> Exchange:
+    async def post(
+        self, body: bytes, *, last_look: Callable[[], Withholding | None], expires_in_seconds: float | None = None
+    ) -> Exchange:
         """Make one attempt. `last_look` is asked with the connection in hand, right before the first byte.
+
+        A connection is waited for until shortly after `expires_in_seconds`, where those who are carried expire.
 
         Raises what `last_look` raises, and for nothing else. Cancelled after the first byte, the attempt's fate is
         unknown.
         """
         request = httpx.Request("POST", self._url, headers=self._headers, stream=httpx.ByteStream(body))
-        return await self._attempt(request, last_look)
+        return await self._attempt(request, last_look, expires_in_seconds)
 
     async def ask_status(self) -> Answer:
         """Ask whether the platform can be reached at all; needs no key."""
@@ -136,7 +144,7 @@ class PlatformClient:
             name: value for name, value in self._headers.items() if name not in {"authorization", "content-type"}
         }
         request = httpx.Request("GET", url, headers=headers, stream=httpx.ByteStream(b""))
-        return (await self._attempt(request, _go_ahead)).answer
+        return (await self._attempt(request, _go_ahead, None)).answer
 
     async def ask_key(self) -> KeyCheck:
         """Ask whether key and address are right, by a request that texts nobody."""
@@ -147,20 +155,26 @@ class PlatformClient:
         """Close every connection. Requests that are out end as lost."""
         await self._client.aclose()
 
-    async def _attempt(self, request: httpx.Request, last_look: Callable[[], Withholding | None]) -> Exchange:
-        deadline = asyncio.timeout(self._connect_timeout_seconds)
+    async def _attempt(
+        self, request: httpx.Request, last_look: Callable[[], Withholding | None], expires_in_seconds: float | None
+    ) -> Exchange:
+        now = asyncio.get_running_loop().time()
+        deadline = asyncio.timeout(None)
         attempt = Attempt(
             last_look=last_look,
             clock=self._clock,
             deadline=deadline,
             timeout_seconds=self._timeout_seconds,
             connect_timeout_seconds=self._connect_timeout_seconds,
+            give_up_at=None if expires_in_seconds is None else now + expires_in_seconds + PAST_DEADLINE_SECONDS,
+            waits_since=now,
         )
         request.extensions = {"attempt": attempt}
         body: bytes | None = None
         answer: Answer | None = None
         try:
             async with deadline:
+                deadline.reschedule(attempt.connect_by)
                 response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
                 try:
                     assert attempt.head is not None
@@ -195,6 +209,8 @@ class PlatformClient:
         return Answered(status=head.status, retry_after_seconds=seconds, body=body)
 
     def _timed_out(self, attempt: Attempt) -> Answer:
+        if attempt.started_at is None and attempt.connect_by == attempt.give_up_at:
+            return NoConnectionYet(waited_seconds=asyncio.get_running_loop().time() - attempt.waits_since)
         if attempt.started_at is None:
             return Unreachable(detail=f"no connection within {self._connect_timeout_seconds:g} s")
         return Lost(detail=f"no complete head within {self._timeout_seconds:g} s")

@@ -216,7 +216,12 @@ class Engine:
             return withholding
 
         contacts = [event.contact for event in send.members]
-        exchange = await self._platform.post(body(send.group, contacts, self._names), last_look=last_look)
+        expiry = send.earliest_expiry
+        exchange = await self._platform.post(
+            body(send.group, contacts, self._names),
+            last_look=last_look,
+            expires_in_seconds=None if expiry is None else expiry - self._clock.now().wall,
+        )
         waiting.clear()  # the client's cycles keep `last_look` until the collector comes: let go of the members now
         self._inbox.tell(partial(self._answered, send, exchange))
 

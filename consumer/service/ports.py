@@ -229,8 +229,14 @@ class ResultsProducer(Protocol):
 class Platform(Protocol):
     """The SMS platform's send endpoint."""
 
-    async def post(self, body: bytes, *, last_look: Callable[[], Withholding | None]) -> Exchange:
-        """Make one attempt. `last_look` is asked with the connection in hand, right before the first byte."""
+    async def post(
+        self, body: bytes, *, last_look: Callable[[], Withholding | None], expires_in_seconds: float | None
+    ) -> Exchange:
+        """Make one attempt. `last_look` is asked with the connection in hand, right before the first byte.
+
+        `expires_in_seconds` is until the first deadline of those who are carried: a connection is not waited for
+        much longer.
+        """
         ...
 
     async def close(self) -> None: ...

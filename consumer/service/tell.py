@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from consumer.core.access import AccessState
-from consumer.core.answer import Answer, Answered, Exchange, Withheld, Withholding
+from consumer.core.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
 from consumer.core.event import Event, Invalid
 from consumer.core.lane import Settlement
 from consumer.core.outcome import Reason, Status
@@ -155,6 +155,8 @@ def _priority(send: Send) -> Priority:
 
 def _retry_reason(ruling: Ruling, answer: Answer, status: int | None) -> RetryReason:
     match ruling:
+        case Ruling.WITHHELD if isinstance(answer, NoConnectionYet):
+            return RetryReason.DEADLINE
         case Ruling.WITHHELD:
             return REASON_OF[answer.why] if isinstance(answer, Withheld) else RetryReason.NO_PROOF
         case Ruling.UNKNOWN_SERVER_ERROR:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from consumer.core.answer import Answer, Answered, Exchange, Unreachable, Withheld
+from consumer.core.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
 from consumer.core.event import Decoded
 from consumer.core.journal import Entry, Placed
 from consumer.core.journal_decode import decode
@@ -186,7 +186,7 @@ class Runner:
             size_bytes=len(body(send.group, [event.contact for event in send.members], self.policies.field_names)),
         )
         answer, seconds = self.platform(request)
-        started_at = None if isinstance(answer, Unreachable) else at(self.time).wall
+        started_at = None if isinstance(answer, Unreachable | NoConnectionYet) else at(self.time).wall
         if started_at is not None:
             self.requests.append(request)
         exchange = Exchange(answer=answer, started_at=started_at, finished_at=at(self.time + seconds).wall)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.access import AccessState
-from consumer.core.answer import Answer, Answered, Lost, Unreachable
+from consumer.core.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable
+from consumer.core.event import Event
 from consumer.core.journal import Intent
 from consumer.core.outages import MOST_SPANS, Outages, tried_seconds
 from consumer.core.outcome import Reason, Status
@@ -29,6 +30,24 @@ def answering(status: int, retry_after: float | None = None) -> Callable[[Reques
 def gone(_request: Request) -> tuple[Answer, float]:
     """Nobody is there."""
     return Unreachable(detail="refused"), 0.001
+
+
+def deadlines(runner: Runner) -> dict[tuple[int, int], Instant]:
+    records = runner.records.items()
+    return {place: event.expires_at for place, event in records if isinstance(event, Event) and event.expires_at}
+
+
+def silent(runner: Runner) -> Callable[[Request], tuple[Answer, float]]:
+    """Nobody says anything: a connection is waited for until it makes no sense any more."""
+
+    def platform(request: Request) -> tuple[Answer, float]:
+        known, now = deadlines(runner), at(request.at).wall
+        left = min([known[place] - now + 0.5 for place in request.offsets if place in known], default=HOUR)
+        if left < 5.0:
+            return NoConnectionYet(waited_seconds=max(0.0, left)), max(0.0, left)
+        return Unreachable(detail="no connection within 5 s"), 5.0
+
+    return platform
 
 
 def started(policy: CampaignPolicy = LONE) -> Runner:
@@ -154,6 +173,49 @@ def test_deadlines_go_on_while_nothing_can_start() -> None:
     verdict = runner.results[0, 41]
     assert (verdict.status, verdict.reason) == (Status.EXPIRED, Reason.DEADLINE)
     assert verdict.completed_at - at(expires_at).wall <= 1.0
+
+
+def test_who_expires_while_a_connection_is_waited_for_has_his_outcome_and_the_others_go_on() -> None:
+    runner = started(replace(LONE, max_contacts=2, window_seconds=0.1))
+    runner.platform = silent(runner)
+    runner.feed(runner.event(phone="+34600000001", expires_in=3.0), runner.event(phone="+34600000002"))
+    runner.run(until=runner.time + 4.0)
+    expired = runner.results[0, 1]
+    assert (expired.status, expired.reason) == (Status.EXPIRED, Reason.DEADLINE)
+    assert (0, 2) not in runner.results
+    runner.platform = accepting
+    runner.run()
+    assert runner.results[0, 2].status is Status.ACCEPTED
+
+
+def test_deadlines_one_after_another_in_a_dead_network_make_few_probes() -> None:
+    runner = started()
+    runner.platform = silent(runner)
+    before = len(runner.said(Intent))
+    many = 600
+    runner.feed(
+        *[
+            runner.event(phone=f"+346{number:08}", expires_in=1.0 + 0.1 * number, priority="immediate")
+            for number in range(many)
+        ]
+    )
+    runner.run(until=runner.time + 0.1 * many + 2.5)
+    assert [verdict.status for verdict in runner.results.values()][1:] == [Status.EXPIRED] * many
+    late = [runner.results[place].completed_at - deadline for place, deadline in deadlines(runner).items()]
+    assert max(late) <= 1.0
+    assert len(runner.said(Intent)) - before <= 30
+
+
+def test_deadlines_that_are_near_when_they_are_sent_make_no_outage_of_a_slow_network() -> None:
+    runner = started(replace(LONE, max_contacts=1))
+    runner.platform = lambda request: (
+        (NoConnectionYet(waited_seconds=0.1), 0.1) if request.offsets[0][1] % 4 else (OK, 0.2)
+    )
+    for number in range(40):
+        runner.feed(runner.event(phone=f"+346{number:08}", expires_in=0.05))
+        runner.run(until=runner.time + 1.0)
+        assert runner.pipeline.access.state(at(runner.time)) is AccessState.OPEN
+    assert {verdict.status for verdict in runner.results.values()} == {Status.ACCEPTED, Status.EXPIRED}
 
 
 @pytest.mark.parametrize("status", [None, 401, 429])

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
-from consumer.core.answer import Exchange, Lost, Unreachable, Withholding
+from consumer.core.answer import Exchange, Lost, NoConnectionYet, Unreachable, Withholding
 from consumer.core.terms import Instant, Now, Ticks
 from consumer.edge.platform_client import PlatformClient
 
@@ -84,13 +84,17 @@ def go_ahead() -> None:
 
 
 async def post(
-    client: PlatformClient, body: bytes = BODY, *, look: Callable[[], Withholding | None] = go_ahead
+    client: PlatformClient,
+    body: bytes = BODY,
+    *,
+    look: Callable[[], Withholding | None] = go_ahead,
+    expires_in_seconds: float | None = None,
 ) -> Exchange:
     """One attempt; what it says of itself must be consistent, and hold no secret."""
-    exchange = await client.post(body, last_look=look)
+    exchange = await client.post(body, last_look=look, expires_in_seconds=expires_in_seconds)
     assert not any(secret in repr(exchange.answer) for secret in SECRETS), exchange
     match exchange.answer:
-        case Unreachable():
+        case Unreachable() | NoConnectionYet():
             assert exchange.started_at is None
         case Lost():
             assert exchange.started_at is not None

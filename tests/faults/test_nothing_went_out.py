@@ -7,8 +7,8 @@ import ssl
 import pytest
 import trustme
 
-from consumer.core.answer import Answered, Exchange, Unreachable, Withheld, Withholding
-from tests.faults.harness import AMPLE_SECONDS, SHORT_SECONDS, Look, platform, post
+from consumer.core.answer import Answered, Exchange, NoConnectionYet, Unreachable, Withheld, Withholding
+from tests.faults.harness import AMPLE_SECONDS, LONG_SECONDS, SHORT_SECONDS, Look, platform, post
 from tests.faults.raw_server import Peer, RawServer
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -55,6 +55,35 @@ async def test_a_machine_that_does_not_answer_is_unreachable_after_the_connect_t
             f"http://127.0.0.1:{full.getsockname()[1]}/", connect_timeout_seconds=SHORT_SECONDS
         ) as client:
             assert unreachable(await post(client)) == "no connection within 0.15 s"
+
+
+async def test_a_deadline_ends_the_wait_for_a_connection_and_the_request_is_not_said_to_be_unreachable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consumer.edge.platform_client.PAST_DEADLINE_SECONDS", 0.05)
+    release, look = asyncio.Event(), Look()
+
+    async def answer_when_released(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            await release.wait()
+            peer.say(OK)
+
+    async with (
+        RawServer(answer_when_released) as server,
+        platform(server.url, max_connections=1) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        first = tasks.create_task(post(client))
+        await server.until_requests(1)
+        for expires_in_seconds in (0.1, -1.0):
+            exchange = await post(client, look=look, expires_in_seconds=expires_in_seconds)
+            assert isinstance(exchange.answer, NoConnectionYet)
+            assert 0.0 <= exchange.answer.waited_seconds < AMPLE_SECONDS
+        assert (server.requests, look.asked) == (1, 0)
+        release.set()
+        assert isinstance((await first).answer, Answered)
+        assert isinstance((await post(client, expires_in_seconds=LONG_SECONDS)).answer, Answered)
 
 
 async def test_a_tls_handshake_that_never_ends_is_unreachable_and_no_request_went_out() -> None:

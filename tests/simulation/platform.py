@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
+from consumer.core.answer import Answer, Answered, Exchange, Lost, NoConnectionYet, Unreachable, Withheld, Withholding
 from tests.simulation.scenario import Blow, Mood
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ UNKNOWN_FATE = (500, 502, 504)
 """Statuses of somebody who may speak for a platform that did send."""
 
 CONNECT_SECONDS = 5.0
+PAST_DEADLINE_SECONDS = 0.5
+"""How long past a deadline the client waits for a connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,14 +136,21 @@ class SimulatedPlatform:
         self._process = process
         self._world = process.world
 
-    async def post(self, body: bytes, *, last_look: Callable[[], Withholding | None]) -> Exchange:
+    async def post(
+        self, body: bytes, *, last_look: Callable[[], Withholding | None], expires_in_seconds: float | None
+    ) -> Exchange:
         """Make one attempt."""
         process, world = self._process, self._world
         connect = world.platform.connect_seconds()
+        seconds = world.dice.stream("platform").choice((0.001, CONNECT_SECONDS)) if connect is None else connect
+        if expires_in_seconds is not None and expires_in_seconds + PAST_DEADLINE_SECONDS < seconds:
+            seconds = max(0.0, expires_in_seconds + PAST_DEADLINE_SECONDS)
+            await process.waits(seconds)
+            world.reached["no connection yet"] += 1
+            return self._over(NoConnectionYet(waited_seconds=seconds), None)
+        await process.waits(seconds)
         if connect is None:
-            await process.waits(world.dice.stream("platform").choice((0.001, CONNECT_SECONDS)))
             return self._over(Unreachable(detail="refused"), None)
-        await process.waits(connect)
         withheld = last_look()
         if withheld is not None:
             world.reached[f"withheld {withheld.name}"] += 1

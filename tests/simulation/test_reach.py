@@ -37,6 +37,7 @@ TURNS = {
     "partition_stopped",
     "partitions_revoked",
     "possible_duplicates",
+    "no connection yet",
     "records_lost",
     "send_split",
     "stopped",
