@@ -298,7 +298,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a campaign that is refused for too long is given up",
-        (f"{CORE}.endings:Endings._hopeless", "if hopeless else ()", "if False else ()"),
+        (f"{CORE}.endings:Endings._is_hopeless", "return self._access", "return False and self._access"),
     ),
     _mutation(
         "a pause of a campaign is nobody else's",
