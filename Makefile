@@ -70,10 +70,12 @@ simulate: setup ## Play the service in made-up worlds where everything goes wron
 	@$(RUN)/python -m tests.simulation.play $(SIMULATE_ARGS)
 
 .PHONY: generate
-generate: setup ## Write anew what is made from the code: published schemas, the settings' table and example
+generate: setup ## Write anew what is made from the code: published schemas, the pages of settings, metrics and results
 	@for subject in event result dead-letter; do \
 		$(RUN)/campaign-consumer schema "$$subject" > "schemas/published/$$subject.json"; done
 	@$(RUN)/python -m config.reference
+	@$(RUN)/python -m schemas.reference > schemas/RESULTS.md
+	@$(RUN)/python -m consumer.edge.metrics_page > deploy/METRICS.md
 
 .PHONY: locks
 locks: setup ## Resolve pyproject.toml anew into deploy/locks

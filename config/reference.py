@@ -1,4 +1,4 @@
-"""The settings for readers: README's table and `example.toml`, written from the models. Never read by the service.
+"""The settings for readers: `SETTINGS.md` and `example.toml`, written from the models. Never read by the service.
 
 `python -m config.reference` writes both anew.
 """
@@ -10,11 +10,10 @@ from typing import Final
 import orjson
 
 from config.catalogue import CATALOGUE, DELIMITER, Leaf, Path, Table, leaves
+from config.settings import Settings
 
 EXAMPLE_FILE: Final = FilePath(__file__).with_name("example.toml")
-README_FILE: Final = FilePath(__file__).parents[1] / "README.md"
-BEGIN: Final = "<!-- settings -->"
-END: Final = "<!-- /settings -->"
+PAGE_FILE: Final = FilePath(__file__).with_name("SETTINGS.md")
 SET_IN_EXAMPLE: Final = frozenset({("api", "url"), ("api", "field_names", "scheduled_at")})
 """Settings without a default that the example gives a value all the same."""
 EXAMPLE_HEAD: Final = """\
@@ -34,33 +33,60 @@ EXAMPLE_TAIL: Final = """
 # expires_after = "5m"
 # on_unknown_outcome = "hold"
 """
+CAMPAIGNS: Final = "campaigns"
+PAGE_HEAD: Final = """\
+# Settings
+
+Every setting of the campaign consumer. `make generate` writes this page from the code.
+
+A setting can be given in four ways:
+
+- as an environment variable: `CAMPAIGN_` in front of the name below, such as `CAMPAIGN_KAFKA__GROUP_ID`;
+- in a TOML file that `--config FILE` or `CAMPAIGN_CONFIG` names: the same names in lower case, one table for each level.
+  [`example.toml`](example.toml) has all of them with their defaults;
+- as a file in the directory that `CAMPAIGN_SECRETS_DIR` names. The file bears the whole name in lower case, such as
+  `campaign_api__server_key`. This way is meant for secrets;
+- not at all: then the default holds.
+
+The environment wins over the directory of secrets, and the directory wins over the TOML file. A setting that does not
+exist is an error. `campaign-consumer check` says what would be used; of a mistake it names the setting and where its value
+came from.
+
+Durations are seconds, or `"250ms"`, `"2s"`, `"5m"`, `"1h"`. Sizes are bytes, or `"512 KiB"`, `"1 MiB"`. Lists are JSON, or
+items with commas between them. `required` means that there is no default and that the service does not start without a value.
+"""
+TABLE_HEAD: Final = "| setting | default | meaning |\n|---|---|---|"
+PAGE_TAIL: Final = """
+## CAMPAIGNS
+
+What single campaigns do differently. `<id>` is the campaign's ID.
+
+| setting | default | meaning |
+|---|---|---|
+| `CAMPAIGNS__<id>__WINDOW__*` | as `WINDOW__*` | The settings of `WINDOW`, for one campaign. |
+| `CAMPAIGNS__<id>__DELIVERY__*` | as `DELIVERY__*` | The settings of `DELIVERY`, for one campaign; all but `MAX_CONCURRENCY`. |
+"""
 
 
-def markdown_table() -> str:
-    """Return the table of all settings: name, default, meaning."""
-    rows = ["| setting | default | meaning |", "|---|---|---|"]
+def page() -> str:
+    """Return the page of all settings: a section for each table, with name, default and meaning of each setting."""
+    rows: dict[str, list[str]] = {}
     for path, leaf in leaves(number="<status>"):
-        if path[0] != "campaigns":
-            rows.append(
-                f"| `{DELIMITER.join(path[:-1]).upper()}{_last(path)}` | {_default(leaf)} | {leaf.description} |"
-            )
-    rows.append(
-        "| `CAMPAIGNS__<id>__WINDOW__*`, `CAMPAIGNS__<id>__DELIVERY__*` | as above | The same for one campaign, "
-        "all but `MAX_CONCURRENCY`. |"
-    )
-    return "\n".join(rows) + "\n"
+        if path[0] != CAMPAIGNS:
+            name = f"{DELIMITER.join(path[:-1]).upper()}{_last(path)}"
+            rows.setdefault(path[0], []).append(f"| `{name}` | {_default(leaf)} | {leaf.description} |")
+    sections = [
+        "\n".join(
+            (f"\n## {table.upper()}\n", f"{Settings.model_fields[table].description}\n", TABLE_HEAD, *of_table, "")
+        )
+        for table, of_table in rows.items()
+    ]
+    return PAGE_HEAD + "".join(sections) + PAGE_TAIL
 
 
 def example_toml() -> str:
     """Return a TOML file with every setting, its default and what it means."""
     return EXAMPLE_HEAD + "".join(_toml(CATALOGUE, ())) + EXAMPLE_TAIL
-
-
-def with_table(text: str) -> str:
-    """Return `text` with the table of settings between its markers; a text without markers stays as it is."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    return f"{before}{begin}\n\n{markdown_table()}\n{end}{after}" if begin and end else text
 
 
 def _last(path: Path) -> str:
@@ -83,7 +109,7 @@ def _toml(table: Table, above: Path) -> Iterator[str]:
     for name, node in table.members.items():
         if isinstance(node, Leaf):
             yield f"# {node.description}\n{_toml_line(name, node, (*above, name))}\n"
-        elif (*above, name) != ("campaigns",):
+        elif (*above, name) != (CAMPAIGNS,):
             yield from _toml(node, (*above, name))
     if isinstance(table.entry, Leaf):
         yield f"# {table.entry.description}\n# 500 = {_toml_value(table.entry, table.entry.example)}\n"
@@ -103,9 +129,9 @@ def _toml_value(leaf: Leaf, value: object) -> str:
 
 
 def write() -> None:
-    """Write the example, and the table into the README."""
+    """Write the page and the example."""
+    PAGE_FILE.write_text(page(), encoding="utf-8")
     EXAMPLE_FILE.write_text(example_toml(), encoding="utf-8")
-    README_FILE.write_text(with_table(README_FILE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

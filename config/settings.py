@@ -54,7 +54,7 @@ class Kafka(Section):
     )
     ssl_cafile: kinds.CertificatesFile | None = Field(
         None,
-        description="CA certificates (PEM) that the brokers' are checked against; none: the system's.",
+        description="CA certificates (PEM) to check the brokers' certificates by; none: the system's.",
         examples=["/etc/kafka/ca.pem"],
     )
     ssl_certfile: kinds.ReadableFile | None = Field(
@@ -82,11 +82,11 @@ class Kafka(Section):
         alias="session_timeout",
         ge=3,
         le=300,
-        description="After such a silence an instance's partitions go to others; the brokers set bounds to it, too.",
+        description="An instance that is silent for so long loses its partitions to others; brokers set bounds to it, too.",
     )
     group_instance_id: kinds.InstanceId | None = Field(
         None,
-        description="Static membership: a name of its own for each instance, kept across its restarts.",
+        description="Static membership: each instance has a name of its own and keeps it across restarts.",
         examples=["campaign-consumer-0"],
     )
 
@@ -124,7 +124,7 @@ class Api(Section):
         10.0, alias="timeout", gt=0, le=300, description="From a request's first byte to its answer."
     )
     connect_timeout_seconds: Seconds = Field(
-        5.0, alias="connect_timeout", gt=0, le=60, description="To have a connection in hand."
+        5.0, alias="connect_timeout", gt=0, le=60, description="From a request's turn to its first byte: DNS, TCP, TLS."
     )
     keep_alive_seconds: Seconds = Field(
         2.0,
@@ -153,7 +153,7 @@ class Retry(Section):
         HOUR,
         alias="max_age",
         gt=0,
-        description="How long an event is tried, from its first attempt on; time in which nothing could start is none.",
+        description="How long an event is tried, from its first attempt on; outages do not count.",
     )
     base_seconds: Seconds = Field(
         0.25, alias="base", gt=0, description="Longest wait after the first failure; doubles."
@@ -198,7 +198,7 @@ class CampaignDelivery(Section):
         None,
         alias="expires_after",
         gt=0,
-        description="A deadline, from `occurredAt`, for events that bring none.",
+        description="The deadline, counted from `occurredAt`, of events that bring none.",
         examples=["5m"],
     )
 
@@ -223,7 +223,10 @@ class Buffer(Section):
 
     max_events: kinds.Whole = Field(100_000, ge=1, le=1_000_000_000, description="Events held at once, at most.")
     max_bytes: SizeBytes = Field(
-        256 * MIB, ge=MIB, le=1024 * GIB, description="Bytes of decoded events held at once, and of what they wait in."
+        256 * MIB,
+        ge=MIB,
+        le=1024 * GIB,
+        description="Bytes of decoded events held at once, with the windows and sends that they wait in.",
     )
 
 
@@ -246,7 +249,7 @@ class Log(Section):
     """What is written about what happens."""
 
     format: kinds.LogFormat | None = Field(
-        None, description="`console` or `json`; none: `console` on a terminal.", examples=["json"]
+        None, description="`console` or `json`; none: `console` on a terminal, `json` elsewhere.", examples=["json"]
     )
     level: kinds.LogLevel = Field("INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
 

@@ -20,11 +20,11 @@ class DeadLetterHeaders(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, alias_generator=_header)
 
-    reason: InvalidReason
+    reason: InvalidReason = Field(description="The reason in the record's result.")
     detail: str = Field(description="Field path and rule, never a value of the record.")
-    topic: str
-    partition: _Number
-    offset: _Number
+    topic: str = Field(description="The record's topic.")
+    partition: _Number = Field(description="The record's partition.")
+    offset: _Number = Field(description="The record's offset.")
     timestamp: _Number = Field(description="The record's own, in milliseconds since 1970-01-01T00:00:00Z.")
     truncated: str | None = Field(
         default=None, description="Only where something did not fit: what was left out, with its size in bytes."

@@ -43,11 +43,16 @@ def _partition_states(now: Snapshot) -> Iterable[tuple[Key, float]]:
 
 
 READINGS: tuple[Reading[Snapshot], ...] = (
-    gauge("campaign_committed_offset", PARTITION, "What the group last committed", _each(lambda p: p["committed"])),
+    gauge(
+        "campaign_committed_offset",
+        PARTITION,
+        "The offset that the group last committed",
+        _each(lambda p: p["committed"]),
+    ),
     gauge(
         "campaign_watermark_offset",
         PARTITION,
-        "Below it everything has an outcome and an acknowledged result",
+        "Every record below it has an outcome and an acknowledged result",
         _each(lambda p: p["watermark"]),
     ),
     gauge("campaign_position_offset", PARTITION, "The next offset to be read", _each(lambda p: p["position"])),
@@ -63,17 +68,22 @@ READINGS: tuple[Reading[Snapshot], ...] = (
         "Readable records without an acknowledged result: in hand, or between position and log end",
         _each(lambda p: p["lag"]),
     ),
-    gauge("campaign_held_events", PARTITION, "Read, without an acknowledged result", _each(lambda p: p["held"])),
+    gauge(
+        "campaign_held_events",
+        PARTITION,
+        "Records that were read and have no acknowledged result yet",
+        _each(lambda p: p["held"]),
+    ),
     gauge(
         "campaign_partitions",
         ("state",),
-        "Partitions of this member by state; `stopped` waits for a person",
+        "Partitions of this member by state; `stopped`: until somebody decides",
         _partition_states,
     ),
     gauge(
         "campaign_partitions_paused",
         (),
-        "Partitions that are not read now: no room (`BUFFER__*`, `KAFKA__MAX_AHEAD`), or not at work",
+        "Partitions that are not read now, because there is no room (`BUFFER__*`, `KAFKA__MAX_AHEAD`) or they are not at work",
         _one(lambda now: sum(partition["paused"] for partition in now["partitions"])),
     ),
     gauge("campaign_buffer_events", (), "Decoded events held", _one(lambda now: now["buffer"]["events"])),
@@ -101,25 +111,25 @@ READINGS: tuple[Reading[Snapshot], ...] = (
     gauge(
         "campaign_requests_in_flight_limit",
         (),
-        "As many slots there are",
+        "The number of slots",
         _one(lambda now: now["limits"]["max_concurrency"]),
     ),
     gauge(
         "campaign_access_state",
         ("state",),
-        "1 at how it stands with the platform: `first_contact`, `open`, `stopped`, `unreachable` or `paused`",
+        "1 for the present state of access to the platform, 0 for the others",
         lambda now: _states(get_args(AccessState), now["access"]["state"]),
     ),
     gauge(
         "campaign_refused_campaigns",
         (),
-        "Campaigns that key or role may not send",
+        "Campaigns that the key or its role may not send",
         _one(lambda now: now["access"]["refused_count"]),
     ),
     gauge(
         "campaign_refused_campaign_seconds",
         ("campaign",),
-        "For how long a campaign is refused, outages apart; the 20 that were refused first",
+        "For how long a campaign has been refused, without outages; the 20 that were refused first",
         lambda now: [((campaign,), seconds) for campaign, seconds in now["access"]["refused_seconds"].items()],
     ),
     gauge(
@@ -137,13 +147,13 @@ READINGS: tuple[Reading[Snapshot], ...] = (
     gauge(
         "campaign_service_state",
         ("state",),
-        "1 at the state: `starting`, `running` or `draining`",
+        "1 for the service's present state, 0 for the others",
         lambda now: _states(("starting", "running", "draining"), now["state"]),
     ),
     gauge(
         "campaign_build_info",
         ("version", "python"),
-        "Always 1; what is running",
+        "Always 1; the labels say what is running",
         lambda now: [((now["version"], platform.python_version()), 1.0)],
     ),
 )

@@ -2,7 +2,7 @@
 
 Families of our own, because the client's cost too much or say too little here: a batch of 500 delays is one call
 (sorted once, then one bisection a bucket), nothing is locked (one event loop tells all facts), no `_created`
-series, and every family knows its labels, so that the README's table can be generated from it.
+series, and every family knows its labels, so that a page about all of them can be generated.
 """
 
 from bisect import bisect_left, bisect_right
@@ -23,7 +23,7 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """One family, as the README's table shows it. `name` is the family's; a counter's ends in `_total`."""
+    """One family, as it is documented. `name` is the family's; a counter's ends in `_total`."""
 
     name: str
     kind: str
@@ -87,8 +87,8 @@ class Distribution:
     def __init__(self, described: Described, *, bounds: Sequence[float], known: Iterable[Key] = ()) -> None:
         assert list(bounds) == sorted(set(bounds)), bounds
         self.described = described
-        self._bounds = tuple(float(bound) for bound in bounds)
-        self._ends = [*map(floatToGoString, self._bounds), "+Inf"]
+        self.bounds = tuple(float(bound) for bound in bounds)
+        self._ends = [*map(floatToGoString, self.bounds), "+Inf"]
         self._counts: dict[Key, list[int]] = {}
         self._sums: dict[Key, float] = {}
         self._texts: dict[Key, list[str]] = {}
@@ -98,7 +98,7 @@ class Distribution:
     def observe(self, key: Key, value: float) -> None:
         """Count one value; a negative one (clocks that disagree) counts as 0."""
         value = max(value, 0.0)
-        self._counts_of(key)[bisect_left(self._bounds, value)] += 1
+        self._counts_of(key)[bisect_left(self.bounds, value)] += 1
         self._sums[key] += value
 
     def observe_all(self, key: Key, values: Sequence[float]) -> None:
@@ -110,7 +110,7 @@ class Distribution:
         ordered = sorted(values)
         counts = self._counts_of(key)
         below = 0
-        for index, bound in enumerate(self._bounds):
+        for index, bound in enumerate(self.bounds):
             upto = bisect_right(ordered, bound, lo=below)
             counts[index] += upto - below
             below = upto
@@ -136,7 +136,7 @@ class Distribution:
     def _counts_of(self, key: Key) -> list[int]:
         counts = self._counts.get(key)
         if counts is None:
-            counts = self._counts[key] = [0] * (len(self._bounds) + 1)
+            counts = self._counts[key] = [0] * (len(self.bounds) + 1)
             self._sums[key] = 0.0
         return counts
 

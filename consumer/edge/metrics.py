@@ -1,9 +1,8 @@
-"""Every metric of the service: name, labels, meaning, and the README's table of them. Never decides when one moves.
+"""Every metric of the service: name, labels, meaning. Never decides when one moves.
 
 Labels are bounded: topics and campaigns by configuration, partitions by the topics, the rest by enums.
 """
 
-import sys
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -48,7 +47,7 @@ PROCESS = tuple(
         ("virtual_memory_bytes", "gauge", "Address space"),
         ("start_time_seconds", "gauge", "When the process started, since 1970"),
         ("open_fds", "gauge", "Open file descriptors"),
-        ("max_fds", "gauge", "As many may be open"),
+        ("max_fds", "gauge", "How many file descriptors may be open"),
     )
 )
 """What the Prometheus client reads off `/proc` (Linux alone)."""
@@ -77,7 +76,8 @@ class Metrics:
         self._sending()
         self._outcomes()
         self._ownership()
-        for family in (*self._families(), self.gauges):
+        self._journal()
+        for family in (*self.families(), self.gauges):
             self.registry.register(family)
         ProcessCollector(namespace="campaign", registry=self.registry)
 
@@ -90,7 +90,7 @@ class Metrics:
         self.unknown_fields = counter(
             "campaign_unknown_fields_total",
             ("meant",),
-            "Unknown fields in events whose name is nearly that of a known one, `meant`",
+            "Unknown fields of events whose name is nearly that of a known field, `meant`",
         )
         self.records_lost = counter(
             "campaign_records_lost_total", PARTITION, "Offsets that retention removed before they were read"
@@ -98,7 +98,7 @@ class Metrics:
         self.unexpected_errors = counter(
             "campaign_unexpected_errors_total",
             ("during",),
-            "Errors that nobody expected and that undid nothing; each is a mistake to be reported",
+            "Unexpected errors that did no harm; each is a bug to be reported",
             known=[(during,) for during in During],
         )
         self.loop_delay = distribution(
@@ -121,12 +121,12 @@ class Metrics:
         self.answers = counter(
             "campaign_answers_total",
             ("answer", "code"),
-            "Ends of attempts by what they mean and HTTP status (`none`: no complete head; rare ones as `4xx`)",
+            "Ends of attempts by meaning and HTTP status (`none`: no complete head; rare statuses as `4xx`)",
         )
         self.request_duration = distribution(
             "campaign_request_duration_seconds",
             ("answer",),
-            "First byte to the end of the attempt; what sent no byte counts in `campaign_answers_total` alone",
+            "From the first byte to the end of the attempt; attempts that sent no byte count in `campaign_answers_total` alone",
             bounds=EXCHANGE_SECONDS,
             known=[(AnswerClass.ACCEPTED,)],
         )
@@ -137,13 +137,13 @@ class Metrics:
         self.unknown = counter(
             "campaign_unknown_outcomes_total",
             ("reason",),
-            "Contacts of attempts whose fate is unknown; `owner_lost`: as a take-over found them",
+            "Contacts of attempts whose fate is unknown; `owner_lost`: a take-over found them",
             known=[(Reason.ANSWER_LOST,), (Reason.SERVER_ERROR,), (Reason.OWNER_LOST,)],
         )
         self.dispatch_stops = counter(
             "campaign_dispatch_stops_total",
             ("why",),
-            "Times that dispatch stopped; probes count none",
+            "Times that sending stopped because of the platform; the probes that follow are not counted",
             known=[(w,) for w in StopWhy],
         )
 
@@ -151,25 +151,25 @@ class Metrics:
         self.results = counter(
             "campaign_results_total",
             ("status", "reason"),
-            "Outcomes of records; once more where a take-over publishes the result of a former owner again",
+            "Outcomes of records; counted again where a take-over publishes a former owner's result again",
             known=SETTLEMENTS,
         )
         self.possible_duplicates = counter(
             "campaign_possible_duplicates_total",
             (),
-            "Contacts that may have been texted twice: accepted and marked; counted as `campaign_results_total` is",
+            "Contacts that were accepted with `possibleDuplicate`; counted as `campaign_results_total` is",
         )
         self.acceptance_delay = distribution(
             "campaign_acceptance_delay_seconds",
             ("priority",),
-            "A record's arrival here to its acceptance by the platform",
+            "From a record's arrival here to its acceptance by the platform",
             bounds=DELAY_SECONDS,
             known=[(priority,) for priority in Priority],
         )
         self.event_delay = distribution(
             "campaign_event_delay_seconds",
             ("priority",),
-            "An event's `occurredAt` to its acceptance by the platform",
+            "From an event's `occurredAt` to its acceptance by the platform",
             bounds=DELAY_SECONDS,
             known=[(priority,) for priority in Priority],
         )
@@ -179,78 +179,88 @@ class Metrics:
         self.cuts = counter(
             "campaign_cut_messages_total",
             ("topic",),
-            "Parts left out of results and dead letters too large for their topic",
+            "Parts that were left out of results and dead letters because their topic takes nothing so large",
         )
         self.publish_duration = distribution(
             "campaign_publish_duration_seconds",
             (),
-            "A batch of results or dead letters, until acknowledged",
+            "How long a batch of results or dead letters takes until it is acknowledged",
             bounds=APPEND_SECONDS,
         )
-        self.commits = counter("campaign_commits_total", ("outcome",), "Commits", known=[("committed",), ("failed",)])
+        self.commits = counter(
+            "campaign_commits_total",
+            ("outcome",),
+            "Commits of the group's offsets",
+            known=[("committed",), ("failed",)],
+        )
 
     def _ownership(self) -> None:
         self.claims = counter(
-            "campaign_claims_total", PARTITION, "Claims of ours behind which a take-over reads the journal"
+            "campaign_claims_total", PARTITION, "Claims that were written to the journal; a take-over follows each"
         )
         self.takeover_duration = distribution(
             "campaign_takeover_duration_seconds",
             (),
-            "Our claim to the first record that may be read",
+            "From the claim to the first record that may be read",
             bounds=HANDOVER_SECONDS,
         )
         self.revoke_duration = distribution(
-            "campaign_revoke_duration_seconds", (), "Handing partitions back", bounds=HANDOVER_SECONDS
+            "campaign_revoke_duration_seconds", (), "How long it takes to hand partitions back", bounds=HANDOVER_SECONDS
         )
-        self.lost = counter("campaign_partitions_lost_total", PARTITION, "Times that another member had claimed it")
+        self.lost = counter(
+            "campaign_partitions_lost_total",
+            PARTITION,
+            "Times that the partition was lost because another member had claimed it",
+        )
         self.foreign_claims = counter(
-            "campaign_foreign_claims_total", PARTITION, "Claims of other consumer groups in its journal"
+            "campaign_foreign_claims_total", PARTITION, "Claims of other consumer groups in the partition's journal"
         )
-        self.stops = counter("campaign_partition_stops_total", PARTITION, "Times that it stopped for a person")
+        self.stops = counter(
+            "campaign_partition_stops_total", PARTITION, "Times that the partition stopped until somebody decides"
+        )
         self.rewinds = counter(
-            "campaign_rewinds_total", PARTITION, "Group offsets moved back by a tool, without effect"
+            "campaign_rewinds_total", PARTITION, "Times that a tool moved the group's offset back; it has no effect"
         )
         self.skipped = counter(
-            "campaign_skipped_offsets_total", PARTITION, "Offsets passed over because the group's were moved forward"
+            "campaign_skipped_offsets_total",
+            PARTITION,
+            "Offsets that are never sent because a tool moved the group forward",
         )
+
+    def _journal(self) -> None:
         self.journal_entries = counter("campaign_journal_entries_total", PARTITION, "Journal entries appended")
         self.journal_duration = distribution(
-            "campaign_journal_append_duration_seconds", (), "An append, until acknowledged", bounds=APPEND_SECONDS
+            "campaign_journal_append_duration_seconds",
+            (),
+            "How long an append to the journal takes until it is acknowledged",
+            bounds=APPEND_SECONDS,
         )
         self.journal_void = counter(
-            "campaign_journal_void_entries_total", PARTITION, "Entries that landed elsewhere than expected"
+            "campaign_journal_void_entries_total",
+            PARTITION,
+            "Journal entries that landed at another offset than expected",
         )
         self.journal_strays = counter(
-            "campaign_journal_stray_records_total", PARTITION, "Records in the journal that are no entries, passed over"
+            "campaign_journal_stray_records_total",
+            PARTITION,
+            "Records in the journal that are no entries; they are passed over",
         )
         self.journal_unsure = counter(
-            "campaign_journal_unsure_total", PARTITION, "Appends without acknowledgement; each claims anew"
+            "campaign_journal_unsure_total", PARTITION, "Appends without acknowledgement; a new claim follows each"
         )
         self.producers_replaced = counter(
             "campaign_producers_replaced_total",
             ("producer",),
-            "Failed Kafka producers replaced",
+            "Kafka producers that failed and were replaced",
             known=[(producer,) for producer in Producer],
         )
 
-    def _families(self) -> list[Counters | Distribution]:
+    def families(self) -> list[Counters | Distribution]:
+        """Return what is counted, without the gauges."""
         return [family for family in vars(self).values() if isinstance(family, Counters | Distribution)]
 
     def described(self) -> list[Described]:
         """Return every family, sorted by name."""
-        families = [family.described for family in self._families()]
+        families = [family.described for family in self.families()]
         readings = [reading.described for reading in self.gauges.readings]
         return sorted((*families, *readings, *PROCESS), key=lambda described: described.name)
-
-
-def table() -> str:
-    """Return the README's table of metrics, as Markdown."""
-    rows = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    for each in Metrics().described():
-        labels = ", ".join(f"`{label}`" for label in each.labels)
-        rows.append(f"| `{each.name}` | {each.kind} | {labels} | {each.meaning} |")
-    return "\n".join(rows) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(table())

@@ -4,7 +4,7 @@ import tomllib
 
 from config import load
 from config.catalogue import leaves
-from config.reference import BEGIN, EXAMPLE_FILE, README_FILE, example_toml, markdown_table, with_table
+from config.reference import EXAMPLE_FILE, PAGE_FILE, example_toml, page
 from config.settings import Settings
 
 KEY = {"CAMPAIGN_API__SERVER_KEY": "k-1"}
@@ -19,7 +19,7 @@ def uncommented(text: str) -> str:
 
 
 def test_the_example_is_what_the_models_say() -> None:
-    assert EXAMPLE_FILE.read_text(encoding="utf-8") == example_toml(), "run: python -m config.reference"
+    assert EXAMPLE_FILE.read_text(encoding="utf-8") == example_toml(), "run: make generate"
 
 
 def test_the_example_as_it_stands_is_the_defaults_and_names_the_schedule() -> None:
@@ -52,21 +52,19 @@ def test_what_the_example_shows_commented_out_can_be_put_into_force() -> None:
     assert settings.delivery.answers == {500: "not_delivered"}
 
 
-def test_the_table_has_a_row_for_every_setting_with_its_default() -> None:
-    rows = markdown_table().splitlines()
+def test_the_page_has_a_row_for_every_setting_with_its_default() -> None:
+    rows = [line for line in page().splitlines() if line.startswith("| `")]
     assert "| `WINDOW__MAX_BYTES` | `1 MiB` | Bytes of one send's body, at most. |" in rows
     assert "| `API__SERVER_KEY` | required | The platform's server key; secret. |" in rows
-    assert len(rows) == 2 + sum(path[0] != "campaigns" for path, _ in leaves()) + 1
+    per_campaign = 2
+    assert len(rows) == sum(path[0] != "campaigns" for path, _ in leaves()) + per_campaign
 
 
-def test_the_readme_has_the_table_of_settings_as_it_is() -> None:
-    text = README_FILE.read_text(encoding="utf-8")
-    assert BEGIN in text
-    assert with_table(text) == text, "run: python -m config.reference"
+def test_the_page_has_a_section_for_every_table_that_says_what_it_is_about() -> None:
+    headings = [line.removeprefix("## ") for line in page().splitlines() if line.startswith("## ")]
+    assert headings == [table.upper() for table in Settings.model_fields]
+    assert "\n## WINDOW\n\nWhich events share a send.\n\n| setting |" in page()
 
 
-def test_a_page_without_markers_stays_as_it_is_and_one_with_them_gets_the_table() -> None:
-    assert with_table("nothing here") == "nothing here"
-    page = with_table("a\n<!-- settings -->\nold\n<!-- /settings -->\nb\n")
-    assert page == f"a\n<!-- settings -->\n\n{markdown_table()}\n<!-- /settings -->\nb\n"
-    assert with_table(page) == page
+def test_the_page_is_what_the_models_say() -> None:
+    assert PAGE_FILE.read_text(encoding="utf-8") == page(), "run: make generate"

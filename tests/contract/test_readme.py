@@ -1,4 +1,4 @@
-"""The README is true: its commands run as they stand there, its tables are what the code says, its example is real."""
+"""The README is true: its commands run as they stand there, its examples are real, the pages behind it are generated."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +19,10 @@ import pytest
 from packaging.requirements import Requirement
 
 import config.reference
+import schemas.reference
 from consumer.cli.main import COMMANDS
-from consumer.core.outcome import Status
 from consumer.demo.processes import free_port
-from consumer.edge import metrics
+from consumer.edge import metrics_page
 from consumer.edge.clock import SystemClock
 from consumer.edge.kafka_connection import KafkaConnection
 from consumer.edge.topics import Expectations, create_topics
@@ -36,10 +36,11 @@ NOT_HERE = frozenset({"make test"})
 """Running the whole suite is what is going on."""
 SERVERS = {"campaign-consumer sandbox": "/v1/status", "campaign-consumer run": "/readyz"}
 """Commands that stay in their terminal, and the path that answers once they are ready."""
-
-
-def between(marks: str) -> str:
-    return README.partition(f"<!-- {marks} -->")[2].partition(f"<!-- /{marks} -->")[0].strip()
+GENERATED_PAGES: Mapping[str, Callable[[], str]] = {
+    "config/SETTINGS.md": config.reference.page,
+    "deploy/METRICS.md": metrics_page.page,
+    "schemas/RESULTS.md": schemas.reference.page,
+}
 
 
 def fenced(after: str, language: str) -> str:
@@ -127,25 +128,19 @@ async def serving(command: str, url: str, *, cwd: Path, **more: str) -> AsyncIte
             await process.wait()
 
 
-def test_the_settings_table_is_what_the_settings_say() -> None:
-    assert config.reference.with_table(README) == README, "run: python -m config.reference"
+@pytest.mark.parametrize("file, page", GENERATED_PAGES.items())
+def test_a_generated_page_is_what_the_code_says(file: str, page: Callable[[], str]) -> None:
+    assert (ROOT / file).read_text() == page(), "run: make generate"
 
 
-def test_the_metrics_table_is_what_the_service_exports() -> None:
-    assert between("metrics") == metrics.table().strip(), "put the output of python -m consumer.edge.metrics there"
+@pytest.mark.parametrize("file", GENERATED_PAGES)
+def test_the_readme_leads_to_a_generated_page(file: str) -> None:
+    assert f"({file})" in README
 
 
 def test_every_command_is_in_the_command_table_and_no_other() -> None:
     described = re.findall(r"^\| `campaign-consumer (\S+)` \|", README, flags=re.MULTILINE)
     assert sorted(described) == sorted(COMMANDS)
-
-
-def test_every_status_is_explained() -> None:
-    explained = set(re.findall(r"^\| `(\w+)` \|.*\|.*\|$", README, flags=re.MULTILINE)) & {
-        each.value for each in Status
-    }
-    unavailable = set(re.findall(r"The statuses `(\w+)` and `(\w+)`", README)[0])
-    assert explained | unavailable == {status.value for status in Status}
 
 
 def test_every_dependency_is_explained_and_no_other() -> None:

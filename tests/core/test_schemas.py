@@ -20,13 +20,16 @@ from pydantic import ValidationError
 import schemas
 from consumer.cli.schema import command
 from consumer.core.outcome import Reason, Status
+from consumer.edge.metrics import SETTLEMENTS
 from schemas.campaign_send import CampaignSend
 from schemas.contact_event import contact_event_of
 from schemas.instants import instant_of, text_of
 from schemas.json_schema import SUBJECTS, json_schema
 from schemas.mistake import SchemaError
+from schemas.reference import STATUSES, page
 from tests.core.wild_events import FIELDS, INSTANTS, ODD_VALUES, VALID_EVENTS, nearly_valid_events, plain_event
 
+NESTED = {"related": "ResultRelated", "source": "ResultSource", "response": "ResultResponse"}
 PUBLISHED = Path(schemas.__file__).parent / "published"
 
 
@@ -71,6 +74,21 @@ def test_statuses_and_reasons_are_those_of_the_service() -> None:
     assert set(properties["status"]["enum"]) == set(Status)
     [reasons, _] = properties["reason"]["anyOf"]
     assert set(reasons["enum"]) == set(Reason)
+
+
+def test_the_page_about_results_explains_every_status_and_reason_that_the_service_gives_and_no_other() -> None:
+    explained = {(status, reason) for status, each in STATUSES.items() for reason in each.reasons}
+    assert explained == {(str(status), reason and str(reason)) for status, reason in SETTLEMENTS}
+    assert all(f"| `{status}` | `{reason}` | " in page() for status, reason in explained if reason)
+
+
+def test_the_page_about_results_has_every_field_and_every_header_with_what_it_means() -> None:
+    rows = dict(re.findall(r"^\| `([\w.-]+)` \| (?:[a-z ]+ \| )?([^|]+) \|$", page(), flags=re.MULTILINE))
+    inner = json_schema("result")["$defs"]
+    nested = {f"{name}.{field}" for name, of in NESTED.items() for field in inner[of]["properties"]}
+    fields = {*json_schema("result")["properties"], *json_schema("dead-letter")["properties"], *nested}
+    assert fields <= rows.keys()
+    assert all(rows[field].strip() for field in fields)
 
 
 @given(VALID_EVENTS)

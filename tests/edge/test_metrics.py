@@ -1,8 +1,8 @@
-"""Promises about the metrics as Prometheus and the README see them."""
+"""Promises about the metrics as Prometheus and the readers of their page see them."""
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from typing import get_args
 
 import pytest
 from prometheus_client.metrics_core import Metric
@@ -11,13 +11,14 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 
 from consumer.core.outcome import Reason, Status
 from consumer.core.terms import JournalOffset, Offset, Partition
-from consumer.edge.metrics import SETTLEMENTS, Metrics, table
+from consumer.edge.metrics import SETTLEMENTS, Metrics
+from consumer.edge.metrics_page import VALUES, page
 from consumer.edge.telemetry import Telemetry
-from consumer.service.facts import AnswerClass, Priority, Producer, RetryReason, StopWhy
+from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
+from consumer.service.status_shape import AccessState, PartitionState, ServiceState
 from tests.edge.support import P3, status, telemetry
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
-README = Path(__file__).parents[2] / "README.md"
 SUFFIXES = {
     "counter": ("_total",),
     "histogram": ("_seconds", "_contacts"),
@@ -182,9 +183,34 @@ def test_a_batch_of_contacts_shows_in_requests_and_contacts() -> None:
     assert registry.get_sample_value("campaign_skipped_offsets_total", {"topic": P3.topic, "partition": "3"}) == 10
 
 
-def test_the_readme_table_is_the_generated_one() -> None:
-    inside = README.read_text().partition("<!-- metrics -->\n")[2].partition("<!-- /metrics -->")[0].strip()
-    assert inside == table().strip(), "between <!-- metrics --> and <!-- /metrics -->: python -m consumer.edge.metrics"
+def test_the_page_explains_every_value_of_the_closed_lists_and_no_other() -> None:
+    lists: dict[str, Iterable[str]] = {
+        "campaign_access_state": get_args(AccessState),
+        "campaign_answers_total": AnswerClass,
+        "campaign_commits_total": ("committed", "failed"),
+        "campaign_dispatch_stops_total": StopWhy,
+        "campaign_partitions": get_args(PartitionState),
+        "campaign_producers_replaced_total": Producer,
+        "campaign_request_duration_seconds": AnswerClass,
+        "campaign_retries_total": RetryReason,
+        "campaign_service_state": get_args(ServiceState),
+        "campaign_unexpected_errors_total": During,
+        "campaign_unknown_outcomes_total": (Reason.ANSWER_LOST, Reason.SERVER_ERROR, Reason.OWNER_LOST),
+    }
+    assert {metric: set(values) for (metric, _), values in VALUES.items()} == {
+        metric: {str(value) for value in values} for metric, values in lists.items()
+    }
+    labels = {described.name: described.labels for described in Metrics().described()}
+    assert all(label in labels[metric] for metric, label in VALUES)
+
+
+def test_the_page_has_a_row_for_every_metric_and_the_buckets_of_every_histogram() -> None:
+    rows = [line for line in page().splitlines() if line.startswith("| `")]
+    for each in Metrics().described():
+        named = [row for row in rows if row.startswith(f"| `{each.name}` | {each.kind} | ")]
+        assert len(named) == 1, each.name
+        assert named[0].endswith(f" | {each.meaning} |")
+    assert "| `campaign_loop_delay_seconds` | 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5 |" in rows
 
 
 def test_a_scrape_of_a_service_with_64_partitions_stays_small() -> None:

@@ -1,0 +1,152 @@
+"""The page of all metrics for readers, `deploy/METRICS.md`, written from their declarations. Never read by the service.
+
+`python -m consumer.edge.metrics_page` prints it.
+"""
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from consumer.edge.meters import Distribution
+from consumer.edge.metrics import Metrics
+
+HEAD: Final = """\
+# Metrics
+
+Every metric of the campaign consumer. `make generate` writes this page from the code.
+
+`GET /metrics` on `HTTP__HOST` and `HTTP__PORT` answers in the text format of Prometheus, or in OpenMetrics where the scraper asks
+for it. No label ever holds a phone, an event ID, or anything else without a bound. A label value `none` means that there is
+none. The metrics `campaign_process_*` exist on Linux alone.
+"""
+VALUES_HEAD: Final = """
+## Label values
+
+Further labels: `topic` and `partition` are Kafka's. `status` and `reason` of `campaign_results_total` and
+`campaign_invalid_records_total` are explained in [`schemas/RESULTS.md`](../schemas/RESULTS.md). `code` is an HTTP status; rare
+ones are counted by their class, such as `4xx`. `priority` is `normal` or `immediate`.
+
+| metric | label | value | meaning |
+|---|---|---|---|
+"""
+BUCKETS_HEAD: Final = """
+## Buckets
+
+The upper bounds of each histogram's buckets; `+Inf` follows.
+
+| histogram | bounds |
+|---|---|
+"""
+ACCESS_STATES: Final = {
+    "first_contact": "this URL, key and field names have had no 2xx yet",
+    "open": "sending",
+    "stopped": "the platform refuses key, role, credit or address, or a proxy refuses",
+    "unreachable": "no connection, several times in a row",
+    "paused": "the platform has asked for a pause",
+}
+PARTITION_STATES: Final = {
+    "claiming": "the claim is on its way to the journal",
+    "reading": "the journal is being read",
+    "owned": "at work",
+    "unsure": "an append was not acknowledged; no new request takes events of this partition",
+    "lost": "another member has claimed the partition",
+    "stopped": "somebody has to decide",
+}
+SERVICE_STATES: Final = {
+    "starting": "it has not joined the group yet",
+    "running": "at work",
+    "draining": "it was told to stop",
+}
+ANSWERS: Final = {
+    "accepted": "a complete 2xx head",
+    "refused": "a 4xx that refuses contacts or the campaign",
+    "denied": "401, 402, 403, 407 or 3xx: key, role, credit, proxy or address is wrong",
+    "not_delivered": "surely not processed: 408, 421, 425, 429, 503, or no connection",
+    "unknown": "5xx, or no complete answer",
+    "withheld": "never started: the last look before the first byte said no, or a deadline came before a connection",
+}
+RETRIES: Final = {
+    "throttled": "408, 421, 425 or 429",
+    "unavailable": "503",
+    "unreachable": "no connection",
+    "server_error": "5xx but 503",
+    "answer_lost": "no complete answer",
+    "denied": "the platform has refused key, role, credit or address",
+    "no_proof": "the proof of ownership had grown stale before the first byte",
+    "deadline": "the deadline of another event came before the first byte",
+    "not_ours": "the partition of another event was lost or handed back before the first byte",
+}
+STOPS: Final = {
+    "denied": "401, 402, 403, 407 or 3xx",
+    "first_contact": "a refusal before the first 2xx of this configuration",
+    "unreachable": "no connection, several times in a row",
+}
+DOUBTS: Final = {
+    "answer_lost": "no complete answer",
+    "server_error": "a 5xx",
+    "owner_lost": "a take-over found the attempt without an end",
+}
+ERRORS: Final = {
+    "request": "in the HTTP client",
+    "answer": "while an answer was read; its status counts all the same",
+    "telling": "while a log line or a metric was written",
+}
+PRODUCERS: Final = {"journal": "writes the journal", "results": "writes results and dead letters"}
+COMMITS: Final = {"committed": "acknowledged", "failed": "not acknowledged; the next one tries again"}
+VALUES: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
+    ("campaign_access_state", "state"): ACCESS_STATES,
+    ("campaign_answers_total", "answer"): ANSWERS,
+    ("campaign_commits_total", "outcome"): COMMITS,
+    ("campaign_dispatch_stops_total", "why"): STOPS,
+    ("campaign_partitions", "state"): PARTITION_STATES,
+    ("campaign_producers_replaced_total", "producer"): PRODUCERS,
+    ("campaign_request_duration_seconds", "answer"): ANSWERS,
+    ("campaign_retries_total", "reason"): RETRIES,
+    ("campaign_service_state", "state"): SERVICE_STATES,
+    ("campaign_unexpected_errors_total", "during"): ERRORS,
+    ("campaign_unknown_outcomes_total", "reason"): DOUBTS,
+}
+"""What the values of closed lists mean, by metric and label."""
+
+
+def page() -> str:
+    """Return the page, as Markdown."""
+    metrics = Metrics()
+    return "".join((HEAD, _table(metrics), VALUES_HEAD, _values(), BUCKETS_HEAD, _buckets(metrics)))
+
+
+def _table(metrics: Metrics) -> str:
+    head = ("", "| metric | type | labels | meaning |", "|---|---|---|---|")
+    rows = (
+        f"| `{each.name}` | {each.kind} | {_code(each.labels) or '-'} | {each.meaning} |"
+        for each in metrics.described()
+    )
+    return _lines((*head, *rows))
+
+
+def _values() -> str:
+    return _lines(
+        f"| `{metric}` | `{label}` | `{value}` | {meaning} |"
+        for (metric, label), values in VALUES.items()
+        for value, meaning in values.items()
+    )
+
+
+def _buckets(metrics: Metrics) -> str:
+    histograms = [family for family in metrics.families() if isinstance(family, Distribution)]
+    return _lines(
+        f"| `{each.described.name}` | {', '.join(f'{bound:g}' for bound in each.bounds)} |"
+        for each in sorted(histograms, key=lambda each: each.described.name)
+    )
+
+
+def _code(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join((*lines, ""))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())
