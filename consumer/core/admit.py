@@ -18,6 +18,7 @@ from consumer.core.outcome import Reason, Related, Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.retry import may_repeat
 from consumer.core.send_queue import SendQueue
+from consumer.core.settle import closing_verdict
 from consumer.core.terms import Now, Offset, Partition, SendId
 from consumer.core.waiters import Waiters
 from consumer.core.window import Windows
@@ -25,20 +26,6 @@ from consumer.core.window import Windows
 Items = list[tuple[Verdict, list[Decoded]]]
 
 TOO_OLD = (Status.EXPIRED, Reason.TOO_OLD)
-
-
-def closing_verdict(event: Event, verdict: Verdict) -> Verdict:
-    """Return the verdict of an event that will not be tried (again); doubt dominates.
-
-    Whoever may have been texted is `in_doubt`, whatever else came to be the end of it.
-    """
-    history = event.history
-    if history is UNTRIED:
-        return verdict
-    verdict = replace(verdict, attempts=history.attempts, dispatched_at=history.last_tried_at)
-    if not history.lost:
-        return verdict
-    return replace(verdict, status=Status.IN_DOUBT, reason=history.doubt, related=None)
 
 
 class Door:

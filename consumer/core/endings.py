@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from consumer.core.access import Access
-from consumer.core.admit import closing_verdict
 from consumer.core.deadlines import STEP_SECONDS, Deadlines
 from consumer.core.event import Decoded, Event
 from consumer.core.history import UNTRIED
@@ -17,7 +16,7 @@ from consumer.core.parts import settle_each
 from consumer.core.policy import Policies
 from consumer.core.send import Send, earliest_expiry
 from consumer.core.send_queue import SendQueue
-from consumer.core.settle import spent
+from consumer.core.settle import closing_verdict, spent
 from consumer.core.terms import Instant, Now, Partition
 from consumer.core.waiters import Waiters
 

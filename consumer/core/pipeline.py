@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple, cast
 
 from consumer.core.access import Access
-from consumer.core.admit import Door, closing_verdict, repeat_of
+from consumer.core.admit import Door, repeat_of
 from consumer.core.answer import Exchange, Withholding
 from consumer.core.decode import Decoder
 from consumer.core.deduplication import Deduplication, Piece
@@ -26,7 +26,7 @@ from consumer.core.post import overhead_bytes
 from consumer.core.segments import Segment
 from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue
-from consumer.core.settle import Decision
+from consumer.core.settle import Decision, closing_verdict
 from consumer.core.sweep import Sweep
 from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, Ticks
 from consumer.core.unknown_fields import Lookalike

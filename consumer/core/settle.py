@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from consumer.core.access import Access
-from consumer.core.admit import closing_verdict
 from consumer.core.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
 from consumer.core.event import Event
 from consumer.core.history import UNTRIED, Fate, History
@@ -268,6 +267,20 @@ def _of_member(verdict: Verdict, history: History) -> Verdict:
     if verdict.status is Status.ACCEPTED:
         return replace(verdict, possible_duplicate=True)
     return replace(verdict, status=Status.IN_DOUBT, reason=history.doubt)
+
+
+def closing_verdict(event: Event, verdict: Verdict) -> Verdict:
+    """Return the verdict of an event that will not be tried (again); doubt dominates.
+
+    Whoever may have been texted is `in_doubt`, whatever else came to be the end of it.
+    """
+    history = event.history
+    if history is UNTRIED:
+        return verdict
+    verdict = replace(verdict, attempts=history.attempts, dispatched_at=history.last_tried_at)
+    if not history.lost:
+        return verdict
+    return replace(verdict, status=Status.IN_DOUBT, reason=history.doubt, related=None)
 
 
 def _in_doubt(send: Send, event: Event, now: Now) -> tuple[Verdict, list[Event]]:

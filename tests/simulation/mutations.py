@@ -267,7 +267,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "doubt dominates",
-        (f"{CORE}.admit:closing_verdict", "if not history.lost:", "if True:"),
+        (f"{CORE}.settle:closing_verdict", "if not history.lost:", "if True:"),
     ),
     _mutation(
         "a record is done when its result is acknowledged, not before",
