@@ -20,15 +20,15 @@ Columns (in brackets: the name in --json)
   state       ordinary; stopped: does not start before somebody has decided; accepted: somebody has; rewound and
               skipped: a tool has moved the group; records_lost: retention was quicker; no_journal (state, why)
   committed   what the group has committed (committed); where reading would begin now (watermark)
-  ahead       records above that with an outcome (settled_ahead)
+  ahead       records above that with an outcome (settledAhead)
   unknown     records above that with an attempt that is out, or of unknown fate (unknown)
-  lag         records up to the log's end (lag, log_start, log_end)
-  checkpoint  age of the last snapshot in the journal (checkpoint: journal_offset, age_seconds)
-  claim       where in the journal its owner claims it (claim_offset, journal_end)
+  lag         records up to the log's end (lag, logStart, logEnd)
+  checkpoint  age of the last snapshot in the journal (checkpoint: journalOffset, ageSeconds)
+  claim       where in the journal its owner claims it (claimOffset, journalEnd)
   since       age of that claim (owner: since, RFC 3339)
   (notes)     below the table: what others have written into its journal by mistake (notes)
   owner       the member that claimed it, "gone" where the group has it no more (owner: member, process, version,
-              in_group)
+              inGroup)
 """
 
 
@@ -105,11 +105,11 @@ def _fields(view: PartitionView, now: Instant) -> dict[str, object]:
         "why": view.why,
         "committed": view.committed,
         "watermark": view.watermark,
-        "settled_ahead": view.settled_ahead,
+        "settledAhead": view.settled_ahead,
         "unknown": view.unknown,
         "lag": view.lag,
-        "log_start": view.log_start,
-        "log_end": view.log_end,
+        "logStart": view.log_start,
+        "logEnd": view.log_end,
         "owner": None
         if owner is None
         else {
@@ -117,16 +117,16 @@ def _fields(view: PartitionView, now: Instant) -> dict[str, object]:
             "process": owner.process,
             "version": owner.version,
             "since": _rfc3339(owner.claimed_at),
-            "in_group": owner.in_group,
+            "inGroup": owner.in_group,
         },
-        "claim_offset": view.claim_offset,
+        "claimOffset": view.claim_offset,
         "checkpoint": None
         if view.checkpoint_offset is None
         else {
-            "journal_offset": view.checkpoint_offset,
-            "age_seconds": None if written_at is None else round(max(0.0, now - written_at), 3),
+            "journalOffset": view.checkpoint_offset,
+            "ageSeconds": None if written_at is None else round(max(0.0, now - written_at), 3),
         },
-        "journal_end": view.journal_end,
+        "journalEnd": view.journal_end,
         "notes": list(view.notes),
     }
 

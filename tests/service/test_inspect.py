@@ -108,8 +108,8 @@ async def test_a_stopped_partition_starts_where_an_operator_says_under_the_runni
         assert (first["state"], first["committed"], first["lag"]) == ("stopped", 2, 3)
         assert (second["state"], second["watermark"], second["lag"], second["unknown"]) == ("ordinary", 5, 0, 0)
         for partition in (first, second):
-            assert (partition["owner"]["member"], partition["owner"]["in_group"]) == (member, True)
-        assert second["checkpoint"]["age_seconds"] < SECONDS
+            assert (partition["owner"]["member"], partition["owner"]["inGroup"]) == (member, True)
+        assert second["checkpoint"]["ageSeconds"] < SECONDS
         code, out, _ = await inspect(stage)
         assert code == 0
         assert f"{stopped} is stopped: the journal has lost its beginning" in out

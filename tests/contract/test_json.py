@@ -1,0 +1,83 @@
+"""What commands print for scripts is written like events and results: camelCase. `/status` has names of its own."""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import click
+import orjson
+import pytest
+
+from consumer.audit.findings import Kind
+from consumer.audit.report import report_of
+from consumer.cli.main import COMMANDS
+from consumer.core.outcome import Status
+from consumer.inspection.report import document
+from schemas.json_schema import SUBJECTS, json_schema
+from tests.audit.honest import honest
+from tests.inspection.test_report import AT_WORK, NOW, STOPPED
+
+
+def _audited() -> Any:
+    """A report with something in each of its lists."""
+    world = honest()
+    world.entry("skipped", **{"from": 20, "to": 30})
+    world.publish(0, status="rejected")
+    report = report_of(world.judged())
+    findings = next(each for each in report["partitions"] if each["violations"])
+    assert findings["skipped"]
+    assert findings["unknown"]["records"]
+    assert report["violations"]
+    return report
+
+
+DOCUMENTS: Mapping[str, Callable[[], Any]] = {
+    "inspect": lambda: orjson.loads(document([AT_WORK, STOPPED], group="g", now=NOW)),
+    "audit": _audited,
+    "schema": lambda: {name: json_schema(name) for name in SUBJECTS},
+}
+"""By command: what it prints for scripts, with every field there is. `schema` prints nothing else."""
+
+COUNTED = {"byStatus": {each.value for each in Status}, "violations": {each.value for each in Kind}}
+"""Objects that count by words of ours, as a result's `status`: such a word is a value, also where it is a key."""
+
+
+def keys(value: Any, under: str = "") -> Iterator[str]:
+    """Every key of a document that is a name, whatever it stands in."""
+    match value:
+        case dict():
+            for key, inside in value.items():
+                if key not in COUNTED.get(under, ()):
+                    yield key
+                yield from keys(inside, key)
+        case list():
+            for each in value:
+                yield from keys(each, under)
+        case _:
+            pass
+
+
+def printing_json() -> Iterator[str]:
+    """Every command with an option `--json`, as it is called."""
+    for name, (module, _) in COMMANDS.items():
+        yield from _with_json(importlib.import_module(module).command, name)
+
+
+def _with_json(command: click.Command, name: str) -> Iterator[str]:
+    if any("--json" in parameter.opts for parameter in command.params):
+        yield name
+    if isinstance(command, click.Group):
+        for part, inner in command.commands.items():
+            yield from _with_json(inner, f"{name} {part}")
+
+
+def test_every_command_that_prints_json_is_looked_at() -> None:
+    assert {*printing_json(), "schema"} == set(DOCUMENTS)
+
+
+@pytest.mark.parametrize("command", sorted(DOCUMENTS))
+def test_no_name_in_what_a_command_prints_has_an_underscore(command: str) -> None:
+    names = set(keys(DOCUMENTS[command]()))
+
+    assert names
+    assert not {name for name in names if "_" in name}
