@@ -52,14 +52,14 @@ READINGS: tuple[Reading[Snapshot], ...] = (
     gauge(
         "campaign_watermark_offset",
         PARTITION,
-        "Every record below it has an outcome and an acknowledged result",
+        "The offset below which every record has an outcome and an acknowledged result",
         _each(lambda p: p["watermark"]),
     ),
     gauge("campaign_position_offset", PARTITION, "The next offset to be read", _each(lambda p: p["position"])),
     gauge(
         "campaign_log_end_offset",
         PARTITION,
-        "One past the last readable record, as last seen",
+        "The offset after the last readable record, as last seen",
         _each(lambda p: p["log_end"]),
     ),
     gauge(
@@ -83,19 +83,31 @@ READINGS: tuple[Reading[Snapshot], ...] = (
     gauge(
         "campaign_partitions_paused",
         (),
-        "Partitions that are not read now, because there is no room (`BUFFER__*`, `KAFKA__MAX_AHEAD`) or they are not at work",
+        "Partitions that are not read now: there is no room (`BUFFER__*`, `KAFKA__MAX_AHEAD`), or the partition is not at work",
         _one(lambda now: sum(partition["paused"] for partition in now["partitions"])),
     ),
-    gauge("campaign_buffer_events", (), "Decoded events held", _one(lambda now: now["buffer"]["events"])),
+    gauge(
+        "campaign_buffer_events", (), "Decoded events that the process holds", _one(lambda now: now["buffer"]["events"])
+    ),
     gauge(
         "campaign_buffer_bytes",
         (),
-        "Bytes charged for the decoded events held",
+        "Bytes charged for the decoded events that the process holds",
         _one(lambda now: now["buffer"]["bytes"]),
     ),
-    gauge("campaign_buffer_max_events", (), "`BUFFER__MAX_EVENTS`", _one(lambda now: now["buffer"]["max_events"])),
-    gauge("campaign_buffer_max_bytes", (), "`BUFFER__MAX_BYTES`", _one(lambda now: now["buffer"]["max_bytes"])),
-    gauge("campaign_windows_open", (), "Windows still collecting", _one(lambda now: now["windows_open"])),
+    gauge(
+        "campaign_buffer_max_events",
+        (),
+        "How many decoded events the process may hold: `BUFFER__MAX_EVENTS`",
+        _one(lambda now: now["buffer"]["max_events"]),
+    ),
+    gauge(
+        "campaign_buffer_max_bytes",
+        (),
+        "How many bytes the decoded events may be charged with: `BUFFER__MAX_BYTES`",
+        _one(lambda now: now["buffer"]["max_bytes"]),
+    ),
+    gauge("campaign_windows_open", (), "Windows that still collect events", _one(lambda now: now["windows_open"])),
     gauge(
         "campaign_sends_queued",
         (),
@@ -111,7 +123,7 @@ READINGS: tuple[Reading[Snapshot], ...] = (
     gauge(
         "campaign_requests_in_flight_limit",
         (),
-        "The number of slots",
+        "How many sends may have a slot at once: `DELIVERY__MAX_CONCURRENCY`",
         _one(lambda now: now["limits"]["max_concurrency"]),
     ),
     gauge(
@@ -135,13 +147,13 @@ READINGS: tuple[Reading[Snapshot], ...] = (
     gauge(
         "campaign_deduplication_entries",
         (),
-        "Event IDs remembered",
+        "Event IDs that deduplication remembers",
         _one(lambda now: now["deduplication"]["entries"]),
     ),
     gauge(
         "campaign_deduplication_window_seconds",
         (),
-        "How far back a repeat is recognised; below `DEDUPLICATION__TTL` where `MAX_ENTRIES` cuts it",
+        "How far back a repeated event ID is recognised; less than `DEDUPLICATION__TTL` where `DEDUPLICATION__MAX_ENTRIES` is reached",
         _one(lambda now: now["deduplication"]["effective_window_seconds"]),
     ),
     gauge(

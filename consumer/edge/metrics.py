@@ -42,12 +42,12 @@ SETTLEMENTS: tuple[tuple[Status, Reason | None], ...] = (
 PROCESS = tuple(
     Described(name=f"campaign_process_{name}", kind=kind, labels=(), meaning=meaning)
     for name, kind, meaning in (
-        ("cpu_seconds_total", "counter", "CPU time, user and system"),
-        ("resident_memory_bytes", "gauge", "Memory in use"),
-        ("virtual_memory_bytes", "gauge", "Address space"),
+        ("cpu_seconds_total", "counter", "CPU time of the process, user and system"),
+        ("resident_memory_bytes", "gauge", "Memory that the process uses"),
+        ("virtual_memory_bytes", "gauge", "Address space of the process"),
         ("start_time_seconds", "gauge", "When the process started, since 1970"),
-        ("open_fds", "gauge", "Open file descriptors"),
-        ("max_fds", "gauge", "How many file descriptors may be open"),
+        ("open_fds", "gauge", "File descriptors that the process has open"),
+        ("max_fds", "gauge", "How many file descriptors the process may have open"),
     )
 )
 """What the Prometheus client reads off `/proc` (Linux alone)."""
@@ -82,7 +82,7 @@ class Metrics:
         ProcessCollector(namespace="campaign", registry=self.registry)
 
     def _reading(self) -> None:
-        self.records_read = counter("campaign_records_read_total", PARTITION, "Records read")
+        self.records_read = counter("campaign_records_read_total", PARTITION, "Records read from the events topics")
         self.bytes_read = counter("campaign_read_bytes_total", PARTITION, "Bytes of the values of records read")
         self.invalid = counter(
             "campaign_invalid_records_total", (*PARTITION, "reason"), "Records that are no valid event, by `reason`"
@@ -92,9 +92,7 @@ class Metrics:
             ("meant",),
             "Unknown fields of events whose name is nearly that of a known field, `meant`",
         )
-        self.records_lost = counter(
-            "campaign_records_lost_total", PARTITION, "Offsets that retention removed before they were read"
-        )
+        self.records_lost = counter("campaign_records_lost_total", PARTITION, "Offsets that retention removed unread")
         self.unexpected_errors = counter(
             "campaign_unexpected_errors_total",
             ("during",),
@@ -114,7 +112,7 @@ class Metrics:
         self.request_contacts = distribution(
             "campaign_request_contacts",
             ("priority",),
-            "Contacts of a request; its `_sum` counts contacts posted",
+            "Contacts in a request; `campaign_request_contacts_sum` counts contacts posted",
             bounds=CONTACTS,
             known=[(priority,) for priority in Priority],
         )
@@ -126,7 +124,7 @@ class Metrics:
         self.request_duration = distribution(
             "campaign_request_duration_seconds",
             ("answer",),
-            "From the first byte to the end of the attempt; attempts that sent no byte count in `campaign_answers_total` alone",
+            "From the first byte of a request to the end of the attempt; attempts that sent no byte count in `campaign_answers_total` alone",
             bounds=EXCHANGE_SECONDS,
             known=[(AnswerClass.ACCEPTED,)],
         )
@@ -137,7 +135,7 @@ class Metrics:
         self.unknown = counter(
             "campaign_unknown_outcomes_total",
             ("reason",),
-            "Contacts of attempts whose fate is unknown; `owner_lost`: a take-over found them",
+            "Contacts of attempts whose fate is unknown; `owner_lost`: a take-over found the attempt",
             known=[(Reason.ANSWER_LOST,), (Reason.SERVER_ERROR,), (Reason.OWNER_LOST,)],
         )
         self.dispatch_stops = counter(
@@ -162,7 +160,7 @@ class Metrics:
         self.acceptance_delay = distribution(
             "campaign_acceptance_delay_seconds",
             ("priority",),
-            "From a record's arrival here to its acceptance by the platform",
+            "From a record's arrival in the process to its acceptance by the platform",
             bounds=DELAY_SECONDS,
             known=[(priority,) for priority in Priority],
         )
@@ -184,7 +182,7 @@ class Metrics:
         self.publish_duration = distribution(
             "campaign_publish_duration_seconds",
             (),
-            "How long a batch of results or dead letters takes until it is acknowledged",
+            "How long publishing a batch of results or dead letters takes, acknowledgement included",
             bounds=APPEND_SECONDS,
         )
         self.commits = counter(
@@ -201,16 +199,16 @@ class Metrics:
         self.takeover_duration = distribution(
             "campaign_takeover_duration_seconds",
             (),
-            "From the claim to the first record that may be read",
+            "From the claim of a partition to the first record that may be read",
             bounds=HANDOVER_SECONDS,
         )
         self.revoke_duration = distribution(
-            "campaign_revoke_duration_seconds", (), "How long it takes to hand partitions back", bounds=HANDOVER_SECONDS
+            "campaign_revoke_duration_seconds", (), "How long handing partitions back takes", bounds=HANDOVER_SECONDS
         )
         self.lost = counter(
             "campaign_partitions_lost_total",
             PARTITION,
-            "Times that the partition was lost because another member had claimed it",
+            "Times that the partition was lost to another member's claim",
         )
         self.foreign_claims = counter(
             "campaign_foreign_claims_total", PARTITION, "Claims of other consumer groups in the partition's journal"
@@ -219,7 +217,7 @@ class Metrics:
             "campaign_partition_stops_total", PARTITION, "Times that the partition stopped until somebody decides"
         )
         self.rewinds = counter(
-            "campaign_rewinds_total", PARTITION, "Times that a tool moved the group's offset back; it has no effect"
+            "campaign_rewinds_total", PARTITION, "Times that a tool moved the group's offset back, which has no effect"
         )
         self.skipped = counter(
             "campaign_skipped_offsets_total",
@@ -232,7 +230,7 @@ class Metrics:
         self.journal_duration = distribution(
             "campaign_journal_append_duration_seconds",
             (),
-            "How long an append to the journal takes until it is acknowledged",
+            "How long an append to the journal takes, acknowledgement included",
             bounds=APPEND_SECONDS,
         )
         self.journal_void = counter(
@@ -243,10 +241,12 @@ class Metrics:
         self.journal_strays = counter(
             "campaign_journal_stray_records_total",
             PARTITION,
-            "Records in the journal that are no entries; they are passed over",
+            "Records in the journal that are no entries, and are passed over",
         )
         self.journal_unsure = counter(
-            "campaign_journal_unsure_total", PARTITION, "Appends without acknowledgement; a new claim follows each"
+            "campaign_journal_unsure_total",
+            PARTITION,
+            "Appends to the journal without acknowledgement; a new claim follows each",
         )
         self.producers_replaced = counter(
             "campaign_producers_replaced_total",
