@@ -1,0 +1,59 @@
+"""The pages lead where they say, and name settings, metrics, statuses and commands that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from config.catalogue import DELIMITER, leaves
+from consumer.cli.main import COMMANDS
+from consumer.core.outcome import Reason
+from consumer.edge.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    path.relative_to(ROOT)
+    for path in (
+        ROOT / "README.md",
+        *(page for folder in ("deploy", "config", "schemas") for page in (ROOT / folder).glob("*.md")),
+    )
+)
+SETTINGS = {DELIMITER.join(path).upper() for path, _ in leaves()}
+TABLES = {setting.partition(DELIMITER)[0] for setting in SETTINGS}
+METRICS = {described.name for described in Metrics().described()}
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=str)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what `#...` may lead to on a page, as GitHub names headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@every_page
+def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text()):
+        file, _, anchor = target.partition("#")
+        led_to = (ROOT / page).parent / file if file else ROOT / page
+        if not target.startswith("https://"):
+            assert led_to.exists(), target
+            assert not anchor or anchor in anchors(led_to), target
+
+
+@every_page
+def test_every_setting_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"\b(?:CAMPAIGN_)?([A-Z]+__[A-Z_0-9]*[A-Z0-9])\b(?!__|_?\*|<)", (ROOT / page).read_text())
+    assert [name for name in named if name.partition(DELIMITER)[0] in TABLES and name not in SETTINGS] == []
+
+
+@every_page
+def test_every_metric_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"`(campaign_[a-z_]*[a-z])(?:\{[^`]*\})?`", (ROOT / page).read_text())
+    assert [name for name in named if name not in METRICS | set(Reason) and DELIMITER not in name] == []
+
+
+@every_page
+def test_every_command_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"(?:^|[`$] |`)campaign-consumer ([a-z]\w+)", (ROOT / page).read_text(), flags=re.MULTILINE)
+    assert [name for name in named if name not in COMMANDS] == []
