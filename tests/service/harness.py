@@ -130,6 +130,15 @@ class Instance:
 
         await eventually(holds, within_seconds=START_SECONDS, what=f"{count} events in hand of {self.url}")
 
+    async def until_holds_at_least(self, count: int) -> int:
+        """Return how many events it has in hand, once it has so many."""
+
+        async def held() -> int:
+            events: int = (await self.status())["buffer"]["events"]
+            return events if events >= count else 0
+
+        return await eventually(held, within_seconds=START_SECONDS, what=f"{count} events or more held by {self.url}")
+
     def send(self, what: signal.Signals) -> None:
         """Send it a signal, and wait for nothing."""
         self._process.send(what)

@@ -1,6 +1,7 @@
 """Every result of a topic as it comes, held to what the contract says of all of them. Joins no group."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ Result = dict[str, Any]
 """A result as its reader decodes it."""
 
 POLL_MILLISECONDS = 200
+TWICE = 2
 
 
 class Results:
@@ -30,6 +32,7 @@ class Results:
         """The result of each record that has one by now."""
         self.seen: list[SeenResult] = []
         """All of them, repeats included, as the arithmetic takes them."""
+        self._times: Counter[Place] = Counter()
         self.keys: dict[Place, bytes | None] = {}
         self.written_to: dict[Place, int] = {}
 
@@ -74,6 +77,16 @@ class Results:
         except TimeoutError:
             raise TimeoutError(f"{len(self.at)} of {count} records have results") from None
 
+    async def until_again(self, places: Iterable[Place], *, within_seconds: float = 60.0) -> None:
+        """Return once the result of each of these records stands in the topic twice. TimeoutError says whose does not."""
+        once = set(places)
+        try:
+            async with asyncio.timeout(within_seconds):
+                while once := {place for place in once if self._times[place] < TWICE}:
+                    await self._read()
+        except TimeoutError:
+            raise TimeoutError(f"{len(once)} results were not published again, one is of {min(once)}") from None
+
     async def catch_up(self) -> None:
         """Read all that stands in the topic now."""
         ends = await self._consumer.end_offsets(self._partitions)
@@ -95,3 +108,4 @@ class Results:
         self.keys[seen.place] = key
         self.written_to[seen.place] = partition
         self.seen.append(seen)
+        self._times[seen.place] += 1
