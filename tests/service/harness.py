@@ -48,6 +48,9 @@ QUICK: Settings = {
 }
 """Waits that suit tests: whatever is tried again, is tried again soon."""
 
+PATIENT: Settings = {"API__TIMEOUT": "14s"}
+"""For requests that the platform holds while a test looks at them: on a slow machine it may look for seconds."""
+
 
 class Instance:
     """`campaign-consumer run`, a process with a log of its own. Killed with the test, if nothing else ends it."""

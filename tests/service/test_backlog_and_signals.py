@@ -7,7 +7,7 @@ import pytest
 
 from consumer.core.pipeline import LOW_WATER
 from tests.service.events import event, id_of, urgent, written
-from tests.service.harness import Instance, stage_on
+from tests.service.harness import PATIENT, Instance, stage_on
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 
@@ -54,7 +54,7 @@ async def test_a_second_signal_ends_at_once_with_130_and_what_was_out_is_in_doub
 ) -> None:
     async with stage_on(kafka, tmp_path) as stage:
         settings = {"DELIVERY__ON_UNKNOWN_OUTCOME": "hold", "WINDOW__MAX_CONTACTS": "5"}
-        service = await stage.start({**settings, "WINDOW__DURATION": "60s"})
+        service = await stage.start({**settings, **PATIENT, "WINDOW__DURATION": "60s"})
         await stage.results.until(await stage.publish([written(urgent(6, 1))]))
         await stage.ask.set_faults({"fault": "hold"})
         out = [event(7, number) for number in range(5)]

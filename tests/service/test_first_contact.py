@@ -124,13 +124,13 @@ async def test_a_key_that_may_not_send_one_campaign_stops_that_one_alone(kafka: 
         await stage.ask.set_faults({"fault": "status", "status": 403, "campaign": 1})
         places = await stage.publish(_some_of_each())
         await stage.results.until(places[CONTACTS:])
+        await service.until_logged("the platform refuses single campaigns")
         access = (await service.status())["access"]
         assert (access["state"], access["refused_campaigns"]) == ("open", ["1"])
         assert list(access["refused_seconds"]) == ["1"]
         ready = await service.get("/readyz")
         assert (ready.status_code, "refuses campaign 1," in ready.text) == (503, True)
         assert 'campaign_refused_campaign_seconds{campaign="1"}' in (await service.get("/metrics")).text
-        await service.until_logged("the platform refuses single campaigns")
         await stage.results.catch_up()
         assert not stage.results.at.keys() & set(places[:CONTACTS])
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from consumer.demo.apache_kafka import ApacheKafka
 from tests.service.events import event, id_of, urgent, written
-from tests.service.harness import Instance, stage_on
+from tests.service.harness import PATIENT, Instance, stage_on
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.records import write
@@ -50,7 +50,7 @@ async def test_a_shutdown_ends_in_time_although_no_broker_answers(kafka: Cluster
 
 async def test_urgent_events_that_wait_for_a_slot_share_the_next_request(kafka: Cluster, tmp_path: Path) -> None:
     async with stage_on(kafka, tmp_path) as stage:
-        service = await stage.start({"DELIVERY__MAX_CONCURRENCY_PER_CAMPAIGN": "1"})
+        service = await stage.start({"DELIVERY__MAX_CONCURRENCY_PER_CAMPAIGN": "1", **PATIENT})
         await stage.results.until(await stage.publish([written(event(1, 1))]))
         await stage.ask.set_faults({"fault": "hold", "name": "held", "campaign": 2})
         first, others = urgent(2, 2), [urgent(2, person) for person in range(3, 23)]

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.traffic.people import Person
 from tests.service.events import event, phone, urgent, written
-from tests.service.harness import Instance, Stage, stage_on
+from tests.service.harness import PATIENT, Instance, Stage, stage_on
 from tests.support.cluster import Cluster
 from tests.support.records import Written, read_all
 
@@ -27,11 +27,13 @@ async def _totals(service: Instance) -> dict[str, float]:
 
 async def test_metrics_probes_and_status_answer_while_the_service_works(kafka: Cluster, tmp_path: Path) -> None:
     async with stage_on(kafka, tmp_path, partitions=2) as stage:
-        service = await stage.start({"CAMPAIGNS__7__WINDOW__DURATION": "60s", "WINDOW__MAX_CONTACTS": "10"})
+        settings = {"CAMPAIGNS__7__WINDOW__DURATION": "60s", "WINDOW__MAX_CONTACTS": "10"}
+        service = await stage.start({**settings, **PATIENT})
         await stage.results.until(await stage.publish([written(urgent(6, 1))]))
         await stage.ask.set_faults({"fault": "hold"})
         await stage.publish([written(event(7, person), partition=person % 2) for person in range(35)])
         await stage.ask.wait(in_flight=3)
+        await service.until_holds(35)
 
         status = await service.status()
         assert status["state"] == "running"

@@ -7,7 +7,7 @@ import pytest
 
 from consumer.demo.arithmetic import Place
 from tests.service.events import event, id_of, urgent, written
-from tests.service.harness import Stage, stage_on
+from tests.service.harness import PATIENT, Stage, stage_on
 from tests.support.cluster import Cluster
 from tests.support.records import Written
 
@@ -62,7 +62,7 @@ async def _until_in_flight(stage: Stage, settings: dict[str, str]) -> tuple[list
 
     Returns where the events stand, and the IDs of those that are out.
     """
-    await stage.start({**CAUGHT, **settings})
+    await stage.start({**CAUGHT, **PATIENT, **settings})
     await stage.results.until(await stage.publish([written(urgent(6, 1))]))
     (before,) = await stage.ask.requests()
     await stage.ask.set_faults({"fault": "hold", "name": "caught"})
