@@ -6,9 +6,13 @@
 - A pause that the platform asked for, of everybody or of a campaign.
 
 Before the first contact, while stopped and in an outage one real send at a time is the probe. Refusals put off the
-campaign that was refused: the others have their turns soon, one that was not tried yet within half a minute. A
-campaign's urgent sends and its others have a turn each: one urgent event that is refused for good must not stand
-before all the others for ever. What says nothing about a campaign puts off everybody.
+campaign that was refused: the others have their turns soon, and all that were not tried yet are tried within 20 s and
+what their requests take, one after the other (5,000 that are answered in 10 ms each: 70 s). A campaign's urgent sends
+and its others have a turn each: one urgent event that is refused for good must not stand before all the others for
+ever. What says nothing about a campaign puts off everybody.
+
+Whatever was refused is tried again half a minute later at most, or after a tenth of a second for each that is refused,
+where that is more: of 5,000 refused campaigns, each is tried every 500 s at most.
 """
 
 from collections.abc import Callable
@@ -26,7 +30,7 @@ PROBE_BASE_SECONDS = 0.5
 PROBE_MAX_SECONDS = 30.0
 
 FIRST_TRY_WITHIN_SECONDS = 20.0
-"""Campaigns that wait for their first turn as the probe are tried within this; requests take their time, too."""
+"""Waits between the first turns of all campaigns come to this together; their requests take their time, too."""
 
 PROBES_PER_SECOND = 10.0
 """As often at most are refused campaigns probed, all of them together: 10,000 must not cost a probe each half a minute."""
