@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from config.membership import DEFAULT_MEMBERSHIP, Membership
 from consumer.core.event import Record
 from consumer.core.terms import Offset, Partition
+from consumer.edge.events_topics import EventsTopics
+from consumer.edge.fetching import Fetching
 from consumer.edge.group_client import new_group_client, start_group_client
 from consumer.edge.group_commits import GroupCommits
 from consumer.edge.group_listener import GroupListener
@@ -31,16 +33,11 @@ from consumer.edge.kafka_connection import (
 from consumer.edge.log_edges import LogEdges
 from consumer.edge.log_ends import log_ends
 from consumer.edge.positions import Positions
-from consumer.edge.record_batches import DamagedError, Patience
+from consumer.edge.record_batches import Patience
 from consumer.edge.topic_reader import DAMAGED_SECONDS, Isolation, TopicReader
 from consumer.service.ports import Committed, NoBrokerError, TopicGoneError
 
-LATE_SECONDS = 0.1
-"""The client waits through a rejoin whatever it was told; so long after the time-out it is not waited for."""
 START_SECONDS = 30.0
-GONE_SECONDS = 30.0
-
-_NOWHERE = TopicPartition("", -1)  # asked for where nothing is to be read: no names would mean all
 
 
 class InstanceIdInUseError(Exception):
@@ -88,9 +85,14 @@ class GroupConsumer:
         )
         self._place: GroupListener | None = None
         self._seat: Seat | None = None
-        self._absent_since: float | None = None
-        self._passed: dict[Partition, int] = {}
-        """In the round of now: the client's positions that are behind the records handed out."""
+        self._events_topics = EventsTopics(topics, connection)
+        self._fetching = Fetching(
+            positions=self._positions,
+            edges=self._edges,
+            topics=self._events_topics,
+            on_trouble=on_trouble,
+            clock=_now,
+        )
 
     @property
     def member(self) -> str:
@@ -123,7 +125,9 @@ class GroupConsumer:
         try:
             async with asyncio.timeout(START_SECONDS):
                 await start_group_client(
-                    consumer, patience=Patience(seconds=DAMAGED_SECONDS, clock=_now), on_passed=self._has_passed
+                    consumer,
+                    patience=Patience(seconds=DAMAGED_SECONDS, clock=_now),
+                    on_passed=self._fetching.has_passed,
                 )
                 for topic in self._topics:
                     if await partition_numbers(client_of(consumer), topic) is None:
@@ -157,46 +161,30 @@ class GroupConsumer:
     async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[Partition, Sequence[Record]]:
         """Return what has arrived of resumed partitions; empty after `timeout_seconds`, and through a rebalance.
 
-        Passing errors are reported and waited out. Whatever else goes wrong in the member, in its callbacks too,
-        comes out here.
+        Passing errors are reported and waited out, and so is a topic that is gone or refused (`unreadable`). Whatever
+        else goes wrong in the member, in its callbacks too, comes out here.
 
         Raises:
-            KafkaRefusedError: the brokers refuse us, or the group does.
-            TopicGoneError: an events topic has been deleted.
+            KafkaRefusedError: the brokers refuse us, the group does, or a topic could never be read since the start.
             InstanceIdInUseError: another process uses our static name.
         """
         self._check()
-        wanted = [TopicPartition(*partition) for partition in self._positions.wanted(_now())]
-        self._passed.clear()
         try:
-            async with asyncio.timeout(timeout_seconds + LATE_SECONDS):
-                fetched = await self._running.getmany(
-                    *(wanted or (_NOWHERE,)), timeout_ms=int(timeout_seconds * 1000), max_records=max_records
-                )
-        except TimeoutError:
-            return {}
+            records = await self._fetching.records(
+                self._running, max_records=max_records, timeout_seconds=timeout_seconds
+            )
         except REFUSALS as error:
             raise refused(error, self._connection) from error
-        except OffsetOutOfRangeError as error:
-            await self._edges.look({Partition(*asked): position for asked, position in dict(*error.args).items()})
-            return {}
-        except NoOffsetForPartitionError:  # the client was quicker than our position for it
-            return {}
-        except DamagedError as error:
-            self._damaged(error)
-            return {}
         except KafkaError as error:
             raise refused_by_group(
                 error, group=self._group, membership=self._membership, instance_id=self._instance_id
             ) from error
         self._check()
-        records = {Partition(*partition): batch for partition, batch in fetched.items()}
-        for partition, batch in records.items():
-            self._positions.handed_out(partition, batch[-1].offset + 1)
-            self._edges.read(partition)
-        for partition, position in self._passed.items():
-            self._positions.passed(partition, position)
         return records
+
+    def unreadable(self) -> Mapping[str, str]:
+        """Return the events topics that only a person can bring back, and why; the others are read."""
+        return self._events_topics.unreadable()
 
     def passed(self) -> Mapping[Partition, Offset]:
         """Return, once, positions that are behind all records handed out: what stands between, nobody may read."""
@@ -275,6 +263,8 @@ class GroupConsumer:
             return await log_ends(client, partitions)
         try:
             await partition_numbers(client, self._topics[0])
+        except REFUSALS:
+            return {}  # that is an answer, and `unreadable` tells of it
         except (KafkaError, OSError) as error:
             raise NoBrokerError(words(error)) from error
         return {}
@@ -309,6 +299,7 @@ class GroupConsumer:
     def _received(self, partitions: frozenset[Partition]) -> None:
         self._positions.receive(partitions)
         self._edges.forget()
+        self._events_topics.given({partition.topic for partition in partitions})
         for partition in partitions:
             self._pause(partition)
             self._seek(partition, 0)  # any position: without one the client looks for a commit by itself
@@ -343,32 +334,9 @@ class GroupConsumer:
     def _fail(self, error: BaseException) -> None:
         self._failure = self._failure or error
 
-    # ---------------------------------------------------------------- trouble
-
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
-        cluster = client_of(self._running).cluster
-        absent = [topic for topic in self._topics if cluster.partitions_for_topic(topic) is None]
-        if not absent:
-            self._absent_since = None
-        elif self._absent_since is None:
-            self._absent_since = _now()
-        elif _now() - self._absent_since > GONE_SECONDS:
-            raise TopicGoneError(f"the events topic {absent[0]!r} does not exist (any more): create it, start again")
-
-    def _has_passed(self, partition: TopicPartition, position: int) -> None:
-        self._passed[Partition(*partition)] = position
-
-    def _damaged(self, error: DamagedError) -> None:
-        """Set the damaged partition aside, and go back in all to where the last records handed out end.
-
-        The client drops what it had unpacked of other partitions together with the bad batch, and has moved on.
-        """
-        self._on_trouble(f"reading: {words(error)}; tried again")
-        for partition, position in list(self._positions.sought()):
-            self._seek(partition, position)
-        self._positions.set_aside(Partition(*error.partition), _now())
 
     # ---------------------------------------------------------------- the client
 

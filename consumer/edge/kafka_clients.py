@@ -55,6 +55,19 @@ def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | 
     return int(state.position) if state.has_valid_position else None
 
 
+def last_read_at(consumer: AIOKafkaConsumer, topic: str) -> int:
+    """Return when a broker answered a consumer last about a topic, with or without records; 0 where none has.
+
+    In milliseconds of the client's clock, since the group gave us the partitions that we have of it now.
+    """
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - its own way to ask takes partitions that are ours
+    assignment = None if subscription is None else subscription.assignment
+    if assignment is None:
+        return 0
+    states = (assignment.state_value(partition) for partition in assignment.tps if partition.topic == topic)
+    return max((int(state.timestamp or 0) for state in states), default=0)
+
+
 class _Results(dict[TopicPartition, FetchResult | FetchError]):
     """What was fetched of each partition and not handed out yet, as the fetcher keeps it."""
 

@@ -1,7 +1,5 @@
 """Which partitions are ours, from where each is read, and which are read from now. Touches no client, reads no clock."""
 
-from collections.abc import Iterable, Iterator
-
 from consumer.core.terms import Offset, Partition
 
 TRY_AGAIN_SECONDS = 2.0
@@ -57,10 +55,6 @@ class Positions:
         """Return where reading goes on, behind the last record handed out; None before it was sought."""
         return self._next.get(partition)
 
-    def sought(self) -> Iterator[tuple[Partition, int]]:
-        """Yield every position known."""
-        yield from self._next.items()
-
     def handed_out(self, partition: Partition, next_offset: int) -> None:
         """Records below `next_offset` have been handed out."""
         self._next[partition] = next_offset
@@ -83,12 +77,19 @@ class Positions:
         """What comes next of this one cannot be read: it is tried by itself now and then, the others go on."""
         self._set_aside[partition] = now + TRY_AGAIN_SECONDS
 
-    def wanted(self, now: float) -> Iterable[Partition]:
-        """Return what is to be read from in this round."""
-        for partition, try_at in self._set_aside.items():
-            if try_at <= now and self.is_read(partition):
-                self.set_aside(partition, now)
-                return [partition]
+    def take_back(self, topic: str) -> None:
+        """What was set aside of this topic may be read."""
+        self._set_aside = {one: try_at for one, try_at in self._set_aside.items() if one.topic != topic}
+
+    def take_due(self, now: float) -> list[Partition]:
+        """Return those set aside that are to be tried now, each by itself; not again for a while."""
+        due = [partition for partition, try_at in self._set_aside.items() if try_at <= now and self.is_read(partition)]
+        for partition in due:
+            self.set_aside(partition, now)
+        return due
+
+    def wanted(self) -> list[Partition]:
+        """Return what is to be read from, all that was set aside apart."""
         return [
             partition for partition in self._resumed if partition in self._next and partition not in self._set_aside
         ]

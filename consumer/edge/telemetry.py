@@ -322,6 +322,16 @@ class Telemetry(Facts):
     def writes_taken(self, partition: Partition) -> None:
         self._log.info("partition goes on, the brokers refuse nothing any more", partition=str(partition))
 
+    def events_topic_unreadable(self, topic: str, partitions: Iterable[Partition], *, why: str) -> None:
+        for partition in partitions:
+            self.metrics.stops.add(partition, 1)
+        cure = "looked at again by itself, nothing is lost; the other topics are read meanwhile"
+        event = "an events topic cannot be read"
+        self._problem(event, topic, {"topic": topic, "why": why}, cure=cure, level=logging.ERROR)
+
+    def events_topic_readable(self, topic: str) -> None:
+        self._log.info("an events topic can be read again", topic=topic)
+
     def message_cut(self, topic: str) -> None:
         self.metrics.cuts.add((topic,), 1)
         cure = "raise its max.message.bytes to have them whole"

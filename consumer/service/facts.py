@@ -242,6 +242,12 @@ class Facts(Protocol):
     def writes_taken(self, partition: Partition) -> None:
         """They do so again."""
 
+    def events_topic_unreadable(self, topic: str, partitions: Iterable[Partition], *, why: str) -> None:
+        """It is gone, or the brokers do not let us read it: it waits for a person, `partitions` of it are ours; see `why`."""
+
+    def events_topic_readable(self, topic: str) -> None:
+        """It can be read again."""
+
     def message_cut(self, topic: str) -> None:
         """A result or dead letter was larger than its topic takes: its largest part is left out."""
 

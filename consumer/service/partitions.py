@@ -5,7 +5,7 @@ the group still gives it to us is claimed again after a moment, so that a late c
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from consumer.core.journal import Claim
@@ -72,6 +72,8 @@ class Partitions:
         """Why the ends of the logs could not be read last time."""
         self.unanswered: tuple[Partition, ...] = ()
         """Those whose brokers gave no answer last time, while others did."""
+        self.unreadable: Mapping[str, str] = {}
+        """Events topics that wait for a person, and why."""
 
     # ---------------------------------------------------------------- the group
 
@@ -283,13 +285,22 @@ class Partitions:
         return bool(readable)
 
     def look_at_edges(self) -> None:
-        """After each fetch: take note of positions behind what nobody may read, and of logs that have become shorter."""
+        """After each fetch: take note of positions behind what nobody may read, of logs that have become shorter, of topics."""
+        self._look_at_topics()
         for partition, position in self._consumer.passed().items():
             lane = self._pipeline.lanes.get(partition)
             if lane is not None and lane.started:  # by now: one that starts later was sought since
                 self._inbox.tell(partial(self._passed, lane, position))
         for partition, why in self._consumer.truncated().items():
             self._inbox.tell(partial(self._begin_anew, partition, why))
+
+    def _look_at_topics(self) -> None:
+        before, self.unreadable = self.unreadable, self._consumer.unreadable()
+        for topic in self.unreadable.keys() - before.keys():
+            ours = [partition for partition in self._pipeline.lanes if partition.topic == topic]
+            self._facts.events_topic_unreadable(topic, ours, why=self.unreadable[topic])
+        for topic in before.keys() - self.unreadable.keys():
+            self._facts.events_topic_readable(topic)
 
     def _passed(self, lane: Lane, position: Offset, _now: Now) -> None:
         self._pipeline.passed(lane, position)
@@ -325,7 +336,9 @@ class Partitions:
         offsets = {
             lane.partition: Committed(offset=lane.watermark.value, metadata=OUR_MARK)
             for lane in self._pipeline.lanes.values()
-            if lane.checkpointed and self.committed.get(lane.partition) != lane.watermark.value
+            if lane.checkpointed
+            and self.committed.get(lane.partition) != lane.watermark.value
+            and lane.partition.topic not in self.unreadable  # nor are its commits taken
         }
         if not offsets:
             return

@@ -127,6 +127,10 @@ class EventsConsumer(EventsLog, Protocol):
         """Return what has arrived; empty after `timeout_seconds`. Never holds records of a paused partition."""
         ...
 
+    def unreadable(self) -> Mapping[str, str]:
+        """Return the topics that only a person can bring back (deleted, or refused), and why; the others are read."""
+        ...
+
     def passed(self) -> Mapping[Partition, Offset]:
         """Return, once, positions that are behind all records handed out: what stands between, nobody may read."""
         ...

@@ -5,7 +5,7 @@ Something outside may: the brokers are in trouble, the platform is slow, refuses
 stands still for longer than it may with both of them green.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -60,6 +60,8 @@ class Surroundings:
     """What the group has given us, with or without a lane."""
     log_ends: Mapping[Partition, Offset] = field(default_factory=dict)
     paused: frozenset[Partition] = frozenset()
+    unreadable: Collection[str] = ()
+    """Events topics that `/readyz` names by themselves."""
 
 
 _Why = tuple[Cause, str]
@@ -128,7 +130,9 @@ class Progress:
                 cause = self._cause(found, now)
                 return None if cause is None else (cause, f"its oldest event {found.place.value}")
 
-    def _why_unread(self, lane: Lane, around: Surroundings) -> _Why:
+    def _why_unread(self, lane: Lane, around: Surroundings) -> _Why | None:
+        if lane.partition.topic in around.unreadable:
+            return None
         if lane.partition in around.paused and not self._pipeline.has_room:
             return Cause.OUTSIDE, "there is no room for its records: the buffer is full of what waits for the platform"
         return Cause.OURS, "its records are not read"

@@ -106,7 +106,9 @@ class StatusBoard:
             lag=None if log_end is None or reached is None else max(0, log_end - reached) + lane.held_events,
             held=lane.held_events,
             paused=lane.partition in partitions.paused,
-            why=lane.refused or lane.trouble if stopped is None else _stopped(lane.partition, stopped),
+            why=_stopped(lane.partition, stopped)
+            if stopped is not None
+            else lane.refused or lane.trouble or partitions.unreadable.get(lane.partition.topic),
         )
 
     def _access_status(self) -> AccessStatus:
@@ -148,6 +150,7 @@ class StatusBoard:
             assigned=partitions.assigned,
             log_ends=partitions.log_ends,
             paused=partitions.paused,
+            unreadable=partitions.unreadable,
         )
 
     def ready(self) -> Health:
@@ -174,6 +177,8 @@ class StatusBoard:
             f"partition {partition} is {_stopped(partition, why)}"
             for partition, why in service.partitions.stopped.items()
         )
+        unreadable = service.partitions.unreadable
+        reasons.extend(f"the events topic {topic!r} cannot be read: {why}" for topic, why in unreadable.items())
         for lane in service.pipeline.lanes.values():
             if lane.refused is not None:
                 reasons.append(f"partition {lane.partition} is stopped: {lane.refused}")

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from consumer.demo.apache_kafka import ApacheKafka
+from consumer.demo.arithmetic import Place
 from tests.chaos.load import SETTINGS, events
 from tests.chaos.tools import ACLS, CONFIGS, run_tool
 from tests.service.harness import Instance, Settings, Stage, stage_on
 from tests.service.test_inspect import inspect
 from tests.support.eventually import eventually
 from tests.support.listeners import Listener, add_listener, free_address
+from tests.support.records import write
 
 FAILED = 1
 ENOUGH_SECONDS = 60.0
@@ -87,6 +89,9 @@ class Guarded:
     async def grant(self, *arguments: str) -> None:
         await run_tool(self.kafka, ACLS, "--add", "--allow-principal", f"User:{USER}", *arguments)
 
+    async def take_back(self, *arguments: str) -> None:
+        await run_tool(self.kafka, ACLS, "--remove", "--force", "--allow-principal", f"User:{USER}", *arguments)
+
     async def grant_all(self, stage: Stage) -> None:
         """Grant what deploy/README.md says that the service needs, and nothing more."""
         read, write, describe = (("--operation", operation) for operation in ("Read", "Write", "Describe"))
@@ -151,9 +156,53 @@ async def test_a_missing_permission_is_named_and_those_documented_are_enough(gua
 
         service = await stage.start(guarded.settings(MECHANISMS[0]))
         write_journal = ("--operation", "Write", "--topic", stage.journal)
-        await run_tool(guarded.kafka, ACLS, "--remove", "--force", "--allow-principal", f"User:{USER}", *write_journal)
+        await guarded.take_back(*write_journal)
         waiting = await stage.publish(events(8, partitions=1))
         await named_at_readyz(service, f"partition {stage.events}:0 is stopped", "TopicAuthorizationFailed", "WRITE")
         await guarded.grant(*write_journal)
         await stage.results.until(waiting)
+        assert await service.stop() == 0
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_events_topic_that_is_gone_or_refused_at_work_is_named_while_the_others_are_read(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    async with stage_on(guarded.kafka, tmp_path) as stage:
+        other = await stage.topics.create("events", partitions=2)
+        await stage.topics.create_named(f"{other}-journal", partitions=2)
+        read, describe = (("--operation", operation, "--topic", other) for operation in ("Read", "Describe"))
+        await guarded.grant_all(stage)
+        await guarded.grant_all(replace(stage, events=other))
+        settings = {**guarded.settings(MECHANISMS[0]), "KAFKA__EVENTS_TOPICS": f"{stage.events},{other}"}
+        await guarded.take_back(*read)
+        assert "READ" in await last_words(await stage.launch(settings)), "at the start it is a mistake"
+        await guarded.grant(*read)
+        service = await stage.start(settings)
+
+        async def others_go_on() -> None:
+            await stage.results.until(await stage.publish(events(8, partitions=1)))
+
+        async def publish_there() -> list[Place]:
+            records = [replace(record, partition=1) for record in events(8, partitions=1)]
+            return [Place(*place) for place in await write(guarded.kafka.bootstrap_servers, other, records)]
+
+        await stage.topics.delete(other)
+        await named_at_readyz(service, other, "does not exist", "create it")
+        await others_go_on()
+        await stage.topics.create_named(other, partitions=2)
+        await stage.results.until(await publish_there())
+        await service.until_ready()
+
+        for permissions in ((read,), (read, describe)):
+            for permission in permissions:
+                await guarded.take_back(*permission)
+            await named_at_readyz(service, other, "TopicAuthorizationFailed", "READ")
+            waiting = await publish_there()
+            await others_go_on()
+            for permission in permissions:
+                await guarded.grant(*permission)
+            await stage.results.until(waiting)
+            await service.until_ready()
+        assert 1 <= len(service.lines("an events topic cannot be read")) <= 3, "each time is told once at most"
         assert await service.stop() == 0

@@ -39,6 +39,6 @@ async def test_a_partition_without_a_leader_holds_up_neither_reading_nor_the_loo
     async with asyncio.timeout(10):
         await edges.look({GONE: 3, BEHIND: 3})
     assert lost == [(BEHIND, 3, 7)]
-    assert list(positions.wanted(0.0)) == [BEHIND]
-    assert list(positions.wanted(2.0)) == [GONE], "it is asked for again by itself"
+    assert positions.wanted() == [BEHIND]
+    assert positions.take_due(2.0) == [GONE], "it is asked for again by itself"
     assert [str(GONE) in trouble for trouble in troubles] == [True]

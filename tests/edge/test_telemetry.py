@@ -123,6 +123,7 @@ def problems(told: Telemetry) -> None:
     told.partition_stopped(P3, why="its journal was recreated")
     told.foreign_claims(P3, group="other", member="m", count=1)
     told.writes_refused(P3, why="TopicAuthorizationFailedError")
+    told.events_topic_unreadable("contact-events", [P3], why="it does not exist (any more): create it")
     told.message_cut("results")
     told.journal_void(P3, entries=1)
     told.journal_strays(P3, offsets=[JournalOffset(7)])
@@ -133,7 +134,7 @@ def test_every_problem_line_names_its_cure_and_is_at_least_a_warning() -> None:
     lines = Lines("DEBUG")
     problems(telemetry())
     written = lines.taken()
-    assert len(written) == 26 + len(RETRY_CURES) + len(OUTCOME_CURES)
+    assert len(written) == 27 + len(RETRY_CURES) + len(OUTCOME_CURES)
     for line in written:
         assert line["level"] in {"warning", "error"}, line
         assert line["cure"], line
@@ -149,6 +150,7 @@ def test_what_wakes_somebody_up_is_an_error_and_nothing_else_is() -> None:
         "partition stopped",
         "another consumer group has claimed our journal",
         "partition stopped, the brokers refuse what it needs",
+        "an events topic cannot be read",
     }
 
 

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from consumer.core.terms import Offset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge import events_consumer, log_edges
+from consumer.edge import events_topics, log_edges
 from consumer.edge.events_consumer import InstanceIdInUseError
 from consumer.service.ports import Committed, TopicGoneError
 from tests.kafka.members import DEADLINE_SECONDS, fetch_for_ever, member_of, until_assigned
@@ -230,17 +230,22 @@ def turn(log: Path, at: int) -> None:
         file.write(bytes([byte ^ 1]))
 
 
-async def test_a_topic_deleted_under_a_member_is_an_error_that_names_it(
+async def test_a_topic_deleted_under_a_member_is_named_until_it_is_there_again(
     kafka: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(events_consumer, "GONE_SECONDS", 1.0)
+    monkeypatch.setattr(events_topics, "GONE_SECONDS", 0.0)
     topic = await topics.create("events")
     async with member_of(kafka, topic) as member:
         await until_assigned(member, count=1)
         member.begin(Partition(topic, 0))
         await topics.delete(topic)
-        with pytest.raises(TopicGoneError, match=f"'{topic}' does not exist"):
-            await fetch_for_ever(member)
+        while not member.consumer.unreadable():
+            await member.fetch()
+        assert "create it" in member.consumer.unreadable()[topic]
+        await topics.create_named(topic)
+        while member.consumer.unreadable():
+            await member.fetch()
+        await until_assigned(member, count=1)
 
 
 async def test_a_log_that_became_shorter_than_what_was_read_of_it_is_told_and_holds_up_no_other(

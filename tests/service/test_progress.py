@@ -35,6 +35,7 @@ class Probed:
     stopped: set[Partition] = field(default_factory=set)
     assigned: set[Partition] = field(default_factory=set)
     paused: set[Partition] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
     log_ends: dict[Partition, Offset] = field(default_factory=dict)
     trouble_until: float = -1.0
     """The brokers are in trouble until then, and say so at every probe."""
@@ -55,6 +56,7 @@ class Probed:
                 assigned=frozenset(self.assigned),
                 log_ends=self.log_ends,
                 paused=frozenset(self.paused),
+                unreadable=frozenset(self.unreadable),
             )
             yield from self.progress.standstills(at(self.runner.time), around)
             self.runner.run(until=self.runner.time + PROBE_SECONDS)
@@ -160,6 +162,8 @@ def test_records_that_are_never_read_are_told() -> None:
     assert probed.complains() == {"its records are not read"}
     probed.paused.add(P0)
     assert probed.complains() == {"its records are not read"}, "there is room for them"
+    probed.unreadable.add(P0.topic)
+    assert not probed.complains(), "a restart brings back neither a topic nor a permission; /readyz names it"
 
 
 def test_a_partition_of_ours_that_nobody_claims_is_told() -> None:

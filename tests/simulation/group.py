@@ -283,6 +283,10 @@ class Member:
                 self.world.judge.handed_out(self.process.name, partition.number, offsets)
         return batches
 
+    def unreadable(self) -> Mapping[str, str]:
+        """Every topic is there, and may be read."""
+        return {}
+
     def passed(self) -> Mapping[Partition, Offset]:
         """Return positions behind what nobody may read: the client reads on as soon as it is asked for more."""
         passed = {}

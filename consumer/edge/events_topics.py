@@ -1,0 +1,75 @@
+"""Which events topics cannot be read at work, and why, in words that say what to do. Asks no broker, reads no record."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import TopicAuthorizationFailedError
+
+from consumer.edge.kafka_clients import client_of, last_read_at
+from consumer.edge.kafka_connection import KafkaConnection, refused
+
+GONE_SECONDS = 5.0
+"""A broker that has just started may not know a topic for a moment."""
+START_SECONDS = 30.0
+"""So soon after the start, a topic that was never read and is refused is a mistake in what the service was given."""
+
+
+class EventsTopics:
+    """Topics that are there and may be read, and those that only a person can bring back; the others go on."""
+
+    def __init__(self, topics: Iterable[str], connection: KafkaConnection) -> None:
+        self._topics = tuple(topics)
+        self._connection = connection
+        self._given: frozenset[str] = frozenset()
+        self._started_at: float | None = None
+        self._read: set[str] = set()
+        """Those of which something was asked for and answered, with or without records."""
+        self._absent_since: dict[str, float] = {}
+        self._absent: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        self._read_at: dict[str, int] = {}
+        """Of those refused: when they were read last, by the client's clock."""
+
+    def unreadable(self) -> Mapping[str, str]:
+        """Return the topics that cannot be read, and why."""
+        return self._absent | self._refused
+
+    def given(self, topics: Collection[str]) -> None:
+        """The group has given us partitions of these topics alone: whether we may read others does not matter."""
+        self._given = frozenset(topics)
+
+    def look(self, consumer: AIOKafkaConsumer, now: float) -> Collection[str]:
+        """Take note of what the client knows by now; return topics that were refused and are read again."""
+        if self._started_at is None:
+            self._started_at = now
+        cluster = client_of(consumer).cluster
+        for topic in self._topics:
+            if topic not in self._read and last_read_at(consumer, topic):
+                self._read.add(topic)
+            if cluster.partitions_for_topic(topic) is not None:
+                self._absent_since.pop(topic, None)
+                self._absent.pop(topic, None)
+            elif topic in cluster.unauthorized_topics:
+                self._absent[topic] = self._words(topic)
+            elif now - self._absent_since.setdefault(topic, now) > GONE_SECONDS:
+                self._absent[topic] = "it does not exist (any more): create it with as many partitions as it had"
+        self._refused = {topic: why for topic, why in self._refused.items() if topic in self._given}
+        again = [topic for topic in self._refused if last_read_at(consumer, topic) > self._read_at[topic]]
+        for topic in again:
+            del self._refused[topic]
+        return again
+
+    def refuse(self, consumer: AIOKafkaConsumer, topic: str, now: float) -> None:
+        """A broker refuses to let us read a topic.
+
+        Raises:
+            KafkaRefusedError: it has from the start.
+        """
+        assert self._started_at is not None, "look comes first"
+        if topic not in self._read and now - self._started_at <= START_SECONDS:
+            raise refused(TopicAuthorizationFailedError(topic), self._connection)
+        self._refused[topic] = self._words(topic)
+        self._read_at[topic] = last_read_at(consumer, topic)
+
+    def _words(self, topic: str) -> str:
+        return str(refused(TopicAuthorizationFailedError(topic), self._connection))

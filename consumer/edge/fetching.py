@@ -1,0 +1,128 @@
+"""One round of reading: records of what can be read, and a look at what could not be. Owns no position, joins no group.
+
+What is wrong with one partition or topic holds up no other: it is set aside and tried by itself, without waiting.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError, TopicAuthorizationFailedError
+
+from consumer.core.event import Record
+from consumer.core.terms import Partition
+from consumer.edge.events_topics import EventsTopics
+from consumer.edge.kafka_connection import words
+from consumer.edge.log_edges import LogEdges
+from consumer.edge.positions import Positions
+from consumer.edge.record_batches import DamagedError
+
+LATE_SECONDS = 0.1
+"""The client waits through a rejoin whatever it was told; so long after the time-out it is not waited for."""
+
+_NOWHERE = Partition("", -1)  # asked for where nothing is to be read: no names would mean all
+
+Records = dict[Partition, Sequence[Record]]
+
+
+class Fetching:
+    """Reads through the group's client."""
+
+    def __init__(
+        self,
+        *,
+        positions: Positions,
+        edges: LogEdges,
+        topics: EventsTopics,
+        on_trouble: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._positions = positions
+        self._edges = edges
+        self._topics = topics
+        self._on_trouble = on_trouble
+        self._clock = clock
+        self._passed: dict[Partition, int] = {}
+        """In the round of now: the client's positions that are behind the records handed out."""
+        self._outside: dict[Partition, int] = {}
+        """Positions that are outside of their logs, each named by an answer of its own; looked at together."""
+
+    def has_passed(self, partition: TopicPartition, position: int) -> None:
+        """Hear of the client's position behind the records that it hands out."""
+        self._passed[Partition(*partition)] = position
+
+    async def records(
+        self, consumer: AIOKafkaConsumer, *, max_records: int, timeout_seconds: float
+    ) -> Mapping[Partition, Sequence[Record]]:
+        """Return what has arrived of resumed partitions; empty after `timeout_seconds`, and through a rebalance.
+
+        Raises:
+            KafkaRefusedError: a topic may not be read, and never could since the start.
+            KafkaError: the membership has ended, or the brokers do not let us in.
+        """
+        for topic in self._topics.look(consumer, self._clock()):
+            self._positions.take_back(topic)
+        self._passed.clear()
+        known = len(self._outside)
+        records: Records = {}
+        room = max_records
+        for partition in self._positions.take_due(self._clock()):
+            if room > 0:
+                found = await self._take(consumer, [partition], max_records=room, timeout_seconds=0.0)
+                room -= sum(map(len, found.values()))
+                records |= found
+        if not records:
+            seconds = 0.0 if self._outside else timeout_seconds
+            wanted = self._positions.wanted() or [_NOWHERE]
+            records = await self._take(consumer, wanted, max_records=max_records, timeout_seconds=seconds)
+        for partition, batch in records.items():
+            self._positions.handed_out(partition, batch[-1].offset + 1)
+            self._edges.read(partition)
+        for partition, position in self._passed.items():
+            self._positions.passed(partition, position)
+        if self._outside and len(self._outside) == known:  # nobody names another one
+            outside, self._outside = self._outside, {}
+            await self._edges.look(outside)
+        return records
+
+    async def _take(
+        self, consumer: AIOKafkaConsumer, wanted: Collection[Partition], *, max_records: int, timeout_seconds: float
+    ) -> Records:
+        """Return what has come of these; what cannot be read of them is set aside, one partition at a time."""
+        asked = [TopicPartition(*partition) for partition in wanted]
+        try:
+            async with asyncio.timeout(timeout_seconds + LATE_SECONDS):
+                fetched = await consumer.getmany(
+                    *asked, timeout_ms=int(timeout_seconds * 1000), max_records=max_records
+                )
+        except (TimeoutError, NoOffsetForPartitionError):  # the latter: the client was quicker than our position for it
+            return {}
+        except TopicAuthorizationFailedError as error:
+            (topic,) = error.args
+            self._topics.refuse(consumer, topic, self._clock())
+            self._set_aside(partition for partition in wanted if partition.topic == topic)
+        except OffsetOutOfRangeError as error:
+            outside = {Partition(*partition): position for partition, position in dict(*error.args).items()}
+            self._outside |= outside
+            self._set_aside(outside)
+        except DamagedError as error:
+            self._damaged(consumer, error, wanted)
+        else:
+            return {Partition(*partition): batch for partition, batch in fetched.items()}
+        return {}
+
+    def _damaged(self, consumer: AIOKafkaConsumer, error: DamagedError, wanted: Collection[Partition]) -> None:
+        """Set the damaged partition aside, and go back in all that were asked for to where the last records handed out end.
+
+        The client drops what it had unpacked of other partitions together with the bad batch, and has moved on.
+        """
+        self._on_trouble(f"reading: {words(error)}; tried again")
+        for partition in wanted:
+            position = self._positions.next_of(partition)
+            if position is not None and TopicPartition(*partition) in consumer.assignment():
+                consumer.seek(TopicPartition(*partition), position)
+        self._set_aside([Partition(*error.partition)])
+
+    def _set_aside(self, partitions: Iterable[Partition]) -> None:
+        for partition in partitions:
+            self._positions.set_aside(partition, self._clock())
