@@ -20,7 +20,11 @@ PAGES = sorted(
 )
 SETTINGS = {DELIMITER.join(path).upper() for path, _ in leaves()}
 TABLES = {setting.partition(DELIMITER)[0] for setting in SETTINGS}
-METRICS = {described.name for described in Metrics().described()}
+METRICS = {
+    described.name + suffix
+    for described in Metrics().described()
+    for suffix in (("", "_bucket", "_count", "_sum") if described.kind == "histogram" else ("",))
+}
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=str)
 
