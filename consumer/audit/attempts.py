@@ -4,6 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from consumer.audit.entries import Attempt
 
+NAMELESS = "told by record"
+"""Stands for the send of an attempt that only a checkpoint tells of, without its name."""
+
 
 class Attempts:
     """Which attempts of records without an outcome are open, and how many surely failed."""
@@ -44,6 +47,11 @@ class Attempts:
     def adopt(self, offset: int, failed: int) -> None:
         """Believe that so many attempts surely failed: their entries are gone."""
         self._failed[offset] = failed
+
+    def adopt_open(self, offset: int, count: int) -> None:
+        """Believe that so many more are open, whatever their names were."""
+        for number in range(1, count + 1):
+            self.open((NAMELESS, number), (offset,))
 
     def of(self, offset: int) -> Sequence[Attempt]:
         """The open attempts of one record."""

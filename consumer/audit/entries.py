@@ -67,12 +67,16 @@ class Outcome(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """What its writer believes the entries before it to say. `tried` has the requests that surely failed, by record."""
+    """What its writer believes the entries before it to say. `tried` has the requests that surely failed, by record.
+
+    Open attempts that can never be returned are told by record, too: `doubted` has how many, without their names.
+    """
 
     group: str
     watermark: int
     settled: Sequence[tuple[int, int]]
     open_attempts: Sequence[tuple[Attempt, Sequence[int]]]
+    doubted: Sequence[tuple[int, Sequence[int]]]
     tried: Sequence[tuple[int, Sequence[int]]]
     segments: Sequence[int]
     """Where in the journal the segments stand that hold the IDs of settled events."""
@@ -137,19 +141,31 @@ def _read(fields: Mapping[str, Any]) -> Entry:
         case "outcome":
             return Outcome([_settled(item) for item in fields["settled"]])
         case "checkpoint":
-            bounds = _offsets(fields["settled"])
-            return Checkpoint(
-                fields["group"],
-                int(fields["watermark"]),
-                list(zip(bounds[::2], bounds[1::2], strict=True)),
-                [((one["send"], one["attempt"]), _offsets(one["offsets"])) for one in fields["open"]],
-                [(int(one["attempts"]), _offsets(one["offsets"])) for one in fields["tried"]],
-                [int(stands) for stands, *_ in (fields.get("memory") or {"segments": ()})["segments"]],
-            )
+            return _checkpoint(fields)
         case "segment":
             return _segment(fields)
         case kind:
             return _decision(kind, fields)
+
+
+def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
+    """What stands in `open` without a send counts all attempts of its records, `lost` of them are open."""
+    bounds = _offsets(fields["settled"])
+    named = [one for one in fields["open"] if "send" in one]
+    unnamed = [one for one in fields["open"] if "send" not in one]
+    failed = [(int(one["attempts"]) - int(one["lost"]), one) for one in unnamed]
+    return Checkpoint(
+        fields["group"],
+        int(fields["watermark"]),
+        list(zip(bounds[::2], bounds[1::2], strict=True)),
+        [((one["send"], one["attempt"]), _offsets(one["offsets"])) for one in named],
+        [(int(one["lost"]), _offsets(one["offsets"])) for one in unnamed],
+        [
+            (count, _offsets(one["offsets"]))
+            for count, one in [*[(int(one["attempts"]), one) for one in fields["tried"]], *failed]
+        ],
+        [int(stands) for stands, *_ in (fields.get("memory") or {"segments": ()})["segments"]],
+    )
 
 
 def _decision(kind: Any, fields: Mapping[str, Any]) -> Skipped | Accepted | Other:

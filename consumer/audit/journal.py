@@ -1,5 +1,6 @@
 """Holds a partition's journal to its own rules: outcomes, attempts, checkpoints. Reads no topic."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -180,11 +181,7 @@ class JournalJudge:
         if self._blind:
             self._blind = False
             self._believe(checkpoint.watermark, checkpoint.settled)
-            for attempt, offsets in checkpoint.open_attempts:
-                self._attempts.open(attempt, self._unsettled(offsets))
-            for failed, offsets in checkpoint.tried:
-                for offset in self._unsettled(offsets):
-                    self._attempts.adopt(offset, failed)
+            self._adopt_attempts(checkpoint)
         self._named(checkpoint.segments, at)
         if checkpoint.watermark < self.watermark:
             self._contradicts(at, self.watermark, f"its watermark {checkpoint.watermark} is below an earlier one")
@@ -195,13 +192,36 @@ class JournalJudge:
         self._checked_to = max(self._checked_to, checkpoint.watermark)
         self._compare_attempts(checkpoint, at)
 
+    def _adopt_attempts(self, checkpoint: Checkpoint) -> None:
+        """Take the first checkpoint's word; what is left of the entries before it may tell of the same attempts."""
+        named: Counter[int] = Counter()
+        for attempt, offsets in checkpoint.open_attempts:
+            unsettled = self._unsettled(offsets)
+            self._attempts.open(attempt, unsettled)
+            named.update(unsettled)
+        for count, offsets in checkpoint.doubted:
+            for offset in self._unsettled(offsets):
+                self._attempts.adopt_open(offset, named[offset] + count - len(self._attempts.of(offset)))
+        for failed, offsets in checkpoint.tried:
+            for offset in self._unsettled(offsets):
+                self._attempts.adopt(offset, failed)
+
     def _compare_attempts(self, checkpoint: Checkpoint, at: int) -> None:
         said = {(one, offset) for one, offsets in checkpoint.open_attempts for offset in self._unsettled(offsets)}
         known = {(one, offset) for one, offset in self._attempts if self._book.lacking[offset - self._book.start]}
-        for (send, number), offset in sorted(known - said):
-            self._contradicts(at, offset, f"it forgets that attempt {number} of send {send} is open")
         for (send, number), offset in sorted(said - known):
             self._contradicts(at, offset, f"it says that attempt {number} of send {send} is open")
+        unnamed: dict[int, list[Attempt]] = {}
+        for attempt, offset in known - said:
+            unnamed.setdefault(offset, []).append(attempt)
+        counted: Counter[int] = Counter()
+        for count, offsets in checkpoint.doubted:
+            counted.update(dict.fromkeys(self._unsettled(offsets), count))
+        for offset in sorted(unnamed.keys() | counted.keys()):
+            attempts, count = unnamed.get(offset, []), counted[offset]
+            if count != len(attempts):
+                why = f"it counts {count} open attempts that it does not name, instead of {len(attempts)}"
+                self._contradicts(at, offset, f"{why} ({_words(attempts)})" if attempts else why)
 
     def _remembers(self, segment: Segment, at: int) -> None:
         """Hold a segment to the entries before it: only what is settled may be recognised later."""

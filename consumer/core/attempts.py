@@ -1,17 +1,26 @@
 """What a journal partition says about attempts: which are open, and what was tried before. Never appends.
 
 Fed with proven entries by the owner, and with every counting entry at a take-over: one reading for both.
+
+An attempt has a name as long as somebody may yet return it: while it is out, or called off and not written down. One whose
+answer is known to be lost, or that an earlier owner has left open, is closed by nothing but the outcomes of its records.
+Doubt belongs to the offset, so from then on it is a part of their histories. A checkpoint tells of those by groups, which is
+why it has room for all that a full buffer has tried in vain one by one.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Collection
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
-from math import floor
+
+from msgspec.structs import replace as replaced
 
 from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.journal import (
     Accepted,
     Checkpoint,
     Claim,
+    Doubted,
     Entry,
     Intent,
     OpenAttempt,
@@ -24,19 +33,28 @@ from consumer.core.segments import Segment
 from consumer.core.terms import Instant, Offset, SendId
 
 TOLD_APART = 1_000
-"""Histories of tried records that a checkpoint tells apart. Where there are more, those of one second are told as one:
-some 80 bytes for each of 6,000 are more than an append carries, and a take-over reads on from the last one that was made."""
+"""Histories of tried records that a checkpoint tells apart. Where there are more, those of one span are told as one:
+some 100 bytes for each of 4,500 are more than an append carries, and a take-over reads on from the last one that was made."""
 
-Summary = tuple[int, int, Instant, bool]
-"""What a checkpoint says of requests that were surely not delivered."""
+SPANS_SECONDS = (1.0, 4.0, 16.0, 64.0, 256.0)
+"""The shortest does that leaves no more. To the next owner, a record's attempts began with the span that its first one began
+in: its age is a little more, and where nothing more is tried for it, its result says so in `dispatchedAt`."""
 
 
 class Attempts:
-    """The open attempts of one partition, and the returned ones of records that have no outcome yet."""
+    """The attempts of one partition's records that have no outcome yet."""
 
     def __init__(self) -> None:
         self._open: dict[SendId, dict[int, OpenAttempt]] = {}
+        """Those that may yet be returned."""
         self._tried: dict[Offset, History] = {}
+        """What came of all others: surely not delivered, or unknown for good."""
+        self._shared: dict[History, History] = {}
+        """Histories that were written lately: records whose are the same share one."""
+        self._span_seconds: float | None = None
+        """What instants are kept by; None: exactly."""
+        self._most_shared = 2 * TOLD_APART
+        """Where histories are more, they are looked at although no checkpoint is made: so many at once are cheap."""
 
     def apply(self, entry: Entry) -> None:
         """Take an entry that counts into account."""
@@ -59,32 +77,62 @@ class Attempts:
             case Outcome():
                 self._settle(entry)
             case Checkpoint():
-                self._open = {}
-                for attempt in entry.open_attempts:
-                    self._add(attempt)
-                self._tried = {}
-                for tried in entry.tried:
-                    self._tried.update(dict.fromkeys(tried.offsets, _of_tried(tried)))
+                self._begin_from(entry)
+
+    def _begin_from(self, checkpoint: Checkpoint) -> None:
+        self._open, self._tried = {}, {}
+        groups: tuple[Tried | Doubted, ...] = (*checkpoint.tried, *checkpoint.doubted)
+        for told in groups:
+            self._tried.update(dict.fromkeys(told.offsets, _history_of(told)))
+        for attempt in checkpoint.open_attempts:
+            self._add(attempt)
+            if attempt.answered:
+                self.unknown(attempt.send_id, attempt.attempt, Fate.ERRED)
 
     def _add(self, attempt: OpenAttempt) -> None:
         self._open.setdefault(attempt.send_id, {})[attempt.attempt] = attempt
 
     def _close(self, returned: Returned) -> None:
-        attempts = self._open.get(returned.send_id, {})
-        closed = attempts.pop(returned.attempt, None)
-        if not attempts:
-            self._open.pop(returned.send_id, None)
-        if closed is None or not returned.started:
-            return
-        before = [self._tried.get(offset, UNTRIED) for offset in closed.offsets]
-        after = {history: history.after(returned.fate or Fate.FAILED, closed.intended_at) for history in before}
-        self._tried.update(zip(closed.offsets, [after[history] for history in before], strict=True))
+        closed = self._take(returned.send_id, returned.attempt)
+        if closed is not None and returned.started:
+            fate = returned.fate or Fate.FAILED
+            self._write(closed, lambda history: history.after(fate, closed.intended_at))
 
-    def erred(self, send_id: SendId, attempt: int) -> None:
-        """An open attempt was answered, though its fate is unknown: a checkpoint says so to the next owner."""
+    def unknown(self, send_id: SendId, attempt: int, fate: Fate) -> None:
+        """An attempt is over, and nobody will know what came of it: it is never returned."""
+        closed = self._take(send_id, attempt)
+        if closed is not None:
+            self._write(closed, lambda history: history.with_open(closed.intended_at, fate=fate))
+
+    def inherit(self, *, returnable: Collection[tuple[SendId, int]]) -> None:
+        """The partition is ours from here on: what earlier owners have left open is unknown, as they say nothing more.
+
+        But for those that we know to have never begun, by send and attempt: they are returned.
+        """
+        self._tried = self.trials(never_began=returnable)
+        open_attempts, self._open = self.returnable(), {}
+        for attempt in open_attempts:
+            if (attempt.send_id, attempt.attempt) in returnable:
+                self._add(attempt)
+
+    def _take(self, send_id: SendId, attempt: int) -> OpenAttempt | None:
         attempts = self._open.get(send_id, {})
-        if attempt in attempts:
-            attempts[attempt] = replace(attempts[attempt], answered=True)
+        taken = attempts.pop(attempt, None)
+        if not attempts:
+            self._open.pop(send_id, None)
+        return taken
+
+    def _write(self, closed: OpenAttempt, made: Callable[[History], History]) -> None:
+        """Write an attempt's end into the histories of its records; of many records, only the span it began in."""
+        before = [self._tried.get(offset, UNTRIED) for offset in closed.offsets]
+        span_seconds = self._span_seconds or (SPANS_SECONDS[0] if len(self._tried) > TOLD_APART else None)
+        after = {history: self._share(_told_by(made(history), span_seconds)) for history in before}
+        self._tried.update(zip(closed.offsets, [after[history] for history in before], strict=True))
+        if len(self._shared) > self._most_shared:
+            self._bound_histories()
+
+    def _share(self, history: History) -> History:
+        return self._shared.setdefault(history, history)
 
     def _settle(self, outcome: Outcome) -> None:
         items = outcome.settled
@@ -108,18 +156,14 @@ class Attempts:
             if left:
                 self._add(replace(attempt, offsets=left))
 
-    def prune(self, watermark: Offset, done: Iterable[Offset]) -> None:
+    def prune(self, watermark: Offset, done: AbstractSet[Offset]) -> None:
         """Forget what concerns only records that are done: `done` are those above the watermark."""
-        gone = set(done)
+        for send_id in self._sends_of(watermark, done):
+            self._keep(send_id, lambda offset: offset >= watermark and offset not in done)
+        for offset in [offset for offset in self._tried if offset < watermark or offset in done]:
+            del self._tried[offset]
 
-        def wanted(offset: Offset) -> bool:
-            return offset >= watermark and offset not in gone
-
-        for send_id in self._sends_of(watermark, gone):
-            self._keep(send_id, wanted)
-        self._tried = {offset: tried for offset, tried in self._tried.items() if wanted(offset)}
-
-    def _sends_of(self, watermark: Offset, done: Collection[Offset]) -> list[SendId]:
+    def _sends_of(self, watermark: Offset, done: AbstractSet[Offset]) -> list[SendId]:
         """Return the sends that have open attempts of records which are done: of many mostly few."""
         return [
             send_id
@@ -127,26 +171,53 @@ class Attempts:
             if any(offset < watermark or offset in done for attempt in attempts.values() for offset in attempt.offsets)
         ]
 
-    def snapshot(self) -> tuple[tuple[OpenAttempt, ...], tuple[Tried, ...]]:
-        """Return the open attempts and the tried records, for a checkpoint."""
-        alike = self._alike()
+    # ---------------------------------------------------------------- what is told
+
+    def returnable(self) -> tuple[OpenAttempt, ...]:
+        """Return the open attempts that have a name."""
+        return tuple(attempt for attempts in self._open.values() for attempt in attempts.values())
+
+    def snapshot(self) -> tuple[tuple[Tried, ...], tuple[Doubted, ...]]:
+        """Return what was tried, by records that share a history: surely not delivered, and unknown for good."""
+        self._bound_histories()
+        alike: defaultdict[History, list[Offset]] = defaultdict(list)
+        for offset, history in self._tried.items():
+            alike[history].append(offset)
+        for offsets in alike.values():
+            offsets.sort()  # many short lists are sorted in half the time of a long one
         return (
-            tuple(attempt for attempts in self._open.values() for attempt in attempts.values()),
-            tuple(
-                Tried(
-                    offsets=tuple(offsets), attempts=attempts, counted=counted, first_tried_at=first_at, excused=excused
-                )
-                for (attempts, counted, first_at, excused), offsets in alike.items()
-            ),
+            tuple(_tried(history, offsets) for history, offsets in alike.items() if not history.lost),
+            tuple(_doubted(history, offsets) for history, offsets in alike.items() if history.lost),
         )
 
-    def _alike(self) -> dict[Summary, list[Offset]]:
-        """Return the tried records, sorted, by what a checkpoint says of them."""
-        summary = _summary if len(set(self._tried.values())) <= TOLD_APART else _rough_summary
-        alike: dict[Summary, list[Offset]] = {}
-        for offset in sorted(self._tried):
-            alike.setdefault(summary(self._tried[offset]), []).append(offset)
-        return alike
+    def tell_fewer_apart(self) -> bool:
+        """The last snapshot was too large for a checkpoint: tell half as many histories apart, if that can be done."""
+        if len(self._tried) <= TOLD_APART:
+            return False
+        return self._keep_longer_spans(most=len(set(self._tried.values())) // 2)
+
+    def _bound_histories(self) -> None:
+        """Where histories are too many, keep instants less exactly from now on."""
+        histories = set(self._tried.values())
+        self._shared = {history: history for history in histories}
+        if len(self._tried) <= TOLD_APART:
+            self._span_seconds = None
+        elif len(histories) > TOLD_APART:
+            self._keep_longer_spans(most=TOLD_APART)
+        self._most_shared = 2 * max(TOLD_APART, len(self._shared))
+
+    def _keep_longer_spans(self, *, most: int) -> bool:
+        """Keep instants by the shortest span that leaves no more histories; return False if the longest is kept already."""
+        longer = [span_seconds for span_seconds in SPANS_SECONDS if span_seconds > (self._span_seconds or 0.0)]
+        told = {history: history for history in self._tried.values()}
+        for span_seconds in longer:
+            self._span_seconds, self._shared = span_seconds, {}
+            told = {history: self._share(_told_by(history, span_seconds)) for history in told}
+            if len(self._shared) <= most:
+                break
+        if longer:
+            self._tried = {offset: told[history] for offset, history in self._tried.items()}
+        return bool(longer)
 
     def trials(self, *, never_began: Collection[tuple[SendId, int]] = ()) -> dict[Offset, History]:
         """Return what was tried, by record. An open attempt has an unknown fate; its answer is lost with its owner.
@@ -154,33 +225,72 @@ class Attempts:
         Those that are known to have never begun, by send and attempt, count for nothing.
         """
         trials = dict(self._tried)
-        for attempts in self._open.values():
-            for attempt in attempts.values():
-                if (attempt.send_id, attempt.attempt) in never_began:
-                    continue
-                fate = Fate.ERRED if attempt.answered else Fate.LOST
-                before = [trials.get(offset, UNTRIED) for offset in attempt.offsets]
-                after = {history: history.with_open(attempt.intended_at, fate=fate) for history in before}
-                trials.update(zip(attempt.offsets, [after[history] for history in before], strict=True))
+        for attempt in self.returnable():
+            if (attempt.send_id, attempt.attempt) in never_began:
+                continue
+            before = [trials.get(offset, UNTRIED) for offset in attempt.offsets]
+            after = {history: history.with_open(attempt.intended_at, fate=Fate.LOST) for history in before}
+            trials.update(zip(attempt.offsets, [after[history] for history in before], strict=True))
         return trials
 
 
-def _of_tried(tried: Tried) -> History:
-    return History(
-        attempts=tried.attempts,
-        counted=tried.counted,
-        first_tried_at=None if tried.excused else tried.first_tried_at,
-        last_tried_at=tried.first_tried_at,
+def _history_of(told: Tried | Doubted) -> History:
+    match told:
+        case Tried():
+            return History(
+                attempts=told.attempts,
+                counted=told.counted,
+                first_tried_at=None if told.excused else told.first_tried_at,
+                last_tried_at=told.first_tried_at,
+            )
+        case Doubted():
+            return History(
+                attempts=told.attempts,
+                counted=told.counted,
+                lost=told.lost,
+                answers_lost=told.answers_lost,
+                doubt=told.doubt,
+                first_tried_at=told.first_tried_at,
+                last_tried_at=told.last_tried_at,
+            )
+
+
+def _tried(history: History, offsets: list[Offset]) -> Tried:
+    return Tried(
+        offsets=tuple(offsets),
+        attempts=history.attempts,
+        counted=history.counted,
+        first_tried_at=_told_at(history),
+        excused=history.first_tried_at is None,
     )
 
 
-def _summary(history: History) -> Summary:
-    excused = history.first_tried_at is None
-    first_at = history.last_tried_at if history.first_tried_at is None else history.first_tried_at
-    assert first_at is not None
-    return (history.attempts, history.counted, first_at, excused)
+def _doubted(history: History, offsets: list[Offset]) -> Doubted:
+    assert history.doubt is not None
+    assert history.first_tried_at is not None
+    assert history.last_tried_at is not None
+    return Doubted(
+        offsets=tuple(offsets),
+        attempts=history.attempts,
+        counted=history.counted,
+        lost=history.lost,
+        answers_lost=history.answers_lost,
+        doubt=history.doubt,
+        first_tried_at=history.first_tried_at,
+        last_tried_at=history.last_tried_at,
+    )
 
 
-def _rough_summary(history: History) -> Summary:
-    attempts, counted, first_at, excused = _summary(history)
-    return (attempts, counted, Instant(floor(first_at)), excused)
+def _told_at(history: History) -> Instant:
+    """Return the instant that stands for a history: where the age counts from nothing, the last."""
+    at = history.last_tried_at if history.first_tried_at is None else history.first_tried_at
+    assert at is not None
+    return at
+
+
+def _told_by(history: History, span_seconds: float | None) -> History:
+    """Return a history with the beginning of the span that it stands in; None: as it is."""
+    if span_seconds is None:
+        return history
+    at = Instant(_told_at(history) // span_seconds * span_seconds)
+    return replaced(history, first_tried_at=None if history.first_tried_at is None else at, last_tried_at=at)

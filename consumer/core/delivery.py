@@ -246,13 +246,13 @@ class Delivery:
         )
 
     def _close_attempt(self, send: Send, parts: Parts, exchange: Exchange, fate: Fate) -> None:
-        """Write down that nothing was delivered; of one that may have been, only remember whether it was answered."""
+        """Write down that nothing was delivered; of one that may have been, remember that it is never returned."""
         if not fate.is_unknown:
             self._return(send, parts, fate=None if exchange.started_at is None else fate)
-        elif fate is Fate.ERRED:
-            for lane, _ in parts.values():
-                lane.attempts.erred(send.send_id, send.attempt)
-                lane.moved = True
+            return
+        for lane, _ in parts.values():
+            lane.attempts.unknown(send.send_id, send.attempt, fate)
+            lane.moved = True
 
     def _return(self, send: Send, parts: Parts, *, fate: Fate | None) -> None:
         """Write down that an attempt delivered nothing; `fate` None: no byte of it went out."""

@@ -60,22 +60,23 @@ class History(msgspec.Struct, frozen=True, cache_hash=True, kw_only=True, gc=Fal
         """Return the history with one more attempt; `started_at` None: no byte of it went out, so nothing counts."""
         if started_at is None:
             return self
-        excused = fate is Fate.EXCUSED
+        first = self.first_tried_at
+        if fate is not Fate.EXCUSED:
+            first = started_at if first is None else min(first, started_at)
         return History(
             attempts=self.attempts + 1,
             counted=self.counted + (fate not in (Fate.EXCUSED, Fate.PUT_OFF)),
             lost=self.lost + fate.is_unknown,
             answers_lost=self.answers_lost + (fate is Fate.LOST),
             doubt=DOUBT_OF.get(fate, self.doubt),
-            first_tried_at=self.first_tried_at if excused or self.first_tried_at is not None else started_at,
+            first_tried_at=first,
             last_tried_at=started_at,
         )
 
     def with_open(self, intended_at: Instant, *, fate: Fate) -> "History":
-        """Return the history with an attempt that an earlier owner has left open; it began at `intended_at` or later."""
+        """Return the history with an attempt that the journal leaves open; it began at `intended_at` or later."""
         later = self.after(fate, intended_at)
-        first = intended_at if self.first_tried_at is None else min(self.first_tried_at, intended_at)
-        return replace(later, first_tried_at=first, doubt=Reason.OWNER_LOST if fate is Fate.LOST else later.doubt)
+        return replace(later, doubt=Reason.OWNER_LOST) if fate is Fate.LOST else later
 
 
 UNTRIED: Final = History()

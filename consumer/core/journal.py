@@ -16,7 +16,7 @@ from operator import sub
 import orjson
 
 from consumer.core.history import Fate
-from consumer.core.outcome import Verdict
+from consumer.core.outcome import Reason, Verdict
 from consumer.core.platform_memory import NOTHING, Remembered, fields_of
 from consumer.core.segments import Memory, Segment, memory_fields, segment_fields
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
@@ -88,14 +88,15 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAttempt:
-    """An intent that nothing has closed yet."""
+    """An intent that nothing has closed yet, and that may yet be returned."""
 
     send_id: SendId
     attempt: int
     offsets: tuple[Offset, ...]
     intended_at: Instant
     answered: bool = False
-    """Whether its owner has had an answer that leaves its fate unknown; else the answer counts as lost."""
+    """Whether its owner has had an answer that leaves its fate unknown, in the journals of versions that knew no `Doubted`;
+    else the answer counts as lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,27 @@ class Tried:
     first_tried_at: Instant
     excused: bool = False
     """Whether none of them is one that the age is counted from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubted:
+    """Attempts of unknown fate that nobody can return any more, told by their records: only outcomes close them.
+
+    What was tried for these records before, and surely not delivered, is counted in.
+    """
+
+    offsets: tuple[Offset, ...]
+    attempts: int
+    counted: int
+    """Those of them that count against the budget of attempts."""
+    lost: int
+    """Those of unknown fate: one at least."""
+    answers_lost: int
+    """Those of the unknown ones that were not answered, or whose owner has not said so."""
+    doubt: Reason
+    """Why the last of the unknown ones is unknown."""
+    first_tried_at: Instant
+    last_tried_at: Instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +148,7 @@ class Checkpoint:
     tried: tuple[Tried, ...]
     unpublished: JournalOffset | None
     mark: Mark | None
+    doubted: tuple[Doubted, ...] = ()
     claim: JournalOffset | None = None
     """Where the latest claim of its writer stands."""
     platform: Remembered = NOTHING
@@ -279,11 +302,7 @@ def _checkpoint_fields(checkpoint: Checkpoint) -> dict[str, object]:
         "group": checkpoint.group,
         "watermark": checkpoint.watermark,
         "settled": _deltas(checkpoint.settled),
-        "open": [
-            {"send": one.send_id, "attempt": one.attempt, "at": one.intended_at, "offsets": _deltas(one.offsets)}
-            | ({"answered": True} if one.answered else {})
-            for one in checkpoint.open_attempts
-        ],
+        "open": [*map(_open_fields, checkpoint.open_attempts), *map(_doubted_fields, checkpoint.doubted)],
         "tried": [
             {"attempts": one.attempts, "counted": one.counted, "first_at": one.first_tried_at}
             | ({"excused": True} if one.excused else {})
@@ -296,6 +315,25 @@ def _checkpoint_fields(checkpoint: Checkpoint) -> dict[str, object]:
         "platform": fields_of(checkpoint.platform),
         "memory": memory_fields(checkpoint.memory),
     }
+
+
+def _open_fields(one: OpenAttempt) -> dict[str, object]:
+    return {"send": one.send_id, "attempt": one.attempt, "at": one.intended_at, "offsets": _deltas(one.offsets)}
+
+
+def _doubted_fields(one: Doubted) -> dict[str, object]:
+    """Beside attempts that have a name, where a version that knows only those stops, and forgets no doubt."""
+    fields: dict[str, object] = {
+        "attempts": one.attempts,
+        "counted": one.counted,
+        "lost": one.lost,
+        "answers_lost": one.answers_lost,
+        "doubt": one.doubt,
+        "first_at": one.first_tried_at,
+    }
+    if one.last_tried_at != one.first_tried_at:
+        fields["last_at"] = one.last_tried_at
+    return fields | {"offsets": _deltas(one.offsets)}
 
 
 def _deltas(offsets: Sequence[int]) -> list[int]:

@@ -17,6 +17,7 @@ from consumer.core.journal import (
     Accepted,
     Checkpoint,
     Claim,
+    Doubted,
     Entry,
     Intent,
     Mark,
@@ -195,7 +196,9 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
                 answered=_flag(one.get("answered", False)),
             )
             for one in fields["open"]
+            if "send" in one
         ),
+        doubted=tuple(_doubted(one) for one in fields["open"] if "send" not in one),
         tried=tuple(
             Tried(
                 attempts=_count(one["attempts"]),
@@ -211,6 +214,25 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
         claim=None if claim is None else JournalOffset(_count(claim)),
         platform=_platform(fields.get("platform")),
         memory=_memory(fields.get("memory")),
+    )
+
+
+def _doubted(one: Mapping[str, Any]) -> Doubted:
+    attempts, counted, lost, answers_lost = (
+        _count(one[name]) for name in ("attempts", "counted", "lost", "answers_lost")
+    )
+    if not (lost >= 1 and answers_lost <= lost <= counted <= attempts):
+        raise _NoEntryError("no entry: attempts that do not add up")
+    first_at = _instant(one["first_at"])
+    return Doubted(
+        offsets=_offsets(one["offsets"]),
+        attempts=attempts,
+        counted=counted,
+        lost=lost,
+        answers_lost=answers_lost,
+        doubt=Reason(one["doubt"]),
+        first_tried_at=first_at,
+        last_tried_at=_instant(one.get("last_at", first_at)),
     )
 
 

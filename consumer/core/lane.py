@@ -157,7 +157,8 @@ class Lane:
 
     def _close_what_never_began(self) -> None:
         """Write down what the lane before this one could not; until that is proven, it counts for no doubt already."""
-        open_attempts = {(one.send_id, one.attempt) for one in self.attempts.snapshot()[0]}
+        self.attempts.inherit(returnable=self.returned.keys())
+        open_attempts = {(one.send_id, one.attempt) for one in self.attempts.returnable()}
         returned = {name: entry for name, entry in self.returned.items() if name in open_attempts}
         self.returned = {}
         if returned:
@@ -242,22 +243,24 @@ class Lane:
         It is wanted now and then, and after so many entries, whatever those say: what stands behind the last one
         is read at a take-over. `memory` returns what it says of the remembered IDs.
 
-        One that no append could carry (some 4,500 sends of unknown fate) is not made: whoever takes over
-        reads on from the one before, which says the same with what follows it.
+        One that no append could carry is not made, and the next append tries again with a rougher one. Where none is
+        small enough, the next owner reads on from the last one that was made, which says the same with what follows it:
+        `KAFKA__MAX_AHEAD` of the default size does not come to that.
         """
         wanted = self.checkpoint_wanted or self.ledger.expected - self.snapshot_at >= CHECKPOINT_ENTRIES
         if not (wanted and self.moved):
             return None
         self.snapshot_at = self.ledger.expected
         self.checkpoint_wanted = self.moved = False
-        done = sorted({*self.watermark.done_above(), *self.published})
+        done = {*self.watermark.done_above(), *self.published}
         self.attempts.prune(self.watermark.value, done)
-        open_attempts, tried = self.attempts.snapshot()
+        tried, doubted = self.attempts.snapshot()
         checkpoint = Checkpoint(
             group=self.group,
             watermark=self.watermark.value,
-            settled=tuple(ranges(done)),
-            open_attempts=open_attempts,
+            settled=tuple(ranges(sorted(done))),
+            open_attempts=self.attempts.returnable(),
+            doubted=doubted,
             tried=tried,
             unpublished=min(self.unpublished, default=None),
             mark=self.mark(),
@@ -266,9 +269,9 @@ class Lane:
             memory=memory(),
         )
         most_bytes = min(MAX_CHECKPOINT_BYTES, self.ledger.max_append_bytes // 2)
-        surely_bytes = ATTEMPT_BYTES * len(open_attempts)  # to write down 100,000 takes a fifth of a second
-        if surely_bytes > most_bytes or len(encode(checkpoint, self.ledger.expected)) > most_bytes:
+        if len(encode(checkpoint, self.ledger.expected)) > most_bytes:
             self.moved = True
+            self.checkpoint_wanted = self.attempts.tell_fewer_apart()
             return None
         return Draft(checkpoint, None)
 
@@ -308,9 +311,6 @@ CHECKPOINT_ENTRIES = 4_096
 
 MAX_CHECKPOINT_BYTES = MAX_APPEND_BYTES // 2
 """Leaves the other half of an append to what waits for it."""
-
-ATTEMPT_BYTES = 60
-"""What an open attempt adds to a checkpoint at least: a name of 32 letters, an instant, an offset."""
 
 MAX_OUTCOME_BYTES = MAX_APPEND_BYTES // 4
 """What one outcome entry may take: beside a checkpoint, others ride on the same append."""

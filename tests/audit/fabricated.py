@@ -86,6 +86,8 @@ class World:
     committed: int | None = None
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     open: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
+    unnamed: set[tuple[str, int]] = field(default_factory=set)
+    """Open attempts that can never be returned: checkpoints tell them by record."""
     failed: dict[int, int] = field(default_factory=dict)
     segments: list[list[float]] = field(default_factory=list)
 
@@ -143,6 +145,10 @@ class World:
                 self.failed[offset] = self.failed.get(offset, 0) + started
         return self.entry("returned", send=send, attempt=attempt, started=started)
 
+    def unknown(self, send: str, attempt: int) -> None:
+        """No entry says so: nobody will know what came of this attempt."""
+        self.unnamed.add((send, attempt))
+
     def settle(self, verdict: Verdict, *offsets: int) -> int:
         for offset in offsets:
             self.verdicts[offset] = verdict
@@ -167,9 +173,13 @@ class World:
         watermark = self.watermark
         done = sorted(offset for offset in self.verdicts if offset >= watermark)
         by_attempt: dict[tuple[str, int], list[int]] = {}
+        unnamed: dict[int, int] = {}
         for offset, attempts in sorted(self.open.items()):
             for attempt in attempts:
-                by_attempt.setdefault(attempt, []).append(offset)
+                if attempt in self.unnamed:
+                    unnamed[offset] = unnamed.get(offset, 0) + 1
+                else:
+                    by_attempt.setdefault(attempt, []).append(offset)
         return {
             "group": GROUP,
             "watermark": watermark,
@@ -177,11 +187,12 @@ class World:
             "open": [
                 {"send": send, "attempt": number, "at": NOW, "offsets": steps(offsets)}
                 for (send, number), offsets in by_attempt.items()
-            ],
+            ]
+            + [by_record([offset], lost=lost, failed=self.failed.get(offset, 0)) for offset, lost in unnamed.items()],
             "tried": [
                 {"attempts": count, "first_at": NOW, "offsets": [offset]}
                 for offset, count in self.failed.items()
-                if count
+                if count and offset not in unnamed
             ],
             "memory": {"upto": 0, "forgotten": None, "segments": self.segments},
             "unpublished": None,
@@ -327,6 +338,12 @@ def settled(verdict: Verdict, offsets: Iterable[int]) -> dict[str, Any]:
             "offset": related["offset"],
         }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def by_record(offsets: Sequence[int], *, lost: int, failed: int = 0) -> dict[str, Any]:
+    """Open attempts without a name, as a checkpoint writes them."""
+    counts = {"attempts": failed + lost, "counted": failed + lost, "lost": lost, "answers_lost": lost}
+    return {**counts, "doubt": "owner_lost", "first_at": NOW, "offsets": steps(offsets)}
 
 
 def steps(offsets: Sequence[int]) -> list[int]:

@@ -52,6 +52,7 @@ def _doubtful(world: World) -> None:
     world.intent("s2", 2, 4)
     world.settle(Verdict(send="s2", attempts=2), 4)
     world.intent("s3", 1, 5)
+    world.unknown("s3", 1)
     world.checkpoint()
     world.intent("s3", 2, 5)
     world.settle(Verdict(send="s3", attempts=2, marked=True), 5)

@@ -69,6 +69,27 @@ def test_what_was_tried_before_the_first_checkpoint_that_is_left_is_counted() ->
     assert world.found() == set()
 
 
+@pytest.mark.parametrize("kept", [0, 1, 2, 3, 4, 5], ids=lambda kept: f"from entry {kept} on")
+def test_what_the_first_checkpoint_that_is_left_tells_by_record_is_counted_once(kept: int) -> None:
+    """Of three attempts one was throttled and two are unknown; some of their intents may be left beside it."""
+    world = World()
+    world.claim()
+    world.event()
+    for attempt in (1, 2, 3):
+        world.intent("s1", attempt, 0)
+    world.unknown("s1", 1)
+    world.unknown("s1", 3)
+    world.returned("s1", 2)
+    world.checkpoint()
+    world.intent("s1", 4, 0)
+    world.checkpoint()
+    world.settle(Verdict(send="s1", attempts=4, marked=True), 0)
+    world.publish(0)
+    world.journal.trim(kept)
+
+    assert world.found() == set()
+
+
 def test_what_the_first_checkpoint_that_is_left_calls_settled_is_not_called_missing() -> None:
     world = World()
     world.claim()

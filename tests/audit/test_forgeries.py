@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from consumer.audit.findings import Kind
-from tests.audit.fabricated import JOURNAL, NOW, RESULTS, TOPIC, TTL_SECONDS, Verdict, Where, World, settled
+from tests.audit.fabricated import JOURNAL, NOW, RESULTS, TOPIC, TTL_SECONDS, Verdict, Where, World, by_record, settled
 from tests.audit.honest import PENDING, at, both, change, forge_duplicate, honest, republish, unpublish, void
 
 
@@ -246,6 +246,18 @@ FORGERIES: dict[str, Forgery] = {
                 {"send": "s20", "attempt": 1, "at": NOW, "offsets": [PENDING]},
             ]
         ),
+        {(Kind.FALSE_CHECKPOINT, at(PENDING))},
+    ),
+    "a checkpoint that tells an attempt by record, twice": (
+        lambda world: world.checkpoint(open=[by_record([PENDING], lost=2)]),
+        {(Kind.FALSE_CHECKPOINT, at(PENDING))},
+    ),
+    "a checkpoint that tells by record of an attempt that nobody made": (
+        lambda world: world.checkpoint(open=[*world.snapshot()["open"], by_record([PENDING], lost=1)]),
+        {(Kind.FALSE_CHECKPOINT, at(PENDING))},
+    ),
+    "a checkpoint that says of an attempt of unknown fate that it failed": (
+        lambda world: world.checkpoint(open=[], tried=[{"attempts": 1, "first_at": NOW, "offsets": [PENDING]}]),
         {(Kind.FALSE_CHECKPOINT, at(PENDING))},
     ),
     "another group's claim": (lambda world: world.claim("others"), {(Kind.FOREIGN_GROUP, (JOURNAL, 1, 34))}),

@@ -97,6 +97,7 @@ class Life:
                 self.waiting += sent.offsets
             case _:
                 self.lost |= set(sent.offsets)
+                self.world.unknown(sent.send, sent.attempt)
                 self.post(again)
 
     def settle(self, sent: Sent, verdict: Verdict) -> None:
@@ -126,6 +127,7 @@ class Life:
                 self.world.entry("outcome", at=zombie, send=sent.send, settled=items)
                 zombie += 1
             self.lost |= set(sent.offsets)
+            self.world.unknown(sent.send, sent.attempt)
             self.waiting += sent.offsets
         self.out = []
         again = [offset for offset in self.published if self.dice.random() < 0.2]

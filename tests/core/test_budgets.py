@@ -159,5 +159,5 @@ def test_an_answer_that_comes_while_a_checkpoint_is_out_is_told_by_the_next_one(
     assert not runner.answers
     runner.heal(P0)
     runner.checkpoint()
-    (open_attempt,) = runner.said(Checkpoint)[-1].open_attempts
-    assert open_attempt.answered
+    (doubted,) = runner.said(Checkpoint)[-1].doubted
+    assert (doubted.lost, doubted.answers_lost) == (1, 0)

@@ -14,6 +14,7 @@ from consumer.core.journal import (
     Accepted,
     Checkpoint,
     Claim,
+    Doubted,
     Entry,
     Intent,
     Mark,
@@ -81,6 +82,24 @@ def range_ends(draw: st.DrawFn) -> tuple[Offset, ...]:
     return tuple(ranges(draw(SORTED_OFFSETS)))
 
 
+@st.composite
+def doubted(draw: st.DrawFn) -> Doubted:
+    """Attempts that add up."""
+    answers_lost, erred = draw(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(any))
+    lost = answers_lost + erred
+    counted = lost + draw(st.integers(0, 9))
+    return Doubted(
+        offsets=draw(SORTED_OFFSETS),
+        attempts=counted + draw(st.integers(0, 9)),
+        counted=counted,
+        lost=lost,
+        answers_lost=answers_lost,
+        doubt=draw(st.sampled_from([Reason.SERVER_ERROR, Reason.OWNER_LOST])),
+        first_tried_at=draw(INSTANTS),
+        last_tried_at=draw(INSTANTS),
+    )
+
+
 CAMPAIGNS = st.integers(1, 2**63 - 1)
 MILLISECONDS = st.integers(0, 4 * 10**12).map(lambda count: Instant(count / 1000))
 SPANS = st.builds(Span, since=MILLISECONDS, until=MILLISECONDS)
@@ -126,7 +145,6 @@ ENTRIES: st.SearchStrategy[Entry] = (
                 attempt=st.integers(1, 99),
                 offsets=SORTED_OFFSETS,
                 intended_at=INSTANTS,
-                answered=st.booleans(),
             ),
             max_size=3,
         ).map(tuple),
@@ -141,6 +159,7 @@ ENTRIES: st.SearchStrategy[Entry] = (
             ),
             max_size=2,
         ).map(tuple),
+        doubted=st.lists(doubted(), max_size=2).map(tuple),
         unpublished=st.none() | st.integers(0, 2**56).map(JournalOffset),
         mark=st.none()
         | st.builds(

@@ -79,7 +79,7 @@ def test_a_mangled_entry_is_one_that_can_be_lived_with_or_a_stray_that_stops_its
     taken = replay.taken_over(Offset(0))
     attempts = Attempts()
     attempts.apply(found.entry)
-    attempts.prune(Offset(0), sorted(taken.published))
+    attempts.prune(Offset(0), taken.published)
     attempts.snapshot()
 
 
@@ -108,7 +108,8 @@ def test_strays_change_nothing_of_what_a_journal_says(said: list[Entry], data: s
 
 def replayed(values: Values) -> tuple[object, ...]:
     taken = reading(values).taken_over(Offset(0))
-    return taken.known, taken.published, taken.trials, taken.recalled, taken.attempts.snapshot()
+    attempts = taken.attempts
+    return taken.known, taken.published, taken.trials, taken.recalled, attempts.returnable(), attempts.snapshot()
 
 
 @pytest.mark.parametrize(

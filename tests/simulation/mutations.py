@@ -111,8 +111,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         "`returned` closes one attempt alone",
         (
             f"{CORE}.attempts:Attempts._close",
-            "closed = attempts.pop(returned.attempt, None)",
-            "closed = attempts.pop(returned.attempt, None)\n        attempts.clear()",
+            "closed = self._take(returned.send_id, returned.attempt)",
+            """closed = self._take(returned.send_id, returned.attempt)
+        self._open.pop(returned.send_id, None)
+        for offset in closed.offsets if closed is not None else ():
+            self._tried.pop(offset, None)""",
         ),
     ),
     _mutation(
@@ -141,11 +144,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a checkpoint holds the open attempts",
-        (
-            f"{CORE}.attempts:Attempts.snapshot",
-            "tuple(attempt for attempts in self._open.values() for attempt in attempts.values()),",
-            "(),",
-        ),
+        (f"{CORE}.lane:Lane.checkpoint", "open_attempts=self.attempts.returnable(),", "open_attempts=(),"),
+    ),
+    _mutation(
+        "a checkpoint holds the doubt of attempts that it does not name",
+        (f"{CORE}.lane:Lane.checkpoint", "doubted=doubted,", "doubted=(),"),
     ),
     _mutation(
         "a claim anew keeps the answers in hand",
@@ -259,11 +262,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "an attempt whose owner was lost counts as a lost answer",
-        (
-            f"{CORE}.attempts:Attempts.trials",
-            "fate = Fate.ERRED if attempt.answered else Fate.LOST",
-            "fate = Fate.ERRED",
-        ),
+        (f"{CORE}.attempts:Attempts.trials", "fate=Fate.LOST", "fate=Fate.ERRED"),
+        (f"{CORE}.attempts:Attempts.unknown", "fate=fate", "fate=Fate.ERRED"),
     ),
     _mutation(
         "doubt dominates",
