@@ -45,7 +45,10 @@ class Identity(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What an audit looks at in an event. The deadline is milliseconds since 1970, 0 where there is none."""
+    """What an audit looks at in an event. The deadline is milliseconds since 1970, 0 where there is none.
+
+    A resend's own deadline, in its header, goes before the event's.
+    """
 
     identity: Identity | None
     expires_ms: int
@@ -61,11 +64,13 @@ def event_of(record: Record) -> Event:
         document = _document(record.value or b"", headers)
         resend = headers.get("resend-id")
         resend_id = None if resend is None else resend.decode()
+        resend_deadline = None if resend is None else headers.get("resend-expires-at")
+        expires_at = document.get("expiresAt") if resend_deadline is None else resend_deadline.decode()
     except ValueError:
         return NOBODY
     event_id = document.get("eventId")
     identity = Identity(event_id, resend_id) if isinstance(event_id, str) else None
-    return Event(identity, _milliseconds_or_none(document.get("expiresAt")) or 0)
+    return Event(identity, _milliseconds_or_none(expires_at) or 0)
 
 
 def _document(value: bytes, headers: Mapping[str, bytes]) -> Mapping[str, Any]:

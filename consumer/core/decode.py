@@ -149,10 +149,8 @@ class Decoder:
         else:
             occurred = _instant_of(occurred_at)
             self._last_occurred = occurred_at, occurred
-        expires_at = None
-        if fields.expires_at is not None:
-            expires_at = _instant_of(fields.expires_at)
-        elif campaign.expires_after_seconds is not None:
+        expires_at = None if fields.expires_at is None else _instant_of(fields.expires_at)
+        if expires_at is None and campaign.expires_after_seconds is not None:
             expires_at = Instant(occurred + campaign.expires_after_seconds)
         unsendable = None
         if send is None:
@@ -161,7 +159,7 @@ class Decoder:
             switches = kind, send.flash, send.charset, send.send_type_override
             group = campaign.switched.get(switches) or self._switched(campaign, kind, send, switches, now)
         else:
-            group, unsendable = self._group(campaign, kind, send, expires_at, now)
+            group, unsendable = self._group(campaign, kind, send, _first_of(expires_at, resend.expires_at), now)
         number, code, external = contact.phone_number, contact.country_code, contact.external_code
         fragment = encode(self._wire_contact(phone, number, code, external, contact.custom_fields or None, reference))
         takes_bytes = len(fragment) + len(group.options)
@@ -176,7 +174,8 @@ class Decoder:
             partition,
             record.offset,  # type: ignore[arg-type] # an Offset; saying so would be a call
             key, event_id, intern(fields.event_type), occurred_at, occurred, reference,
-            resend, fingerprint, group, campaign.persons[kind] + person, fragment, expires_at,
+            resend, fingerprint, group, campaign.persons[kind] + person, fragment,
+            expires_at if resend.expires_at is None else resend.expires_at,
             fields.priority == "immediate", unsendable, size_bytes, now.wall, now.steady,
         )  # fmt: skip
 
@@ -266,6 +265,13 @@ def _person(contact: FastContact | Contact) -> tuple[int, str]:
         country_code=contact.country_code,
         external_code=contact.external_code,
     )
+
+
+def _first_of(own: Instant | None, resends: Instant | None) -> Instant | None:
+    """The deadline that a schedule has to be before: an event that its own makes invalid is not mended by a resend."""
+    if own is None or resends is None:
+        return resends if own is None else own
+    return min(own, resends)
 
 
 def _resent(event_id: str, resend_id: str) -> bytes:

@@ -65,6 +65,8 @@ class Resend(NamedTuple):
 
     id: str | None
     reason: str | None
+    expires_at: Instant | None = None
+    """The deadline that goes before the event's own; None where the event's holds."""
 
 
 NO_RESEND: Final = Resend(None, None)

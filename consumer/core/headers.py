@@ -4,18 +4,22 @@ from collections.abc import Sequence
 from typing import Final
 
 from consumer.core.event import NO_RESEND, Resend
+from consumer.core.terms import Instant
 from schemas.envelopes import ATTRIBUTE_HEADER_PREFIX, ATTRIBUTES, ENVELOPE_CONTENT_TYPE_PREFIX, STRUCTURED_CONTENT_TYPE
+from schemas.instants import instant_of
 from schemas.mistake import SchemaError
 
 RESEND_ID: Final = "resend-id"
 RESEND_REASON: Final = "resend-reason"
+RESEND_EXPIRES_AT: Final = "resend-expires-at"
 CONTENT_TYPE: Final = "content-type"
 MAX_RESEND_ID_CHARS: Final = 128  # as an event ID
 MAX_RESEND_REASON_CHARS: Final = 512  # travels in the result; the rest is cut
 
 _SPECVERSION: Final = ATTRIBUTE_HEADER_PREFIX + "specversion"
 _OURS: Final = frozenset(
-    {RESEND_ID, RESEND_REASON, CONTENT_TYPE, *(ATTRIBUTE_HEADER_PREFIX + name for name in ATTRIBUTES)}
+    {RESEND_ID, RESEND_REASON, RESEND_EXPIRES_AT, CONTENT_TYPE}
+    | {ATTRIBUTE_HEADER_PREFIX + name for name in ATTRIBUTES}
 )
 
 
@@ -74,7 +78,21 @@ class Marks:
         return found
 
     def resend(self) -> Resend:
-        """The mark of a deliberate resend.
+        """The mark of a deliberate resend, with its deadline where it brings one.
+
+        Raises:
+            SchemaError: the resend's ID is none, or its deadline is no instant.
+        """
+        mark, value = self.resend_mark(), self._found.get(RESEND_EXPIRES_AT)
+        if mark.id is None or value is None:
+            return mark
+        try:
+            return mark._replace(expires_at=Instant(instant_of(value.decode())))
+        except ValueError:
+            raise SchemaError(f"header {RESEND_EXPIRES_AT}: must be an RFC 3339 instant with an offset") from None
+
+    def resend_mark(self) -> Resend:
+        """The ID of a deliberate resend and its reason, whatever its deadline says.
 
         Raises:
             SchemaError: the resend's ID is none.

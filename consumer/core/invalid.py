@@ -89,7 +89,7 @@ def invalid_record(
         reference = _text(contact["externalReference"], MAX_REFERENCE_CHARS)
     resend = NO_RESEND
     with suppress(SchemaError):
-        resend = marks.resend()
+        resend = marks.resend_mark()
     headers = tuple(record.headers)
     return Invalid(
         partition=partition,

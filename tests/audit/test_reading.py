@@ -47,6 +47,15 @@ def test_a_deadline_is_read_to_the_millisecond_and_only_where_it_is_one() -> Non
         assert event_of(Rec(offset=0, value=odd)).expires_ms == 0
 
 
+def test_the_deadline_of_a_resend_goes_before_the_events_own() -> None:
+    later, soon = ("Resend-Expires-At", b"2026-09-21T14:13:22Z"), ("resend-expires-at", b"soon")
+    resent = ("resend-id", b"r-1")
+    for value in (EVENT, orjson.dumps({"eventId": "e-1"})):
+        assert event_of(Rec(offset=0, value=value, headers=[resent, later])).expires_ms == round(NOW * 1000) + 2_000
+    assert event_of(Rec(offset=0, value=EVENT, headers=[later])).expires_ms == round(NOW * 1000) + 1_500
+    assert event_of(Rec(offset=0, value=EVENT, headers=[resent, soon])) == (Identity("e-1", "r-1"), 0)
+
+
 @pytest.mark.parametrize(
     "entry",
     [

@@ -75,6 +75,25 @@ def test_a_deliberate_resend_is_never_too_old() -> None:
     assert settled(runner, 0) == (Status.ACCEPTED, None)
 
 
+def test_a_resend_goes_by_its_own_deadline_and_not_by_the_one_that_has_passed() -> None:
+    runner = Runner(policies=RESEND)
+    lane = runner.pipeline.lanes[P0]
+    runner.time = 1000.0
+    value = orjson.dumps(runner.event(expiresAt=instant(500.0)))
+    until = [[], [("resend-expires-at", instant(2000.0).encode())], [("resend-expires-at", instant(999.0).encode())]]
+    records = [
+        WildRecord(value=value, offset=offset, headers=[("resend-id", b"r%d" % offset), *headers])
+        for offset, headers in enumerate(until)
+    ]
+    runner.pipeline.fetched(lane, records, at(runner.time))
+    runner.run()
+    assert [settled(runner, offset) for offset in range(3)] == [
+        (Status.EXPIRED, Reason.DEADLINE),
+        (Status.ACCEPTED, None),
+        (Status.EXPIRED, Reason.DEADLINE),
+    ]
+
+
 def test_a_campaigns_own_deadline_holds_for_events_that_bring_none() -> None:
     policies = Policies(default=CampaignPolicy(window_seconds=1.0, expires_after_seconds=300.0))
     runner = Runner(policies=policies)

@@ -31,11 +31,22 @@ from tests.core.wild_events import (
 HEADERS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["resend-id", "resend-reason", "content-type", "ce_specversion", "ce_id", "ce_type", "ce_source", "ce_time"]
+            [
+                "resend-id",
+                "resend-reason",
+                "resend-expires-at",
+                "content-type",
+                "ce_specversion",
+                "ce_id",
+                "ce_type",
+                "ce_source",
+                "ce_time",
+            ]
         )
         | st.text(max_size=5),
         st.binary(max_size=5)
-        | st.sampled_from([b"1.0", b"application/cloudevents+json", b"application/cloudevents+json; charset=UTF-8"]),
+        | st.sampled_from([b"1.0", b"application/cloudevents+json", b"application/cloudevents+json; charset=UTF-8"])
+        | st.sampled_from([b"2026-11-24T16:00:00Z", b"2026-11-24T17:00:00.5+01:00", b"0001-01-01t00:00:00z"]),
     ),
     max_size=5,
 )
@@ -342,7 +353,7 @@ def test_fingerprints_differ_exactly_when_event_id_or_resend_id_differ(pairs: li
 def test_a_resend_brings_its_reason() -> None:
     headers = [("resend-id", b"r-1"), ("resend-reason", "porqu\u00e9".encode()), ("resend-operator", b"ana")]
     event = event_of(plain_event(), headers=headers)
-    assert event.resend == ("r-1", "porqu\u00e9")
+    assert event.resend == ("r-1", "porqu\u00e9", None)
 
 
 @pytest.mark.parametrize("value", [b"", b"\xff", b"x" * 129])
@@ -356,7 +367,7 @@ def test_headers_that_do_not_concern_us_change_nothing() -> None:
     assert fields_of(event_of(plain_event(), headers=headers)) == fields_of(event_of(plain_event()))
 
 
-@pytest.mark.parametrize("name", ["resend-id", "resend-reason", "content-type", "ce_specversion", "ce_id", "x"])
+@pytest.mark.parametrize("name", ["resend-id", "resend-expires-at", "content-type", "ce_id", "x"])
 def test_a_header_without_a_value_counts_as_left_out(name: str) -> None:
     headers: Any = [(name, None)]  # Kafka allows it
     assert fields_of(event_of(plain_event(), headers=headers)) == fields_of(event_of(plain_event()))

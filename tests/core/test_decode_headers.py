@@ -14,7 +14,7 @@ from tests.core.decoding import decoded, event_of, fields_of
 from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes, plain_event
 
 TRACING = [("traceparent", b"00-1-2-01"), ("tracestate", b"x=y"), ("b3", b"0"), ("X-Request-ID", b"7")]
-OURS = ("ce_specversion", "ce_id", "content-type", "resend-id", "resend-reason")
+OURS = ("ce_specversion", "ce_id", "content-type", "resend-id", "resend-reason", "resend-expires-at")
 
 
 def ways_of(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[tuple[str, bytes]]]:

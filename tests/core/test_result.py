@@ -98,7 +98,7 @@ def test_a_result_says_what_record_and_verdict_say(
         document["eventId"], document["eventType"], document["campaignId"], document["occurredAt"],
     )  # fmt: skip
     assert (result["externalReference"], result["resendId"], result["resendReason"]) == (
-        event.external_reference, *event.resend,
+        event.external_reference, event.resend.id, event.resend.reason,
     )  # fmt: skip
     assert (result["status"], result["reason"], result["sendId"], result["attempts"]) == (
         verdict.status, verdict.reason, verdict.send_id, verdict.attempts,
