@@ -29,7 +29,7 @@ from aiokafka.errors import (
     kafka_errors,
 )
 
-from consumer.edge.kafka_clients import close, last_turn, partition_numbers, sever
+from consumer.edge.kafka_clients import bury, cut_off, fill, partition_numbers
 from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, until_reachable, words
 from consumer.service.ports import PlainMessage, TopicGoneError
 
@@ -320,21 +320,14 @@ class BatchProducer:
             self._drop(running.producer)
 
     def _drop(self, producer: AIOKafkaProducer) -> None:
-        sever(producer.client)
-        sender = producer._sender.sender_task  # noqa: SLF001 - stop() would wait for batches, and retry them
-        if sender is not None:
-            sender.cancel()
-        producer._closed = True  # noqa: SLF001
+        cut_off(producer)
         self._cut_off.append(producer)
 
     async def _bury(self) -> None:
         """Let what is left of producers that were cut off come to its end."""
         while self._cut_off:
             producer = self._cut_off[0]
-            sender = producer._sender.sender_task  # noqa: SLF001
-            if sender is not None:
-                await last_turn({sender})
-            await close(producer.client)
+            await bury(producer)
             if producer in self._cut_off:
                 self._cut_off.remove(producer)
 
@@ -345,15 +338,7 @@ def _has_leader(client: AIOKafkaClient, target: TopicPartition) -> bool:
 
 def _fill(builder: Any, messages: Iterable[PlainMessage]) -> int:
     """Put as many messages into a batch as fit, at least one; return how many they are."""
-    append = builder._builder.append  # noqa: SLF001 - its own `append` costs as much again for every record
-    none: list[tuple[str, bytes]] = []
-    count = 0
-    for key, value, headers in messages:
-        if append(count, None, key, value, list(headers) if headers else none) is None:
-            break
-        count += 1
-    builder._relative_offset = count  # noqa: SLF001
-    builder.close()
+    count = fill(builder, messages)
     if builder.size() > MAX_BATCH_BYTES:  # a builder takes any first record, however large
         raise TooLargeError(
             f"a record of {builder.size()} bytes: at most {MAX_BATCH_BYTES} are handed over", count=count

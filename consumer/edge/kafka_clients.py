@@ -4,13 +4,13 @@ Their own ways to stop wait for brokers that may never answer, and for batches t
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import aiokafka.consumer.fetcher
-from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import ConnectionGroup
 from aiokafka.consumer.fetcher import FetchError, FetchResult
@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
 from consumer.edge.record_batches import DamagedError, FetchedBytes, Patience, Unpacked
+from consumer.service.ports import PlainMessage
 
 CLOSE_SECONDS = 2.0
 STOP_SECONDS = 5.0
@@ -204,6 +205,37 @@ def sever(client: AIOKafkaClient) -> None:
         connection.close()
         if writer is not None:
             writer.transport.abort()  # close() alone would wait for a frozen broker to read what is buffered
+
+
+def cut_off(producer: AIOKafkaProducer) -> None:
+    """Take a producer out of use at once: it sends and retries nothing any more. `bury` tidies up."""
+    sever(producer.client)
+    sender = producer._sender.sender_task  # noqa: SLF001 - stop() would wait for batches, and retry them
+    if sender is not None:
+        sender.cancel()
+    producer._closed = True  # noqa: SLF001
+
+
+async def bury(producer: AIOKafkaProducer) -> None:
+    """Let what is left of a producer that was cut off come to its end."""
+    sender = producer._sender.sender_task  # noqa: SLF001 - there is no such door
+    if sender is not None:
+        await last_turn({sender})
+    await close(producer.client)
+
+
+def fill(builder: Any, messages: Iterable[PlainMessage]) -> int:
+    """Put as many messages into a batch as fit, at least one, and close it; return how many they are."""
+    append = builder._builder.append  # noqa: SLF001 - its own `append` costs as much again for every record
+    none: list[tuple[str, bytes]] = []
+    count = 0
+    for key, value, headers in messages:
+        if append(count, None, key, value, list(headers) if headers else none) is None:
+            break
+        count += 1
+    builder._relative_offset = count  # noqa: SLF001
+    builder.close()
+    return count
 
 
 async def close(client: AIOKafkaClient) -> None:
