@@ -1,4 +1,5 @@
-# Everything runs from .venv inside this checkout, installed from the hashes in deploy/locks.
+# Everything runs from .venv inside this checkout, installed from the hashes in deploy/locks: for the demo what it needs,
+# for tests and checks the rest as well.
 # Needed beforehand: make, and Python 3.11 or newer (another one than python3: make PYTHON=/path/to/python).
 
 SHELL := /bin/bash
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 VENV := .venv
 RUN := $(VENV)/bin
-PIP_INSTALL := $(RUN)/python -m pip --disable-pip-version-check --quiet install
+PIP_INSTALL := $(RUN)/python -m pip --disable-pip-version-check install
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 SIMULATE_ARGS ?=
@@ -25,18 +26,21 @@ help: ## Say what each target does
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 .PHONY: setup
-setup: $(VENV)/.project $(VENV)/.kafka ## Install what the rest needs into .venv (runs by itself, and again when the locks change)
+setup: $(VENV)/.project $(VENV)/.kafka ## Install what the service and the demo need into .venv (runs by itself, and again when the locks change)
+
+.PHONY: tools
+tools: setup $(VENV)/.tools ## Install what tests, checks and benchmarks need beside that (runs by itself, too)
 
 .PHONY: demo
 demo: setup ## Run everything on this machine: Apache Kafka, platform sandbox, events, the service; then the sums
 	@$(RUN)/campaign-consumer demo
 
 .PHONY: test
-test: setup ## Run the whole suite in two processes; PYTEST_ARGS narrows it
+test: tools ## Install what the suite needs, and run it in two processes; PYTEST_ARGS narrows it
 	@$(RUN)/python -m pytest --numprocesses 2 $(PYTEST_ARGS)
 
 .PHONY: lint
-lint: setup ## Check style, types, import contracts, spelling and locks
+lint: tools ## Check style, types, import contracts, spelling and locks
 	@$(RUN)/ruff check
 	@$(RUN)/ruff format --check
 	@$(RUN)/mypy consumer schemas config tests
@@ -45,32 +49,32 @@ lint: setup ## Check style, types, import contracts, spelling and locks
 	@$(RUN)/python -m tests.support.locks check
 
 .PHONY: fix
-fix: setup ## Mend what ruff can mend, and format
+fix: tools ## Mend what ruff can mend, and format
 	@$(RUN)/ruff check --fix
 	@$(RUN)/ruff format
 
 .PHONY: bench
-bench: setup ## Measure: drain a full topic beside bare loops, and a lone urgent event's way
+bench: tools ## Measure: drain a full topic beside bare loops, and a lone urgent event's way
 	@$(RUN)/python -m tests.benchmarks.drain $(BENCH_ARGS)
 
 .PHONY: bench-journal
-bench-journal: setup ## Measure what the journal costs: beside the service with the append replaced by nothing
+bench-journal: tools ## Measure what the journal costs: beside the service with the append replaced by nothing
 	@$(RUN)/python -m tests.benchmarks.journal $(BENCH_ARGS)
 
 .PHONY: bench-takeover
-bench-takeover: setup ## Measure what a take-over costs whose journal has a long past: seconds, memory, the loop's longest spell
+bench-takeover: tools ## Measure what a take-over costs whose journal has a long past: seconds, memory, the loop's longest spell
 	@$(RUN)/python -m tests.benchmarks.takeover $(BENCH_ARGS)
 
 .PHONY: soak
-soak: setup ## Run load with random faults for 10 minutes, then the audit; SOAK_ARGS="--minutes 60 --seed 7"
+soak: tools ## Run load with random faults for 10 minutes, then the audit; SOAK_ARGS="--minutes 60 --seed 7"
 	@$(RUN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
 .PHONY: simulate
-simulate: setup ## Play the service in made-up worlds where everything goes wrong; SIMULATE_ARGS="--seeds 10000 --from 5"
+simulate: tools ## Play the service in made-up worlds where everything goes wrong; SIMULATE_ARGS="--seeds 10000 --from 5"
 	@$(RUN)/python -m tests.simulation.play $(SIMULATE_ARGS)
 
 .PHONY: generate
-generate: setup ## Write anew what is made from the code: published schemas, the pages of settings, metrics and results
+generate: tools ## Write anew what is made from the code: published schemas, the pages of settings, metrics and results
 	@for subject in event result dead-letter; do \
 		$(RUN)/campaign-consumer schema "$$subject" > "schemas/published/$$subject.json"; done
 	@$(RUN)/python -m config.reference
@@ -78,31 +82,54 @@ generate: setup ## Write anew what is made from the code: published schemas, the
 	@$(RUN)/python -m consumer.edge.metrics_page > deploy/METRICS.md
 
 .PHONY: locks
-locks: setup ## Resolve pyproject.toml anew into deploy/locks
+locks: tools ## Resolve pyproject.toml anew into deploy/locks
 	@$(RUN)/python -m tests.support.locks write
 	@$(RUN)/python -m consumer.demo.jars
 
 .PHONY: check-deploy
-check-deploy: setup ## Check the Dockerfile and the compose file
+check-deploy: tools ## Check the Dockerfile and the compose file
 	@$(RUN)/hadolint deploy/Dockerfile
 	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 # Steps, each done again only when what it stands on has changed. Wheels only: building a source distribution
-# would bring in a build back end that no lock names.
+# would bring in a build back end that no lock names. One step stands on the other, since all of them write to .venv.
+
+# $(call install,LOCKS): install what these locks name, and say how far that has come.
+define install
+	@of=$$(cat $(1) | grep -c ==); done=0; \
+	$(PIP_INSTALL) --require-hashes --only-binary :all: $(addprefix --requirement ,$(1)) | while read -r did what _ name _; do \
+		case $$did in \
+			Collecting | Ignoring) done=$$((done + 1)); text="$$done of $$of: $$what" ;; \
+			Requirement) done=$$((done + 1)); text="$$done of $$of: $$name" ;; \
+			Installing) done=$$of; text="unpacking what is new" ;; \
+			*) continue ;; \
+		esac; \
+		if [ -t 1 ]; then printf '\r\033[Kmake: %s' "$$text"; \
+		elif [ $$((done % 10)) = 0 ] || [ "$$done" = "$$of" ]; then echo "make: $$text"; fi; \
+	done; \
+	if [ -t 1 ]; then echo; fi
+endef
+
 $(VENV)/.created:
 	@if [ -z "$(PYTHON)" ]; then echo "make: no Python 3.11 or newer found; name one: make PYTHON=/path/to/python" >&2; exit 1; fi
 	@"$(PYTHON)" -m venv --clear $(VENV) || { echo "make: $(PYTHON) has no venv module; name another: make PYTHON=/path/to/python" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.locked: deploy/locks/dev.txt $(VENV)/.created
-	@echo "make: installing what deploy/locks/dev.txt names into $(VENV)"
-	@$(PIP_INSTALL) --require-hashes --only-binary :all: --requirement deploy/locks/dev.txt
+DEMO_LOCKS := deploy/locks/demo.txt deploy/locks/build.txt
+$(VENV)/.locked: $(DEMO_LOCKS) $(VENV)/.created
+	@echo "make: installing into $(VENV) what the demo needs ($(DEMO_LOCKS))"
+	$(call install,$(DEMO_LOCKS))
 	@touch $@
 
 $(VENV)/.project: pyproject.toml $(VENV)/.locked
-	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(PIP_INSTALL) --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.kafka: consumer/demo/apache_kafka.lock.toml $(VENV)/.locked
+$(VENV)/.kafka: consumer/demo/apache_kafka.lock.toml $(VENV)/.project
 	@$(RUN)/python -m consumer.demo.apache_kafka
+	@touch $@
+
+$(VENV)/.tools: deploy/locks/dev.txt $(VENV)/.project
+	@echo "make: installing into $(VENV) what tests and checks need (deploy/locks/dev.txt)"
+	$(call install,deploy/locks/dev.txt)
 	@touch $@

@@ -1,7 +1,9 @@
 """What is installed is what was locked, and the locks fit pyproject.toml."""
 
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +59,28 @@ def test_every_jar_of_the_embedded_kafka_is_locked_by_its_checksum() -> None:
     assert {jar["version"] for jar in locked if jar["artifactId"] == "kafka_2.13"} == {jars.KAFKA_VERSION}
     assert all(re.fullmatch(r"[0-9a-f]{64}", jar["sha256"]) for jar in locked)
     assert jars.LOCK.is_relative_to(ROOT / "consumer")
+
+
+def steps_of(target: str, venv: Path) -> str:
+    """What `make` would do for a target where nothing is installed yet."""
+    command = ["make", "--dry-run", "--no-print-directory", f"VENV={venv}", target]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+
+
+@pytest.mark.parametrize("target", ["setup", "demo"])
+def test_the_demo_installs_no_tools_of_tests(target: str, tmp_path: Path) -> None:
+    steps = steps_of(target, tmp_path)
+
+    assert steps.count("--require-hashes") == 1
+    assert "deploy/locks/demo.txt" in steps
+    assert "dev.txt" not in steps
+
+
+@pytest.mark.parametrize(
+    "target,tool", [("test", "-m pytest"), ("lint", "/ruff check"), ("check-deploy", "/hadolint ")]
+)
+def test_what_needs_tools_installs_them_first(target: str, tool: str, tmp_path: Path) -> None:
+    before, found, _ = steps_of(target, tmp_path).partition(tool)
+
+    assert found
+    assert before.index("demo.txt") < before.index("dev.txt")
