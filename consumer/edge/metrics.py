@@ -112,7 +112,7 @@ class Metrics:
         self.request_contacts = distribution(
             "campaign_request_contacts",
             ("priority",),
-            "Contacts in a request; `campaign_request_contacts_sum` counts contacts posted",
+            "Contacts in a request; the sum of all is the number of contacts posted",
             bounds=CONTACTS,
             known=[(priority,) for priority in Priority],
         )
