@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consumer.demo import jars
-from tests.support.locks import LOCKS, ROOT, Lock, check, misfits, pins
+from tests.support.locks import LOCKS, PYTHONS, ROOT, Lock, check, misfits, pins
 
 HASHED = " \\\n    --hash=sha256:" + "0" * 64 + "\n"
 
@@ -84,3 +84,16 @@ def test_what_needs_tools_installs_them_first(target: str, tool: str, tmp_path: 
 
     assert found
     assert before.index("demo.txt") < before.index("dev.txt")
+
+
+def test_ci_tries_every_python_that_we_name_and_the_image_has_one_of_them() -> None:
+    tried = re.findall(r"^pythons=\((.*)\)$", (ROOT / ".ci/other-pythons").read_text("utf-8"), flags=re.MULTILINE)
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["classifiers"]
+    image = re.findall(r"^FROM python:(\d+\.\d+)", (ROOT / "deploy/Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
+
+    assert tried == [" ".join(PYTHONS)]
+    assert [name for name in classifiers if re.search(r":: \d+\.\d+$", name)] == [
+        f"Programming Language :: Python :: {version}" for version in PYTHONS
+    ]
+    assert image
+    assert set(image) <= set(PYTHONS)
