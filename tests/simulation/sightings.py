@@ -8,7 +8,8 @@ from pathlib import Path
 
 import orjson
 
-from tests.simulation.mutations import MUTATIONS, Mutation, Sighting, applied, seen
+from tests.simulation.mutating import Mutation, Sighting, applied, seen
+from tests.simulation.mutations import MUTATIONS
 
 FIRST_SEED = 0
 WORLDS = 5_000

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.simulation.mutations import MUTATIONS, Change, Mutation, MutationError, applied, seen
+from tests.simulation.mutating import Change, Mutation, MutationError, applied, seen
+from tests.simulation.mutations import MUTATIONS
 from tests.simulation.sightings import FIRST_SEED, WORLDS, notes, sighted
 
 SEARCHES = os.environ.get("CAMPAIGN_TEST_PROFILE") == "soak"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.judge import Violation
-from tests.simulation.mutations import MUTATIONS, applied, seen
+from tests.simulation.mutating import applied, seen
+from tests.simulation.mutations import MUTATIONS
 from tests.simulation.play import explained, fingerprint, main, played
 from tests.simulation.scenario import scenario_of
 from tests.simulation.shrink import shrunk

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.simulation.judge import Violation
-from tests.simulation.mutations import NEVER_READ_AGAIN, NEVER_READ_AGAIN_AND_GREEN, applied
+from tests.simulation.mutating import applied
+from tests.simulation.mutations import NEVER_READ_AGAIN, NEVER_READ_AGAIN_AND_GREEN
 from tests.simulation.scenario import scenario_of
 from tests.simulation.standstill import STANDS_STILL
 from tests.simulation.world import World
