@@ -10,10 +10,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import cast
 
-from consumer.core.deduplication import Deduplication
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.history import UNTRIED
 from consumer.core.lane import Lane, Settlement, settle
+from consumer.core.memory.deduplication import Deduplication
 from consumer.core.outcome import Reason, Related, Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.retry import may_repeat

@@ -29,7 +29,7 @@ from consumer.core.journal import (
     Skipped,
     Tried,
 )
-from consumer.core.segments import Segment
+from consumer.core.memory.segments import Segment
 from consumer.core.terms import Instant, Offset, SendId
 
 TOLD_APART = 1_000

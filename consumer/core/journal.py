@@ -16,9 +16,9 @@ from operator import sub
 import orjson
 
 from consumer.core.history import Fate
+from consumer.core.memory.platform_memory import NOTHING, Remembered, fields_of
+from consumer.core.memory.segments import Memory, Segment, memory_fields, segment_fields
 from consumer.core.outcome import Reason, Verdict
-from consumer.core.platform_memory import NOTHING, Remembered, fields_of
-from consumer.core.segments import Memory, Segment, memory_fields, segment_fields
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 
 

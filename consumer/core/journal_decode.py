@@ -30,9 +30,8 @@ from consumer.core.journal import (
     Stray,
     Tried,
 )
-from consumer.core.outcome import Reason, Related, Response, Status, Verdict
-from consumer.core.platform_memory import Remembered, remembered_of
-from consumer.core.segments import (
+from consumer.core.memory.platform_memory import Remembered, remembered_of
+from consumer.core.memory.segments import (
     FINGERPRINT_BYTES,
     NARROW,
     WIDE,
@@ -42,6 +41,7 @@ from consumer.core.segments import (
     SegmentRef,
     little_endian,
 )
+from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 
 NOWHERE: Final = JournalOffset(-1)

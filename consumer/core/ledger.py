@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from consumer.core.journal import Checkpoint, Claim, Entry, Placed, encode
-from consumer.core.segments import Segment
+from consumer.core.memory.segments import Segment
 from consumer.core.terms import JournalOffset
 
 MAX_APPEND_BYTES = 900_000

@@ -6,7 +6,7 @@ spare what is still unread. Spans are of wall-clock time, like the instants of a
 
 from collections.abc import Iterable
 
-from consumer.core.platform_memory import Span
+from consumer.core.memory.platform_memory import Span
 from consumer.core.terms import Instant
 
 MOST_SPANS = 32

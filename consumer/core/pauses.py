@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import islice
 
-from consumer.core.platform_memory import MAX_REMEMBERED, Span
+from consumer.core.memory.platform_memory import MAX_REMEMBERED, Span
 from consumer.core.terms import AT_ONCE, Instant, Now, Ticks
 
 LONGEST_SECONDS = 86_400.0

@@ -14,16 +14,16 @@ from consumer.core.access import Access
 from consumer.core.admit import Door, repeat_of
 from consumer.core.answer import Exchange, Withholding
 from consumer.core.decode import Decoder
-from consumer.core.deduplication import Deduplication, Piece
 from consumer.core.delivery import Chance, Delivery
 from consumer.core.event import Decoded, Event, Record
 from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
 from consumer.core.lane import Lane, Settlement, TakenOver, leading, settle
 from consumer.core.ledger import Draft, Fit, Gap, Ledger, Standing
+from consumer.core.memory.deduplication import Deduplication, Piece
+from consumer.core.memory.segments import Segment
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.post import overhead_bytes
-from consumer.core.segments import Segment
 from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import Decision, closing_verdict

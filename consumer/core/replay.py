@@ -15,7 +15,6 @@ from typing import NamedTuple
 import msgspec
 
 from consumer.core.attempts import Attempts
-from consumer.core.deduplication import GENERATIONS, LONG_AGO, NEVER, Recalled
 from consumer.core.journal import (
     Accepted,
     Checkpoint,
@@ -29,9 +28,10 @@ from consumer.core.journal import (
 )
 from consumer.core.journal_decode import LARGEST, LATEST, decode
 from consumer.core.lane import Known, TakenOver
-from consumer.core.platform_memory import NOTHING
+from consumer.core.memory.deduplication import GENERATIONS, LONG_AGO, NEVER, Recalled
+from consumer.core.memory.platform_memory import NOTHING
+from consumer.core.memory.segments import FINGERPRINT_BYTES, Memory, Segment, packed
 from consumer.core.policy import Policies
-from consumer.core.segments import FINGERPRINT_BYTES, Memory, Segment, packed
 from consumer.core.terms import Instant, JournalOffset, Offset
 
 HEAD = re.compile(rb'\{"at":(\d{1,19}),"kind":"(\w+)"')

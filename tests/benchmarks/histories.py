@@ -10,11 +10,11 @@ from typing import Final
 
 import xxhash
 
-from consumer.core.deduplication import Deduplication, Recalled
 from consumer.core.journal import Checkpoint, Claim, Entry, Intent, Outcome, Returned, Settled, encode
 from consumer.core.lane import CHECKPOINT_ENTRIES
+from consumer.core.memory.deduplication import Deduplication, Recalled
+from consumer.core.memory.segments import Memory
 from consumer.core.outcome import Response, Status, Verdict
-from consumer.core.segments import Memory
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 
 RECORDS: Final = 1_000

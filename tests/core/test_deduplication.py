@@ -7,9 +7,9 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Recalled
+from consumer.core.memory.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Recalled
+from consumer.core.memory.segments import Segment
 from consumer.core.policy import MemorySizes
-from consumer.core.segments import Segment
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from tests.core.makers import EPOCH, P0, P1
 

@@ -30,11 +30,11 @@ from consumer.core.journal import (
 )
 from consumer.core.journal_decode import decode
 from consumer.core.lane import settled_records
+from consumer.core.memory.platform_memory import NOTHING, Remembered, Span
+from consumer.core.memory.segments import Memory, SegmentRef, packed
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
-from consumer.core.platform_memory import NOTHING, Remembered, Span
 from consumer.core.policy import Policies
 from consumer.core.result import results
-from consumer.core.segments import Memory, SegmentRef, packed
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes
 

@@ -11,9 +11,9 @@ from consumer.core.access import AccessState
 from consumer.core.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable
 from consumer.core.event import Event
 from consumer.core.journal import Intent
+from consumer.core.memory.platform_memory import Span
 from consumer.core.outages import MOST_SPANS, Outages, tried_seconds
 from consumer.core.outcome import Reason, Status
-from consumer.core.platform_memory import Span
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Instant
 from tests.core.makers import P0, P1, at

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from consumer.core.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Piece, Recalled
 from consumer.core.journal import Checkpoint, Entry, Intent, Outcome, Settled, encode
 from consumer.core.journal_decode import decode
+from consumer.core.memory.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Piece, Recalled
+from consumer.core.memory.segments import Memory, Segment, first_words, merged, packed
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import MemorySizes, Policies
-from consumer.core.segments import Memory, Segment, first_words, merged, packed
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.makers import EPOCH, P0, make_claim
 from tests.core.replaying import Values, reading

@@ -18,9 +18,9 @@ from consumer.core.journal import (
     Tried,
 )
 from consumer.core.journal_decode import decode
+from consumer.core.memory.segments import Memory
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import MemorySizes, Policies
-from consumer.core.segments import Memory
 from consumer.core.takeover import (
     Evidence,
     Start,

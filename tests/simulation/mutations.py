@@ -165,19 +165,19 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "a checkpoint names every segment",
         (
-            f"{CORE}.deduplication:Deduplication.memory",
+            f"{CORE}.memory.deduplication:Deduplication.memory",
             "for piece in memory.pieces for ref in piece.named())",
             "for piece in memory.pieces[1:] for ref in piece.named())",
         ),
     ),
     _mutation(
         "a segment that is made of others holds all of theirs",
-        (f"{CORE}.segments:merged", "in reversed(segments))", "in reversed(segments[:1]))"),
+        (f"{CORE}.memory.segments:merged", "in reversed(segments))", "in reversed(segments[:1]))"),
     ),
     _mutation(
         "a tail is not read any more once its IDs stand in a segment, and not before",
         (
-            f"{CORE}.deduplication:Deduplication.to_write",
+            f"{CORE}.memory.deduplication:Deduplication.to_write",
             "if memory.fresh:",
             "memory.upto = end\n        if memory.fresh:",
         ),

@@ -6,7 +6,7 @@ leads to an eighth of a partition's segments, and a colour can be wiped when its
 
 from collections.abc import Iterable
 
-from consumer.core.segments import first_words
+from consumer.core.memory.segments import first_words
 
 COLOURS = 8
 SLOTS_AN_ENTRY = 8

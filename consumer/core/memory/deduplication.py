@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Self
 
+from consumer.core.memory.segments import Memory, Segment, SegmentRef, divided, first_words, merged, packed
+from consumer.core.memory.sieve import Sieve
 from consumer.core.policy import MemorySizes, Policies
-from consumer.core.segments import Memory, Segment, SegmentRef, divided, first_words, merged, packed
-from consumer.core.sieve import Sieve
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 
 GENERATIONS = 4
