@@ -1,4 +1,4 @@
-"""The send result: what becomes of every record read. Describes and checks; `consumer.core.result` writes it."""
+"""The send result: what becomes of every record read. Describes and checks; `consumer.core.results.result` writes it."""
 
 from typing import Annotated, Literal
 

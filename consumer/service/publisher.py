@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import cast
 
-from consumer.core.cut import smaller_letter, smaller_result
-from consumer.core.dead_letter import dead_letter
 from consumer.core.event import Event, Invalid, result_key
 from consumer.core.lane import Lane, Settlement
-from consumer.core.result import result_value, results
+from consumer.core.results.cut import smaller_letter, smaller_result
+from consumer.core.results.dead_letter import dead_letter
+from consumer.core.results.result import result_value, results
 from consumer.service.facts import Facts
 from consumer.service.ports import (
     Clock,

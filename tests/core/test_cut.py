@@ -6,7 +6,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.cut import Message, smaller_letter, smaller_result
+from consumer.core.results.cut import Message, smaller_letter, smaller_result
 from schemas.dead_letter import DeadLetterHeaders
 
 LONG_WORDS = st.none() | st.text(max_size=400)

@@ -12,7 +12,7 @@ from consumer.core.journal_decode import decode
 from consumer.core.lane import settled_records
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.result import result_value
+from consumer.core.results.result import result_value
 from consumer.core.terms import JournalOffset
 from tests.core.makers import P0
 from tests.core.runner import Runner

@@ -34,7 +34,7 @@ from consumer.core.memory.platform_memory import NOTHING, Remembered, Span
 from consumer.core.memory.segments import Memory, SegmentRef, packed
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.policy import Policies
-from consumer.core.result import results
+from consumer.core.results.result import results
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes
 

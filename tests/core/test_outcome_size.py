@@ -14,7 +14,7 @@ from consumer.core.ledger import ENTRY_OVERHEAD_BYTES, Ledger
 from consumer.core.masking import MAX_WORDS_BYTES
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.policy import CampaignPolicy, FieldNames
-from consumer.core.result import result_value
+from consumer.core.results.result import result_value
 from consumer.core.settle import Finished, decide
 from consumer.core.terms import Instant, JournalOffset, SendId
 from tests.core.makers import P0, at, make_claim, make_event, make_send

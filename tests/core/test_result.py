@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from consumer.core.dead_letter import dead_letter
 from consumer.core.decode import Decoder
 from consumer.core.event import Decoded, Event, Invalid, Record, UnreadableRecord
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.policy import Policies
-from consumer.core.result import result_value, results
+from consumer.core.results.dead_letter import dead_letter
+from consumer.core.results.result import result_value, results
 from consumer.core.terms import Instant, Partition, SendId
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.json_schema import json_schema

@@ -12,7 +12,7 @@ from consumer.core.answer import Answer, Answered, Exchange, Lost
 from consumer.core.event import Decoded, Event
 from consumer.core.outcome import Response, Verdict
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
-from consumer.core.result import result_value
+from consumer.core.results.result import result_value
 from consumer.core.send import Send
 from consumer.core.settle import Again, Finished, Halve, decide_whatever_it_says
 from consumer.core.terms import Instant

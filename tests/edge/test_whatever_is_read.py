@@ -8,11 +8,11 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.dead_letter import dead_letter
 from consumer.core.event import Invalid
 from consumer.core.outcome import Status
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.result import result_value
+from consumer.core.results.dead_letter import dead_letter
+from consumer.core.results.result import result_value
 from consumer.edge.record_batches import Patience, Unpacked
 from schemas.send_result import SendResult
 from tests.core.makers import P0, at

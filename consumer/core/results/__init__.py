@@ -1,0 +1,1 @@
+"""What is told: results and dead letters, as bytes. Sends nothing."""
