@@ -12,7 +12,7 @@ from typing import cast
 
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.history import UNTRIED
-from consumer.core.lane import Lane, Settlement, settle
+from consumer.core.journal.lane import Lane, Settlement, settle
 from consumer.core.memory.deduplication import Deduplication
 from consumer.core.outcome import Reason, Related, Status, Verdict
 from consumer.core.policy import Policies

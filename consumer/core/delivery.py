@@ -13,8 +13,8 @@ from consumer.core.endings import Endings
 from consumer.core.event import Event
 from consumer.core.history import Fate, earliest_try
 from consumer.core.joining import Joining
-from consumer.core.journal import Intent, Returned
-from consumer.core.lane import Lane, settle
+from consumer.core.journal.entries import Intent, Returned
+from consumer.core.journal.lane import Lane, settle
 from consumer.core.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
 from consumer.core.policy import Policies
 from consumer.core.proofs import Proofs

@@ -10,7 +10,7 @@ from consumer.core.access import Access
 from consumer.core.deadlines import STEP_SECONDS, Deadlines
 from consumer.core.event import Decoded, Event
 from consumer.core.history import UNTRIED
-from consumer.core.lane import Lane
+from consumer.core.journal.lane import Lane
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.parts import settle_each
 from consumer.core.policy import Policies

@@ -16,9 +16,9 @@ from consumer.core.answer import Exchange, Withholding
 from consumer.core.decode import Decoder
 from consumer.core.delivery import Chance, Delivery
 from consumer.core.event import Decoded, Event, Record
-from consumer.core.journal import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
-from consumer.core.lane import Lane, Settlement, TakenOver, leading, settle
-from consumer.core.ledger import Draft, Fit, Gap, Ledger, Standing
+from consumer.core.journal.entries import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
+from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading, settle
+from consumer.core.journal.ledger import Draft, Fit, Gap, Ledger, Standing
 from consumer.core.memory.deduplication import Deduplication, Piece
 from consumer.core.memory.segments import Segment
 from consumer.core.outcome import Status, Verdict

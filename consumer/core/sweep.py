@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from consumer.core.admit import Door
 from consumer.core.delivery import Delivery
-from consumer.core.lane import Lane
+from consumer.core.journal.lane import Lane
 from consumer.core.terms import AT_ONCE, Instant, Now, Partition, Ticks
 
 SWEEP_SECONDS = 0.25

@@ -7,7 +7,7 @@ ID, for those are older; so it is in one of these places, or it is lost.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from consumer.core.lane import Lane, Settlement
+from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.pipeline import Pipeline
 from consumer.core.send import Send, Stage
 from consumer.core.terms import Ticks

@@ -14,7 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
-from consumer.core.ledger import MAX_APPEND_BYTES
+from consumer.core.journal.ledger import MAX_APPEND_BYTES
 from consumer.edge.kafka_clients import client_of, close
 from consumer.edge.kafka_connection import (
     REFUSALS,

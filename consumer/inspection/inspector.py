@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from consumer.core.journal import Accepted, Claim, Entry, Stray, encode
-from consumer.core.journal_decode import decode
-from consumer.core.journal_group import group_of
+from consumer.core.journal.entries import Accepted, Claim, Entry, Stray, encode
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.group import group_of
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.inspection.view import Gathered, PartitionView, State, view
 from consumer.service.past import Past, Reading

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from consumer.core.journal_group import not_ours
+from consumer.core.journal.group import not_ours
 from consumer.core.terms import Partition
 from consumer.service.past import Past
 from consumer.service.ports import TopicGoneError

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from consumer.core.journal import Claim
-from consumer.core.journal_group import foreign_claims, group_of, not_ours
-from consumer.core.takeover import Evidence, Start, Stop, starting_point
+from consumer.core.journal.entries import Claim
+from consumer.core.journal.group import foreign_claims, group_of, not_ours
+from consumer.core.journal.takeover import Evidence, Start, Stop, starting_point
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.past import Reading
 

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from consumer.core.answer import Exchange, Withholding
-from consumer.core.journal import Stray
-from consumer.core.journal_decode import decode
-from consumer.core.lane import Lane
-from consumer.core.ledger import Gap
+from consumer.core.journal.entries import Stray
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.lane import Lane
+from consumer.core.journal.ledger import Gap
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import FieldNames
 from consumer.core.post import body

@@ -8,12 +8,12 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
-from consumer.core.journal import Claim
-from consumer.core.journal_group import not_ours
-from consumer.core.lane import Lane, TakenOver
-from consumer.core.ledger import Standing
+from consumer.core.journal.entries import Claim
+from consumer.core.journal.group import not_ours
+from consumer.core.journal.lane import Lane, TakenOver
+from consumer.core.journal.ledger import Standing
+from consumer.core.journal.takeover import OUR_MARK
 from consumer.core.pipeline import Pipeline
-from consumer.core.takeover import OUR_MARK
 from consumer.core.terms import JournalOffset, Now, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox

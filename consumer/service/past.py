@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from consumer.core.journal import Checkpoint, Placed
-from consumer.core.journal_decode import decode
-from consumer.core.journal_group import NAMES_A_GROUP, Title
-from consumer.core.replay import Landmark, Remembering, Replay, landmark
-from consumer.core.takeover import OUR_MARK, Evidence, differs
+from consumer.core.journal.entries import Checkpoint, Placed
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.group import NAMES_A_GROUP, Title
+from consumer.core.journal.replay import Landmark, Remembering, Replay, landmark
+from consumer.core.journal.takeover import OUR_MARK, Evidence, differs
 from consumer.core.terms import JournalOffset, Offset, Partition
 from consumer.service.ports import EventsLog, JournalReader, PlainEntry
 

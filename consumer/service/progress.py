@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from consumer.core.lane import Lane
-from consumer.core.ledger import Standing
+from consumer.core.journal.lane import Lane
+from consumer.core.journal.ledger import Standing
 from consumer.core.pipeline import Pipeline
 from consumer.core.terms import Now, Offset, Partition, Ticks
 from consumer.core.whereabouts import Place, Whereabouts, whereabouts

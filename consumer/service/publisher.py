@@ -10,7 +10,7 @@ from itertools import repeat
 from typing import cast
 
 from consumer.core.event import Event, Invalid, result_key
-from consumer.core.lane import Lane, Settlement
+from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.results.cut import smaller_letter, smaller_result
 from consumer.core.results.dead_letter import dead_letter
 from consumer.core.results.result import result_value, results

@@ -6,11 +6,11 @@ One segment of a take-over is in hand at a time, and the pipeline's bound holds 
 from collections.abc import Callable
 from functools import partial
 
-from consumer.core.journal_decode import decode
-from consumer.core.lane import Lane
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.lane import Lane
+from consumer.core.journal.replay import Replay
 from consumer.core.memory.deduplication import Deduplication
 from consumer.core.memory.segments import Memory, Segment, SegmentRef
-from consumer.core.replay import Replay
 from consumer.core.terms import Instant, Now, Partition
 from consumer.service.inbox import Inbox
 from consumer.service.ports import JournalReader

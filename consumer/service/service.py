@@ -10,7 +10,7 @@ from typing import Any
 from config.membership import REVOKE_DRAIN_SECONDS
 from config.settings import SETTLING_SECONDS
 from consumer.core.delivery import Chance
-from consumer.core.journal import Claim
+from consumer.core.journal.entries import Claim
 from consumer.core.outcome import Status
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from consumer.core.journal import Accepted, Placed, Skipped
-from consumer.core.journal_group import foreign_claims, group_of, not_ours
-from consumer.core.lane import TakenOver
+from consumer.core.journal.entries import Accepted, Placed, Skipped
+from consumer.core.journal.group import foreign_claims, group_of, not_ours
+from consumer.core.journal.lane import TakenOver
+from consumer.core.journal.replay import Remembering
+from consumer.core.journal.takeover import OUR_MARK, Start, claimed_since, known_done, starting_point
 from consumer.core.policy import Policies
-from consumer.core.replay import Remembering
-from consumer.core.takeover import OUR_MARK, Start, claimed_since, known_done, starting_point
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.facts import Facts
 from consumer.service.past import Past, Reading

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from consumer.core.access import AccessState
 from consumer.core.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
 from consumer.core.event import Event, Invalid
-from consumer.core.lane import Settlement
+from consumer.core.journal.lane import Settlement
 from consumer.core.outcome import Reason, Status
 from consumer.core.pipeline import Fetched, Pipeline
 from consumer.core.post import REFUSALS, Ruling

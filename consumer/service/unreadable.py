@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from consumer.core.lane import Lane
+from consumer.core.journal.lane import Lane
 from consumer.service.facts import Facts
 from consumer.service.ports import RefusedError, TopicGoneError
 

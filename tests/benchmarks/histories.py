@@ -10,8 +10,8 @@ from typing import Final
 
 import xxhash
 
-from consumer.core.journal import Checkpoint, Claim, Entry, Intent, Outcome, Returned, Settled, encode
-from consumer.core.lane import CHECKPOINT_ENTRIES
+from consumer.core.journal.entries import Checkpoint, Claim, Entry, Intent, Outcome, Returned, Settled, encode
+from consumer.core.journal.lane import CHECKPOINT_ENTRIES
 from consumer.core.memory.deduplication import Deduplication, Recalled
 from consumer.core.memory.segments import Memory
 from consumer.core.outcome import Response, Status, Verdict

@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from consumer.core.attempts import Attempts
 from consumer.core.history import Fate, History
-from consumer.core.journal import Checkpoint, Entry, Intent, Outcome, Returned, Settled, encode
-from consumer.core.journal_decode import decode
+from consumer.core.journal.attempts import Attempts
+from consumer.core.journal.entries import Checkpoint, Entry, Intent, Outcome, Returned, Settled, encode
+from consumer.core.journal.entry_decode import decode
 from consumer.core.outcome import Status, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 

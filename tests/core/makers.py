@@ -5,7 +5,7 @@ from typing import Final
 
 from consumer.core.delivery import Chance
 from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
-from consumer.core.journal import Claim
+from consumer.core.journal.entries import Claim
 from consumer.core.send import Send
 from consumer.core.terms import AT_ONCE, Instant, Now, Offset, Partition, SendId, Ticks
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from consumer.core.journal import Checkpoint, Placed, Skipped, Stray, encode
-from consumer.core.journal_decode import decode
-from consumer.core.lane import Lane, TakenOver
+from consumer.core.journal.entries import Checkpoint, Placed, Skipped, Stray, encode
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.lane import Lane, TakenOver
+from consumer.core.journal.replay import Landmark, Remembering, Replay, landmark
 from consumer.core.memory.segments import Segment
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
-from consumer.core.replay import Landmark, Remembering, Replay, landmark
 from consumer.core.terms import Instant, JournalOffset, Offset
 
 Values = Sequence[tuple[JournalOffset, bytes]]

@@ -13,10 +13,10 @@ import orjson
 
 from consumer.core.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
 from consumer.core.event import Decoded
-from consumer.core.journal import Entry, Placed
-from consumer.core.journal_decode import decode
-from consumer.core.lane import Lane
-from consumer.core.ledger import Standing
+from consumer.core.journal.entries import Entry, Placed
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.lane import Lane
+from consumer.core.journal.ledger import Standing
 from consumer.core.outcome import Verdict
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies

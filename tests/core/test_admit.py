@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.journal import Intent, Outcome, Returned, Settled, encode
+from consumer.core.journal.entries import Intent, Outcome, Returned, Settled, encode
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId

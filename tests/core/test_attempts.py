@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.history import Fate
-from consumer.core.journal import Checkpoint, Entry, Returned
-from consumer.core.journal_decode import decode
+from consumer.core.journal.entries import Checkpoint, Entry, Returned
+from consumer.core.journal.entry_decode import decode
 from consumer.core.outcome import Reason
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.attempted import (

@@ -5,10 +5,10 @@ import random
 import pytest
 from hypothesis import given
 
-from consumer.core.attempts import SPANS_SECONDS, TOLD_APART, Attempts
 from consumer.core.history import Fate
-from consumer.core.journal import Checkpoint, Intent, Returned, encode
-from consumer.core.lane import MAX_CHECKPOINT_BYTES
+from consumer.core.journal.attempts import SPANS_SECONDS, TOLD_APART, Attempts
+from consumer.core.journal.entries import Checkpoint, Intent, Returned, encode
+from consumer.core.journal.lane import MAX_CHECKPOINT_BYTES
 from consumer.core.outcome import Reason
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
@@ -73,8 +73,8 @@ def test_a_checkpoint_that_no_append_could_carry_is_tried_again_with_rougher_ins
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Attempts 2 s apart: two in each span of 4 s are too many to be told apart, eight in one of 16 s are not."""
-    monkeypatch.setattr("consumer.core.attempts.TOLD_APART", 100)
-    monkeypatch.setattr("consumer.core.lane.MAX_CHECKPOINT_BYTES", 8_000)
+    monkeypatch.setattr("consumer.core.journal.attempts.TOLD_APART", 100)
+    monkeypatch.setattr("consumer.core.journal.lane.MAX_CHECKPOINT_BYTES", 8_000)
     runner = Runner(policies=Policies())
     lane = runner.pipeline.lanes[P0]
     for number in range(200):
@@ -98,7 +98,7 @@ def test_what_is_told_roughly_loses_no_attempt_and_no_doubt(written: tuple[list[
     happenings, _ = written
     exact = applied([*happenings, TakenOver()]).trials()
     with pytest.MonkeyPatch.context() as few:
-        few.setattr("consumer.core.attempts.TOLD_APART", 1)
+        few.setattr("consumer.core.journal.attempts.TOLD_APART", 1)
         owner = applied([*happenings, TakenOver()])
         checkpoint(owner)
         while owner.tell_fewer_apart():

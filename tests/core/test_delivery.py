@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consumer.core.access import AccessState
 from consumer.core.answer import Answer, Answered, Lost, Unreachable, Withholding
 from consumer.core.delivery import PROOF_LASTS_SECONDS
-from consumer.core.journal import Intent, Returned
+from consumer.core.journal.entries import Intent, Returned
 from consumer.core.outcome import Reason, Status
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.send import Send

@@ -4,8 +4,8 @@ import orjson
 import pytest
 
 from consumer.core.answer import Answer, Answered, Lost
-from consumer.core.journal import Intent, Returned, encode
-from consumer.core.ledger import Standing
+from consumer.core.journal.entries import Intent, Returned, encode
+from consumer.core.journal.ledger import Standing
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import JournalOffset, Offset, SendId

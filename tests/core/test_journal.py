@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from consumer.core.decode import Decoder
 from consumer.core.event import Event
 from consumer.core.history import Fate
-from consumer.core.journal import (
+from consumer.core.journal.entries import (
     BY_AN_OPERATOR,
     Accepted,
     Checkpoint,
@@ -28,8 +28,8 @@ from consumer.core.journal import (
     encode,
     ranges,
 )
-from consumer.core.journal_decode import decode
-from consumer.core.lane import settled_records
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.lane import settled_records
 from consumer.core.memory.platform_memory import NOTHING, Remembered, Span
 from consumer.core.memory.segments import Memory, SegmentRef, packed
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict

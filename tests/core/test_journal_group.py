@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from consumer.core.journal import Accepted, Checkpoint, Entry, Placed, encode
-from consumer.core.journal_decode import decode
-from consumer.core.journal_group import Title, foreign_claims, group_of
+from consumer.core.journal.entries import Accepted, Checkpoint, Entry, Placed, encode
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.group import Title, foreign_claims, group_of
 from consumer.core.terms import Instant, JournalOffset, Offset
 from tests.core.makers import make_claim
 

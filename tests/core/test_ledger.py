@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.journal import Accepted, Checkpoint, Entry, Placed, Returned
-from consumer.core.journal_decode import decode
-from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Fit, Ledger, Standing
+from consumer.core.journal.entries import Accepted, Checkpoint, Entry, Placed, Returned
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Fit, Ledger, Standing
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.makers import make_claim
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consumer.core.access import AccessState
 from consumer.core.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable
 from consumer.core.event import Event
-from consumer.core.journal import Intent
+from consumer.core.journal.entries import Intent
 from consumer.core.memory.platform_memory import Span
 from consumer.core.outages import MOST_SPANS, Outages, tried_seconds
 from consumer.core.outcome import Reason, Status

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from consumer.core.answer import Answer, Answered, Lost, Unreachable
 from consumer.core.event import Event
-from consumer.core.journal import Checkpoint, Outcome
+from consumer.core.journal.entries import Checkpoint, Outcome
 from consumer.core.outcome import Status
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Partition

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from consumer.core.answer import Answered
-from consumer.core.journal import Checkpoint, Intent, Returned
+from consumer.core.journal.entries import Checkpoint, Intent, Returned
 from consumer.core.outcome import Reason, Status
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import Offset
@@ -241,7 +241,7 @@ def test_a_checkpoint_that_no_append_could_carry_is_not_made_and_is_made_again_w
 ) -> None:
     """A platform that answers 500 to thousands of single sends must not end the service at its next checkpoint."""
     most = 1_000
-    monkeypatch.setattr("consumer.core.lane.MAX_CHECKPOINT_BYTES", most)
+    monkeypatch.setattr("consumer.core.journal.lane.MAX_CHECKPOINT_BYTES", most)
     never = CampaignPolicy(
         window_seconds=0.0,
         max_contacts=1,

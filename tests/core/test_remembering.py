@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from consumer.core.journal import Checkpoint, Entry, Intent, Outcome, Settled, encode
-from consumer.core.journal_decode import decode
+from consumer.core.journal.entries import Checkpoint, Entry, Intent, Outcome, Settled, encode
+from consumer.core.journal.entry_decode import decode
 from consumer.core.memory.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Piece, Recalled
 from consumer.core.memory.segments import Memory, Segment, first_words, merged, packed
 from consumer.core.outcome import Status, Verdict

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.attempts import Attempts
-from consumer.core.journal import BY_A_STRANGER, Accepted, Checkpoint, Entry, Stray, encode
-from consumer.core.journal_decode import MOST_SETTLED, decode
+from consumer.core.journal.attempts import Attempts
+from consumer.core.journal.entries import BY_A_STRANGER, Accepted, Checkpoint, Entry, Stray, encode
+from consumer.core.journal.entry_decode import MOST_SETTLED, decode
 from consumer.core.terms import JournalOffset, Offset
 from tests.core.makers import make_claim
 from tests.core.replaying import Values, last_checkpoint, reading

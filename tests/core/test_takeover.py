@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from consumer.core.journal import (
+from consumer.core.journal.entries import (
     Accepted,
     Checkpoint,
     Entry,
@@ -17,11 +17,8 @@ from consumer.core.journal import (
     Settled,
     Tried,
 )
-from consumer.core.journal_decode import decode
-from consumer.core.memory.segments import Memory
-from consumer.core.outcome import Status, Verdict
-from consumer.core.policy import MemorySizes, Policies
-from consumer.core.takeover import (
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.takeover import (
     Evidence,
     Start,
     Stop,
@@ -29,6 +26,9 @@ from consumer.core.takeover import (
     differs,
     starting_point,
 )
+from consumer.core.memory.segments import Memory
+from consumer.core.outcome import Status, Verdict
+from consumer.core.policy import MemorySizes, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.makers import make_claim
 from tests.core.replaying import last_checkpoint, reading, replayed, values_of

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.core.journal.watermark import Watermark
 from consumer.core.terms import Offset
-from consumer.core.watermark import Watermark
 
 
 @dataclass

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from consumer.core.journal import Entry as JournalEntry
-from consumer.core.journal import encode
+from consumer.core.journal.entries import Entry as JournalEntry
+from consumer.core.journal.entries import encode
 from consumer.core.terms import JournalOffset, Offset, Partition
 from consumer.service.ports import Committed, Entry, PlainEntry, UnsureAppendError
 

@@ -3,10 +3,10 @@
 import orjson
 import pytest
 
-from consumer.core.journal import Checkpoint, Claim, Intent, OpenAttempt, Outcome, Settled
-from consumer.core.journal_decode import decode
+from consumer.core.journal.entries import Checkpoint, Claim, Intent, OpenAttempt, Outcome, Settled
+from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.takeover import OUR_MARK
 from consumer.core.outcome import Status, Verdict
-from consumer.core.takeover import OUR_MARK
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 from consumer.inspection.inspector import Inspector, Layout, NotAcceptedError
 from consumer.inspection.report import remarks

@@ -11,7 +11,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from consumer.core.takeover import OUR_MARK
+from consumer.core.journal.takeover import OUR_MARK
 from consumer.demo.arithmetic import Place
 from tests.service.events import urgent, written
 from tests.service.harness import Instance, Stage, stage_on

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from consumer.core.answer import Answered
-from consumer.core.ledger import Standing
+from consumer.core.journal.ledger import Standing
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Offset, Partition, Ticks
 from consumer.service.progress import (

@@ -8,7 +8,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from consumer.core.lane import Lane, Settlement
+from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.outcome import Reason, Response, Status, Verdict
 from consumer.core.terms import JournalOffset, Now, Partition
 from consumer.service import publisher as publishing

@@ -7,12 +7,12 @@ from typing import cast
 
 import pytest
 
-from consumer.core.journal import Accepted, Intent
-from consumer.core.lane import TakenOver
-from consumer.core.ledger import Standing
+from consumer.core.journal.entries import Accepted, Intent
+from consumer.core.journal.lane import TakenOver
+from consumer.core.journal.ledger import Standing
+from consumer.core.journal.replay import Remembering
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
-from consumer.core.replay import Remembering
 from consumer.core.terms import Instant, JournalOffset, Now, Offset, Partition, SendId
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox

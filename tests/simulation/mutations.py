@@ -27,7 +27,11 @@ NEVER_READ_AGAIN_AND_GREEN = _mutation(
 MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "an append is proven by its offset",
-        (f"{CORE}.ledger:Ledger._append_landed", "if base == self._out_at:", "self._out_at = base\n        if True:"),
+        (
+            f"{CORE}.journal.ledger:Ledger._append_landed",
+            "if base == self._out_at:",
+            "self._out_at = base\n        if True:",
+        ),
     ),
     _mutation(
         "no request before its proof",
@@ -48,12 +52,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "an entry counts only where it says it stands",
-        (f"{CORE}.journal:Placed.counts", "self.at == self.offset", "True"),
+        (f"{CORE}.journal.entries:Placed.counts", "self.at == self.offset", "True"),
     ),
     _mutation(
         "a record that is no entry proves nothing",
         (
-            f"{CORE}.journal:Placed.counts",
+            f"{CORE}.journal.entries:Placed.counts",
             "(self.at == self.offset and not isinstance(self.entry, Stray))",
             "isinstance(self.entry, Stray) or self.at == self.offset",
         ),
@@ -64,7 +68,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a claim by mistake is no title to a journal",
-        (f"{CORE}.journal_group:Title.read", "self._first_claim = group", "self._proven = group"),
+        (f"{CORE}.journal.group:Title.read", "self._first_claim = group", "self._proven = group"),
     ),
     _mutation(
         "an attempt whose answer is lost is never called returned",
@@ -73,7 +77,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "`returned` closes one attempt alone",
         (
-            f"{CORE}.attempts:Attempts._close",
+            f"{CORE}.journal.attempts:Attempts._close",
             "closed = self._take(returned.send_id, returned.attempt)",
             """closed = self._take(returned.send_id, returned.attempt)
         self._open.pop(returned.send_id, None)
@@ -84,7 +88,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "the watermark stops at what is not done",
         (
-            f"{CORE}.watermark:Watermark.value",
+            f"{CORE}.journal.watermark:Watermark.value",
             "self._open[0] if self._open",
             "Offset(self._open[0] + 1) if self._open",
         ),
@@ -92,31 +96,31 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "a checkpoint names the first outcome that is not published",
         (
-            f"{CORE}.lane:Lane.checkpoint",
+            f"{CORE}.journal.lane:Lane.checkpoint",
             "unpublished=min(self.unpublished, default=None)",
             "unpublished=min(sorted(self.unpublished)[1:], default=None)",
         ),
     ),
     _mutation(
         "a gap is read",
-        (f"{CORE}.ledger:Ledger.gap_read", "self.gap = None", "self.gap = None\n        entries = []"),
+        (f"{CORE}.journal.ledger:Ledger.gap_read", "self.gap = None", "self.gap = None\n        entries = []"),
     ),
     _mutation(
         "a take-over reads the journal",
-        (f"{CORE}.replay:Replay.feed", "for offset, value in entries:", "for offset, value in ():"),
+        (f"{CORE}.journal.replay:Replay.feed", "for offset, value in entries:", "for offset, value in ():"),
     ),
     _mutation(
         "a checkpoint holds the open attempts",
-        (f"{CORE}.lane:Lane.checkpoint", "open_attempts=self.attempts.returnable(),", "open_attempts=(),"),
+        (f"{CORE}.journal.lane:Lane.checkpoint", "open_attempts=self.attempts.returnable(),", "open_attempts=(),"),
     ),
     _mutation(
         "a checkpoint holds the doubt of attempts that it does not name",
-        (f"{CORE}.lane:Lane.checkpoint", "doubted=doubted,", "doubted=(),"),
+        (f"{CORE}.journal.lane:Lane.checkpoint", "doubted=doubted,", "doubted=(),"),
     ),
     _mutation(
         "a claim anew keeps the answers in hand",
         (
-            f"{CORE}.ledger:Ledger.failed",
+            f"{CORE}.journal.ledger:Ledger.failed",
             "self._busy = False",
             "self._busy = False\n        self._out.clear()\n        self._waiting.clear()",
         ),
@@ -148,15 +152,15 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a result is the same whoever publishes it",
-        (f"{CORE}.replay:Replay._recall", "received_at=received_at", "received_at=received_at + 1"),
+        (f"{CORE}.journal.replay:Replay._recall", "received_at=received_at", "received_at=received_at + 1"),
     ),
     _mutation(
         "whoever takes over knows the unknown attempts",
-        (f"{CORE}.replay:Replay.taken_over", "trials=trials,", "trials={},"),
+        (f"{CORE}.journal.replay:Replay.taken_over", "trials=trials,", "trials={},"),
     ),
     _mutation(
         "whoever takes over knows the settled event IDs of the journal's tail",
-        (f"{CORE}.replay:Replay.taken_over", "ids=self._ids,", "ids={},"),
+        (f"{CORE}.journal.replay:Replay.taken_over", "ids=self._ids,", "ids={},"),
     ),
     _mutation(
         "whoever takes over knows the settled event IDs of segments",
@@ -225,8 +229,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "an attempt whose owner was lost counts as a lost answer",
-        (f"{CORE}.attempts:Attempts.trials", "fate=Fate.LOST", "fate=Fate.ERRED"),
-        (f"{CORE}.attempts:Attempts.unknown", "fate=fate", "fate=Fate.ERRED"),
+        (f"{CORE}.journal.attempts:Attempts.trials", "fate=Fate.LOST", "fate=Fate.ERRED"),
+        (f"{CORE}.journal.attempts:Attempts.unknown", "fate=fate", "fate=Fate.ERRED"),
     ),
     _mutation(
         "doubt dominates",
@@ -242,7 +246,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "what was too large to be appended at once is appended in pieces",
-        (f"{CORE}.ledger:Ledger.too_large", "self._waiting.extendleft(reversed(out))", "pass"),
+        (f"{CORE}.journal.ledger:Ledger.too_large", "self._waiting.extendleft(reversed(out))", "pass"),
     ),
     _mutation(
         "the ends of transactions are passed once all before them is done",

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from consumer.core.ledger import NEXT as STANDINGS
-from consumer.core.ledger import Ledger
+from consumer.core.journal.ledger import NEXT as STANDINGS
+from consumer.core.journal.ledger import Ledger
 from consumer.core.send import NEXT as STAGES
 from consumer.core.send import Send
 from tests.simulation.faults import FATES

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from consumer.core.journal import Checkpoint, Claim, Entry, Placed, encode
+from consumer.core.journal.entries import Checkpoint, Claim, Entry, Placed, encode
 from consumer.core.memory.segments import Segment
 from consumer.core.terms import JournalOffset
 

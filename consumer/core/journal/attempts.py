@@ -16,7 +16,7 @@ from dataclasses import replace
 from msgspec.structs import replace as replaced
 
 from consumer.core.history import UNTRIED, Fate, History
-from consumer.core.journal import (
+from consumer.core.journal.entries import (
     Accepted,
     Checkpoint,
     Claim,

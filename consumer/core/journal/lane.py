@@ -8,17 +8,17 @@ from itertools import chain
 
 import orjson
 
-from consumer.core.attempts import Attempts
 from consumer.core.event import Decoded, Event
 from consumer.core.history import History
-from consumer.core.journal import Checkpoint, Mark, Outcome, Returned, Settled, Skipped, encode, ranges
-from consumer.core.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
+from consumer.core.journal.attempts import Attempts
+from consumer.core.journal.entries import Checkpoint, Mark, Outcome, Returned, Settled, Skipped, encode, ranges
+from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
+from consumer.core.journal.watermark import Watermark
 from consumer.core.memory.deduplication import Deduplication, Recalled
 from consumer.core.memory.platform_memory import NOTHING, Remembered
 from consumer.core.memory.segments import Memory
 from consumer.core.outcome import Status, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
-from consumer.core.watermark import Watermark
 
 JOURNAL_START = JournalOffset(0)
 

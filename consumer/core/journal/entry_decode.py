@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from consumer.core.history import Fate
-from consumer.core.journal import (
+from consumer.core.journal.entries import (
     Accepted,
     Checkpoint,
     Claim,

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from consumer.core.attempts import Attempts
-from consumer.core.journal import (
+from consumer.core.journal.attempts import Attempts
+from consumer.core.journal.entries import (
     Accepted,
     Checkpoint,
     Claim,
@@ -26,8 +26,8 @@ from consumer.core.journal import (
     Skipped,
     Stray,
 )
-from consumer.core.journal_decode import LARGEST, LATEST, decode
-from consumer.core.lane import Known, TakenOver
+from consumer.core.journal.entry_decode import LARGEST, LATEST, decode
+from consumer.core.journal.lane import Known, TakenOver
 from consumer.core.memory.deduplication import GENERATIONS, LONG_AGO, NEVER, Recalled
 from consumer.core.memory.platform_memory import NOTHING
 from consumer.core.memory.segments import FINGERPRINT_BYTES, Memory, Segment, packed

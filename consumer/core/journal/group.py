@@ -7,8 +7,8 @@ gave it to since, or to whoever claimed it first where nobody has worked by it y
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from consumer.core.journal import Accepted, Checkpoint, Claim, Placed
-from consumer.core.journal_decode import decode
+from consumer.core.journal.entries import Accepted, Checkpoint, Claim, Placed
+from consumer.core.journal.entry_decode import decode
 from consumer.core.terms import JournalOffset
 
 NAMES_A_GROUP = b'"group":'

@@ -6,7 +6,7 @@ The service reads; this decides, over values, so that every row of the table can
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from consumer.core.journal import Accepted, Checkpoint, Mark, Placed, Stray
+from consumer.core.journal.entries import Accepted, Checkpoint, Mark, Placed, Stray
 from consumer.core.terms import Offset
 
 OUR_MARK = "campaign-consumer/1"
