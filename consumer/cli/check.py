@@ -13,7 +13,7 @@ from consumer.cli.main import Failure, config_option, load_settings
 
 if TYPE_CHECKING:
     from config import Settings
-    from consumer.core.answer import Answer
+    from consumer.core.platform.answer import Answer
     from consumer.edge.platform_client import KeyCheck
     from consumer.inspection.view import PartitionView
 
@@ -177,7 +177,7 @@ async def _reach_platform(settings: "Settings") -> list[str]:
 
 def _no_way_to_platform(settings: "Settings", status: "Answer") -> str | None:
     """Return why the platform cannot be reached at all; any answer says that it can."""
-    from consumer.core.answer import Answered
+    from consumer.core.platform.answer import Answered
 
     if isinstance(status, Answered):
         return None
@@ -190,7 +190,7 @@ def _no_way_to_platform(settings: "Settings", status: "Answer") -> str | None:
 
 def _not_let_in(settings: "Settings", key: "KeyCheck") -> str | None:
     """Return why the platform would take no send of ours."""
-    from consumer.core.answer import Answered
+    from consumer.core.platform.answer import Answered
     from consumer.edge.platform_client import KeyVerdict
 
     url = f"CAMPAIGN_API__URL={_plain(settings.api.url)}"
@@ -211,7 +211,7 @@ def _not_let_in(settings: "Settings", key: "KeyCheck") -> str | None:
 
 def _detail(answer: "Answer") -> str:
     """Return the client's words for why there is no answer."""
-    from consumer.core.answer import Lost, Unreachable
+    from consumer.core.platform.answer import Lost, Unreachable
 
     return answer.detail if isinstance(answer, (Lost, Unreachable)) else "no answer"
 

@@ -15,8 +15,8 @@ from consumer.core.history import UNTRIED
 from consumer.core.journal.lane import Lane, Settlement, settle
 from consumer.core.memory.deduplication import Deduplication
 from consumer.core.outcome import Reason, Related, Status, Verdict
+from consumer.core.platform.retry import may_repeat
 from consumer.core.policy import Policies
-from consumer.core.retry import may_repeat
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import closing_verdict
 from consumer.core.terms import Now, Offset, Partition, SendId

@@ -7,8 +7,6 @@ partition of every member; what cannot be proven in time goes back, and its inte
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from consumer.core.access import Access
-from consumer.core.answer import Exchange, Withholding
 from consumer.core.endings import Endings
 from consumer.core.event import Event
 from consumer.core.history import Fate, earliest_try
@@ -16,6 +14,8 @@ from consumer.core.joining import Joining
 from consumer.core.journal.entries import Intent, Returned
 from consumer.core.journal.lane import Lane, settle
 from consumer.core.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
+from consumer.core.platform.access import Access
+from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.policy import Policies
 from consumer.core.proofs import Proofs
 from consumer.core.send import Send, Stage, carry, earliest_expiry

@@ -6,13 +6,13 @@ Settles them though no turn is near, whatever they wait for. Looks only at those
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
-from consumer.core.access import Access
 from consumer.core.deadlines import STEP_SECONDS, Deadlines
 from consumer.core.event import Decoded, Event
 from consumer.core.history import UNTRIED
 from consumer.core.journal.lane import Lane
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.parts import settle_each
+from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
 from consumer.core.send import Send, earliest_expiry
 from consumer.core.send_queue import SendQueue

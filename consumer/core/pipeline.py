@@ -10,9 +10,7 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, cast
 
-from consumer.core.access import Access
 from consumer.core.admit import Door, repeat_of
-from consumer.core.answer import Exchange, Withholding
 from consumer.core.decode import Decoder
 from consumer.core.delivery import Chance, Delivery
 from consumer.core.event import Decoded, Event, Record
@@ -22,8 +20,10 @@ from consumer.core.journal.ledger import Draft, Fit, Gap, Ledger, Standing
 from consumer.core.memory.deduplication import Deduplication, Piece
 from consumer.core.memory.segments import Segment
 from consumer.core.outcome import Status, Verdict
+from consumer.core.platform.access import Access
+from consumer.core.platform.answer import Exchange, Withholding
+from consumer.core.platform.post import overhead_bytes
 from consumer.core.policy import Policies
-from consumer.core.post import overhead_bytes
 from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue
 from consumer.core.settle import Decision, closing_verdict

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from heapq import heapify, heappop, heappush
 
-from consumer.core.access import Access
 from consumer.core.event import Event
+from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
 from consumer.core.send import Send
 from consumer.core.terms import Now, SendId, Ticks

@@ -7,15 +7,15 @@ unknown outcomes and the budgets.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from consumer.core.access import Access
-from consumer.core.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
 from consumer.core.event import Event
 from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.outcome import Reason, Response, Status, Verdict
+from consumer.core.platform.access import Access
+from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
+from consumer.core.platform.answer_body import read_accepted, read_refused, read_refused_contact
+from consumer.core.platform.post import REFUSALS, Ruling, meaning
+from consumer.core.platform.retry import backoff_seconds, given_up
 from consumer.core.policy import CampaignPolicy, FieldNames
-from consumer.core.post import REFUSALS, Ruling, meaning
-from consumer.core.reading import read_accepted, read_refused, read_refused_contact
-from consumer.core.retry import backoff_seconds, given_up
 from consumer.core.send import Send
 from consumer.core.terms import Now
 

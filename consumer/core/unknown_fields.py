@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 from consumer.core.fast_event import FastContact, FastEvent, FastSend
-from consumer.core.masking import masked
+from consumer.core.platform.masking import masked
 
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "": FastEvent.__struct_encode_fields__,

@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from consumer.core.answer import Withholding
+from consumer.core.platform.answer import Withholding
 from consumer.core.terms import Instant
 from consumer.edge.answer_head import END_OF_HEAD, MAX_HEAD_BYTES, Framing, Head, may_become_a_head, read_head
 from consumer.edge.tcp_evidence import Baseline, Remains

@@ -18,7 +18,16 @@ import httpx
 from pydantic import SecretStr
 
 from consumer import __version__
-from consumer.core.answer import Answer, Answered, Exchange, Lost, NoConnectionYet, Unreachable, Withheld, Withholding
+from consumer.core.platform.answer import (
+    Answer,
+    Answered,
+    Exchange,
+    Lost,
+    NoConnectionYet,
+    Unreachable,
+    Withheld,
+    Withholding,
+)
 from consumer.core.terms import Instant
 from consumer.edge.answer_head import Framing, Head
 from consumer.edge.http_transport import AiohttpTransport, CookielessClient

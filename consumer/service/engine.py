@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from consumer.core.answer import Exchange, Withholding
 from consumer.core.journal.entries import Stray
 from consumer.core.journal.entry_decode import decode
 from consumer.core.journal.lane import Lane
 from consumer.core.journal.ledger import Gap
 from consumer.core.pipeline import Pipeline
+from consumer.core.platform.answer import Exchange, Withholding
+from consumer.core.platform.post import body
 from consumer.core.policy import FieldNames
-from consumer.core.post import body
 from consumer.core.send import Send
 from consumer.core.terms import JournalOffset, Now
 from consumer.service.facts import During, Facts

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from consumer.core.answer import Exchange, Withholding
 from consumer.core.event import Record
+from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.terms import JournalOffset, Now, Offset, Partition
 
 

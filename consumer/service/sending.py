@@ -7,8 +7,8 @@ task of ours that is stuck, and nobody would look for it otherwise.
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from consumer.core.access import AccessState
 from consumer.core.pipeline import Pipeline
+from consumer.core.platform.access import AccessState
 from consumer.core.terms import Instant, Now
 
 PATIENCE_SECONDS = 10.0

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from consumer.core.access import AccessState
 from consumer.core.journal.lane import Lane
 from consumer.core.journal.ledger import Standing
+from consumer.core.platform.access import AccessState
 from consumer.core.terms import Now, Partition, Ticks
 from consumer.service.progress import STILL_SECONDS, Cause, Progress, Surroundings, is_recent
 from consumer.service.sending import why_not_sending

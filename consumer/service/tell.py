@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from consumer.core.access import AccessState
-from consumer.core.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
 from consumer.core.event import Event, Invalid
 from consumer.core.journal.lane import Settlement
 from consumer.core.outcome import Reason, Status
 from consumer.core.pipeline import Fetched, Pipeline
-from consumer.core.post import REFUSALS, Ruling
+from consumer.core.platform.access import AccessState
+from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
+from consumer.core.platform.post import REFUSALS, Ruling
 from consumer.core.send import Send
 from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve
 from consumer.core.terms import Instant, Now, Partition, Ticks

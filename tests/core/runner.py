@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 
-from consumer.core.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
 from consumer.core.event import Decoded
 from consumer.core.journal.entries import Entry, Placed
 from consumer.core.journal.entry_decode import decode
@@ -19,8 +18,9 @@ from consumer.core.journal.lane import Lane
 from consumer.core.journal.ledger import Standing
 from consumer.core.outcome import Verdict
 from consumer.core.pipeline import Pipeline
+from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
+from consumer.core.platform.post import body
 from consumer.core.policy import Policies
-from consumer.core.post import body
 from consumer.core.send import Send
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, Ticks
 from tests.core.makers import P0, Names, at, make_claim

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.access import PROBE_BASE_SECONDS, PROBE_MAX_SECONDS, Access, AccessState
+from consumer.core.platform.access import PROBE_BASE_SECONDS, PROBE_MAX_SECONDS, Access, AccessState
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from consumer.core.answer import Answer, Answered, Lost
 from consumer.core.journal.entries import Checkpoint
 from consumer.core.outcome import Reason, Status
+from consumer.core.platform.answer import Answer, Answered, Lost
 from consumer.core.policy import CampaignPolicy, Policies
 from tests.core.makers import P0, at
 from tests.core.runner import Request, Runner

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.core import decode, post
+from consumer.core import decode
 from consumer.core.decode import Decoder
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.outcome import Reason
+from consumer.core.platform import post
 from consumer.core.policy import CampaignPolicy, FieldNames, Policies
 from schemas.contact_event import ContactEvent, contact_event_of
 from schemas.mistake import SchemaError

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.answer import Answer, Answered, Unreachable
 from consumer.core.person import person_of
+from consumer.core.platform.answer import Answer, Answered, Unreachable
+from consumer.core.platform.answer_body import FEWEST_ITEMS, Directory, read_accepted
 from consumer.core.policy import CampaignPolicy, FieldNames, Policies
-from consumer.core.reading import FEWEST_ITEMS, Directory, read_accepted
 from consumer.core.terms import Offset, Partition
 from consumer.service.progress import STILL_SECONDS, Progress, Surroundings
 from tests.core.makers import P0, at, make_event

@@ -3,10 +3,10 @@
 import orjson
 import pytest
 
-from consumer.core.answer import Answer, Answered, Lost
 from consumer.core.journal.entries import Intent, Returned, encode
 from consumer.core.journal.ledger import Standing
 from consumer.core.outcome import Status, Verdict
+from consumer.core.platform.answer import Answer, Answered, Lost
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import JournalOffset, Offset, SendId
 from tests.core.makers import P0, P1, at, make_claim

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.masking import MAX_WORDS_BYTES, masked
-from consumer.core.reading import read_refused
+from consumer.core.platform.answer_body import read_refused
+from consumer.core.platform.masking import MAX_WORDS_BYTES, masked
 
 
 @pytest.mark.parametrize(

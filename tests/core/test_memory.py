@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.answer import Answer
+from consumer.core.platform.answer import Answer
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Partition
 from tests.core.makers import P0, at

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.access import AccessState
-from consumer.core.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable
 from consumer.core.event import Event
 from consumer.core.journal.entries import Intent
 from consumer.core.memory.platform_memory import Span
-from consumer.core.outages import MOST_SPANS, Outages, tried_seconds
 from consumer.core.outcome import Reason, Status
+from consumer.core.platform.access import AccessState
+from consumer.core.platform.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable
+from consumer.core.platform.outages import MOST_SPANS, Outages, tried_seconds
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Instant
 from tests.core.makers import P0, P1, at

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.answer import Answered, Exchange
 from consumer.core.event import Decoded, Event
 from consumer.core.journal.entries import Outcome, encode
 from consumer.core.journal.entry_decode import decode
 from consumer.core.journal.lane import MAX_OUTCOME_BYTES, Lane, settle
 from consumer.core.journal.ledger import ENTRY_OVERHEAD_BYTES, Ledger
-from consumer.core.masking import MAX_WORDS_BYTES
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
+from consumer.core.platform.answer import Answered, Exchange
+from consumer.core.platform.masking import MAX_WORDS_BYTES
 from consumer.core.policy import CampaignPolicy, FieldNames
 from consumer.core.results.result import result_value
 from consumer.core.settle import Finished, decide

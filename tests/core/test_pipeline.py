@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.answer import Answer, Answered, Lost, Unreachable
 from consumer.core.event import Event
 from consumer.core.journal.entries import Checkpoint, Outcome
 from consumer.core.outcome import Status
+from consumer.core.platform.answer import Answer, Answered, Lost, Unreachable
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Partition
 from tests.core.makers import P0, P1, at

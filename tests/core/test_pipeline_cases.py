@@ -5,9 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.answer import Answered
 from consumer.core.journal.entries import Checkpoint, Intent, Returned
 from consumer.core.outcome import Reason, Status
+from consumer.core.platform.answer import Answered
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import Offset
 from tests.core.makers import P0, P1, at

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from consumer.core.access import AccessState
-from consumer.core.answer import Answer, Answered
 from consumer.core.outcome import Reason, Status
+from consumer.core.platform.access import AccessState
+from consumer.core.platform.answer import Answer, Answered
 from consumer.core.policy import CampaignPolicy, Policies
 from tests.core.makers import P0, at
 from tests.core.runner import Request, Runner, accepting

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.answer import Answer, Answered, Lost, Unreachable, Withheld, Withholding
 from consumer.core.event import GroupKey, Identity
+from consumer.core.platform.answer import Answer, Answered, Lost, Unreachable, Withheld, Withholding
+from consumer.core.platform.post import REFUSALS, Ruling, body, meaning, overhead_bytes
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning
-from consumer.core.post import REFUSALS, Ruling, body, meaning, overhead_bytes
 
 PLAIN = CampaignPolicy()
 NAMES = FieldNames()

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
-from consumer.core.masking import MAX_WORDS_BYTES
 from consumer.core.outcome import Reason, Response
 from consumer.core.person import person_of
+from consumer.core.platform.answer_body import Reading, read_accepted, read_refused, read_refused_contact
+from consumer.core.platform.masking import MAX_WORDS_BYTES
 from consumer.core.policy import FieldNames
-from consumer.core.reading import Reading, read_accepted, read_refused, read_refused_contact
 from consumer.core.terms import Instant, Offset, Partition, Ticks
 
 NAMES = FieldNames()

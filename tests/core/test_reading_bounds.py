@@ -1,6 +1,6 @@
 """What is looked at of an answer that says more, or longer things, than any platform has to say."""
 
-from consumer.core.reading import FEWEST_ITEMS
+from consumer.core.platform.answer_body import FEWEST_ITEMS
 from tests.core.test_reading import REPORTED, member, read, rejected
 
 

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from consumer.core.history import UNTRIED, History
 from consumer.core.outcome import Reason
+from consumer.core.platform.retry import backoff_seconds, given_up, may_repeat
 from consumer.core.policy import CampaignPolicy, OnUnknown
-from consumer.core.retry import backoff_seconds, given_up, may_repeat
 from tests.core.makers import at
 
 POLICY = CampaignPolicy(max_attempts=3, max_age_seconds=60.0)

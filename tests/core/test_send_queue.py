@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.access import Access
+from consumer.core.platform.access import Access
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.send import Send
 from consumer.core.send_queue import SendQueue

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core import settle
-from consumer.core.access import Access, AccessState
-from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.event import Event
 from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.outcome import Reason, Status, Verdict
+from consumer.core.platform.access import Access, AccessState
+from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
+from consumer.core.platform.answer_body import read_accepted
+from consumer.core.platform.retry import given_up
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
-from consumer.core.reading import read_accepted
-from consumer.core.retry import given_up
 from consumer.core.send import Send
 from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide, decide_whatever_it_says
 from consumer.core.terms import Instant

@@ -1,8 +1,8 @@
 """Checkpoints as snapshots: whoever takes over reads from the last one, however long an event has been stuck."""
 
-from consumer.core.answer import Answered
 from consumer.core.journal.entries import Checkpoint, Intent, Skipped
 from consumer.core.journal.entry_decode import decode
+from consumer.core.platform.answer import Answered
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset
 from tests.core.makers import P0, at, make_claim

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.answer import Answer, Answered, Exchange, Lost
 from consumer.core.event import Decoded, Event
 from consumer.core.outcome import Response, Verdict
+from consumer.core.platform.answer import Answer, Answered, Exchange, Lost
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
 from consumer.core.results.result import result_value
 from consumer.core.send import Send

@@ -6,10 +6,10 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.pipeline import Commands, Fetched
+from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
+from consumer.core.platform.post import Ruling
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.post import Ruling
 from consumer.core.send import Send
 from consumer.core.settle import CalledOff, Decision
 from consumer.core.terms import JournalOffset, Offset

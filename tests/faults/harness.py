@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
-from consumer.core.answer import Exchange, Lost, NoConnectionYet, Unreachable, Withholding
+from consumer.core.platform.answer import Exchange, Lost, NoConnectionYet, Unreachable, Withholding
 from consumer.core.terms import Instant, Now, Ticks
 from consumer.edge.platform_client import PlatformClient
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from consumer.core.answer import Answered, Lost
+from consumer.core.platform.answer import Answered, Lost
 from consumer.edge.answer_head import MAX_HEAD_BYTES
 from tests.faults.harness import BODY, SHORT_SECONDS, Look, platform, post
 from tests.faults.raw_server import Peer, RawServer, Script, after_the_request

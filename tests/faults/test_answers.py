@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from consumer.core.answer import Answered
+from consumer.core.platform.answer import Answered
 from consumer.edge.platform_client import MAX_BODY_BYTES
 from tests.faults.harness import AMPLE_SECONDS, BODY, platform, post
 from tests.faults.raw_server import Peer, RawServer, Script, after_the_request

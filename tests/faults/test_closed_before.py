@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from consumer.core.answer import Answer, Answered, Lost
+from consumer.core.platform.answer import Answer, Answered, Lost
 from tests.faults import blunt_server
 from tests.faults.blunt_server import BluntServer
 from tests.faults.harness import platform, post

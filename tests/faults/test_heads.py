@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from consumer.core.answer import Answer, Answered, Lost, Unreachable
+from consumer.core.platform.answer import Answer, Answered, Lost, Unreachable
 from consumer.edge import http_wire, platform_client
 from tests.faults.harness import AMPLE_SECONDS, SHORT_SECONDS, platform, post
 from tests.faults.raw_server import Peer, RawServer, Script, after_the_request

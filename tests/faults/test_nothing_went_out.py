@@ -7,7 +7,7 @@ import ssl
 import pytest
 import trustme
 
-from consumer.core.answer import Answered, Exchange, NoConnectionYet, Unreachable, Withheld, Withholding
+from consumer.core.platform.answer import Answered, Exchange, NoConnectionYet, Unreachable, Withheld, Withholding
 from tests.faults.harness import AMPLE_SECONDS, LONG_SECONDS, SHORT_SECONDS, Look, platform, post
 from tests.faults.raw_server import Peer, RawServer
 

@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from consumer.core.answer import Answered, Exchange, Lost
+from consumer.core.platform.answer import Answered, Exchange, Lost
 from consumer.edge.platform_client import MAX_BODY_BYTES, MAX_RETRY_AFTER_SECONDS, PlatformClient
 from tests.faults.harness import platform, post
 from tests.faults.raw_server import Peer, RawServer

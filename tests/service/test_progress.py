@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from consumer.core.answer import Answered
 from consumer.core.journal.ledger import Standing
+from consumer.core.platform.answer import Answered
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Offset, Partition, Ticks
 from consumer.service.progress import (

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from consumer.core.access import AccessState
-from consumer.core.answer import Answer, Answered, Exchange, Unreachable
+from consumer.core.platform.access import AccessState
+from consumer.core.platform.answer import Answer, Answered, Exchange, Unreachable
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.send import Send
 from consumer.core.settle import Decision

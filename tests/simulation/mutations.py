@@ -217,7 +217,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "`hold` holds at a take-over, too",
-        (f"{CORE}.retry:may_repeat", "policy.on_unknown is OnUnknown.RESEND and", ""),
+        (f"{CORE}.platform.retry:may_repeat", "policy.on_unknown is OnUnknown.RESEND and", ""),
     ),
     _mutation(
         "lost answers count over all owners",
@@ -260,8 +260,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a stop narrows to those who were refused",
-        (f"{CORE}.access:Access._narrow_to", "self._refuse(", "self._is_stopped and self._refuse("),
-        (f"{CORE}.access:Access.accepted", "self._is_contacted, self._is_stopped = True, False", "pass"),
+        (f"{CORE}.platform.access:Access._narrow_to", "self._refuse(", "self._is_stopped and self._refuse("),
+        (f"{CORE}.platform.access:Access.accepted", "self._is_contacted, self._is_stopped = True, False", "pass"),
     ),
     _mutation(
         "a campaign that is refused for too long is given up",
@@ -270,14 +270,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "a pause of a campaign is nobody else's",
         (
-            f"{CORE}.access:Access.asked_to_wait",
+            f"{CORE}.platform.access:Access.asked_to_wait",
             "span = self.pauses.ask(campaign_id,",
             "span = self.pauses.ask(None,",
         ),
     ),
     _mutation(
         "an outage is over with the first answer",
-        (f"{CORE}.access:Access.reached", "self._knock = None", "pass"),
+        (f"{CORE}.platform.access:Access.reached", "self._knock = None", "pass"),
     ),
     _mutation(
         "who was never the probe goes before who was",

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from consumer.core.answer import Answer, Answered, Exchange, Lost, NoConnectionYet, Unreachable, Withheld, Withholding
+from consumer.core.platform.answer import (
+    Answer,
+    Answered,
+    Exchange,
+    Lost,
+    NoConnectionYet,
+    Unreachable,
+    Withheld,
+    Withholding,
+)
 from tests.simulation.scenario import Blow, Mood
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from enum import StrEnum
 from itertools import islice
 
 from consumer.core.memory.platform_memory import MAX_REMEMBERED, Remembered, Span
-from consumer.core.outages import Outages, tried_seconds
-from consumer.core.pauses import Pauses
-from consumer.core.retry import backoff_seconds
+from consumer.core.platform.outages import Outages, tried_seconds
+from consumer.core.platform.pauses import Pauses
+from consumer.core.platform.retry import backoff_seconds
 from consumer.core.terms import AT_ONCE, Instant, Now, Ticks
 
 PROBE_BASE_SECONDS = 0.5

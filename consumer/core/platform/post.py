@@ -10,8 +10,8 @@ from typing import NamedTuple, assert_never
 
 import orjson
 
-from consumer.core.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable, Withheld
 from consumer.core.event import GroupKey
+from consumer.core.platform.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable, Withheld
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning
 
 # ------------------------------------------------------------------------------------------------ the request

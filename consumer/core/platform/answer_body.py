@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 
 from consumer.core.event import Event
-from consumer.core.masking import MASK, MAX_WORDS_BYTES, masked
 from consumer.core.outcome import Reason, Response
 from consumer.core.person import spelled_out
+from consumer.core.platform.masking import MASK, MAX_WORDS_BYTES, masked
 from consumer.core.policy import FieldNames
 
 MAX_ID_CHARACTERS = 256
