@@ -4,7 +4,7 @@ from config import Settings
 from config.membership import Membership
 from consumer import __version__
 from consumer.cli.wiring import kafka_connection, policies
-from consumer.core.delivery import Chance
+from consumer.core.sending.delivery import Chance
 from consumer.edge.clock import SystemClock, jitter, new_process_id, new_send_id
 from consumer.edge.events_consumer import GroupConsumer
 from consumer.edge.http_server import HttpServer

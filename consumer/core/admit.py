@@ -17,11 +17,11 @@ from consumer.core.memory.deduplication import Deduplication
 from consumer.core.outcome import Reason, Related, Status, Verdict
 from consumer.core.platform.retry import may_repeat
 from consumer.core.policy import Policies
-from consumer.core.send_queue import SendQueue
-from consumer.core.settle import closing_verdict
+from consumer.core.sending.send_queue import SendQueue
+from consumer.core.sending.settle import closing_verdict
+from consumer.core.sending.waiters import Waiters
+from consumer.core.sending.window import Windows
 from consumer.core.terms import Now, Offset, Partition, SendId
-from consumer.core.waiters import Waiters
-from consumer.core.window import Windows
 
 Items = list[tuple[Verdict, list[Decoded]]]
 

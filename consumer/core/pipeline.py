@@ -12,7 +12,6 @@ from typing import NamedTuple, cast
 
 from consumer.core.admit import Door, repeat_of
 from consumer.core.decode import Decoder
-from consumer.core.delivery import Chance, Delivery
 from consumer.core.event import Decoded, Event, Record
 from consumer.core.journal.entries import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
 from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading, settle
@@ -24,13 +23,14 @@ from consumer.core.platform.access import Access
 from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.platform.post import overhead_bytes
 from consumer.core.policy import Policies
-from consumer.core.send import Send
-from consumer.core.send_queue import SendQueue
-from consumer.core.settle import Decision, closing_verdict
+from consumer.core.sending.delivery import Chance, Delivery
+from consumer.core.sending.send import Send
+from consumer.core.sending.send_queue import SendQueue
+from consumer.core.sending.settle import Decision, closing_verdict
+from consumer.core.sending.window import Windows
 from consumer.core.sweep import Sweep
 from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, Ticks
 from consumer.core.unknown_fields import Lookalike
-from consumer.core.window import Windows
 
 _VALUE = attrgetter("value")
 

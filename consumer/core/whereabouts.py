@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.pipeline import Pipeline
-from consumer.core.send import Send, Stage
+from consumer.core.sending.send import Send, Stage
 from consumer.core.terms import Ticks
 
 

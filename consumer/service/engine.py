@@ -17,7 +17,7 @@ from consumer.core.pipeline import Pipeline
 from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.platform.post import body
 from consumer.core.policy import FieldNames
-from consumer.core.send import Send
+from consumer.core.sending.send import Send
 from consumer.core.terms import JournalOffset, Now
 from consumer.service.facts import During, Facts
 from consumer.service.inbox import Inbox

@@ -9,11 +9,11 @@ from typing import Any
 
 from config.membership import REVOKE_DRAIN_SECONDS
 from config.settings import SETTLING_SECONDS
-from consumer.core.delivery import Chance
 from consumer.core.journal.entries import Claim
 from consumer.core.outcome import Status
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
+from consumer.core.sending.delivery import Chance
 from consumer.core.terms import Now, Partition
 from consumer.service.engine import Engine
 from consumer.service.facts import DrainPhase, Facts

@@ -10,8 +10,8 @@ from consumer.core.pipeline import Fetched, Pipeline
 from consumer.core.platform.access import AccessState
 from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
 from consumer.core.platform.post import REFUSALS, Ruling
-from consumer.core.send import Send
-from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve
+from consumer.core.sending.send import Send
+from consumer.core.sending.settle import Again, CalledOff, Decision, Finished, Halve
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.service.facts import AnswerClass, Facts, Priority, RetryReason, StopWhy
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from consumer.core.delivery import Chance
 from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
 from consumer.core.journal.entries import Claim
-from consumer.core.send import Send
+from consumer.core.sending.delivery import Chance
+from consumer.core.sending.send import Send
 from consumer.core.terms import AT_ONCE, Instant, Now, Offset, Partition, SendId, Ticks
 
 EPOCH: Final = 1_795_534_800.0

@@ -21,7 +21,7 @@ from consumer.core.pipeline import Pipeline
 from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
 from consumer.core.platform.post import body
 from consumer.core.policy import Policies
-from consumer.core.send import Send
+from consumer.core.sending.send import Send
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, Ticks
 from tests.core.makers import P0, Names, at, make_claim
 from tests.core.replaying import last_checkpoint, reading, recall

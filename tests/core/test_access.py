@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from consumer.core.platform.access import PROBE_BASE_SECONDS, PROBE_MAX_SECONDS, Access, AccessState
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.send import Send
-from consumer.core.send_queue import SendQueue
+from consumer.core.sending.send import Send
+from consumer.core.sending.send_queue import SendQueue
 from tests.core.makers import at, make_event, make_send
 
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.delivery import PROOF_LASTS_SECONDS
 from consumer.core.journal.entries import Intent, Returned
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.access import AccessState
 from consumer.core.platform.answer import Answer, Answered, Lost, Unreachable, Withholding
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.send import Send
+from consumer.core.sending.delivery import PROOF_LASTS_SECONDS
+from consumer.core.sending.send import Send
 from consumer.core.terms import JournalOffset
 from tests.core.makers import P0, P1, at
 from tests.core.runner import OK, Request, Runner, accepting

@@ -15,7 +15,7 @@ from consumer.core.platform.answer import Answered, Exchange
 from consumer.core.platform.masking import MAX_WORDS_BYTES
 from consumer.core.policy import CampaignPolicy, FieldNames
 from consumer.core.results.result import result_value
-from consumer.core.settle import Finished, decide
+from consumer.core.sending.settle import Finished, decide
 from consumer.core.terms import Instant, JournalOffset, SendId
 from tests.core.makers import P0, at, make_claim, make_event, make_send
 from tests.core.test_settle import open_access

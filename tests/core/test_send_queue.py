@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from consumer.core.platform.access import Access
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.send import Send
-from consumer.core.send_queue import SendQueue
+from consumer.core.sending.send import Send
+from consumer.core.sending.send_queue import SendQueue
 from tests.core.makers import at, make_event, make_send
 
 POLICIES = Policies(default=CampaignPolicy(max_concurrency=3), max_concurrency=5)

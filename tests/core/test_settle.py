@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core import settle
 from consumer.core.event import Event
 from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.outcome import Reason, Status, Verdict
@@ -14,8 +13,9 @@ from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, Unre
 from consumer.core.platform.answer_body import read_accepted
 from consumer.core.platform.retry import given_up
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
-from consumer.core.send import Send
-from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide, decide_whatever_it_says
+from consumer.core.sending import settle
+from consumer.core.sending.send import Send
+from consumer.core.sending.settle import Again, CalledOff, Decision, Finished, Halve, decide, decide_whatever_it_says
 from consumer.core.terms import Instant
 from tests.core.makers import at, make_event, make_send
 

@@ -13,8 +13,8 @@ from consumer.core.outcome import Response, Verdict
 from consumer.core.platform.answer import Answer, Answered, Exchange, Lost
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
 from consumer.core.results.result import result_value
-from consumer.core.send import Send
-from consumer.core.settle import Again, Finished, Halve, decide_whatever_it_says
+from consumer.core.sending.send import Send
+from consumer.core.sending.settle import Again, Finished, Halve, decide_whatever_it_says
 from consumer.core.terms import Instant
 from tests.core.makers import at, make_event, make_send
 from tests.core.test_outcome_size import RESULT_BYTES, outcomes, settled_offsets

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from consumer.core.event import Event
 from consumer.core.platform.post import body, overhead_bytes
 from consumer.core.policy import CampaignPolicy, FieldNames, Policies
-from consumer.core.window import DEADLINE_MARGIN_SECONDS, Window, Windows
+from consumer.core.sending.window import DEADLINE_MARGIN_SECONDS, Window, Windows
 from tests.core.makers import P0, P1, at, make_event
 
 NAMES = FieldNames()

@@ -10,8 +10,8 @@ from consumer.core.pipeline import Commands, Fetched
 from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.platform.post import Ruling
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.send import Send
-from consumer.core.settle import CalledOff, Decision
+from consumer.core.sending.send import Send
+from consumer.core.sending.settle import CalledOff, Decision
 from consumer.core.terms import JournalOffset, Offset
 from consumer.edge.metrics import PROCESS, Metrics
 from consumer.edge.telemetry import Telemetry

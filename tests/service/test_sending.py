@@ -7,8 +7,8 @@ import pytest
 from consumer.core.platform.access import AccessState
 from consumer.core.platform.answer import Answer, Answered, Exchange, Unreachable
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.send import Send
-from consumer.core.settle import Decision
+from consumer.core.sending.send import Send
+from consumer.core.sending.settle import Decision
 from consumer.core.terms import Now, Offset
 from consumer.edge.telemetry import Telemetry
 from consumer.service.facts import StopWhy

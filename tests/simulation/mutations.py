@@ -36,7 +36,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "no request before its proof",
         (
-            f"{CORE}.delivery:Delivery._intend",
+            f"{CORE}.sending.delivery:Delivery._intend",
             "self._out[send.send_id] = (send, parts)",
             """self._out[send.send_id] = (send, parts)
         send.unproven.clear()
@@ -45,7 +45,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         self.to_post.append(send)""",
         ),
         (
-            f"{CORE}.delivery:Delivery.intent_proven",
+            f"{CORE}.sending.delivery:Delivery.intent_proven",
             "if send.stage is not Stage.PROVING",
             "if True:\n            return\n        if send.stage is not Stage.PROVING",
         ),
@@ -132,11 +132,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "no person twice in one send",
         (
-            f"{CORE}.window:Windows.add_all",
+            f"{CORE}.sending.window:Windows.add_all",
             "and person not in (window := windows[0]).by_person",
             "and (window := windows[0])",
         ),
-        (f"{CORE}.window:Windows._window_for", "if event.person in window.by_person:", "if False:"),
+        (f"{CORE}.sending.window:Windows._window_for", "if event.person in window.by_person:", "if False:"),
     ),
     _mutation(
         "a number beside its country code is a kind of its own",
@@ -200,20 +200,20 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "the last look sees deadlines",
-        (f"{CORE}.delivery:Delivery.last_look", "return Withholding.EXPIRED", "pass"),
+        (f"{CORE}.sending.delivery:Delivery.last_look", "return Withholding.EXPIRED", "pass"),
     ),
     _mutation(
         "the last look sees that a proof is old",
-        (f"{CORE}.delivery:Delivery.last_look", "return Withholding.STALE_PROOF", "pass"),
+        (f"{CORE}.sending.delivery:Delivery.last_look", "return Withholding.STALE_PROOF", "pass"),
     ),
     _mutation(
         "a proof that is heard of too late is none",
-        (f"{CORE}.delivery:Delivery.intent_proven", "if send.prove_by <= now.steady:", "if False:"),
+        (f"{CORE}.sending.delivery:Delivery.intent_proven", "if send.prove_by <= now.steady:", "if False:"),
     ),
     _mutation(
         "a partition that has left is noticed",
-        (f"{CORE}.delivery:Delivery.last_look", "return Withholding.NOT_OURS", "pass"),
-        (f"{CORE}.parts:dropped", "if lane.dropped", "if False"),
+        (f"{CORE}.sending.delivery:Delivery.last_look", "return Withholding.NOT_OURS", "pass"),
+        (f"{CORE}.sending.parts:dropped", "if lane.dropped", "if False"),
     ),
     _mutation(
         "`hold` holds at a take-over, too",
@@ -234,7 +234,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "doubt dominates",
-        (f"{CORE}.settle:closing_verdict", "if not history.lost:", "if True:"),
+        (f"{CORE}.sending.settle:closing_verdict", "if not history.lost:", "if True:"),
     ),
     _mutation(
         "a record is done when its result is acknowledged, not before",
@@ -265,7 +265,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a campaign that is refused for too long is given up",
-        (f"{CORE}.endings:Endings._is_hopeless", "return self._access", "return False and self._access"),
+        (f"{CORE}.sending.endings:Endings._is_hopeless", "return self._access", "return False and self._access"),
     ),
     _mutation(
         "a pause of a campaign is nobody else's",
@@ -281,10 +281,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "who was never the probe goes before who was",
-        (f"{CORE}.send_queue:SendQueue._next_to_probe", "if again_at is None:", "if again_at is None or True:"),
+        (f"{CORE}.sending.send_queue:SendQueue._next_to_probe", "if again_at is None:", "if again_at is None or True:"),
     ),
     _mutation(
         "what has landed lets its campaign go on",
-        (f"{CORE}.send_queue:SendQueue.landed", "elif queue.where is _Where.BLOCKED:", "elif False:"),
+        (f"{CORE}.sending.send_queue:SendQueue.landed", "elif queue.where is _Where.BLOCKED:", "elif False:"),
     ),
 )

@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 from config.settings import SETTLING_SECONDS
-from consumer.core.delivery import Chance
+from consumer.core.sending.delivery import Chance
 from consumer.core.terms import Instant, Now, Partition, SendId, Ticks
 from consumer.service.facts import Facts
 from consumer.service.service import Identity, Service

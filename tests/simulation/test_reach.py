@@ -7,8 +7,8 @@ import pytest
 
 from consumer.core.journal.ledger import NEXT as STANDINGS
 from consumer.core.journal.ledger import Ledger
-from consumer.core.send import NEXT as STAGES
-from consumer.core.send import Send
+from consumer.core.sending.send import NEXT as STAGES
+from consumer.core.sending.send import Send
 from tests.simulation.faults import FATES
 from tests.simulation.play import Tally, play_seeds
 from tests.simulation.scenario import BLOWS

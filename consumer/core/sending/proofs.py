@@ -6,7 +6,7 @@ All wait equally long, so the first that began is the first that is overdue: a t
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from consumer.core.send import Send, Stage
+from consumer.core.sending.send import Send, Stage
 from consumer.core.terms import Now, Ticks
 
 PROVE_WITHIN_SECONDS = 2.0

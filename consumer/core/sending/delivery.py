@@ -7,23 +7,23 @@ partition of every member; what cannot be proven in time goes back, and its inte
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from consumer.core.endings import Endings
 from consumer.core.event import Event
 from consumer.core.history import Fate, earliest_try
-from consumer.core.joining import Joining
 from consumer.core.journal.entries import Intent, Returned
 from consumer.core.journal.lane import Lane, settle
-from consumer.core.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
 from consumer.core.platform.access import Access
 from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.policy import Policies
-from consumer.core.proofs import Proofs
-from consumer.core.send import Send, Stage, carry, earliest_expiry
-from consumer.core.send_queue import SendQueue
-from consumer.core.settle import Again, CalledOff, Decision, Finished, Halve, decide_whatever_it_says
+from consumer.core.sending.endings import Endings
+from consumer.core.sending.joining import Joining
+from consumer.core.sending.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
+from consumer.core.sending.proofs import Proofs
+from consumer.core.sending.send import Send, Stage, carry, earliest_expiry
+from consumer.core.sending.send_queue import SendQueue
+from consumer.core.sending.settle import Again, CalledOff, Decision, Finished, Halve, decide_whatever_it_says
+from consumer.core.sending.waiters import Waiters
+from consumer.core.sending.window import Window
 from consumer.core.terms import Instant, Now, Partition, SendId, Ticks
-from consumer.core.waiters import Waiters
-from consumer.core.window import Window
 
 PROOF_LASTS_SECONDS = 1.0
 """A request that starts later than this after the proof needs a new one: whoever was frozen must look again."""

@@ -16,7 +16,7 @@ from consumer.core.platform.answer_body import read_accepted, read_refused, read
 from consumer.core.platform.post import REFUSALS, Ruling, meaning
 from consumer.core.platform.retry import backoff_seconds, given_up
 from consumer.core.policy import CampaignPolicy, FieldNames
-from consumer.core.send import Send
+from consumer.core.sending.send import Send
 from consumer.core.terms import Now
 
 Items = Sequence[tuple[Verdict, Sequence[Event]]]

@@ -6,9 +6,9 @@ queue, and is passed over when its turn comes.
 
 from collections.abc import Iterable, Iterator
 
-from consumer.core.deadlines import Deadlines
 from consumer.core.event import Event
 from consumer.core.policy import Policies
+from consumer.core.sending.deadlines import Deadlines
 from consumer.core.terms import Instant
 
 AT_ONCE = 400

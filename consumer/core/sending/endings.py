@@ -6,19 +6,19 @@ Settles them though no turn is near, whatever they wait for. Looks only at those
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
-from consumer.core.deadlines import STEP_SECONDS, Deadlines
 from consumer.core.event import Decoded, Event
 from consumer.core.history import UNTRIED
 from consumer.core.journal.lane import Lane
 from consumer.core.outcome import Reason, Status, Verdict
-from consumer.core.parts import settle_each
 from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
-from consumer.core.send import Send, earliest_expiry
-from consumer.core.send_queue import SendQueue
-from consumer.core.settle import closing_verdict, spent
+from consumer.core.sending.deadlines import STEP_SECONDS, Deadlines
+from consumer.core.sending.parts import settle_each
+from consumer.core.sending.send import Send, earliest_expiry
+from consumer.core.sending.send_queue import SendQueue
+from consumer.core.sending.settle import closing_verdict, spent
+from consumer.core.sending.waiters import Waiters
 from consumer.core.terms import Instant, Now, Partition
-from consumer.core.waiters import Waiters
 
 EVENTS_AT_ONCE = 400
 """Some 20 ms of work; what is left is due in the next turn."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from consumer.core.event import Event, GroupKey
 from consumer.core.policy import Policies
-from consumer.core.send import Send
-from consumer.core.window import Window
+from consumer.core.sending.send import Send
+from consumer.core.sending.window import Window
 
 
 class Joining:

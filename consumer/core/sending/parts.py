@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from consumer.core.event import Decoded, Event
 from consumer.core.journal.lane import Lane, settle
 from consumer.core.outcome import Status, Verdict
-from consumer.core.send import Send
+from consumer.core.sending.send import Send
 from consumer.core.terms import Partition, SendId
 
 Parts = dict[Partition, tuple[Lane, list[Event]]]

@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from consumer.core.event import Event
 from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
-from consumer.core.send import Send
+from consumer.core.sending.send import Send
 from consumer.core.terms import Now, SendId, Ticks
 
 STALE_ENTRIES = 16
