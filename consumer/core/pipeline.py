@@ -10,9 +10,10 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple, cast
 
-from consumer.core.admit import Door, repeat_of
-from consumer.core.decode import Decoder
 from consumer.core.event import Decoded, Event, Record
+from consumer.core.intake.admit import Door, repeat_of
+from consumer.core.intake.decode import Decoder
+from consumer.core.intake.unknown_fields import Lookalike
 from consumer.core.journal.entries import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
 from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading, settle
 from consumer.core.journal.ledger import Draft, Fit, Gap, Ledger, Standing
@@ -30,7 +31,6 @@ from consumer.core.sending.settle import Decision, closing_verdict
 from consumer.core.sending.window import Windows
 from consumer.core.sweep import Sweep
 from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, Ticks
-from consumer.core.unknown_fields import Lookalike
 
 _VALUE = attrgetter("value")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from consumer.core.admit import Door
+from consumer.core.intake.admit import Door
 from consumer.core.journal.lane import Lane
 from consumer.core.sending.delivery import Delivery
 from consumer.core.terms import AT_ONCE, Instant, Now, Partition, Ticks

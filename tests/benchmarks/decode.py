@@ -11,7 +11,7 @@ from typing import Final
 
 import orjson
 
-from consumer.core.decode import Decoder
+from consumer.core.intake.decode import Decoder
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.traffic.bulk import generate_bulk

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from consumer.core.decode import Decoder
 from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.intake.decode import Decoder
 from consumer.core.policy import FieldNames, Policies
 from tests.core.wild_events import NOW, PARTITION, WildRecord, json_bytes
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consumer.core import decode
-from consumer.core.decode import Decoder
 from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.intake import decode
+from consumer.core.intake.decode import Decoder
 from consumer.core.outcome import Reason
 from consumer.core.platform import post
 from consumer.core.policy import CampaignPolicy, FieldNames, Policies

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.decode import Decoder
 from consumer.core.event import Event
+from consumer.core.intake.decode import Decoder
 from consumer.core.policy import Policies
 from tests.core.decoding import decoded, event_of, fields_of
 from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes, plain_event

@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.decode import Decoder
 from consumer.core.event import Decoded, Event, Invalid
+from consumer.core.intake.decode import Decoder
 from consumer.core.journal.entries import Outcome, encode
 from consumer.core.journal.entry_decode import decode
 from consumer.core.journal.lane import settled_records

@@ -6,9 +6,9 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.decode import Decoder
 from consumer.core.event import Event
 from consumer.core.history import Fate
+from consumer.core.intake.decode import Decoder
 from consumer.core.journal.entries import (
     BY_AN_OPERATOR,
     Accepted,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from consumer.core.decode import Decoder
 from consumer.core.event import Decoded, Event, Invalid, Record, UnreadableRecord
+from consumer.core.intake.decode import Decoder
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.results.dead_letter import dead_letter

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.decode import Decoder
 from consumer.core.event import Event
+from consumer.core.intake.decode import Decoder
+from consumer.core.intake.unknown_fields import Lookalike, UnknownFields
 from consumer.core.policy import Policies
-from consumer.core.unknown_fields import Lookalike, UnknownFields
 from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes, plain_event
 
 CLOUD_EVENT = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"/s"), ("ce_type", b"t")]

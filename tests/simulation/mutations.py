@@ -189,14 +189,14 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "a person's next message waits for the outcome of the one before",
         (
-            f"{CORE}.admit:Door._wait",
+            f"{CORE}.intake.admit:Door._wait",
             "queue.append(event)",
             "queue.append(event)\n        self._windows.add_all([event], Now(event.received_at, event.arrived))",
         ),
     ),
     _mutation(
         "a repeat waits for the first of its ID",
-        (f"{CORE}.admit:Door.admit", "elif in_hand.setdefault(fingerprint, event) is not event:", "elif False:"),
+        (f"{CORE}.intake.admit:Door.admit", "elif in_hand.setdefault(fingerprint, event) is not event:", "elif False:"),
     ),
     _mutation(
         "the last look sees deadlines",
@@ -221,11 +221,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "lost answers count over all owners",
-        (f"{CORE}.admit:Door._recall", "record.history = trials", _anew("answers_lost")),
+        (f"{CORE}.intake.admit:Door._recall", "record.history = trials", _anew("answers_lost")),
     ),
     _mutation(
         "attempts count over all owners",
-        (f"{CORE}.admit:Door._recall", "record.history = trials", _anew("counted")),
+        (f"{CORE}.intake.admit:Door._recall", "record.history = trials", _anew("counted")),
     ),
     _mutation(
         "an attempt whose owner was lost counts as a lost answer",

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from consumer.core.decode import Decoder
 from consumer.core.event import Event, Identity, Invalid
+from consumer.core.intake.decode import Decoder
 from consumer.core.policy import FieldNames, Policies
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.traffic.bulk import generate_bulk

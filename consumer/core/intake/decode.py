@@ -27,9 +27,9 @@ from consumer.core.event import (
     UnreadableRecord,
     result_key,
 )
-from consumer.core.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
-from consumer.core.headers import NO_MARKS, Marks, is_mark
-from consumer.core.invalid import (
+from consumer.core.intake.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
+from consumer.core.intake.headers import NO_MARKS, Marks, is_mark
+from consumer.core.intake.invalid import (
     EVENT_OVERHEAD_BYTES,
     MAX_REFERENCE_CHARS,
     MistakeError,
@@ -38,12 +38,12 @@ from consumer.core.invalid import (
     too_large,
     unframed,
 )
+from consumer.core.intake.unknown_fields import Lookalike, UnknownFields
+from consumer.core.intake.wire import contact_shape, encode, options_of
 from consumer.core.outcome import Reason
 from consumer.core.person import TELLING, UNSURE_OPENINGS, person_of, person_of_e164
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition
-from consumer.core.unknown_fields import Lookalike, UnknownFields
-from consumer.core.wire import contact_shape, encode, options_of
 from schemas.contact_event import Contact, ContactEvent, SendOptions, contact_event_of
 from schemas.envelopes import check_attributes, filled, structured_data_of
 from schemas.instants import instant_of

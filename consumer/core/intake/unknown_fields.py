@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final, NamedTuple
 
-from consumer.core.fast_event import FastContact, FastEvent, FastSend
+from consumer.core.intake.fast_event import FastContact, FastEvent, FastSend
 from consumer.core.platform.masking import masked
 
 _FIELDS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from consumer.core.fast_event import FastSend
+from consumer.core.intake.fast_event import FastSend
 from consumer.core.outcome import Reason
 from consumer.core.policy import FieldNames
 from consumer.core.terms import Instant, Now

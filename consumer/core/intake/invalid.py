@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from consumer.core.event import NO_RESEND, Invalid, Record, UnreadableRecord
-from consumer.core.headers import Marks
+from consumer.core.intake.headers import Marks
 from consumer.core.outcome import Reason
 from consumer.core.terms import Now, Offset, Partition
 from schemas.contact_event import GREATEST_CAMPAIGN_ID
