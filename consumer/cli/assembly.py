@@ -11,7 +11,7 @@ from consumer.edge.http_server import HttpServer
 from consumer.edge.journal_log import KafkaJournal
 from consumer.edge.platform_client import PlatformClient
 from consumer.edge.results_producer import KafkaResults
-from consumer.edge.telemetry import Telemetry
+from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import During, Producer
 from consumer.service.service import Identity, Service, World
 from consumer.service.status import StatusBoard

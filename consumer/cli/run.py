@@ -141,10 +141,10 @@ async def _service(settings: "Settings") -> "AsyncIterator[Service]":
     from consumer import __version__
     from consumer.cli.assembly import http_server_of, service_of
     from consumer.cli.wiring import expectations, kafka_connection
-    from consumer.edge import log
     from consumer.edge.clock import SystemClock
     from consumer.edge.kafka_connection import until_reachable
-    from consumer.edge.telemetry import Telemetry
+    from consumer.edge.telemetry import log
+    from consumer.edge.telemetry.telemetry import Telemetry
     from consumer.edge.topics import create_topics, examine
 
     log.configure(settings.log.format, settings.log.level)

@@ -14,7 +14,7 @@ import orjson
 import structlog
 from aiohttp import web
 
-from consumer.edge.log import OURS
+from consumer.edge.telemetry.log import OURS
 from consumer.service.status_shape import Health
 
 KEEP_ALIVE_SECONDS: Final = 75.0  # longer than the usual scrape interval of 60

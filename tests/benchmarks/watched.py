@@ -14,7 +14,7 @@ import orjson
 
 from consumer.cli.main import main
 from consumer.core.terms import JournalOffset, Partition
-from consumer.edge.telemetry import Telemetry
+from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.service import Service
 
 TICK_SECONDS = 0.002

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from consumer.edge.metrics import Metrics
+from consumer.edge.telemetry.metrics import Metrics
 
 POINTING = re.compile(
     r"\b(it|they|them|these|those|ours?|us|we|one of which|as many|the (former|latter|same))\b", re.IGNORECASE

@@ -8,7 +8,7 @@ import pytest
 from config.catalogue import DELIMITER, leaves
 from consumer.cli.main import COMMANDS
 from consumer.core.outcome import Reason
-from consumer.edge.metrics import Metrics
+from consumer.edge.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -22,9 +22,9 @@ import config.reference
 import schemas.reference
 from consumer.cli.main import COMMANDS
 from consumer.demo.processes import free_port
-from consumer.edge import metrics_page
 from consumer.edge.clock import SystemClock
 from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.telemetry import metrics_page
 from consumer.edge.topics import Expectations, create_topics
 from consumer.traffic.generator import rfc3339
 from tests.support.cluster import Cluster

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 import schemas
 from consumer.cli.schema import command
 from consumer.core.outcome import Reason, Status
-from consumer.edge.metrics import SETTLEMENTS
+from consumer.edge.telemetry.metrics import SETTLEMENTS
 from schemas.campaign_send import CampaignSend
 from schemas.contact_event import contact_event_of
 from schemas.instants import instant_of, text_of

@@ -4,8 +4,8 @@ import json
 from io import StringIO
 
 from consumer.core.terms import Instant, Now, Partition, Ticks
-from consumer.edge import log
-from consumer.edge.telemetry import Telemetry
+from consumer.edge.telemetry import log
+from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.status_shape import PartitionStatus, Status
 
 P3 = Partition("contact-events", 3)

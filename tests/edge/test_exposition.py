@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest as their_text
 from prometheus_client.openmetrics.exposition import generate_latest as their_openmetrics
 
-from consumer.edge.exposition import Format, encode, negotiated
-from consumer.edge.meters import Counters, Described, Distribution, Reading, Readings
+from consumer.edge.telemetry.exposition import Format, encode, negotiated
+from consumer.edge.telemetry.meters import Counters, Described, Distribution, Reading, Readings
 from tests.edge.test_metrics import everything
 
 VALUES = st.floats(min_value=0)

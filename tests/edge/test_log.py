@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.terms import Ticks
-from consumer.edge import log
+from consumer.edge.telemetry import log
 from tests.edge.support import Lines
 
 PHONES = [

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from consumer.edge.meters import SORTED_FROM, Counters, Described, Distribution, Reading, Readings
+from consumer.edge.telemetry.meters import SORTED_FROM, Counters, Described, Distribution, Reading, Readings
 
 BOUNDS = (0.01, 0.1, 1.0, 10.0)
 VALUES = st.one_of(st.sampled_from(BOUNDS), st.floats(min_value=0, max_value=100, allow_nan=False))

@@ -13,8 +13,8 @@ from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.sending.send import Send
 from consumer.core.sending.settle import CalledOff, Decision
 from consumer.core.terms import JournalOffset, Offset
-from consumer.edge.metrics import PROCESS, Metrics
-from consumer.edge.telemetry import Telemetry
+from consumer.edge.telemetry.metrics import PROCESS, Metrics
+from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import During, Producer, StopWhy
 from consumer.service.tell import Teller
 from tests.core.makers import P0, at, make_event, make_send

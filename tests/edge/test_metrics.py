@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 
 from consumer.core.outcome import Reason, Status
 from consumer.core.terms import JournalOffset, Offset, Partition
-from consumer.edge.metrics import SETTLEMENTS, Metrics
-from consumer.edge.metrics_page import VALUES, page
-from consumer.edge.telemetry import Telemetry
+from consumer.edge.telemetry.metrics import SETTLEMENTS, Metrics
+from consumer.edge.telemetry.metrics_page import VALUES, page
+from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
 from consumer.service.status_shape import AccessState, PartitionState, ServiceState
 from tests.edge.support import P3, status, telemetry

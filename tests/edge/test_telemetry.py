@@ -6,9 +6,9 @@ import pytest
 
 from consumer.core.outcome import Reason, Status
 from consumer.core.terms import JournalOffset, Offset
-from consumer.edge.cures import OUTCOME_CURES, RETRY_CURES
-from consumer.edge.log import REPEAT_SECONDS
-from consumer.edge.telemetry import Telemetry
+from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES
+from consumer.edge.telemetry.log import REPEAT_SECONDS
+from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
 from tests.edge.support import P3, HandClock, Lines, status, telemetry
 

@@ -8,7 +8,7 @@ from typing import cast
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
 from consumer.core.terms import Partition
-from consumer.edge.telemetry import Telemetry
+from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
 from consumer.service.ports import EventsConsumer

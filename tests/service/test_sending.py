@@ -10,7 +10,7 @@ from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.sending.send import Send
 from consumer.core.sending.settle import Decision
 from consumer.core.terms import Now, Offset
-from consumer.edge.telemetry import Telemetry
+from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import StopWhy
 from consumer.service.sending import why_not_sending
 from consumer.service.tell import Teller

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from consumer.core.outcome import Reason, Status
-from consumer.edge.gauges import PARTITION, READINGS
-from consumer.edge.meters import Counters, Described, Distribution, Key, Readings
+from consumer.edge.telemetry.gauges import PARTITION, READINGS
+from consumer.edge.telemetry.meters import Counters, Described, Distribution, Key, Readings
 from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
 
 DELAY_SECONDS = (

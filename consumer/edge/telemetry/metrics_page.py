@@ -1,14 +1,14 @@
 """The page of all metrics for readers, `deploy/METRICS.md`, written from their declarations. Never read by the service.
 
-`python -m consumer.edge.metrics_page` prints it.
+`python -m consumer.edge.telemetry.metrics_page` prints it.
 """
 
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from consumer.edge.meters import Distribution
-from consumer.edge.metrics import Metrics
+from consumer.edge.telemetry.meters import Distribution
+from consumer.edge.telemetry.metrics import Metrics
 
 HEAD: Final = """\
 # Metrics

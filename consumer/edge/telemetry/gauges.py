@@ -4,7 +4,7 @@ import platform
 from collections.abc import Callable, Iterable
 from typing import get_args
 
-from consumer.edge.meters import Described, Key, Reading
+from consumer.edge.telemetry.meters import Described, Key, Reading
 from consumer.service.status_shape import AccessState, PartitionStatus
 from consumer.service.status_shape import Status as Snapshot
 

@@ -12,10 +12,10 @@ import structlog
 
 from consumer.core.outcome import Reason, Status
 from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
-from consumer.edge.cures import OUTCOME_CURES, RETRY_CURES, code, stop_cure
-from consumer.edge.exposition import render
-from consumer.edge.log import OURS, Repeats, origin_of
-from consumer.edge.metrics import Metrics
+from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES, code, stop_cure
+from consumer.edge.telemetry.exposition import render
+from consumer.edge.telemetry.log import OURS, Repeats, origin_of
+from consumer.edge.telemetry.metrics import Metrics
 from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
 from consumer.service.ports import Clock
 from consumer.service.status_shape import Status as Snapshot
