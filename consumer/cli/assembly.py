@@ -9,7 +9,7 @@ from consumer.edge.clock import SystemClock, jitter, new_process_id, new_send_id
 from consumer.edge.events_consumer import GroupConsumer
 from consumer.edge.http_server import HttpServer
 from consumer.edge.journal_log import KafkaJournal
-from consumer.edge.platform_client import PlatformClient
+from consumer.edge.platform.client import PlatformClient
 from consumer.edge.results_producer import KafkaResults
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import During, Producer

@@ -14,7 +14,7 @@ from consumer.cli.main import Failure, config_option, load_settings
 if TYPE_CHECKING:
     from config import Settings
     from consumer.core.platform.answer import Answer
-    from consumer.edge.platform_client import KeyCheck
+    from consumer.edge.platform.client import KeyCheck
     from consumer.inspection.view import PartitionView
 
 LABEL_COLUMNS = 14
@@ -151,7 +151,7 @@ async def _look_at_journals(settings: "Settings") -> list[str]:
 
 async def _reach_platform(settings: "Settings") -> list[str]:
     from consumer.edge.clock import SystemClock
-    from consumer.edge.platform_client import PlatformClient
+    from consumer.edge.platform.client import PlatformClient
 
     client = PlatformClient(
         url=settings.api.url,
@@ -191,7 +191,7 @@ def _no_way_to_platform(settings: "Settings", status: "Answer") -> str | None:
 def _not_let_in(settings: "Settings", key: "KeyCheck") -> str | None:
     """Return why the platform would take no send of ours."""
     from consumer.core.platform.answer import Answered
-    from consumer.edge.platform_client import KeyVerdict
+    from consumer.edge.platform.client import KeyVerdict
 
     url = f"CAMPAIGN_API__URL={_plain(settings.api.url)}"
     said = f"answered {key.answer.status}" if isinstance(key.answer, Answered) else _detail(key.answer)

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from consumer.core.platform.answer import Exchange, Lost, NoConnectionYet, Unreachable, Withholding
 from consumer.core.terms import Instant, Now, Ticks
-from consumer.edge.platform_client import PlatformClient
+from consumer.edge.platform.client import PlatformClient
 
 KEY = "s3cret-key"
 PHONE = "+34600111222"

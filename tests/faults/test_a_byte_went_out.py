@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from consumer.core.platform.answer import Answered, Lost
-from consumer.edge.answer_head import MAX_HEAD_BYTES
+from consumer.edge.platform.answer_head import MAX_HEAD_BYTES
 from tests.faults.harness import BODY, SHORT_SECONDS, Look, platform, post
 from tests.faults.raw_server import Peer, RawServer, Script, after_the_request
 from tests.faults.test_nothing_went_out import OK, answer_all, tls_server_and_trust

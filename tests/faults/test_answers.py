@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from consumer.core.platform.answer import Answered
-from consumer.edge.platform_client import MAX_BODY_BYTES
+from consumer.edge.platform.client import MAX_BODY_BYTES
 from tests.faults.harness import AMPLE_SECONDS, BODY, platform, post
 from tests.faults.raw_server import Peer, RawServer, Script, after_the_request
 from tests.faults.test_nothing_went_out import OK, answer_all, tls_server_and_trust

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from consumer.core.platform.answer import Answered, Lost, Unreachable
-from consumer.edge.platform_client import KeyVerdict, PlatformClient
+from consumer.edge.platform.client import KeyVerdict, PlatformClient
 from tests.faults.harness import KEY, CountingClock, platform
 from tests.faults.raw_server import Peer, RawServer
 

@@ -5,7 +5,8 @@ import gzip
 import pytest
 
 from consumer.core.platform.answer import Answer, Answered, Lost, Unreachable
-from consumer.edge import http_wire, platform_client
+from consumer.edge.platform import client as platform_client
+from consumer.edge.platform import http_wire
 from tests.faults.harness import AMPLE_SECONDS, SHORT_SECONDS, platform, post
 from tests.faults.raw_server import Peer, RawServer, Script, after_the_request
 from tests.faults.test_nothing_went_out import OK

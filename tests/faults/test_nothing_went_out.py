@@ -60,7 +60,7 @@ async def test_a_machine_that_does_not_answer_is_unreachable_after_the_connect_t
 async def test_a_deadline_ends_the_wait_for_a_connection_and_the_request_is_not_said_to_be_unreachable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("consumer.edge.platform_client.PAST_DEADLINE_SECONDS", 0.05)
+    monkeypatch.setattr("consumer.edge.platform.client.PAST_DEADLINE_SECONDS", 0.05)
     release, look = asyncio.Event(), Look()
 
     async def answer_when_released(peer: Peer) -> None:

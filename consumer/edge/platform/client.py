@@ -29,9 +29,9 @@ from consumer.core.platform.answer import (
     Withholding,
 )
 from consumer.core.terms import Instant
-from consumer.edge.answer_head import Framing, Head
-from consumer.edge.http_transport import AiohttpTransport, CookielessClient
-from consumer.edge.http_wire import Attempt, WithheldError
+from consumer.edge.platform.answer_head import Framing, Head
+from consumer.edge.platform.http_wire import Attempt, WithheldError
+from consumer.edge.platform.transport import AiohttpTransport, CookielessClient
 from consumer.service.ports import Clock
 
 MAX_BODY_BYTES = 1024 * 1024

@@ -17,8 +17,8 @@ from aiohttp.connector import Connection
 
 from consumer.core.platform.answer import Withholding
 from consumer.core.terms import Instant
-from consumer.edge.answer_head import END_OF_HEAD, MAX_HEAD_BYTES, Framing, Head, may_become_a_head, read_head
-from consumer.edge.tcp_evidence import Baseline, Remains
+from consumer.edge.platform.answer_head import END_OF_HEAD, MAX_HEAD_BYTES, Framing, Head, may_become_a_head, read_head
+from consumer.edge.platform.tcp_evidence import Baseline, Remains
 from consumer.service.ports import Clock
 
 MAX_KEEP_ALIVE_SECONDS = 60.0

@@ -18,7 +18,7 @@ from aiohttp.connector import Connection
 from aiohttp.http import StreamWriter
 from aiohttp.http_exceptions import HttpProcessingError
 
-from consumer.edge.http_wire import (
+from consumer.edge.platform.http_wire import (
     MAX_KEEP_ALIVE_SECONDS,
     Attempt,
     NoHeadError,

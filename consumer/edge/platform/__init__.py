@@ -1,0 +1,1 @@
+"""The SMS platform over HTTP: one request at a time on each connection. Repeats nothing."""
