@@ -6,11 +6,11 @@ from consumer import __version__
 from consumer.cli.wiring import kafka_connection, policies
 from consumer.core.sending.delivery import Chance
 from consumer.edge.clock import SystemClock, jitter, new_process_id, new_send_id
-from consumer.edge.events_consumer import GroupConsumer
 from consumer.edge.http_server import HttpServer
-from consumer.edge.journal_log import KafkaJournal
+from consumer.edge.kafka.journal_log import KafkaJournal
+from consumer.edge.kafka.reading.events_consumer import GroupConsumer
+from consumer.edge.kafka.results_producer import KafkaResults
 from consumer.edge.platform.client import PlatformClient
-from consumer.edge.results_producer import KafkaResults
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import During, Producer
 from consumer.service.service import Identity, Service, World

@@ -131,8 +131,8 @@ def _question(settings: "Settings", topics: tuple[str, ...]) -> "Question":
 
 async def _audit(settings: "Settings", question: "Question") -> "Audit":
     from consumer.audit.run import NotThereError, TooShortRetentionError, audit
-    from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError, reach
-    from consumer.edge.whole_logs import WholeLogs
+    from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError, reach
+    from consumer.edge.kafka.reading.whole_logs import WholeLogs
     from consumer.service.ports import TopicGoneError
     from consumer.traffic.connection import connection_of
 

@@ -104,8 +104,8 @@ async def _reach(settings: "Settings") -> list[str]:
 
 async def _reach_kafka(settings: "Settings") -> list[str]:
     from consumer.cli.wiring import expectations, kafka_connection
-    from consumer.edge.topic_findings import Missing
-    from consumer.edge.topics import examine
+    from consumer.edge.kafka.topic_findings import Missing
+    from consumer.edge.kafka.topics import examine
 
     obstacles: list[str] = []
     missing = False
@@ -127,7 +127,7 @@ async def _reach_kafka(settings: "Settings") -> list[str]:
 async def _look_at_journals(settings: "Settings") -> list[str]:
     """Return which partitions would not start, judged by their journals; what does no harm is a note."""
     from consumer.cli.inspect import look, room_for
-    from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
+    from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.inspection.report import remarks
     from consumer.inspection.view import State
 

@@ -14,8 +14,8 @@ from consumer.inspection.report import EPILOG
 if TYPE_CHECKING:
     from config.settings import Kafka
     from consumer.core.terms import Offset, Partition
-    from consumer.edge.events_consumer import GroupConsumer
-    from consumer.edge.journal_log import KafkaJournal
+    from consumer.edge.kafka.journal_log import KafkaJournal
+    from consumer.edge.kafka.reading.events_consumer import GroupConsumer
     from consumer.inspection.inspector import Inspector
     from consumer.inspection.view import PartitionView
 
@@ -71,7 +71,7 @@ def command(
     the journal that the partition may start anew at an offset, with everything from there on as if nothing had been
     sent. A service that runs notices within seconds. --accept-all does so for every stopped partition.
     """
-    from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
+    from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.inspection.inspector import NotAcceptedError
     from consumer.service.ports import TopicGoneError
     from consumer.traffic.connection import BadBrokersError, hush_client_library, kafka_settings
@@ -213,8 +213,8 @@ async def room_for(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[Roo
     Raises:
         KafkaUnreachableError: it took too long.
     """
-    from consumer.edge.group_view import members_of
-    from consumer.edge.kafka_connection import KafkaUnreachableError
+    from consumer.edge.kafka.connection import KafkaUnreachableError
+    from consumer.edge.kafka.group.view import members_of
     from consumer.inspection.inspector import Inspector, Layout
     from consumer.traffic.connection import connection_of
 
@@ -238,9 +238,9 @@ async def room_for(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[Roo
 @asynccontextmanager
 async def desk_for(kafka: "Kafka", troubles: list[str]) -> AsyncIterator[Desk]:
     """Yield what answers questions about partitions, joins nothing, and is closed in the end."""
-    from consumer.edge.events_consumer import GroupConsumer
-    from consumer.edge.group_view import partitions_of
-    from consumer.edge.journal_log import KafkaJournal
+    from consumer.edge.kafka.group.view import partitions_of
+    from consumer.edge.kafka.journal_log import KafkaJournal
+    from consumer.edge.kafka.reading.events_consumer import GroupConsumer
     from consumer.traffic.connection import connection_of
 
     connection, journals = connection_of(kafka), _journals(kafka)

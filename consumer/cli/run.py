@@ -36,10 +36,10 @@ def command(*, config_file: Path | None) -> None:
     heard = hear_signals()
     import uvloop
 
-    from consumer.edge.events_consumer import InstanceIdInUseError
     from consumer.edge.http_server import CannotListenError
-    from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError
-    from consumer.edge.topics import TopicCreationError
+    from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError
+    from consumer.edge.kafka.reading.events_consumer import InstanceIdInUseError
+    from consumer.edge.kafka.topics import TopicCreationError
     from consumer.inspection.journals import SharedJournalError
     from consumer.service.ports import TopicGoneError
 
@@ -142,10 +142,10 @@ async def _service(settings: "Settings") -> "AsyncIterator[Service]":
     from consumer.cli.assembly import http_server_of, service_of
     from consumer.cli.wiring import expectations, kafka_connection
     from consumer.edge.clock import SystemClock
-    from consumer.edge.kafka_connection import until_reachable
+    from consumer.edge.kafka.connection import until_reachable
+    from consumer.edge.kafka.topics import create_topics, examine
     from consumer.edge.telemetry import log
     from consumer.edge.telemetry.telemetry import Telemetry
-    from consumer.edge.topics import create_topics, examine
 
     log.configure(settings.log.format, settings.log.level)
     clock = SystemClock()

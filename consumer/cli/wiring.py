@@ -8,8 +8,8 @@ import orjson
 
 from config import Settings
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown, Policies
-from consumer.edge.kafka_connection import KafkaConnection
-from consumer.edge.topics import Expectations
+from consumer.edge.kafka.connection import KafkaConnection
+from consumer.edge.kafka.topics import Expectations
 from consumer.traffic.connection import connection_of
 
 

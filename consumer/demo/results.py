@@ -10,7 +10,7 @@ import xxhash
 from aiokafka import AIOKafkaConsumer
 
 from consumer.demo.arithmetic import Place, SeenResult
-from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.kafka.connection import KafkaConnection
 
 POLL_MILLISECONDS = 200
 CATCH_UP_SECONDS = 15.0

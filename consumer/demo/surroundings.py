@@ -16,7 +16,7 @@ from config.settings import Kafka
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.demo.jars import KAFKA_VERSION
 from consumer.edge.clock import new_process_id
-from consumer.edge.kafka_connection import KafkaRefusedError, KafkaUnreachableError, reach, words
+from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError, reach, words
 from consumer.traffic.connection import connection_of
 
 SERVER_KEY = "demo-key"

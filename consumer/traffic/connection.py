@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 import config
 from config import kinds
 from config.settings import Kafka
-from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.kafka.connection import KafkaConnection
 
 _NOT_NEEDED = {"CAMPAIGN_API__URL": "https://unused.invalid/send", "CAMPAIGN_API__SERVER_KEY": "unused"}
 _BROKERS: TypeAdapter[tuple[str, ...]] = TypeAdapter(kinds.Brokers)

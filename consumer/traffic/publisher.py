@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
-from consumer.edge.kafka_clients import ended, partition_numbers
-from consumer.edge.kafka_connection import (
+from consumer.edge.kafka.clients import ended, partition_numbers
+from consumer.edge.kafka.connection import (
     REFUSALS,
     KafkaConnection,
     KafkaRefusedError,

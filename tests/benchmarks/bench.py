@@ -12,7 +12,7 @@ import httpx
 import psutil
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.kafka.connection import KafkaConnection
 from consumer.traffic.publisher import Publisher
 
 KEY = "bench-key"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from consumer.cli.main import main
 from consumer.core.terms import JournalOffset, Partition
-from consumer.edge.journal_log import KafkaJournal
+from consumer.edge.kafka.journal_log import KafkaJournal
 
 _ends: Counter[Partition] = Counter()
 

@@ -18,7 +18,7 @@ from consumer import __version__
 from consumer.cli.main import COMMANDS, INTERRUPTED, Failure, LazyGroup, load_settings, main
 from consumer.cli.wiring import expectations, field_names, fingerprint, kafka_connection, policies
 from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown, Policies
-from consumer.edge.topics import Expectations
+from consumer.edge.kafka.topics import Expectations
 
 REQUIRED = {"CAMPAIGN_API__URL": "https://eu.example.com/v2/sms/send/list", "CAMPAIGN_API__SERVER_KEY": "k-1"}
 SURROUNDINGS = {name: value for name, value in os.environ.items() if not name.upper().startswith("CAMPAIGN_")}

@@ -18,9 +18,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from consumer import __version__
-from consumer.edge.kafka_connection import KafkaConnection
-from consumer.edge.topic_findings import FewCopiesInSync
-from consumer.edge.topics import Expectations, examine
+from consumer.edge.kafka.connection import KafkaConnection
+from consumer.edge.kafka.topic_findings import FewCopiesInSync
+from consumer.edge.kafka.topics import Expectations, examine
 from tests.support.cluster import Cluster
 from tests.support.topics import Topics
 

@@ -23,9 +23,9 @@ import schemas.reference
 from consumer.cli.main import COMMANDS
 from consumer.demo.processes import free_port
 from consumer.edge.clock import SystemClock
-from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.kafka.connection import KafkaConnection
+from consumer.edge.kafka.topics import Expectations, create_topics
 from consumer.edge.telemetry import metrics_page
-from consumer.edge.topics import Expectations, create_topics
 from consumer.traffic.generator import rfc3339
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually

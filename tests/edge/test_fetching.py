@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from consumer.core.terms import Offset, Partition
-from consumer.edge.events_topics import EventsTopics
-from consumer.edge.fetching import Fetching
-from consumer.edge.log_edges import LogEdges
-from consumer.edge.positions import Positions
+from consumer.edge.kafka.reading.events_topics import EventsTopics
+from consumer.edge.kafka.reading.fetching import Fetching
+from consumer.edge.kafka.reading.log_edges import LogEdges
+from consumer.edge.kafka.reading.positions import Positions
 
 PARTITIONS = [Partition("events", number) for number in range(200)]
 WELL = PARTITIONS[-1]

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from consumer.core.terms import Offset, Partition
-from consumer.edge.log_edges import LogEdges
-from consumer.edge.positions import Positions
+from consumer.edge.kafka.reading.log_edges import LogEdges
+from consumer.edge.kafka.reading.positions import Positions
 
 GONE, BEHIND = Partition("events", 0), Partition("events", 1)
 
@@ -15,7 +15,7 @@ async def test_a_partition_without_a_leader_holds_up_neither_reading_nor_the_loo
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Retention has gone past both; of one, nobody says how far."""
-    monkeypatch.setattr("consumer.edge.log_edges.ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr("consumer.edge.kafka.reading.log_edges.ANSWER_SECONDS", 0.01)
     positions, troubles, lost = Positions(), list[str](), list[tuple[Partition, int, int]]()
     positions.receive(frozenset({GONE, BEHIND}))
     for partition in (GONE, BEHIND):

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.event import UnreadableRecord
-from consumer.edge.hand_reading import HandRead
-from consumer.edge.record_batches import CHUNK_RECORDS, DamagedError, FetchedBytes, Patience, Unpacked
+from consumer.edge.kafka.hand_reading import HandRead
+from consumer.edge.kafka.record_batches import CHUNK_RECORDS, DamagedError, FetchedBytes, Patience, Unpacked
 from tests.support.batches import ABORT, CODECS, COMMIT, TRANSACTIONAL, Raw, batch, body, marker
 
 HERE = TopicPartition("events", 3)

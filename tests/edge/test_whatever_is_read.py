@@ -13,7 +13,7 @@ from consumer.core.outcome import Status
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.results.dead_letter import dead_letter
 from consumer.core.results.result import result_value
-from consumer.edge.record_batches import Patience, Unpacked
+from consumer.edge.kafka.record_batches import Patience, Unpacked
 from schemas.send_result import SendResult
 from tests.core.makers import P0, at
 from tests.core.runner import Runner

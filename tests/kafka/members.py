@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from config.membership import Membership
 from consumer.core.event import Record
 from consumer.core.terms import Offset, Partition
-from consumer.edge.events_consumer import GroupConsumer
+from consumer.edge.kafka.reading.events_consumer import GroupConsumer
 from tests.kafka.support import connection_to
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually

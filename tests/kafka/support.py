@@ -7,9 +7,9 @@ from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.producer.sender import SendProduceReqHandler
 
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge.journal_log import KafkaJournal
-from consumer.edge.kafka_connection import KafkaConnection
-from consumer.edge.results_producer import KafkaResults
+from consumer.edge.kafka.connection import KafkaConnection
+from consumer.edge.kafka.journal_log import KafkaJournal
+from consumer.edge.kafka.results_producer import KafkaResults
 from consumer.service.ports import Message
 from tests.support.cluster import Cluster
 

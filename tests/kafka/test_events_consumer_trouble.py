@@ -12,8 +12,8 @@ from aiokafka.errors import KafkaError
 
 from consumer.core.terms import Offset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge import events_topics, log_edges
-from consumer.edge.events_consumer import InstanceIdInUseError
+from consumer.edge.kafka.reading import events_topics, log_edges
+from consumer.edge.kafka.reading.events_consumer import InstanceIdInUseError
 from consumer.service.ports import Committed, TopicGoneError
 from tests.kafka.members import DEADLINE_SECONDS, fetch_for_ever, member_of, until_assigned
 from tests.kafka.support import frozen

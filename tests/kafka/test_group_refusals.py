@@ -6,8 +6,8 @@ from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitio
 from aiokafka.errors import InvalidGroupIdError, KafkaError
 
 from config.membership import Membership
-from consumer.edge.group_refusals import FencedInstanceIdError, GroupMaxSizeReachedError, refused_by_group
-from consumer.edge.kafka_connection import KafkaRefusedError
+from consumer.edge.kafka.connection import KafkaRefusedError
+from consumer.edge.kafka.group.refusals import FencedInstanceIdError, GroupMaxSizeReachedError, refused_by_group
 from tests.kafka.members import fetch_for_ever, member_of, until_assigned
 from tests.support.cluster import Cluster
 from tests.support.topics import Topics

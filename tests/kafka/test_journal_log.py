@@ -10,7 +10,7 @@ from aiokafka.structs import TopicPartition
 
 from consumer.core.terms import JournalOffset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge.journal_log import KafkaJournal
+from consumer.edge.kafka.journal_log import KafkaJournal
 from consumer.service.ports import AppendRefusedError, AppendTooLargeError, TopicGoneError, UnsureAppendError
 from tests.kafka.support import frozen, journal_on, without_permission
 from tests.support.cluster import Cluster

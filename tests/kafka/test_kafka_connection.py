@@ -12,11 +12,11 @@ from pydantic import SecretStr
 
 from consumer.core.terms import Partition
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge.events_consumer import GroupConsumer
-from consumer.edge.journal_log import KafkaJournal
-from consumer.edge.kafka_connection import KafkaConnection, KafkaRefusedError, reach
-from consumer.edge.results_producer import KafkaResults
-from consumer.edge.topics import Expectations, create_topics, examine
+from consumer.edge.kafka.connection import KafkaConnection, KafkaRefusedError, reach
+from consumer.edge.kafka.journal_log import KafkaJournal
+from consumer.edge.kafka.reading.events_consumer import GroupConsumer
+from consumer.edge.kafka.results_producer import KafkaResults
+from consumer.edge.kafka.topics import Expectations, create_topics, examine
 from consumer.service.ports import Message
 from tests.kafka.support import TEMPLATE
 from tests.support.listeners import Listener, add_listener, free_address

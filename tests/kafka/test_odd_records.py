@@ -5,7 +5,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from consumer.core.terms import Partition
-from consumer.edge.topic_reader import Isolation, TopicReader
+from consumer.edge.kafka.reading.topic_reader import Isolation, TopicReader
 from tests.kafka.members import member_of, until_assigned
 from tests.kafka.support import connection_to
 from tests.support.batches import CODECS, Raw, publish

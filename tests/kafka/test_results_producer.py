@@ -8,8 +8,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge.batch_producer import BatchProducer, Codec
-from consumer.edge.results_producer import KafkaResults
+from consumer.edge.kafka.batch_producer import BatchProducer, Codec
+from consumer.edge.kafka.results_producer import KafkaResults
 from consumer.service.ports import Message, MessageTooLargeError, NotTakenError, TopicGoneError
 from tests.kafka.support import connection_to, frozen, messages, results_on, without_permission
 from tests.support.cluster import Cluster

@@ -6,9 +6,9 @@ import pytest
 
 from consumer.core.terms import Partition
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge.kafka_connection import KafkaConnection, KafkaUnreachableError
-from consumer.edge.topic_findings import JOURNAL_RETENTION_MS
-from consumer.edge.topics import (
+from consumer.edge.kafka.connection import KafkaConnection, KafkaUnreachableError
+from consumer.edge.kafka.topic_findings import JOURNAL_RETENTION_MS
+from consumer.edge.kafka.topics import (
     Expectations,
     TopicCreationError,
     create_topics,

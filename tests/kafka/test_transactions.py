@@ -9,9 +9,9 @@ import pytest
 from aiokafka import TopicPartition
 
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.edge.kafka_connection import KafkaConnection
-from consumer.edge.topic_reader import Isolation, TopicReader
-from consumer.edge.transactions import FencedError, NotCommittedError, RefusedRecordsError, TransactionalProducer
+from consumer.edge.kafka.connection import KafkaConnection
+from consumer.edge.kafka.reading.topic_reader import Isolation, TopicReader
+from consumer.edge.kafka.transactions import FencedError, NotCommittedError, RefusedRecordsError, TransactionalProducer
 from consumer.service.ports import PlainMessage
 from tests.kafka.support import connection_to, frozen
 from tests.support.cluster import Cluster
@@ -162,7 +162,7 @@ async def test_a_frozen_broker_is_given_up_within_a_bounded_time(
 ) -> None:
     async with Topics(breakable.bootstrap_servers) as topics:
         topic = await topics.create("events")
-    monkeypatch.setattr("consumer.edge.transactions.PUBLISH_SECONDS", 1.0)
+    monkeypatch.setattr("consumer.edge.kafka.transactions.PUBLISH_SECONDS", 1.0)
     producer = TransactionalProducer(connection_to(breakable), name=topic, on_trouble=lambda _why: None)
     await producer.start()
     with frozen(breakable), pytest.raises(NotCommittedError, match="no answer in time"):

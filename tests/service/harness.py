@@ -20,7 +20,7 @@ from consumer.demo.leash import Leashed
 from consumer.demo.processes import command_line
 from consumer.demo.surroundings import SCHEDULE_FIELD, plain_environment
 from consumer.edge.clock import SystemClock
-from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.kafka.connection import KafkaConnection
 from consumer.sandbox.client import SandboxClient
 from consumer.sandbox.server import Sandbox
 from consumer.traffic.generator import generate

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from consumer.edge.group_view import is_static
+from consumer.edge.kafka.group.view import is_static
 from tests.service.events import urgent, written
 from tests.service.harness import Stage, stage_on
 from tests.service.test_inspect import SECONDS, inspect, ran, seen

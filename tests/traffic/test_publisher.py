@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
-from consumer.edge.kafka_connection import KafkaConnection
+from consumer.edge.kafka.connection import KafkaConnection
 from consumer.traffic.generator import generate
 from consumer.traffic.lines import Line
 from consumer.traffic.pace import due_by_now, in_batches, publish_all, wait_seconds

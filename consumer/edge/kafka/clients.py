@@ -17,7 +17,7 @@ from aiokafka.consumer.fetcher import FetchError, FetchResult
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.metadata import MetadataRequest
 
-from consumer.edge.record_batches import DamagedError, FetchedBytes, Patience, Unpacked
+from consumer.edge.kafka.record_batches import DamagedError, FetchedBytes, Patience, Unpacked
 from consumer.service.ports import PlainMessage
 
 CLOSE_SECONDS = 2.0

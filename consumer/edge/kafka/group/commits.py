@@ -13,8 +13,8 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.core.terms import Offset, Partition
-from consumer.edge.kafka_clients import client_of, close
-from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, words
+from consumer.edge.kafka.clients import client_of, close
+from consumer.edge.kafka.connection import REFUSALS, KafkaConnection, refused, words
 from consumer.service.ports import Committed
 
 ANSWER_SECONDS = 10.0

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from consumer.core.terms import JournalOffset, Partition
-from consumer.edge.batch_producer import (
+from consumer.edge.kafka.batch_producer import (
     MAX_BATCH_BYTES,
     BatchProducer,
     NotAcknowledgedError,
@@ -19,9 +19,9 @@ from consumer.edge.batch_producer import (
     RejectedError,
     TooLargeError,
 )
-from consumer.edge.kafka_connection import KafkaConnection, KafkaRefusedError
-from consumer.edge.topic_reader import Isolation, TopicReader
-from consumer.edge.topics import TopicCreationError, grow
+from consumer.edge.kafka.connection import KafkaConnection, KafkaRefusedError
+from consumer.edge.kafka.reading.topic_reader import Isolation, TopicReader
+from consumer.edge.kafka.topics import TopicCreationError, grow
 from consumer.service.ports import (
     AppendRefusedError,
     AppendTooLargeError,

@@ -13,7 +13,7 @@ from aiokafka.errors import (
 
 from config.durations import spell_duration
 from config.membership import Membership
-from consumer.edge.kafka_connection import KafkaRefusedError, words
+from consumer.edge.kafka.connection import KafkaRefusedError, words
 
 
 class GroupMaxSizeReachedError(BrokerResponseError):  # type: ignore[misc]  # the client is untyped

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from config.membership import Membership
-from consumer.edge.kafka_clients import allow_long_joins, client_of, forget_late_commits, hand_out_records
-from consumer.edge.kafka_connection import KafkaConnection
-from consumer.edge.record_batches import Patience
+from consumer.edge.kafka.clients import allow_long_joins, client_of, forget_late_commits, hand_out_records
+from consumer.edge.kafka.connection import KafkaConnection
+from consumer.edge.kafka.record_batches import Patience
 
 FETCH_BYTES = 16 * 1024 * 1024
 """What one broker answers with at most, and so what is held of it unread: below the buffer, whatever it leads."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from aiokafka import TopicPartition
 from aiokafka.partitioner import murmur2
 
-from consumer.edge.batch_producer import (
+from consumer.edge.kafka.batch_producer import (
     BatchProducer,
     Codec,
     NotAcknowledgedError,
@@ -18,7 +18,7 @@ from consumer.edge.batch_producer import (
     RejectedError,
     TooLargeError,
 )
-from consumer.edge.kafka_connection import KafkaConnection, KafkaRefusedError
+from consumer.edge.kafka.connection import KafkaConnection, KafkaRefusedError
 from consumer.service.ports import MessageTooLargeError, NotTakenError, PlainMessage
 
 BATCH_BYTES = 900 * 1024

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 from consumer.core.terms import Offset, Partition
-from consumer.edge.positions import Positions
+from consumer.edge.kafka.reading.positions import Positions
 
 TRUNCATED_SECONDS = 30.0
 """A broker that has just become leader may know a shorter log for a moment."""

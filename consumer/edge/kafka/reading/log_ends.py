@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.offset import OffsetRequest
 
 from consumer.core.terms import Offset, Partition
-from consumer.edge.kafka_connection import words
+from consumer.edge.kafka.connection import words
 from consumer.service.ports import NoBrokerError
 
 LATEST = -1

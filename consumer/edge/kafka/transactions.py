@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced, RecordListTooLargeError
 from aiokafka.producer.transaction_manager import TransactionState
 
-from consumer.edge.batch_producer import LASTING
-from consumer.edge.kafka_clients import bury, cut_off, ended, fill
-from consumer.edge.kafka_connection import (
+from consumer.edge.kafka.batch_producer import LASTING
+from consumer.edge.kafka.clients import bury, cut_off, ended, fill
+from consumer.edge.kafka.connection import (
     REFUSALS,
     KafkaConnection,
     KafkaUnreachableError,

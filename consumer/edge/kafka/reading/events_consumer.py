@@ -14,15 +14,8 @@ from aiokafka.structs import OffsetAndMetadata
 from config.membership import DEFAULT_MEMBERSHIP, Membership
 from consumer.core.event import Record
 from consumer.core.terms import Offset, Partition
-from consumer.edge.events_topics import EventsTopics
-from consumer.edge.fetching import Fetching
-from consumer.edge.group_client import new_group_client, start_group_client
-from consumer.edge.group_commits import GroupCommits
-from consumer.edge.group_listener import GroupListener
-from consumer.edge.group_refusals import refused_by_group
-from consumer.edge.group_view import is_name_taken
-from consumer.edge.kafka_clients import Seat, client_of, partition_numbers, position_of, seat_of, stop_consumer
-from consumer.edge.kafka_connection import (
+from consumer.edge.kafka.clients import Seat, client_of, partition_numbers, position_of, seat_of, stop_consumer
+from consumer.edge.kafka.connection import (
     REFUSALS,
     KafkaConnection,
     KafkaUnreachableError,
@@ -30,11 +23,18 @@ from consumer.edge.kafka_connection import (
     until_reachable,
     words,
 )
-from consumer.edge.log_edges import LogEdges
-from consumer.edge.log_ends import log_ends
-from consumer.edge.positions import Positions
-from consumer.edge.record_batches import Patience
-from consumer.edge.topic_reader import DAMAGED_SECONDS, Isolation, TopicReader
+from consumer.edge.kafka.group.client import new_group_client, start_group_client
+from consumer.edge.kafka.group.commits import GroupCommits
+from consumer.edge.kafka.group.listener import GroupListener
+from consumer.edge.kafka.group.refusals import refused_by_group
+from consumer.edge.kafka.group.view import is_name_taken
+from consumer.edge.kafka.reading.events_topics import EventsTopics
+from consumer.edge.kafka.reading.fetching import Fetching
+from consumer.edge.kafka.reading.log_edges import LogEdges
+from consumer.edge.kafka.reading.log_ends import log_ends
+from consumer.edge.kafka.reading.positions import Positions
+from consumer.edge.kafka.reading.topic_reader import DAMAGED_SECONDS, Isolation, TopicReader
+from consumer.edge.kafka.record_batches import Patience
 from consumer.service.ports import Committed, NoBrokerError, TopicGoneError
 
 START_SECONDS = 30.0

@@ -11,10 +11,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from consumer.core.terms import Partition
-from consumer.edge.group_commits import GroupCommits
-from consumer.edge.kafka_clients import client_of, close, partition_numbers
-from consumer.edge.kafka_connection import KafkaConnection
-from consumer.edge.topic_reader import Isolation, TopicReader
+from consumer.edge.kafka.clients import client_of, close, partition_numbers
+from consumer.edge.kafka.connection import KafkaConnection
+from consumer.edge.kafka.group.commits import GroupCommits
+from consumer.edge.kafka.reading.topic_reader import Isolation, TopicReader
 from consumer.service.ports import TopicGoneError
 
 ANSWER_SECONDS = 10.0

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, LeaderNotAvailableError, OffsetOutOfRangeError
 
-from consumer.edge.kafka_clients import client_of, forget_fetched, hand_out_records, partition_numbers, stop_consumer
-from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, words
-from consumer.edge.record_batches import Patience
+from consumer.edge.kafka.clients import client_of, forget_fetched, hand_out_records, partition_numbers, stop_consumer
+from consumer.edge.kafka.connection import REFUSALS, KafkaConnection, refused, words
+from consumer.edge.kafka.record_batches import Patience
 from consumer.service.ports import TopicGoneError
 
 T = TypeVar("T")

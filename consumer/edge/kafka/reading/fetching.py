@@ -11,11 +11,11 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError, To
 
 from consumer.core.event import Record
 from consumer.core.terms import Partition
-from consumer.edge.events_topics import EventsTopics
-from consumer.edge.kafka_connection import words
-from consumer.edge.log_edges import LogEdges
-from consumer.edge.positions import Positions
-from consumer.edge.record_batches import DamagedError
+from consumer.edge.kafka.connection import words
+from consumer.edge.kafka.reading.events_topics import EventsTopics
+from consumer.edge.kafka.reading.log_edges import LogEdges
+from consumer.edge.kafka.reading.positions import Positions
+from consumer.edge.kafka.record_batches import DamagedError
 
 LATE_SECONDS = 0.1
 """The client waits through a rejoin whatever it was told; so long after the time-out it is not waited for."""

@@ -29,8 +29,8 @@ from aiokafka.errors import (
     kafka_errors,
 )
 
-from consumer.edge.kafka_clients import bury, cut_off, fill, partition_numbers
-from consumer.edge.kafka_connection import REFUSALS, KafkaConnection, refused, until_reachable, words
+from consumer.edge.kafka.clients import bury, cut_off, fill, partition_numbers
+from consumer.edge.kafka.connection import REFUSALS, KafkaConnection, refused, until_reachable, words
 from consumer.service.ports import PlainMessage, TopicGoneError
 
 Codec = Literal["gzip", "snappy", "lz4", "zstd"]

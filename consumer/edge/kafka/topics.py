@@ -15,8 +15,8 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrP
 from aiokafka.protocol.metadata import MetadataRequest
 
 from consumer.core.journal.ledger import MAX_APPEND_BYTES
-from consumer.edge.kafka_clients import client_of, close
-from consumer.edge.kafka_connection import (
+from consumer.edge.kafka.clients import client_of, close
+from consumer.edge.kafka.connection import (
     REFUSALS,
     KafkaConnection,
     KafkaRefusedError,
@@ -25,7 +25,7 @@ from consumer.edge.kafka_connection import (
     refused,
     words,
 )
-from consumer.edge.topic_findings import (
+from consumer.edge.kafka.topic_findings import (
     COPIES,
     COPIES_IN_SYNC,
     JOURNAL_RETENTION_MS,

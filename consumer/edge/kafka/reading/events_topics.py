@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import TopicAuthorizationFailedError
 
-from consumer.edge.kafka_clients import client_of, last_read_at
-from consumer.edge.kafka_connection import KafkaConnection, refused
+from consumer.edge.kafka.clients import client_of, last_read_at
+from consumer.edge.kafka.connection import KafkaConnection, refused
 
 GONE_SECONDS = 5.0
 """A broker that has just started may not know a topic for a moment."""

@@ -8,8 +8,8 @@ from uuid import UUID
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
 
-from consumer.edge.kafka_clients import client_of, close, partition_numbers
-from consumer.edge.kafka_connection import (
+from consumer.edge.kafka.clients import client_of, close, partition_numbers
+from consumer.edge.kafka.connection import (
     REFUSALS,
     KafkaConnection,
     KafkaRefusedError,

@@ -1,0 +1,1 @@
+"""The brokers: what is read from them, what is written to them, and which topics there are."""

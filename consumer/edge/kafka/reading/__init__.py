@@ -1,0 +1,1 @@
+"""How records are read: the group's events, and whole logs. Decides nothing about them."""
