@@ -23,9 +23,9 @@ from consumer.core.platform.post import body
 from consumer.core.policy import Policies
 from consumer.core.sending.send import Send
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, Ticks
+from tests.core.intake.wild_events import WildRecord
+from tests.core.journal.replaying import last_checkpoint, reading, recall
 from tests.core.makers import P0, Names, at, make_claim
-from tests.core.replaying import last_checkpoint, reading, recall
-from tests.core.wild_events import WildRecord
 
 OK = Answered(status=200, retry_after_seconds=None, body=b'{"data":{}}')
 

@@ -10,9 +10,9 @@ import pytest
 from consumer.core.platform.answer import Answer
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Partition
+from tests.core.intake.wild_events import WildRecord
 from tests.core.makers import P0, at
 from tests.core.runner import OK, Request, Runner
-from tests.core.wild_events import WildRecord
 
 EVENTS = 3_000
 BATCH = 500

@@ -10,9 +10,9 @@ from consumer.core.outcome import Reason, Status
 from consumer.core.platform.answer import Answered
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import Offset
+from tests.core.intake.wild_events import WildRecord
 from tests.core.makers import P0, P1, at
 from tests.core.runner import OK, Runner, accepting
-from tests.core.wild_events import WildRecord
 
 POLICY = CampaignPolicy(window_seconds=1.0, max_contacts=4, max_attempts=4, max_age_seconds=300.0)
 POLICIES = Policies(default=POLICY, max_concurrency=3)

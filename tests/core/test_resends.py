@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from consumer.core.outcome import Reason
 from consumer.core.policy import CampaignPolicy, Policies
 from schemas.instants import instant_of
-from tests.core.decoding import decoded, event_of, fields_of, invalid_of
-from tests.core.wild_events import INSTANTS, VALID_EVENTS, WildRecord, json_bytes, plain_event
+from tests.core.intake.decoding import decoded, event_of, fields_of, invalid_of
+from tests.core.intake.wild_events import INSTANTS, VALID_EVENTS, WildRecord, json_bytes, plain_event
 
 RESENT = ("resend-id", b"r-1")
 OWN, LATER = "2026-11-24T15:45:00Z", "2026-11-24T16:00:00Z"

@@ -15,9 +15,9 @@ from consumer.service import publisher as publishing
 from consumer.service.facts import Facts
 from consumer.service.ports import MessageTooLargeError, NotTakenError, PlainMessage, TopicGoneError
 from consumer.service.publisher import Publisher
+from tests.core.intake.wild_events import WildRecord
 from tests.core.makers import P0, P1, at
 from tests.core.runner import Runner
-from tests.core.wild_events import WildRecord
 
 WORDS = Response(status=200, id=7, message="m" * 300, item={"message": "n" * 900})
 

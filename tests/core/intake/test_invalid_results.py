@@ -14,9 +14,9 @@ from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.results.result import result_value
 from consumer.core.terms import JournalOffset
+from tests.core.intake.wild_events import NOW, PARTITION, WildRecord, json_bytes, plain_event
 from tests.core.makers import P0
 from tests.core.runner import Runner
-from tests.core.wild_events import NOW, PARTITION, WildRecord, json_bytes, plain_event
 
 LARGE = plain_event(contact={"phoneE164": "+34600111222", "customFields": {"text": "x" * 400}})
 SCHEDULED = plain_event(send={"scheduledAt": "2026-11-24T18:00:00Z"})

@@ -13,9 +13,9 @@ from consumer.core.journal.attempts import Attempts
 from consumer.core.journal.entries import BY_A_STRANGER, Accepted, Checkpoint, Entry, Stray, encode
 from consumer.core.journal.entry_decode import MOST_SETTLED, decode
 from consumer.core.terms import JournalOffset, Offset
+from tests.core.journal.replaying import Values, last_checkpoint, reading
+from tests.core.journal.test_entries import ENTRIES
 from tests.core.makers import make_claim
-from tests.core.replaying import Values, last_checkpoint, reading
-from tests.core.test_journal import ENTRIES
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=8),

@@ -36,7 +36,7 @@ from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.results.result import results
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
-from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes
+from tests.core.intake.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes
 
 OFFSETS = st.integers(0, 2**56 - 1).map(Offset)
 SORTED_OFFSETS = st.sets(OFFSETS, max_size=6).map(lambda offsets: tuple(sorted(offsets)))

@@ -18,7 +18,7 @@ from consumer.core.results.result import result_value
 from consumer.core.sending.settle import Finished, decide
 from consumer.core.terms import Instant, JournalOffset, SendId
 from tests.core.makers import P0, at, make_claim, make_event, make_send
-from tests.core.test_settle import open_access
+from tests.core.sending.test_settle import open_access
 
 ESCAPED = "\x01"
 RESULT_BYTES = 3 * MAX_WORDS_BYTES + 6 * 256 + 2048  # message, item and a margin; an ID; everything else

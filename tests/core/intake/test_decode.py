@@ -16,8 +16,8 @@ from consumer.core.platform import post
 from consumer.core.policy import CampaignPolicy, FieldNames, Policies
 from schemas.contact_event import ContactEvent, contact_event_of
 from schemas.mistake import SchemaError
-from tests.core.decoding import SCHEDULING, decoded, event_of, fields_of, invalid_of
-from tests.core.wild_events import (
+from tests.core.intake.decoding import SCHEDULING, decoded, event_of, fields_of, invalid_of
+from tests.core.intake.wild_events import (
     NOW,
     PARTITION,
     VALID_EVENTS,

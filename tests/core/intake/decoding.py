@@ -8,7 +8,7 @@ import msgspec
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.intake.decode import Decoder
 from consumer.core.policy import FieldNames, Policies
-from tests.core.wild_events import NOW, PARTITION, WildRecord, json_bytes
+from tests.core.intake.wild_events import NOW, PARTITION, WildRecord, json_bytes
 
 SCHEDULING = Policies(field_names=FieldNames(scheduled_at="scheduleAt"))
 

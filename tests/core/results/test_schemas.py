@@ -27,7 +27,7 @@ from schemas.instants import instant_of, text_of
 from schemas.json_schema import SUBJECTS, json_schema
 from schemas.mistake import SchemaError
 from schemas.reference import STATUSES, page
-from tests.core.wild_events import FIELDS, INSTANTS, ODD_VALUES, VALID_EVENTS, nearly_valid_events, plain_event
+from tests.core.intake.wild_events import FIELDS, INSTANTS, ODD_VALUES, VALID_EVENTS, nearly_valid_events, plain_event
 
 NESTED = {"related": "ResultRelated", "source": "ResultSource", "response": "ResultResponse"}
 PUBLISHED = Path(schemas.__file__).parent / "published"

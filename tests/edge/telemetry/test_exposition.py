@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as their_op
 
 from consumer.edge.telemetry.exposition import Format, encode, negotiated
 from consumer.edge.telemetry.meters import Counters, Described, Distribution, Reading, Readings
-from tests.edge.test_metrics import everything
+from tests.edge.telemetry.test_metrics import everything
 
 VALUES = st.floats(min_value=0)
 

@@ -12,7 +12,7 @@ from consumer.core.journal.lane import MAX_CHECKPOINT_BYTES
 from consumer.core.outcome import Reason
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
-from tests.core.attempted import Happening, Model, TakenOver, applied, checkpoint, happened, read_back
+from tests.core.journal.attempted import Happening, Model, TakenOver, applied, checkpoint, happened, read_back
 from tests.core.makers import EPOCH, P0
 from tests.core.runner import Runner
 

@@ -10,7 +10,7 @@ from consumer.core.journal.entries import Checkpoint, Entry, Returned
 from consumer.core.journal.entry_decode import decode
 from consumer.core.outcome import Reason
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
-from tests.core.attempted import (
+from tests.core.journal.attempted import (
     Happening,
     Model,
     TakenOver,

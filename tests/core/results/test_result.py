@@ -20,7 +20,15 @@ from consumer.core.terms import Instant, Partition, SendId
 from schemas.dead_letter import DeadLetterHeaders
 from schemas.json_schema import json_schema
 from schemas.send_result import SendResult
-from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, broken_texts, json_bytes, plain_event
+from tests.core.intake.wild_events import (
+    NOW,
+    PARTITION,
+    VALID_EVENTS,
+    WildRecord,
+    broken_texts,
+    json_bytes,
+    plain_event,
+)
 
 RESULT_SCHEMA = Draft202012Validator(json_schema("result"), format_checker=Draft202012Validator.FORMAT_CHECKER)
 INSTANTS = st.integers(0, 4_000_000_000_000).map(lambda milliseconds: Instant(milliseconds / 1000))

@@ -5,8 +5,8 @@ from consumer.core.journal.entry_decode import decode
 from consumer.core.platform.answer import Answered
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset
+from tests.core.journal.replaying import last_checkpoint, replayed
 from tests.core.makers import P0, at, make_claim
-from tests.core.replaying import last_checkpoint, replayed
 from tests.core.runner import Runner
 
 DAY = 86_400.0

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from consumer.core.event import Event
 from consumer.core.intake.decode import Decoder
 from consumer.core.policy import Policies
-from tests.core.decoding import decoded, event_of, fields_of
-from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes, plain_event
+from tests.core.intake.decoding import decoded, event_of, fields_of
+from tests.core.intake.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes, plain_event
 
 TRACING = [("traceparent", b"00-1-2-01"), ("tracestate", b"x=y"), ("b3", b"0"), ("X-Request-ID", b"7")]
 OURS = ("ce_specversion", "ce_id", "content-type", "resend-id", "resend-reason", "resend-expires-at")

@@ -17,8 +17,8 @@ from consumer.core.memory.segments import Memory, Segment, first_words, merged, 
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import MemorySizes, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
+from tests.core.journal.replaying import Values, reading
 from tests.core.makers import EPOCH, P0, make_claim
-from tests.core.replaying import Values, reading
 
 TTL = 60.0
 PRINTS = st.binary(min_size=16, max_size=16)

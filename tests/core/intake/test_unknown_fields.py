@@ -10,7 +10,7 @@ from consumer.core.event import Event
 from consumer.core.intake.decode import Decoder
 from consumer.core.intake.unknown_fields import Lookalike, UnknownFields
 from consumer.core.policy import Policies
-from tests.core.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes, plain_event
+from tests.core.intake.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes, plain_event
 
 CLOUD_EVENT = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"/s"), ("ce_type", b"t")]
 

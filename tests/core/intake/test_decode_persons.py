@@ -3,8 +3,8 @@
 import pytest
 
 from consumer.core.event import Identity
-from tests.core.decoding import event_of
-from tests.core.wild_events import plain_event
+from tests.core.intake.decoding import event_of
+from tests.core.intake.wild_events import plain_event
 
 
 def test_each_kind_of_identity_is_a_group_of_its_own() -> None:

@@ -10,8 +10,8 @@ from cloudevents.core.v1.event import CloudEvent
 
 from consumer.core.event import Event, Invalid
 from consumer.core.outcome import Reason
-from tests.core.decoding import decoded, event_of, fields_of, invalid_of
-from tests.core.wild_events import WildRecord, json_bytes, plain_event
+from tests.core.intake.decoding import decoded, event_of, fields_of, invalid_of
+from tests.core.intake.wild_events import WildRecord, json_bytes, plain_event
 
 DATA = plain_event(eventId=..., eventType=..., occurredAt=...)
 ATTRIBUTES: dict[str, Any] = {

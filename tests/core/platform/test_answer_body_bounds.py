@@ -1,7 +1,7 @@
 """What is looked at of an answer that says more, or longer things, than any platform has to say."""
 
 from consumer.core.platform.answer_body import FEWEST_ITEMS
-from tests.core.test_reading import REPORTED, member, read, rejected
+from tests.core.platform.test_answer_body import REPORTED, member, read, rejected
 
 
 def test_more_items_than_anybody_has_to_say_name_nobody() -> None:

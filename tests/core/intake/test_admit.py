@@ -9,9 +9,9 @@ from consumer.core.journal.entries import Intent, Outcome, Returned, Settled, en
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
+from tests.core.intake.wild_events import WildRecord
 from tests.core.makers import EPOCH, P0, at
 from tests.core.runner import OK, Runner, accepting, instant
-from tests.core.wild_events import WildRecord
 
 RESEND = Policies(default=CampaignPolicy(window_seconds=1.0, lost_answer_repeats=2))
 HOLD = Policies(default=CampaignPolicy(window_seconds=1.0, on_unknown=OnUnknown.HOLD))

@@ -17,8 +17,8 @@ from consumer.core.sending.send import Send
 from consumer.core.sending.settle import Again, Finished, Halve, decide_whatever_it_says
 from consumer.core.terms import Instant
 from tests.core.makers import at, make_event, make_send
-from tests.core.test_outcome_size import RESULT_BYTES, outcomes, settled_offsets
-from tests.core.test_settle import open_access
+from tests.core.sending.test_outcome_size import RESULT_BYTES, outcomes, settled_offsets
+from tests.core.sending.test_settle import open_access
 
 NAMES = FieldNames()
 WORDS = st.text(max_size=40) | st.sampled_from(

@@ -30,8 +30,8 @@ from consumer.core.memory.segments import Memory
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import MemorySizes, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
+from tests.core.journal.replaying import last_checkpoint, reading, replayed, values_of
 from tests.core.makers import make_claim
-from tests.core.replaying import last_checkpoint, reading, replayed, values_of
 
 ACCEPTED = Verdict(status=Status.ACCEPTED, completed_at=Instant(5.0))
 WHOLE, CUT = True, False

@@ -1,0 +1,1 @@
+"""Bytes to admitted events: every decision of the way in."""

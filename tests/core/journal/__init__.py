@@ -1,0 +1,1 @@
+"""The journal's rules: what counts, what is read, what is taken over."""

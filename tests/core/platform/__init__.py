@@ -1,0 +1,1 @@
+"""Requests and answers: what each says, and when one may start."""

@@ -1,0 +1,1 @@
+"""Results and dead letters, as their readers see them."""

@@ -1,0 +1,1 @@
+"""Windows to outcomes: grouping, turns, budgets."""

@@ -1,0 +1,1 @@
+"""What is read of brokers, whatever they say; without one."""

@@ -1,0 +1,1 @@
+"""Log lines and metrics, as their readers see them."""
