@@ -89,7 +89,7 @@ def origin_of(error: BaseException) -> tuple[str, list[str]]:
     An error's own words may quote what it choked on: a name, a custom field.
     """
     told = traceback.TracebackException.from_exception(error, lookup_lines=False)
-    frames = [f"{'/'.join(Path(frame.filename).parts[-3:])}:{frame.lineno} {frame.name}" for frame in told.stack]
+    frames = [f"{'/'.join(Path(frame.filename).parts[-4:])}:{frame.lineno} {frame.name}" for frame in told.stack]
     kinds: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(kinds) < MAX_CAUSES:

@@ -226,7 +226,7 @@ def test_an_unexpected_error_is_one_line_with_its_traceback_and_without_what_it_
     assert (line["level"], line["during"], line["error"]) == ("error", "request", "ValueError from KeyError")
     frames = line["at"]
     assert isinstance(frames, list)
-    assert frames[-1].startswith("tests/edge/test_telemetry.py:")
+    assert frames[-1].startswith("tests/edge/telemetry/test_telemetry.py:")
     assert frames[-1].endswith(" stumble")
     assert "cure" in line
     assert "Maria" not in str(line)
