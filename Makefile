@@ -32,7 +32,7 @@ setup: $(VENV)/.project $(VENV)/.kafka ## Install what the service and the demo 
 tools: setup $(VENV)/.tools ## Install what tests, checks and benchmarks need beside that (runs by itself, too)
 
 .PHONY: demo
-demo: setup ## Run everything on this machine: Apache Kafka, platform sandbox, events, the service; then the sums
+demo: setup ## Run everything on this machine: Apache Kafka, platform sandbox, events, the service; check the totals
 	@$(RUN)/campaign-consumer demo
 
 .PHONY: test

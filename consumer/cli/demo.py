@@ -1,4 +1,4 @@
-"""`campaign-consumer demo`: everything on this machine, and the sums that show that nothing went missing."""
+"""`campaign-consumer demo`: everything on this machine, and a check that the totals agree."""
 
 import asyncio
 
@@ -35,8 +35,8 @@ def command(*, events: int, seed: int, rate: float | None, keep: bool, bootstrap
 
     An embedded Apache Kafka, the sandbox platform, realistic events and the real service, each in a process of its
     own. The service's process ID is shown: kill it (kill -9 PID) while events go through, and it is started again.
-    At the end the sums are drawn: every record has one result, every accepted contact was texted, nobody was texted
-    twice without a mark. The exit code is 0 only if they hold.
+    At the end the totals are checked: every record has one result, every accepted contact was texted, nobody was
+    texted twice without a mark. The exit code is 0 only if they agree.
 
     On a cluster of yours topics with names of their own are made and deleted again; how to log in there is taken
     from the CAMPAIGN_KAFKA__* settings.

@@ -25,7 +25,7 @@ INTERRUPTED: Final = 130
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("consumer.cli.run", "Run the service until SIGTERM or SIGINT, then drain and stop."),
-    "demo": ("consumer.cli.demo", "Run everything on this machine: Kafka, platform, events, service; then the sums."),
+    "demo": ("consumer.cli.demo", "Run Kafka, platform, events and service on this machine, and check the totals."),
     "check": ("consumer.cli.check", "Check the configuration; with --connect brokers, topics and platform, too."),
     "inspect": ("consumer.cli.inspect", "Show how each partition stands, from Kafka alone; let a stopped one start."),
     "audit": ("consumer.cli.audit", "Prove the promises from events, journal and results; exit 1 names violations."),

@@ -22,18 +22,18 @@ import config.reference
 import schemas.reference
 from consumer.cli.main import COMMANDS
 from consumer.demo.processes import free_port
-from consumer.edge.clock import SystemClock
 from consumer.edge.kafka.connection import KafkaConnection
 from consumer.edge.kafka.topics import Expectations, create_topics
 from consumer.edge.telemetry import metrics_page
-from consumer.traffic.generator import rfc3339
+from schemas.json_schema import json_schema
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-NOT_HERE = frozenset({"make test"})
-"""Running the whole suite is what is going on."""
+OPERATORS = (ROOT / "deploy/README.md").read_text()
+NOT_HERE = frozenset({"make test", "campaign-consumer demo --events 1000 --keep"})
+"""Running the whole suite is what is going on, and its tests of the demo try `--keep`."""
 SERVERS = {"campaign-consumer sandbox": "/v1/status", "campaign-consumer run": "/readyz"}
 """Commands that stay in their terminal, and the path that answers once they are ready."""
 GENERATED_PAGES: Mapping[str, Callable[[], str]] = {
@@ -59,7 +59,9 @@ class Block(NamedTuple):
 def blocks() -> list[Block]:
     found: list[Block] = []
     heading = ""
-    for part in re.finditer(r"^#+ ([^\n]*)$|^```console\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL):
+    for part in re.finditer(
+        r"^#+ ([^\n]*)$|^```console\n(.*?)^```", README + OPERATORS, flags=re.MULTILINE | re.DOTALL
+    ):
         if part[1]:
             heading = part[1]
         else:
@@ -70,7 +72,7 @@ def blocks() -> list[Block]:
 
 
 EVERY_COMMAND = [command for block in blocks() for command in block.commands]
-ON_A_CLUSTER = [block for block in blocks() if block.heading == "On a cluster of yours"]
+ON_A_CLUSTER = [block for block in blocks() if block.heading == "Run it on your cluster"]
 ALONE = [
     command
     for block in blocks()
@@ -83,6 +85,29 @@ def environment(**more: str) -> Mapping[str, str]:
     """Return what a person's shell has after the README's `export PATH=...`."""
     kept = {name: os.environ[name] for name in os.environ if not name.startswith(("CAMPAIGN_", "PYTEST_"))}
     return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **more}
+
+
+@asynccontextmanager
+async def relayed(port: int, target: int) -> AsyncIterator[bytearray]:
+    """Pass on what comes to `port`, and its answers; yield what was asked."""
+    heard = bytearray()
+
+    async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, copy: bytearray | None) -> None:
+        while data := await source.read(65_536):
+            if copy is not None:
+                copy += data
+            sink.write(data)
+            await sink.drain()
+        sink.close()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind, before = await asyncio.open_connection("127.0.0.1", target)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(pump(reader, before, heard))
+            tasks.create_task(pump(behind, writer, None))
+
+    async with await asyncio.start_server(relay, "127.0.0.1", port):
+        yield heard
 
 
 async def shell(command: str, *, cwd: Path, **more: str) -> str:
@@ -139,7 +164,7 @@ def test_the_readme_leads_to_a_generated_page(file: str) -> None:
 
 
 def test_every_command_is_in_the_command_table_and_no_other() -> None:
-    described = re.findall(r"^\| `campaign-consumer (\S+)` \|", README, flags=re.MULTILINE)
+    described = re.findall(r"^\| `campaign-consumer (\S+)` \|", OPERATORS, flags=re.MULTILINE)
     assert sorted(described) == sorted(COMMANDS)
 
 
@@ -147,13 +172,25 @@ def test_every_dependency_is_explained_and_no_other() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     stated = [*project["dependencies"], *project["optional-dependencies"]["demo"]]
     needed = {Requirement(each).name for each in stated}
-    table = README.partition("## What it is built on")[2]
+    table = (ROOT / "consumer/ARCHITECTURE.md").read_text().partition("## What it is built on")[2]
     explained = {
         name
         for row in re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE)
         for name in re.findall(r"`([\w-]+)`", row)
     }
     assert explained - {"demo"} == needed
+
+
+def test_the_readme_is_read_in_ten_minutes() -> None:
+    assert len(README.splitlines()) <= 250
+
+
+def test_the_page_about_events_has_every_field_and_says_which_are_required() -> None:
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| (\w+) \|", (ROOT / "schemas/README.md").read_text(), flags=re.MULTILINE))
+    event = json_schema("event")
+    inner = {"contact": event["$defs"]["Contact"], "send": event["$defs"]["SendOptions"]}
+    fields = {*event["properties"], *(f"{name}.{field}" for name in inner for field in inner[name]["properties"])}
+    assert rows == {field: "required" if field in event["required"] else "optional" for field in fields}
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`((?:deploy|config|schemas)/[\w./-]*)`", README))))
@@ -187,8 +224,7 @@ async def test_the_way_onto_a_cluster_of_yours_works_as_it_stands_in_the_readme(
         "CAMPAIGN_KAFKA__RESULTS_TOPIC": f"{prefix}campaign-send-results",
         "CAMPAIGN_KAFKA__DEAD_LETTER_TOPIC": f"{prefix}contact-events-dead-letter",
     }
-    event = json.loads(fenced("event", "json"))
-    write_fresh(event, tmp_path / "event.json")
+    await shell(fenced("event", "sh"), cwd=tmp_path)
     here = {"localhost:9092": kafka.bootstrap_servers, **ports}
     first, *terminals = [[substitute(command, here) for command in block.commands] for block in ON_A_CLUSTER]
     exports = [command.removeprefix("export ").partition("=") for command in first if command.startswith("export ")]
@@ -213,7 +249,7 @@ async def test_the_way_onto_a_cluster_of_yours_works_as_it_stands_in_the_readme(
 
 @pytest.mark.timeout(400)
 async def test_the_upstream_service_gets_the_result_that_the_readme_shows(kafka: Cluster, tmp_path: Path) -> None:
-    port, platform = free_port(), free_port()
+    port, platform, relay = free_port(), free_port(), free_port()
     await create_topics(
         KafkaConnection(bootstrap_servers=tuple(kafka.bootstrap_servers.split(","))),
         Expectations(
@@ -224,16 +260,16 @@ async def test_the_upstream_service_gets_the_result_that_the_readme_shows(kafka:
     )
     names = {
         "CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-        "CAMPAIGN_API__URL": f"http://127.0.0.1:{platform}/v2/sms/send/list",
+        "CAMPAIGN_API__URL": f"http://127.0.0.1:{relay}/v2/sms/send/list",
         "CAMPAIGN_API__SERVER_KEY": "sandbox-key",
         "CAMPAIGN_HTTP__PORT": str(port),
     }
-    event = json.loads(fenced("event", "json"))
-    write_fresh(event, tmp_path / "event.json")
+    await shell(fenced("event", "sh"), cwd=tmp_path)
     (tmp_path / "upstream.py").write_text(fenced("upstream", "python"))
     sandbox = f"campaign-consumer sandbox --port {platform}"
     async with (
         serving(sandbox, f"http://127.0.0.1:{platform}/v1/status", cwd=tmp_path),
+        relayed(relay, platform) as heard,
         serving("campaign-consumer run", f"http://127.0.0.1:{port}/readyz", cwd=tmp_path, **names),
     ):
         said = await shell(f"python upstream.py {kafka.bootstrap_servers} < event.json", cwd=tmp_path)
@@ -241,11 +277,10 @@ async def test_the_upstream_service_gets_the_result_that_the_readme_shows(kafka:
         wrong = json.loads(await shell(f"python upstream.py {kafka.bootstrap_servers} < event.json", cwd=tmp_path))
     assert (wrong["status"], wrong["detail"][:17]) == ("invalid", "eventId: required")
     assert shape(json.loads(said)) == shape(json.loads(fenced("result", "json")))
-
-
-def write_fresh(event: dict[str, Any], file: Path) -> None:
-    """Write the README's event as one line, as if it had just occurred: an old one would rightly be too old."""
-    file.write_text(json.dumps(event | {"occurredAt": rfc3339(SystemClock().now().wall)}))
+    head, _, body = fenced("request", "http").strip().partition("\n\n")
+    heard_head, _, heard_body = bytes(heard).decode().partition("\r\n\r\n")
+    assert set(head.splitlines()) <= set(heard_head.split("\r\n"))
+    assert heard_body == body
 
 
 def substitute(command: str, changes: Mapping[str, str]) -> str:
