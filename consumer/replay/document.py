@@ -88,6 +88,8 @@ class Cost(_Camel, frozen=True, kw_only=True):
     """Records a second that were asked for; None: as fast as the brokers take them."""
     publishing_seconds: float | None
     """Of `replay run` at that rate."""
+    requests: int
+    """That the service needs at least."""
     sending_seconds: float | None
     """Of the service at its present limits; None where nothing limits it."""
 

@@ -13,9 +13,11 @@ from consumer.audit.report import report_of
 from consumer.cli.main import COMMANDS
 from consumer.core.outcome import Status
 from consumer.inspection.report import document
+from consumer.replay.document import document_of
 from schemas.json_schema import SUBJECTS, json_schema
 from tests.audit.honest import honest
 from tests.inspection.test_report import AT_WORK, NOW, STOPPED
+from tests.replay.test_document import RECORDS, coded, plan
 
 
 def _audited() -> Any:
@@ -34,6 +36,7 @@ def _audited() -> Any:
 DOCUMENTS: Mapping[str, Callable[[], Any]] = {
     "inspect": lambda: orjson.loads(document([AT_WORK, STOPPED], group="g", now=NOW)),
     "audit": _audited,
+    "replay plan": lambda: orjson.loads(document_of(plan(coded(RECORDS)))),
     "schema": lambda: {name: json_schema(name) for name in SUBJECTS},
 }
 """By command: what it prints for scripts, with every field there is. `schema` prints nothing else."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from consumer.replay.coding import BadCodingError, Coding, PlannedPartition, PlannedRecord, record_digest
 from consumer.replay.document import (
     VERSION,
+    CampaignCounts,
     Cost,
     Counts,
     Ends,
@@ -65,9 +66,9 @@ def plan(
         made_at="2026-11-24T15:40:19Z",
         selection=Selection(since="-2h", statuses=("failed",), extend_expiry_seconds=extend),
         counts=Counts(selected=count, would_send=count),
-        campaigns=(),
+        campaigns=(CampaignCounts(campaign_id=421, selected=count, would_send=count),),
         warnings=(),
-        cost=Cost(rate=None, publishing_seconds=None, sending_seconds=None),
+        cost=Cost(rate=None, publishing_seconds=None, requests=1, sending_seconds=None),
         after=after,
         events=(Ends(topic="contact-events", ends=(7, 9)),),
         results=Ends(topic="campaign-send-results", ends=(5,)),

@@ -49,7 +49,7 @@ from schemas.envelopes import check_attributes, filled, structured_data_of
 from schemas.instants import instant_of
 from schemas.mistake import SchemaError
 
-_PEOPLE: Final = ("phone", "phone", "code", "phone", "short")
+PEOPLE: Final = ("phone", "phone", "code", "phone", "short")
 """By `Identity`: people of one of these may be one person, although no request holds two kinds."""
 _MAX_CAMPAIGNS_KNOWN: Final = 4096
 _MAX_HEADERS_KNOWN: Final = 1024
@@ -203,8 +203,8 @@ class Decoder:
             room_bytes=room_bytes,
             easy_bytes=min(room_bytes, MAX_REFERENCE_CHARS),
             expires_after_seconds=policy.expires_after_seconds,
-            groups=tuple(GroupKey(campaign_id, b"", kind) for kind in range(len(_PEOPLE))),
-            persons=tuple(f"{campaign_id} {people} " for people in _PEOPLE),
+            groups=tuple(GroupKey(campaign_id, b"", kind) for kind in range(len(PEOPLE))),
+            persons=tuple(f"{campaign_id} {people} " for people in PEOPLE),
         )
         if len(self._campaigns) >= _MAX_CAMPAIGNS_KNOWN:
             self._campaigns.clear()

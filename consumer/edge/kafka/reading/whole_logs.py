@@ -5,6 +5,7 @@ Outside any group; commits nothing and creates nothing.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -35,16 +36,26 @@ class WholeLogs:
         Raises:
             TopicGoneError: there is no such topic.
         """
+        async with self._admin() as admin:
+            numbers = await partition_numbers(client_of(admin), topic)
+        if not numbers:
+            raise TopicGoneError(f"topic {topic!r} does not exist")
+        return len(numbers)
+
+    async def cluster_id(self) -> str:
+        """Return what the brokers call their cluster: two clusters never share it."""
+        async with self._admin() as admin:
+            return str((await admin.describe_cluster())["cluster_id"])
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(**self._connection.client_arguments())
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await admin.start()
-                numbers = await partition_numbers(client_of(admin), topic)
+                yield admin
         finally:
             await close(client_of(admin))
-        if not numbers:
-            raise TopicGoneError(f"topic {topic!r} does not exist")
-        return len(numbers)
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Return a partition's first offset and its end (of what may be read).

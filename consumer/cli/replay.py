@@ -1,0 +1,22 @@
+"""`campaign-consumer replay`: resending on purpose. Owns the group; each of its commands is a module of its own."""
+
+import click
+
+from consumer.cli.replay_plan import command as plan
+
+HELP = """Send events again on purpose, and each of them once.
+
+A plan says first what a resend would do, and changes nothing. Moving the consumer group back resends nothing: what the
+journal knows is not sent again.
+
+\b
+campaign-consumer replay plan --from -2h --output plan.json
+"""
+
+
+@click.group(help=HELP, short_help="Plan a resend.")
+def command() -> None:
+    """Find the command that was asked for."""
+
+
+command.add_command(plan)

@@ -1,0 +1,218 @@
+"""What was read of events, results and journals, joined record by record as it comes. Reads no topic, decides nothing yet.
+
+Events come first, then what stands behind the range (only resends of these events matter there), then results and
+outcomes. An event is known by its ID, wherever it was published; what becomes of one of its records speaks of all.
+"""
+
+from array import array
+from collections.abc import Container, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from consumer.core.event import Decoded, Event
+from consumer.core.event import Record as FetchedRecord
+from consumer.core.terms import Instant
+from consumer.replay.book import NO_OUTCOME, NO_ROW, NUMBER_OF, Book, Flag
+from consumer.replay.coding import record_digest
+from consumer.replay.criteria import Criteria, hash_of
+from consumer.replay.people import person_in
+
+URGENT_SECONDS: Final = 900.0
+"""A deadline that is so near may pass while somebody thinks about the plan."""
+
+_SLOTS_A_ROW: Final = 16
+_FEWEST_SLOTS: Final = 1 << 10
+
+
+class _Source(msgspec.Struct, gc=False):
+    topic: str
+    partition: int
+    offset: int
+
+
+class _Result(msgspec.Struct, gc=False, rename="camel"):
+    """The part of a result that says what became of which event."""
+
+    status: str
+    source: _Source
+    event_id: str | None = None
+    resend_id: str | None = None
+
+
+_result_of: Final = msgspec.json.Decoder(_Result).decode
+
+
+class Elsewhere(NamedTuple):
+    """Outcomes of records that have no row and may be of an event that has one, in the order in which they were read."""
+
+    events: "array[int]"
+    statuses: bytearray
+    resends: "array[int]"
+    """Places in the book's `resends`, plus one; 0 where the record was no resend."""
+
+
+class Draft:
+    """Takes what was read, batch by batch."""
+
+    def __init__(self, criteria: Criteria, *, now: Instant, extend_expiry_seconds: float | None) -> None:
+        self.book = Book()
+        self.elsewhere = Elsewhere(array("Q"), bytearray(), array("I"))
+        self.unreadable_results = 0
+        self._criteria = criteria
+        self._now = now
+        self._extended_until = None if extend_expiry_seconds is None else now + extend_expiry_seconds
+        self._sieve = bytearray()
+
+    # ---------------------------------------------------------------- events
+
+    def begin(self, topic: str, partition: int) -> None:
+        """Say that the events that follow are of this partition."""
+        self.book.begin(topic, partition)
+
+    def events(
+        self,
+        records: Sequence[FetchedRecord],
+        decoded: Sequence[Decoded],
+        *,
+        only: Container[int] | None = None,
+        skipped: bool = False,
+    ) -> None:
+        """Take records of the range: those that meet the criteria get a row. `only` names offsets, where it is given."""
+        criteria, select_all, exclude_none = self._criteria, self._criteria.select_all, self._criteria.exclude_none
+        marks = Flag.SELECTED | Flag.SKIPPED if skipped else Flag.SELECTED
+        for record, event in zip(records, decoded, strict=True):
+            if only is not None and record.offset not in only:
+                continue
+            event_hash = 0 if event.event_id is None else hash_of(event.event_id)
+            if not select_all and not criteria.select(event, event_hash):
+                continue
+            flags = marks
+            if not exclude_none and criteria.exclude(event, event_hash):
+                flags |= Flag.EXCLUDED
+            self._add(record, event, event_hash, flags)
+
+    def behind(self, records: Sequence[FetchedRecord], decoded: Sequence[Decoded]) -> None:
+        """Take records that stand behind the range: resends of events that may have a row get one."""
+        for record, event in zip(records, decoded, strict=True):
+            if event.resend.id is None or isinstance(event, Event) is False or event.event_id is None:
+                continue
+            event_hash = hash_of(event.event_id)
+            if self._may_know(event_hash):
+                self._add(record, event, event_hash, 0)
+
+    def _add(self, record: FetchedRecord, event: Decoded, event_hash: int, flags: int) -> None:
+        book = self.book
+        row = len(book)
+        if event.resend.id is not None:
+            flags |= Flag.RESEND
+            book.resend_rows.append(row)
+            book.resend_names.append(book.resend_place(event.resend.id))
+        person = 0
+        if isinstance(event, Event):
+            campaign_id: int | None = event.group.campaign_id
+            person = hash_of(person_in(event.person))
+            if event.expires_at is not None:
+                flags |= self._deadline(event.expires_at)
+        else:
+            campaign_id = event.campaign_id
+            flags |= Flag.INVALID
+        book.offset.append(record.offset)
+        book.digest.append(record_digest(record))
+        book.event.append(event_hash)
+        book.person.append(person)
+        book.campaign.append(book.campaign_place(campaign_id))
+        book.status.append(NO_OUTCOME)
+        book.flags.append(flags)
+        book.spans[-1].end = row + 1
+
+    def _deadline(self, expires_at: Instant) -> int:
+        if self._extended_until is not None and expires_at <= self._extended_until:
+            return Flag.EXTENDED
+        if expires_at <= self._now:
+            return Flag.EXPIRED
+        return Flag.URGENT if expires_at <= self._now + URGENT_SECONDS else 0
+
+    # ---------------------------------------------------------------- which events have a row
+
+    def events_are_known(self) -> None:
+        """Say that all records of the range have been taken."""
+        slots = max(_FEWEST_SLOTS, 1 << (_SLOTS_A_ROW * len(self.book)).bit_length()) >> 3
+        sieve, mask = bytearray(slots), slots - 1
+        for event_hash in self.book.event:
+            sieve[event_hash >> 3 & mask] |= 1 << (event_hash & 7)
+        self._sieve = sieve
+
+    def _may_know(self, event_hash: int) -> bool:
+        return bool(self._sieve[event_hash >> 3 & len(self._sieve) - 1] >> (event_hash & 7) & 1)
+
+    # ---------------------------------------------------------------- what became of them
+
+    def results(self, values: Sequence[bytes | None]) -> None:
+        """Take results, in the order of their topic."""
+        book, row_of, number_of = self.book, self.book.row_of, NUMBER_OF
+        for value in values:
+            try:
+                result = _result_of(value or b"")
+            except msgspec.MsgspecError:
+                self.unreadable_results += 1
+                continue
+            number, source = number_of.get(result.status), result.source
+            if number is None:
+                self.unreadable_results += 1
+                continue
+            row = row_of(source.topic, source.partition, source.offset)
+            if row != NO_ROW:
+                book.status[row] = number
+            elif result.event_id is not None:
+                self._outcome_elsewhere(hash_of(result.event_id), number, result.resend_id)
+
+    def _outcome_elsewhere(self, event_hash: int, number: int, resend_id: str | None) -> None:
+        if self._may_know(event_hash):
+            self.elsewhere.events.append(event_hash)
+            self.elsewhere.statuses.append(number)
+            self.elsewhere.resends.append(0 if resend_id is None else 1 + self.book.resend_place(resend_id))
+
+    def outcomes(self, topic: str, partition: int, offsets: Iterable[int], status: str) -> None:
+        """Take what a journal tells of some records; where a result was seen, it is the same."""
+        book, number = self.book, NUMBER_OF[status]
+        for offset in offsets:
+            row = book.row_of(topic, partition, offset)
+            if row != NO_ROW and book.status[row] == NO_OUTCOME:
+                book.status[row] = number
+
+    # ---------------------------------------------------------------- what is still lacking
+
+    def has_rows(self, topic: str, partition: int) -> bool:
+        """Whether any record of a partition has a row."""
+        return any(span.end > span.start for span in self.book.spans_of(topic, partition))
+
+    def lacking(self, topic: str, partition: int) -> int | None:
+        """Return the first offset of a partition whose record has no outcome so far; None where each has one."""
+        row = next(self._lacking(topic, partition), None)
+        return None if row is None else self.book.offset[row]
+
+    def lacking_below(self, topic: str, partition: int, stop: int) -> int:
+        """Return how many records below an offset, which are not known to be passed over, have no outcome."""
+        flags, offsets = self.book.flags, self.book.offset
+        rows = self._lacking(topic, partition)
+        return sum(1 for row in rows if offsets[row] < stop and not flags[row] & Flag.SKIPPED)
+
+    def doubt(self, topic: str, partition: int, *, below: int) -> int:
+        """Take records without an outcome for unsettled, although they were passed over: nobody can know.
+
+        Return how many there are below an offset.
+        """
+        doubtful = 0
+        for row in self._lacking(topic, partition):
+            self.book.flags[row] &= ~Flag.SKIPPED
+            doubtful += self.book.offset[row] < below
+        return doubtful
+
+    def _lacking(self, topic: str, partition: int) -> Iterator[int]:
+        status = self.book.status
+        for span in self.book.spans_of(topic, partition):
+            row = status.find(NO_OUTCOME, span.start, span.end)
+            while row >= 0:
+                yield row
+                row = status.find(NO_OUTCOME, row + 1, span.end)

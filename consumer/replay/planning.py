@@ -1,0 +1,279 @@
+"""Reads what a plan needs, in its order: events, what stands behind them, results, journals. Decides about no record.
+
+The results topic is read once, from the time of the records on. The journal is asked where a record has no result:
+retention may have removed it.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from consumer.core.event import Invalid, Record
+from consumer.core.intake.decode import Decoder
+from consumer.core.intake.headers import RESEND_ID
+from consumer.core.policy import Policies
+from consumer.core.terms import Now, Partition
+from consumer.replay.conclusion import Conclusion, conclude
+from consumer.replay.criteria import hash_of
+from consumer.replay.draft import Draft
+from consumer.replay.journals import outcomes_of, skips_of
+from consumer.replay.letters import Letter, letter_of, line_of, original_of
+from consumer.replay.ranges import Logs, NothingToPlanError, Progress, Question, Range, ranges_of, runs_of, within
+from consumer.service.ports import TopicGoneError
+
+EARLIER_MS: Final = 600_000
+"""Results are looked for so much earlier than the records' own timestamps: clocks of producers differ."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Notes:
+    """What was met on the way, in records or offsets, and is worth a warning."""
+
+    lost: int = 0
+    """Asked for by offset, and removed by retention."""
+    letters: int = 0
+    letters_gone: int = 0
+    """Dead letters whose record is not in its events topic any more."""
+    unknowable: int = 0
+    """Without an outcome, and both results and journal that may have told of one are gone."""
+    skipped: int = 0
+    """Without an outcome, below what is committed: passed over by a forward move of the group."""
+    unreadable_results: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """What was found; everything a plan needs but its seal."""
+
+    cluster_id: str
+    conclusion: Conclusion
+    notes: Notes
+    events_ends: dict[str, tuple[int, ...]]
+    results_ends: tuple[int, ...]
+    lines: list[bytes]
+    """Dead letters, to be mended by hand."""
+    letters_of: tuple[str, ...]
+    """The events topics that these are of."""
+
+
+@dataclass(slots=True)
+class _Times:
+    """When the records of a partition were published, some thousand records at a time."""
+
+    first_offsets: "array[int]" = field(default_factory=lambda: array("Q"))
+    earliest_ms: "array[int]" = field(default_factory=lambda: array("q"))
+
+    def add(self, records: Sequence[Record]) -> None:
+        self.first_offsets.append(records[0].offset)
+        self.earliest_ms.append(min(record.timestamp for record in records))
+
+    def since(self, offset: int) -> int:
+        """Return the earliest timestamp of the records from an offset on, in milliseconds."""
+        pairs = zip(self.first_offsets, (*self.first_offsets[1:], 2**63), self.earliest_ms, strict=True)
+        return min(earliest for _, end, earliest in pairs if end > offset)
+
+
+async def draw_up(question: Question, logs: Logs, *, policies: Policies, now: Now, progress: Progress) -> Drawn:
+    """Read, join and conclude.
+
+    Raises:
+        NothingToPlanError: a partition that is asked for does not exist.
+        TopicGoneError: a topic does not exist.
+    """
+    cluster_id = await logs.cluster_id()
+    work = _Work(question, logs, policies, now, progress)
+    work.ranges, events_ends = await ranges_of(question, logs)
+    if question.only_skipped:
+        await work.find_skips()
+    if question.only_dead_letters:
+        await work.find_letters()
+    await work.read_events()
+    results_ends = await work.read_outcomes()
+    work.notes.unreadable_results = work.draft.unreadable_results
+    return Drawn(
+        cluster_id=cluster_id,
+        conclusion=conclude(work.draft, question.criteria),
+        notes=work.notes,
+        events_ends=events_ends,
+        results_ends=results_ends,
+        lines=work.lines,
+        letters_of=tuple(sorted(work.letters_of)),
+    )
+
+
+class _Work:
+    def __init__(self, question: Question, logs: Logs, policies: Policies, now: Now, progress: Progress) -> None:
+        self.draft = Draft(question.criteria, now=now.wall, extend_expiry_seconds=question.extend_expiry_seconds)
+        self.notes = Notes()
+        self.lines: list[bytes] = []
+        self.letters_of: set[str] = set()
+        self.ranges: list[Range] = []
+        self._question = question
+        self._logs = logs
+        self._decoder = Decoder(policies)
+        self._now = now
+        self._progress = progress
+        self._times: dict[Partition, _Times] = {}
+        self._cut: dict[int, bool] = {}
+        """By results partition: whether retention has removed results of the time in question."""
+
+    # ---------------------------------------------------------------- what to read
+
+    async def find_skips(self) -> None:
+        """Narrow the ranges to what a forward move has passed over."""
+        bounds = [await self._bounds(one.journal, one.partition) for one in self.ranges]
+        self._progress.stage("journals", sum(end - start for start, end in bounds))
+        for one, (start, end) in zip(self.ranges, bounds, strict=True):
+            skips: list[tuple[int, int]] = []
+            async for records in self._logs.read(one.journal, one.partition, start, end):
+                skips += skips_of(records)
+                self._progress.advance(len(records))
+            one.runs = within(skips, one.start, one.stop)
+
+    async def find_letters(self) -> None:
+        """Narrow the ranges to the records of dead letters."""
+        topic, wanted = self._question.dead_letters, dict[tuple[str, int], set[int]]()
+        ranges = {(one.topic, one.partition): one for one in self.ranges}
+        bounds = [await self._logs.bounds(topic, number) for number in range(await self._logs.partitions(topic))]
+        self._progress.stage("dead letters", sum(end - start for start, end in bounds))
+        for number, (start, end) in enumerate(bounds):
+            async for records in self._logs.read(topic, number, start, end):
+                for record in records:
+                    letter = letter_of(record.headers)
+                    one = None if letter is None else ranges.get((letter.topic, letter.partition))
+                    if letter is not None and one is not None and self._take(letter, record, one):
+                        wanted.setdefault((letter.topic, letter.partition), set()).add(letter.offset)
+                self._progress.advance(len(records))
+        for place, one in ranges.items():
+            one.only = frozenset(wanted.get(place, ()))
+            one.runs = within(runs_of(one.only), one.start, one.stop)
+
+    def _take(self, letter: Letter, record: Record, one: Range) -> bool:
+        """Whether a letter is asked for; one that is still no valid event is to be mended."""
+        question = self._question
+        before, is_gone = letter.offset < one.start, letter.offset < one.log_start
+        if not letter.is_about(question.reason_contains) or letter.offset >= one.stop or (before and not is_gone):
+            return False
+        original = original_of(letter, record)
+        (event,) = self._decoder.batch(Partition(letter.topic, letter.partition), [original], self._now)
+        if not question.criteria.select(event, 0 if event.event_id is None else hash_of(event.event_id)):
+            return False
+        self.notes.letters += 1
+        self.notes.letters_gone += is_gone
+        if isinstance(event, Invalid):
+            self.lines.append(line_of(record))
+            self.letters_of.add(letter.topic)
+        return not is_gone
+
+    # ---------------------------------------------------------------- events
+
+    async def read_events(self) -> None:
+        """Read the ranges, then what may stand behind them of the same events."""
+        self.notes.lost = sum(one.lost for one in self.ranges)
+        self._progress.stage("events", sum(one.size for one in self.ranges))
+        for one in self.ranges:
+            partition = Partition(one.topic, one.partition)
+            self.draft.begin(*partition)
+            times = self._times[partition] = _Times()
+            for start, stop in one.runs:
+                reached = start
+                async for records in self._logs.read(one.topic, one.partition, start, stop):
+                    times.add(records)
+                    decoded = self._decoder.batch(partition, records, self._now)
+                    self.draft.events(records, decoded, only=one.only, skipped=self._question.only_skipped)
+                    reached = self._come(records, reached)
+                self._progress.advance(stop - reached)
+        self.draft.events_are_known()
+
+    def _come(self, records: Sequence[Record], reached: int) -> int:
+        came = records[-1].offset + 1
+        self._progress.advance(came - reached)
+        return came
+
+    async def _read_behind(self, one: Range, start: int) -> None:
+        """Read resends of the events that stand behind a range and may have no result yet."""
+        partition = Partition(one.topic, one.partition)
+        self._progress.stage("resends", one.log_end - start)
+        self.draft.begin(*partition)
+        reached = start
+        async for records in self._logs.read(one.topic, one.partition, start, one.log_end):
+            resends = [record for record in records if _is_resend(record)]
+            if resends:
+                self.draft.behind(resends, self._decoder.batch(partition, resends, self._now))
+            reached = self._come(records, reached)
+
+    # ---------------------------------------------------------------- outcomes
+
+    async def read_outcomes(self) -> tuple[int, ...]:
+        """Read results, then journals; return where the results topic ended."""
+        topic = self._question.results
+        bounds = [await self._logs.bounds(topic, number) for number in range(await self._logs.partitions(topic))]
+        concerned = [one for one in self.ranges if self.draft.has_rows(one.topic, one.partition)]
+        starts = {
+            number: await self._results_start(number, bounds[number], group)
+            for number, group in _by_results_partition(concerned, len(bounds))
+        }
+        for one in concerned:
+            behind = one.stop if self._cut[one.partition % len(bounds)] else max(one.stop, one.committed or one.stop)
+            if behind < one.log_end:
+                await self._read_behind(one, behind)
+        self._progress.stage("results", sum(bounds[number][1] - start for number, start in starts.items()))
+        for number, start in starts.items():
+            reached = start
+            async for records in self._logs.read(topic, number, start, bounds[number][1]):
+                self.draft.results([record.value for record in records])
+                reached = self._come(records, reached)
+        for one in concerned:
+            await self._read_journal(one, results_are_cut=self._cut[one.partition % len(bounds)])
+        return tuple(end for _, end in bounds)
+
+    async def _results_start(self, number: int, bounds: tuple[int, int], ranges: Sequence[Range]) -> int:
+        since = min(self._times[Partition(one.topic, one.partition)].since(0) for one in ranges)
+        found = await self._logs.offset_at(self._question.results, number, self._earlier(since))
+        start = bounds[1] if found is None else found
+        self._cut[number] = 0 < bounds[0] == start
+        return start
+
+    def _earlier(self, timestamp_ms: int) -> int:
+        return max(0, min(timestamp_ms, round(self._now.wall * 1000)) - EARLIER_MS)
+
+    async def _read_journal(self, one: Range, *, results_are_cut: bool) -> None:
+        """Ask the journal what became of records without a result."""
+        first = self.draft.lacking(one.topic, one.partition)
+        if first is None:
+            return
+        since = self._earlier(self._times[Partition(one.topic, one.partition)].since(first))
+        start, end = await self._bounds(one.journal, one.partition)
+        found = await self._logs.offset_at(one.journal, one.partition, since) if end > start else None
+        is_cut = start > 0 and found in {None, start}
+        begin = end if found is None else found
+        self._progress.stage("journal", end - begin)
+        reached = begin
+        async for records in self._logs.read(one.journal, one.partition, begin, end):
+            for offsets, status in outcomes_of(records):
+                self.draft.outcomes(one.topic, one.partition, offsets, status)
+            reached = self._come(records, reached)
+        if results_are_cut and is_cut:
+            self.notes.unknowable += self.draft.doubt(one.topic, one.partition, below=one.committed or 0)
+        else:
+            self.notes.skipped += self.draft.lacking_below(one.topic, one.partition, one.committed or 0)
+
+    async def _bounds(self, journal: str, partition: int) -> tuple[int, int]:
+        """Return a journal's bounds; one that is yet to be made is empty."""
+        with suppress(TopicGoneError):
+            return await self._logs.bounds(journal, partition)
+        return 0, 0
+
+
+def _by_results_partition(ranges: Sequence[Range], count: int) -> Iterator[tuple[int, list[Range]]]:
+    for number in sorted({one.partition % count for one in ranges}):
+        yield number, [one for one in ranges if one.partition % count == number]
+
+
+def _is_resend(record: Record) -> bool:
+    return any(name.lower() == RESEND_ID for name, _ in record.headers)
+
+
+__all__ = ["Drawn", "Notes", "NothingToPlanError", "draw_up"]
