@@ -91,7 +91,7 @@ class Kafka(Section):
     )
 
 
-class FieldNames(Section):
+class FieldNameSettings(Section):
     """The platform's wire names."""
 
     campaign_id: kinds.Text = Field("campaignId", description="Wire name of the campaign's ID.")
@@ -132,10 +132,10 @@ class Api(Section):
         le=HOUR,
         description="Idle connections are closed after this; where the server names a time-out, that wins.",
     )
-    field_names: FieldNames = Field(default_factory=FieldNames, description="The platform's wire names.")
+    field_names: FieldNameSettings = Field(default_factory=FieldNameSettings, description="The platform's wire names.")
 
 
-class Window(Section):
+class WindowSettings(Section):
     """Which events share a send."""
 
     duration_seconds: Seconds = Field(
@@ -203,13 +203,13 @@ class CampaignDelivery(Section):
     )
 
 
-class Delivery(CampaignDelivery):
+class DeliverySettings(CampaignDelivery):
     """How sends are delivered, for all campaigns together."""
 
     max_concurrency: kinds.Whole = Field(32, ge=1, le=1024, description="Requests in flight at once.")
 
 
-class Deduplication(Section):
+class DeduplicationSettings(Section):
     """What is remembered about events that have settled."""
 
     ttl_seconds: Seconds = Field(HOUR, alias="ttl", gt=0, description="How long a settled event ID is remembered.")
@@ -257,7 +257,7 @@ class Log(Section):
 class Campaign(Section):
     """What one campaign does differently; only what is set here counts."""
 
-    window: Window = Field(default_factory=Window, description="As WINDOW, for this campaign.")
+    window: WindowSettings = Field(default_factory=WindowSettings, description="As WINDOW, for this campaign.")
     delivery: CampaignDelivery = Field(default_factory=CampaignDelivery, description="As DELIVERY, for this campaign.")
 
 
@@ -268,9 +268,11 @@ class Settings(BaseSettings):
 
     kafka: Kafka = Field(default_factory=Kafka, description="Brokers, topics and the group.")
     api: Api = Field(description="The SMS platform's endpoint.")
-    window: Window = Field(default_factory=Window, description="Which events share a send.")
-    delivery: Delivery = Field(default_factory=Delivery, description="How sends are delivered.")
-    deduplication: Deduplication = Field(default_factory=Deduplication, description="What is remembered.")
+    window: WindowSettings = Field(default_factory=WindowSettings, description="Which events share a send.")
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings, description="How sends are delivered.")
+    deduplication: DeduplicationSettings = Field(
+        default_factory=DeduplicationSettings, description="What is remembered."
+    )
     buffer: Buffer = Field(default_factory=Buffer, description="What may be held in memory.")
     shutdown: Shutdown = Field(default_factory=Shutdown, description="How the service ends.")
     http: Http = Field(default_factory=Http, description="The service's own port.")
@@ -295,12 +297,12 @@ class Settings(BaseSettings):
         """Return the name of an events topic's journal."""
         return self.kafka.journal_topic.replace("{topic}", events_topic)
 
-    def window_of(self, campaign_id: int) -> Window:
+    def window_of(self, campaign_id: int) -> WindowSettings:
         """Return the window settings that hold for a campaign."""
         own = self.campaigns.get(campaign_id)
         return self.window if own is None else overridden(self.window, own.window)
 
-    def delivery_of(self, campaign_id: int) -> Delivery:
+    def delivery_of(self, campaign_id: int) -> DeliverySettings:
         """Return the delivery settings that hold for a campaign."""
         own = self.campaigns.get(campaign_id)
         return self.delivery if own is None else overridden(self.delivery, own.delivery)

@@ -13,7 +13,7 @@ from consumer.edge.kafka.results_producer import KafkaResults
 from consumer.edge.platform.client import PlatformClient
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import During, Producer
-from consumer.service.service import Identity, Service, World
+from consumer.service.service import MemberIdentity, Service, World
 from consumer.service.status import StatusBoard
 
 
@@ -21,7 +21,7 @@ def service_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> 
     """Return the service with its edges, ready to run."""
     kafka = settings.kafka
     return Service(
-        identity=Identity(
+        identity=MemberIdentity(
             group=kafka.group_id,
             process=new_process_id(),
             version=__version__,

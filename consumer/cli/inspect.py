@@ -25,14 +25,14 @@ ENOUGH_SECONDS = 60.0
 EDGES = ("beginning", "end")
 
 
-class Room(NamedTuple):
+class InspectTools(NamedTuple):
     """What a run of the command works with."""
 
     inspector: "Inspector"
     partitions: "Sequence[Partition]"
 
 
-class Desk(NamedTuple):
+class TopicQuestions(NamedTuple):
     """What answers questions about topics, and how many partitions each has."""
 
     events: "GroupConsumer"
@@ -124,7 +124,7 @@ async def _show(kafka: "Kafka", *, as_json: bool) -> None:
             click.echo(line)
 
 
-async def look(room: Room) -> "list[PartitionView]":
+async def look(room: InspectTools) -> "list[PartitionView]":
     """Return how each partition stands."""
     async with asyncio.TaskGroup() as tasks:
         looks = [tasks.create_task(room.inspector.look(each), name=f"look at {each}") for each in room.partitions]
@@ -207,7 +207,7 @@ def _start(seen: "PartitionView", at: str | None) -> "Offset":
 
 
 @asynccontextmanager
-async def room_for(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[Room]:
+async def room_for(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[InspectTools]:
     """Yield what looks at the partitions; what it opened is closed.
 
     Raises:
@@ -229,14 +229,14 @@ async def room_for(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[Roo
             if writes:
                 await desk.journal.start()
             inspector = Inspector(events=desk.events, journal=desk.journal, layout=layout, group=kafka.group_id)
-            yield Room(inspector, layout.partitions())
+            yield InspectTools(inspector, layout.partitions())
     except TimeoutError as error:
         why = troubles[-1] if troubles else "no answer"
         raise KafkaUnreachableError(f"not done within {ENOUGH_SECONDS:.0f} s: {why}") from error
 
 
 @asynccontextmanager
-async def desk_for(kafka: "Kafka", troubles: list[str]) -> AsyncIterator[Desk]:
+async def desk_for(kafka: "Kafka", troubles: list[str]) -> AsyncIterator[TopicQuestions]:
     """Yield what answers questions about partitions, joins nothing, and is closed in the end."""
     from consumer.edge.kafka.group.view import partitions_of
     from consumer.edge.kafka.journal_log import KafkaJournal
@@ -251,7 +251,7 @@ async def desk_for(kafka: "Kafka", troubles: list[str]) -> AsyncIterator[Desk]:
     )
     try:
         counts = await partitions_of(connection, [*journals, *journals.values()])
-        yield Desk(
+        yield TopicQuestions(
             events=events,
             journal=journal,
             counts={topic: counts[topic] for topic in journals},

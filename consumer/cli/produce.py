@@ -17,7 +17,7 @@ from consumer.traffic.connection import BadBrokersError, connection_of, hush_cli
 from consumer.traffic.generator import generate
 from consumer.traffic.lines import BadLine, KeyField, read_lines
 from consumer.traffic.pace import in_batches, publish_all
-from consumer.traffic.publisher import Compression, Partitioner, Publishable, Publisher, PublishError
+from consumer.traffic.publisher import Compression, Partitioner, Publishable, PublishError, TrafficPublisher
 from consumer.traffic.reader import lines_of
 from consumer.traffic.record import Headers
 
@@ -36,7 +36,7 @@ campaign-consumer produce --generate 10000 --seed 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Publication:
     """What is to be published, and how."""
 
     source: BinaryIO | None
@@ -119,9 +119,11 @@ def command(
     except BadBrokersError as error:
         raise click.BadParameter(str(error), param_hint="--bootstrap-servers") from None
     topic = topic or kafka.events_topics[0]
-    plan = Plan(source=source, count=count or 0, seed=seed, per_second=rate, key_field=key_field, headers=headers)
+    plan = Publication(
+        source=source, count=count or 0, seed=seed, per_second=rate, key_field=key_field, headers=headers
+    )
     tally = Tally()
-    publisher = Publisher(
+    publisher = TrafficPublisher(
         topic=topic,
         connection=connection_of(kafka),
         compression=Compression(compression),
@@ -140,7 +142,7 @@ def command(
         )
 
 
-async def _produce(publisher: Publisher, plan: Plan, tally: Tally) -> float:
+async def _produce(publisher: TrafficPublisher, plan: Publication, tally: Tally) -> float:
     """Publish everything, or as much as there is until a signal comes; return the seconds that it took."""
     loop = asyncio.get_running_loop()
     await publisher.start()
@@ -169,7 +171,7 @@ async def _produce(publisher: Publisher, plan: Plan, tally: Tally) -> float:
         await publisher.stop()
 
 
-def _batches(plan: Plan, tally: Tally, console: Console) -> AsyncIterator[Sequence[Publishable]]:
+def _batches(plan: Publication, tally: Tally, console: Console) -> AsyncIterator[Sequence[Publishable]]:
     if plan.source is not None:
         return _from_lines(plan.source.fileno(), plan, tally, console)
     now = SystemClock().now().wall
@@ -178,7 +180,7 @@ def _batches(plan: Plan, tally: Tally, console: Console) -> AsyncIterator[Sequen
 
 
 async def _from_lines(
-    descriptor: int, plan: Plan, tally: Tally, console: Console
+    descriptor: int, plan: Publication, tally: Tally, console: Console
 ) -> AsyncIterator[Sequence[Publishable]]:
     async for part in lines_of(descriptor):
         good: list[Publishable] = []
@@ -194,7 +196,7 @@ async def _from_lines(
         yield good
 
 
-def _tell(publisher: Publisher, tally: Tally, seconds: float, topic: str) -> None:
+def _tell(publisher: TrafficPublisher, tally: Tally, seconds: float, topic: str) -> None:
     rate = publisher.published / seconds if seconds > 0 else 0.0
     where = f"{len(tally.partitions)} partition{'' if len(tally.partitions) == 1 else 's'} of {topic}"
     stopped = " (stopped by a signal)" if tally.stopped else ""

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class RecordPlace(NamedTuple):
     """Where a record stands in the events topic."""
 
     partition: int
@@ -31,7 +31,7 @@ class SeenResult:
     """One result as it was read; instants are Unix seconds. Equal fingerprints mean equal content, as JSON values."""
 
     result_id: str
-    place: Place
+    place: RecordPlace
     status: str
     reason: str | None
     external_reference: str | None
@@ -86,7 +86,7 @@ class Account:
 
 def settle_accounts(
     *,
-    produced: Mapping[Place, str | None],
+    produced: Mapping[RecordPlace, str | None],
     results: Iterable[SeenResult],
     texts: Mapping[str, int],
 ) -> Account:
@@ -127,7 +127,7 @@ def _distinct(results: Iterable[SeenResult]) -> tuple[dict[str, SeenResult], int
     return first_of, again, faults
 
 
-def _records_against_results(produced: Mapping[Place, str | None], results: Sequence[SeenResult]) -> list[Fault]:
+def _records_against_results(produced: Mapping[RecordPlace, str | None], results: Sequence[SeenResult]) -> list[Fault]:
     results_at = Counter(result.place for result in results)
     faults = [Fault(FaultKind.NO_RESULT, str(place)) for place in produced if place not in results_at]
     faults += [Fault(FaultKind.NO_RECORD, str(place)) for place in results_at if place not in produced]
@@ -184,7 +184,7 @@ class Delay:
     p99_seconds: float | None
 
 
-def acceptance_delay(results: Iterable[SeenResult], places: frozenset[Place]) -> Delay:
+def acceptance_delay(results: Iterable[SeenResult], places: frozenset[RecordPlace]) -> Delay:
     """From the event to the platform's yes, of those accepted results whose records stand at `places`."""
     first_of = {result.result_id: result for result in results}
     delays = sorted(

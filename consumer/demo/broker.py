@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from consumer.demo.java import ENVIRONMENT, Java
-from consumer.demo.leash import Leashed
+from consumer.demo.leash import ChildProcess
 
 START_SECONDS = 120.0  # three brokers take 9 on two idle cores; a busy machine takes its time
 STOP_SECONDS = 30.0  # a controlled shutdown takes 1 to 3, writing a recording 10; after that the broker is killed
@@ -30,7 +30,7 @@ class PortTakenError(KafkaStartError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class BrokerPlace:
     """Where one broker, which is a controller as well, lives: its node ID, ports and folder."""
 
     number: int
@@ -64,11 +64,16 @@ class Broker:
     """
 
     def __init__(
-        self, place: Place, places: Sequence[Place], settings: Mapping[str, str], *, litter: Path | None = None
+        self,
+        place: BrokerPlace,
+        places: Sequence[BrokerPlace],
+        settings: Mapping[str, str],
+        *,
+        litter: Path | None = None,
     ) -> None:
         self.place = place
         self._litter = litter
-        self._process: Leashed | None = None
+        self._process: ChildProcess | None = None
         place.folder.mkdir(parents=True, exist_ok=True)
         properties = {**_properties(place, places), **settings}
         lines = "".join(f"{name}={value}\n" for name, value in properties.items())
@@ -160,16 +165,16 @@ class Broker:
         kept = f", {self.place.log_file}" if self._litter is None else ""
         return kind(f"broker {self.place.number} {what}; the end of its log{kept}:\n{tail}")
 
-    def _running(self) -> Leashed:
+    def _running(self) -> ChildProcess:
         if self._process is None:
             raise KafkaStartError(f"broker {self.place.number} does not run: start it first")
         return self._process
 
-    def _leash(self, command: Sequence[str]) -> Leashed:
-        return Leashed.start(command, output=self.place.log_file, environment=ENVIRONMENT, litter=self._litter)
+    def _leash(self, command: Sequence[str]) -> ChildProcess:
+        return ChildProcess.start(command, output=self.place.log_file, environment=ENVIRONMENT, litter=self._litter)
 
 
-def _properties(place: Place, places: Sequence[Place]) -> dict[str, str]:
+def _properties(place: BrokerPlace, places: Sequence[BrokerPlace]) -> dict[str, str]:
     copies = str(len(places))
     in_sync = str(min(2, len(places)))  # with three: one may be down, and nothing acknowledged is lost
     return {

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import IO, Self
 
 
-class Leashed:
+class ChildProcess:
     """A running command that cannot outlive this process. Built by `start`; blocking, and free of any event loop."""
 
     def __init__(self, leash: "subprocess.Popen[bytes]", pid: int) -> None:

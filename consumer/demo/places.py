@@ -7,17 +7,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from consumer.demo.broker import Place
+from consumer.demo.broker import BrokerPlace
 
 # Below those that the kernel gives to outgoing connections (from 32768 on): nobody gets a stopped broker's by chance.
 _PORTS = range(20_000, 32_000)
 
 
-def find_places(count: int, folder: Path) -> Iterator[Place]:
+def find_places(count: int, folder: Path) -> Iterator[BrokerPlace]:
     """Places for so many brokers, numbered from 1, on ports that are free now."""
     ports = _free_ports(2 * count)
     for number in range(1, count + 1):
-        yield Place(number=number, port=next(ports), controller_port=next(ports), folder=folder / f"broker-{number}")
+        yield BrokerPlace(
+            number=number, port=next(ports), controller_port=next(ports), folder=folder / f"broker-{number}"
+        )
 
 
 def _free_ports(count: int) -> Iterator[int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from consumer.demo.leash import Leashed
+from consumer.demo.leash import ChildProcess
 
 LOOK_SECONDS = 0.05
 START_SECONDS = 60.0
@@ -44,7 +44,7 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-async def answers(url: str, process: Leashed, *, name: str, log: Path) -> None:
+async def answers(url: str, process: ChildProcess, *, name: str, log: Path) -> None:
     """Wait until `url` answers 200.
 
     Raises:
@@ -63,7 +63,7 @@ async def answers(url: str, process: Leashed, *, name: str, log: Path) -> None:
     raise ProcessError(f"the {name} ended with exit code {process.exit_code} before it was ready", log)
 
 
-async def stop(process: Leashed) -> None:
+async def stop(process: ChildProcess) -> None:
     """End a process in order, or else at once."""
     process.send(signal.SIGTERM)
     try:
@@ -73,14 +73,14 @@ async def stop(process: Leashed) -> None:
         await asyncio.to_thread(process.wait, STOP_SECONDS)
 
 
-async def _end_of(process: Leashed) -> int:
+async def _end_of(process: ChildProcess) -> int:
     while True:
         with contextlib.suppress(TimeoutError):  # in short waits: a thread cannot be called back
             return await asyncio.to_thread(process.wait, LOOK_SECONDS)
 
 
 @dataclass(slots=True, kw_only=True)
-class Service:
+class ServiceProcess:
     """`campaign-consumer run`, kept running. One task supervises it."""
 
     environment: Mapping[str, str]
@@ -89,13 +89,13 @@ class Service:
     """Told the process ID of each start but the first."""
     on_died: Callable[[int], None]
     """Told how it ended: negative for a signal."""
-    process: Leashed = field(init=False)
+    process: ChildProcess = field(init=False)
     starts: int = 0
 
     async def start(self) -> None:
         """Start it."""
         run = command_line("run")
-        self.process = await asyncio.to_thread(Leashed.start, run, output=self.log, environment=self.environment)
+        self.process = await asyncio.to_thread(ChildProcess.start, run, output=self.log, environment=self.environment)
         self.starts += 1
 
     async def supervise(self) -> None:

@@ -9,7 +9,7 @@ import orjson
 import xxhash
 from aiokafka import AIOKafkaConsumer
 
-from consumer.demo.arithmetic import Place, SeenResult
+from consumer.demo.arithmetic import RecordPlace, SeenResult
 from consumer.edge.kafka.connection import KafkaConnection
 
 POLL_MILLISECONDS = 200
@@ -26,7 +26,7 @@ def seen_result(value: bytes) -> SeenResult:
     source = content["source"]
     return SeenResult(
         result_id=content["resultId"],
-        place=Place(source["partition"], source["offset"]),
+        place=RecordPlace(source["partition"], source["offset"]),
         status=content["status"],
         reason=content["reason"],
         external_reference=content["externalReference"],
@@ -56,7 +56,7 @@ class ResultsReader:
             topic, **connection.client_arguments(), enable_auto_commit=False, auto_offset_reset="earliest"
         )
         self.seen: list[SeenResult] = []
-        self.places: set[Place] = set()
+        self.places: set[RecordPlace] = set()
         """Records that have a result by now."""
 
     async def __aenter__(self) -> Self:

@@ -14,9 +14,9 @@ from pathlib import Path
 from rich.console import Console
 
 from config.settings import Kafka
-from consumer.demo.arithmetic import Account, Place, acceptance_delay, settle_accounts
-from consumer.demo.leash import Leashed
-from consumer.demo.processes import ProcessError, Service, answers, command_line, free_port, stop
+from consumer.demo.arithmetic import Account, RecordPlace, acceptance_delay, settle_accounts
+from consumer.demo.leash import ChildProcess
+from consumer.demo.processes import ProcessError, ServiceProcess, answers, command_line, free_port, stop
 from consumer.demo.results import ResultsReader
 from consumer.demo.show import Gauge, Progressed, progress_of, show_summary, show_surroundings
 from consumer.demo.surroundings import (
@@ -34,8 +34,8 @@ from consumer.sandbox.client import SandboxClient
 from consumer.traffic.connection import connection_of
 from consumer.traffic.generator import generate
 from consumer.traffic.pace import in_batches, publish_all
-from consumer.traffic.publisher import Publishable, Publisher, PublishError
-from consumer.traffic.record import GeneratedRecord, Kind
+from consumer.traffic.publisher import Publishable, PublishError, TrafficPublisher
+from consumer.traffic.record import GeneratedRecord, RecordKind
 
 LOOK_SECONDS = 0.25
 STALLED_SECONDS = 60.0
@@ -55,35 +55,35 @@ class Script:
 
 
 @dataclass(slots=True)
-class Ledger:
+class PublishedRecords:
     """What has been published, record by record."""
 
-    kinds: dict[Place, Kind] = field(default_factory=dict)
+    kinds: dict[RecordPlace, RecordKind] = field(default_factory=dict)
     first_occurred_at: float = 0.0
 
     def note(self, partition: int, offset: int, records: Sequence[Publishable]) -> None:
         """Note an acknowledged batch."""
         for number, record in enumerate(records, start=offset):
             assert isinstance(record, GeneratedRecord)
-            self.kinds[Place(partition, number)] = record.kind
+            self.kinds[RecordPlace(partition, number)] = record.kind
             self.first_occurred_at = min(self.first_occurred_at or record.occurred_at, record.occurred_at)
 
-    def of(self, *kinds: Kind) -> frozenset[Place]:
+    def of(self, *kinds: RecordKind) -> frozenset[RecordPlace]:
         """Return where the records of these kinds stand."""
         return frozenset(place for place, kind in self.kinds.items() if kind in kinds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class DemoStage:
     """Everything that runs while events are published."""
 
     script: Script
     console: Console
     cluster: Cluster
     sandbox: SandboxClient
-    service: Service
+    service: ServiceProcess
     results: ResultsReader
-    ledger: Ledger = field(default_factory=Ledger)
+    ledger: PublishedRecords = field(default_factory=PublishedRecords)
 
 
 async def play(script: Script, console: Console) -> Account:
@@ -104,7 +104,7 @@ async def play(script: Script, console: Console) -> Account:
         def invite(pid: int) -> None:
             console.print(f"service at http://127.0.0.1:{port}, process {pid}: kill it if you like")
 
-        service = Service(
+        service = ServiceProcess(
             environment=service_environment(cluster, sandbox_url=sandbox_url, port=port),
             log=logs / "service.log",
             on_restarted=invite,
@@ -115,7 +115,7 @@ async def play(script: Script, console: Console) -> Account:
         await answers(f"http://127.0.0.1:{port}/readyz", service.process, name="service", log=service.log)
         invite(service.process.pid)  # from here on it is started again whenever it dies
         results = ResultsReader(topic=cluster.topics.results, connection=connection_of(cluster.kafka))
-        stage = Stage(
+        stage = DemoStage(
             script=script,
             console=console,
             cluster=cluster,
@@ -140,7 +140,7 @@ async def _start_sandbox(stack: AsyncExitStack, logs: Path, console: Console) ->
     url, log = f"http://127.0.0.1:{port}", logs / "sandbox.log"
     options = ("--port", str(port), "--server-key", SERVER_KEY, "--schedule-field", SCHEDULE_FIELD)
     sandbox = await asyncio.to_thread(
-        Leashed.start, command_line("sandbox", *options), output=log, environment=plain_environment()
+        ChildProcess.start, command_line("sandbox", *options), output=log, environment=plain_environment()
     )
     stack.push_async_callback(lambda: stop(sandbox))
     await answers(f"{url}/v1/status", sandbox, name="sandbox", log=log)
@@ -148,7 +148,7 @@ async def _start_sandbox(stack: AsyncExitStack, logs: Path, console: Console) ->
     return url
 
 
-async def _perform(stage: Stage) -> None:
+async def _perform(stage: DemoStage) -> None:
     """Publish everything and read results until every record has one, or none comes any more."""
     failures: Sequence[Exception] = ()
     with progress_of(stage.script.events, stage.console) as gauge:
@@ -170,9 +170,9 @@ async def _perform(stage: Stage) -> None:
         raise failure
 
 
-async def _publish(stage: Stage) -> None:
+async def _publish(stage: DemoStage) -> None:
     script = stage.script
-    publisher = Publisher(
+    publisher = TrafficPublisher(
         topic=stage.cluster.topics.events,
         connection=connection_of(stage.cluster.kafka),
         on_acknowledged=stage.ledger.note,
@@ -186,7 +186,7 @@ async def _publish(stage: Stage) -> None:
         await publisher.stop()
 
 
-async def _until_settled(stage: Stage) -> None:
+async def _until_settled(stage: DemoStage) -> None:
     loop = asyncio.get_running_loop()
     count, moved_at = 0, loop.time()
     while not stage.ledger.kinds.keys() <= stage.results.places:
@@ -198,18 +198,18 @@ async def _until_settled(stage: Stage) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _show_progress(stage: Stage, gauge: Gauge) -> None:
+async def _show_progress(stage: DemoStage, gauge: Gauge) -> None:
     while True:
         gauge.show(await _progress(stage))
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _progress(stage: Stage) -> Progressed:
+async def _progress(stage: DemoStage) -> Progressed:
     texted = (await stage.sandbox.summary()).accepted
     return Progressed(published=len(stage.ledger.kinds), results=len(stage.results.places), texted=texted)
 
 
-async def _stop_in_order(stage: Stage) -> None:
+async def _stop_in_order(stage: DemoStage) -> None:
     """End the service as an orchestrator would, so that the account is of everything that it has ever done.
 
     Raises:
@@ -221,7 +221,7 @@ async def _stop_in_order(stage: Stage) -> None:
         raise ProcessError(f"the service {_end(service.process.exit_code or 0)} after SIGTERM", service.log)
 
 
-async def _settle(stage: Stage) -> Account:
+async def _settle(stage: DemoStage) -> Account:
     """Bring together what was published, what was reported and what the platform saw; show it."""
     kinds, results = stage.ledger.kinds, stage.results
     await results.catch_up()
@@ -234,16 +234,16 @@ async def _settle(stage: Stage) -> Account:
         stage.console,
         account,
         await stage.sandbox.summary(),
-        immediate=acceptance_delay(results.seen, stage.ledger.of(Kind.ONE_TIME_PASSWORD)),
+        immediate=acceptance_delay(results.seen, stage.ledger.of(RecordKind.ONE_TIME_PASSWORD)),
         normal=acceptance_delay(
-            results.seen, stage.ledger.of(Kind.SHIPPING_NOTICE, Kind.APPOINTMENT_REMINDER, Kind.BULK)
+            results.seen, stage.ledger.of(RecordKind.SHIPPING_NOTICE, RecordKind.APPOINTMENT_REMINDER, RecordKind.BULK)
         ),
         seconds=last_completed_at - stage.ledger.first_occurred_at,
     )
     return account
 
 
-async def _until_interrupted(service: Service) -> None:
+async def _until_interrupted(service: ServiceProcess) -> None:
     us = asyncio.current_task()
     assert us is not None
     try:

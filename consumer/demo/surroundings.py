@@ -112,7 +112,7 @@ def service_environment(cluster: Cluster, *, sandbox_url: str, port: int) -> Map
 
 
 @dataclass(slots=True)
-class Logs:
+class ProcessLogs:
     """Where the processes' logs are."""
 
     folder: Path
@@ -121,9 +121,9 @@ class Logs:
 
 
 @contextmanager
-def logs_folder(console: Console) -> Iterator[Logs]:
+def logs_folder(console: Console) -> Iterator[ProcessLogs]:
     """A folder for logs: it goes at the end, but where something went wrong it stays, and is named."""
-    logs = Logs(Path(tempfile.mkdtemp(prefix="campaign-demo-")))
+    logs = ProcessLogs(Path(tempfile.mkdtemp(prefix="campaign-demo-")))
     try:
         yield logs
     except Exception:

@@ -8,7 +8,7 @@ from consumer.core.journal.entry_decode import decode
 from consumer.core.journal.group import group_of
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.inspection.view import Gathered, PartitionView, State, view
-from consumer.service.past import Past, Reading
+from consumer.service.past import JournalReading, PartitionEvidence
 from consumer.service.ports import EventsLog, JournalLog, UnsureAppendError
 
 TRIES = 5
@@ -48,7 +48,7 @@ class Inspector:
     """Looks at partitions, and lets stopped ones start."""
 
     def __init__(self, *, events: EventsLog, journal: JournalLog, layout: Layout, group: str) -> None:
-        self._past = Past(events=events, journal=journal)
+        self._past = PartitionEvidence(events=events, journal=journal)
         self._journal = journal
         self._layout = layout
         self._group = group
@@ -75,7 +75,9 @@ class Inspector:
             checkpoint_written_at=None if checkpoint_at is None else await self._written_at(partition, checkpoint_at),
         )
 
-    async def _newest_claim(self, partition: Partition, reading: Reading) -> tuple[JournalOffset, Claim | None] | None:
+    async def _newest_claim(
+        self, partition: Partition, reading: JournalReading
+    ) -> tuple[JournalOffset, Claim | None] | None:
         group = group_of(reading.replay.people)
         for placed in reversed(reading.replay.people):
             if isinstance(placed.entry, Claim) and placed.entry.group == group:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from consumer.core.journal.group import not_ours
 from consumer.core.terms import Partition
-from consumer.service.past import Past
+from consumer.service.past import PartitionEvidence
 from consumer.service.ports import TopicGoneError
 
 LOOK_SECONDS = 10.0
@@ -16,7 +16,7 @@ class SharedJournalError(Exception):
     """The journals belong to another consumer group: neither could tell its own attempts from the other's."""
 
 
-async def refuse_anothers(past: Past, partitions: Iterable[Partition], group: str) -> None:
+async def refuse_anothers(past: PartitionEvidence, partitions: Iterable[Partition], group: str) -> None:
     """Make sure that not all of the journals that belong to somebody belong to other groups.
 
     Where some are ours, it is no mistake in our settings: those of others stop when they are assigned, one by one.
@@ -31,7 +31,7 @@ async def refuse_anothers(past: Past, partitions: Iterable[Partition], group: st
         raise SharedJournalError(f"partition {partition}: {not_ours(other, group)} (inspect --accept-all)")
 
 
-async def _groups(past: Past, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+async def _groups(past: PartitionEvidence, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
     """Return whose the journals are, as far as they are anybody's and it can be known soon."""
     found: dict[Partition, str] = {}
 

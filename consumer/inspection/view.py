@@ -8,7 +8,7 @@ from consumer.core.journal.entries import Claim
 from consumer.core.journal.group import foreign_claims, group_of, not_ours
 from consumer.core.journal.takeover import Evidence, Start, Stop, starting_point
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
-from consumer.service.past import Reading
+from consumer.service.past import JournalReading
 
 
 class State(StrEnum):
@@ -48,7 +48,7 @@ class Gathered:
     partition: Partition
     group: str
     """The one that asks."""
-    reading: Reading
+    reading: JournalReading
     evidence: Evidence
     journal_end: JournalOffset
     members: Collection[str]

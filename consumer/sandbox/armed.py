@@ -10,7 +10,7 @@ from msgspec import UNSET
 from consumer.sandbox.facts import FaultState
 from consumer.sandbox.faults import Deciding, Fault, Hold, Latency, as_document
 from consumer.sandbox.people import CODE_PREFIX, Person, person_named
-from consumer.sandbox.wire import Contact
+from consumer.sandbox.wire import RequestedContact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class _Armed:
         )
         self.references = frozenset(_texts(self.fault.reference))
 
-    def positions(self, contacts: Sequence[Contact], persons: Sequence[Person]) -> tuple[int, ...]:
+    def positions(self, contacts: Sequence[RequestedContact], persons: Sequence[Person]) -> tuple[int, ...]:
         """Where the contacts stand that it looks for."""
         if self.fault.person is not None and not self.codes and self.persons.isdisjoint(persons):
             return ()
@@ -60,7 +60,7 @@ class _Armed:
             if self._fits(contact, person)
         )
 
-    def _fits(self, contact: Contact, person: Person) -> bool:
+    def _fits(self, contact: RequestedContact, person: Person) -> bool:
         if self.fault.reference is not None and contact.custom_data not in self.references:
             return False
         return (
@@ -118,7 +118,7 @@ class ArmedFaults:
             for armed in self._armed
         ]
 
-    def strike(self, campaign_id: int, contacts: Sequence[Contact], persons: Sequence[Person]) -> Strike:
+    def strike(self, campaign_id: int, contacts: Sequence[RequestedContact], persons: Sequence[Person]) -> Strike:
         """What happens to this request: every delay that strikes, and the first other fault that does."""
         if not self._armed:
             return NO_STRIKE

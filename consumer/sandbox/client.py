@@ -8,7 +8,15 @@ from typing import Any, Self, TypeVar
 import httpx
 import msgspec
 
-from consumer.sandbox.facts import AcceptedContact, FaultState, Outcome, Repeats, RequestSeen, Summary, Wanted
+from consumer.sandbox.facts import (
+    AcceptedContact,
+    FaultState,
+    RepeatedTexts,
+    RequestOutcome,
+    RequestSeen,
+    Summary,
+    Wanted,
+)
 from consumer.sandbox.faults import Fault, as_document
 
 Line = TypeVar("Line")
@@ -111,7 +119,7 @@ class SandboxClient:
         self,
         *,
         campaign_id: int | None = None,
-        outcome: Outcome | None = None,
+        outcome: RequestOutcome | None = None,
         fault: str | None = None,
         after_request_id: int | None = None,
     ) -> list[RequestSeen]:
@@ -119,9 +127,11 @@ class SandboxClient:
         wanted = {"campaign": campaign_id, "outcome": outcome, "fault": fault, "after": after_request_id}
         return [seen async for seen in self._lines("requests", wanted, RequestSeen)]
 
-    async def repeats(self, *, campaign_id: int | None = None) -> Repeats:
+    async def repeats(self, *, campaign_id: int | None = None) -> RepeatedTexts:
         """Which references were accepted more than once."""
-        return msgspec.json.decode(await self._ask("GET", "repeats", query={"campaign": campaign_id}), type=Repeats)
+        return msgspec.json.decode(
+            await self._ask("GET", "repeats", query={"campaign": campaign_id}), type=RepeatedTexts
+        )
 
     async def forget(self) -> None:
         """Drop all records; faults and disabled people stay."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 import msgspec
 
 
-class Outcome(StrEnum):
+class RequestOutcome(StrEnum):
     """What became of one request."""
 
     ACCEPTED = "accepted"
@@ -30,7 +30,7 @@ class RequestSeen(msgspec.Struct, kw_only=True, gc=False, rename="camel"):
     """One request, from its first byte to its end."""
 
     request_id: int
-    outcome: Outcome
+    outcome: RequestOutcome
     first_byte_at: float
     received_at: float
     """When the whole body was there and read: what was accepted, was accepted at this instant."""
@@ -134,7 +134,7 @@ class Wanted:
         )
 
 
-class Repeat(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+class RepeatedReference(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """One reference that was accepted more than once for the same campaign."""
 
     campaign_id: int
@@ -143,7 +143,7 @@ class Repeat(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     request_ids: list[int]
 
 
-class Repeats(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
+class RepeatedTexts(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """The arithmetic of doubled texts, for all campaigns or one."""
 
     accepted: int
@@ -151,7 +151,7 @@ class Repeats(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
     """Different (campaign, person) among them."""
     distinct_references: int
     """Different (campaign, reference) among them; a contact without a reference counts as one of its own."""
-    repeats: list[Repeat]
+    repeats: list[RepeatedReference]
 
 
 class FaultState(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):

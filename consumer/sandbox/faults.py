@@ -55,7 +55,7 @@ class Hold(Conditions):
     fault: Literal["hold"]
 
 
-class Status(Conditions):
+class AnswerStatus(Conditions):
     """A complete answer with this status."""
 
     fault: Literal["status"]
@@ -159,7 +159,7 @@ class Unreadable(Conditions):
 
 
 Deciding = (
-    Status
+    AnswerStatus
     | RefuseContact
     | RefuseCampaign
     | ItemErrors

@@ -19,58 +19,60 @@ Check = Callable[[Any], str | None]
 """Returns the rule that a value breaks, or None."""
 
 
-class Mistake(msgspec.Struct, frozen=True):
+class BrokenRule(msgspec.Struct, frozen=True):
     """One broken rule, named so that a person can act on it."""
 
     field: str
     rule: str
 
 
-def find_mistakes(body: bytes, *, schedule_field: str) -> tuple[int, list[Mistake]]:
+def find_mistakes(body: bytes, *, schedule_field: str) -> tuple[int, list[BrokenRule]]:
     """Return the status to answer (400: unreadable, 422: breaks rules) and the rules that `body` breaks."""
     try:
         document = json.loads(body.decode(), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
-        return 400, [Mistake(field="body", rule=f"not UTF-8 (byte {error.start})")]
+        return 400, [BrokenRule(field="body", rule=f"not UTF-8 (byte {error.start})")]
     except json.JSONDecodeError as error:
-        return 400, [Mistake(field="body", rule=f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})")]
+        return 400, [
+            BrokenRule(field="body", rule=f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})")
+        ]
     except (ValueError, RecursionError) as error:
-        return 400, [Mistake(field="body", rule=f"not JSON: {error}")]
+        return 400, [BrokenRule(field="body", rule=f"not JSON: {error}")]
     if not isinstance(document, dict):
-        return 400, [Mistake(field="body", rule=f"must be an object, not {_kind(document)}")]
+        return 400, [BrokenRule(field="body", rule=f"must be an object, not {_kind(document)}")]
     return 422, list(_in_request(document, schedule_field))
 
 
-def in_words(mistakes: list[Mistake]) -> str:
+def in_words(mistakes: list[BrokenRule]) -> str:
     """All mistakes in one line, the first ones in full."""
     told = "; ".join(f"{mistake.field}: {mistake.rule}" for mistake in mistakes[:MAX_MISTAKES])
     untold = len(mistakes) - MAX_MISTAKES
     return f"{told}; and {untold} more" if untold > 0 else told
 
 
-def _in_request(document: dict[str, Any], schedule_field: str) -> Iterator[Mistake]:
+def _in_request(document: dict[str, Any], schedule_field: str) -> Iterator[BrokenRule]:
     checks = SEND_CHECKS | {schedule_field: _schedule}
     yield from _in_object(document, checks, prefix="")
     if "campaignId" not in document:
-        yield Mistake(field="campaignId", rule="required")
+        yield BrokenRule(field="campaignId", rule="required")
     contacts = document.get("contacts")
     if contacts is None and "contacts" not in document:
-        yield Mistake(field="contacts", rule="required")
+        yield BrokenRule(field="contacts", rule="required")
     if isinstance(contacts, list):
         for position, contact in enumerate(contacts):
             yield from _in_contact(contact, f"contacts[{position}]")
 
 
-def _in_contact(contact: object, path: str) -> Iterator[Mistake]:
+def _in_contact(contact: object, path: str) -> Iterator[BrokenRule]:
     if not isinstance(contact, dict):
-        yield Mistake(field=path, rule=f"must be an object, not {_kind(contact)}")
+        yield BrokenRule(field=path, rule=f"must be an object, not {_kind(contact)}")
         return
     yield from _in_object(contact, CONTACT_CHECKS, prefix=f"{path}.")
     if contact.keys().isdisjoint(NAMING_FIELDS):
-        yield Mistake(field=path, rule=f"needs one of {', '.join(NAMING_FIELDS)}")
+        yield BrokenRule(field=path, rule=f"needs one of {', '.join(NAMING_FIELDS)}")
 
 
-def _in_object(document: dict[str, Any], checks: dict[str, Check], *, prefix: str) -> Iterator[Mistake]:
+def _in_object(document: dict[str, Any], checks: dict[str, Check], *, prefix: str) -> Iterator[BrokenRule]:
     for name, value in document.items():
         check = checks.get(name)
         if check is not None:
@@ -80,7 +82,7 @@ def _in_object(document: dict[str, Any], checks: dict[str, Check], *, prefix: st
         else:
             rule = f"unknown field, allowed here: {', '.join(sorted(checks))}"
         if rule is not None:
-            yield Mistake(field=f"{prefix}{name if name.isidentifier() else '(an odd name)'}", rule=rule)
+            yield BrokenRule(field=f"{prefix}{name if name.isidentifier() else '(an odd name)'}", rule=rule)
 
 
 def _campaign_id(value: object) -> str | None:

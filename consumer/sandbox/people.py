@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import UNSET, UnsetType
 
-from consumer.sandbox.wire import Contact
+from consumer.sandbox.wire import RequestedContact
 
 Person = str
 """`+34600111222`, a national number as its digits, or `code:cust-829172`."""
@@ -72,7 +72,7 @@ def _international(digits: str) -> Person:
     return f"+{code}{national}"
 
 
-class Directory:
+class PeopleOfThePlatform:
     """The people of the platform: who is known, who was texted, who is disabled."""
 
     def __init__(self) -> None:
@@ -92,20 +92,20 @@ class Directory:
         self._by_code.clear()
         self._noted.clear()
 
-    def persons(self, contacts: Iterable[Contact]) -> list[Person]:
+    def persons(self, contacts: Iterable[RequestedContact]) -> list[Person]:
         """Whom each contact names, in order."""
         return [
             phone if (phone := each.phone_e164) is not UNSET and phone[:3] not in _OPENINGS else self._person(each)
             for each in contacts
         ]
 
-    def introduce(self, contacts: Sequence[Contact]) -> None:
+    def introduce(self, contacts: Sequence[RequestedContact]) -> None:
         """Make contacts known that no request has created."""
         persons = self.persons(contacts)
         self._note_codes(contacts, persons, set(persons).difference(self.known))
         self.known.update(persons)
 
-    def text(self, contacts: Sequence[Contact], persons: Sequence[Person]) -> int:
+    def text(self, contacts: Sequence[RequestedContact], persons: Sequence[Person]) -> int:
         """Note that these people, each of whom stands there once, get a text; return how many had to be created."""
         new = set(persons) - self.texted
         if new:
@@ -114,7 +114,9 @@ class Directory:
             self._note_codes(contacts, persons, new)
         return len(new)
 
-    def _note_codes(self, contacts: Sequence[Contact], persons: Sequence[Person], created: set[Person]) -> None:
+    def _note_codes(
+        self, contacts: Sequence[RequestedContact], persons: Sequence[Person], created: set[Person]
+    ) -> None:
         """A code given beside a phone is used only where the contact is created, and only if the code is free."""
         if len(created) == len(persons):
             self._noted.append(([each.external_code for each in contacts], list(persons)))
@@ -126,7 +128,7 @@ class Directory:
             ]
             self._noted.append(([code for code, _ in pairs], [person for _, person in pairs]))
 
-    def _person(self, contact: Contact) -> Person:
+    def _person(self, contact: RequestedContact) -> Person:
         if contact.phone_e164 is not UNSET:
             return _international(contact.phone_e164[1:])
         if contact.phone_number is not UNSET:

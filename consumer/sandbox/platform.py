@@ -14,8 +14,9 @@ from msgspec import UNSET
 
 from consumer.sandbox import replies
 from consumer.sandbox.armed import NO_STRIKE, ArmedFaults, Strike
-from consumer.sandbox.facts import Outcome, RequestSeen
+from consumer.sandbox.facts import RequestOutcome, RequestSeen
 from consumer.sandbox.faults import (
+    AnswerStatus,
     Close,
     Deciding,
     Garbage,
@@ -26,13 +27,12 @@ from consumer.sandbox.faults import (
     RefuseCampaign,
     RefuseContact,
     Reset,
-    Status,
     Unreadable,
 )
-from consumer.sandbox.people import Directory, Person
+from consumer.sandbox.people import PeopleOfThePlatform, Person
 from consumer.sandbox.records import Records
 from consumer.sandbox.replies import Answer, Reply, Spoiling, Spoilt
-from consumer.sandbox.wire import Contact, Refused, RequestReader, SendRequest
+from consumer.sandbox.wire import InvalidRequest, RequestedContact, RequestReader, SendRequest
 
 SPOILINGS = {
     Hang: Spoiling.HANG,
@@ -54,7 +54,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class RequestVerdict:
     """What was noted about a request, and what it gets for an answer."""
 
     seen: RequestSeen
@@ -74,12 +74,12 @@ class _Kept:
     disabled: int
 
 
-class Platform:
+class SandboxPlatform:
     """One sandbox's state: people, faults, records."""
 
     def __init__(self, *, schedule_field: str, max_contacts: int | None) -> None:
         self._reader = RequestReader(schedule_field=schedule_field, max_contacts=max_contacts)
-        self.directory = Directory()
+        self.directory = PeopleOfThePlatform()
         self.faults = ArmedFaults()
         self.records = Records(reader=self._reader, directory=self.directory)
 
@@ -89,36 +89,36 @@ class Platform:
         self.records.forget()
 
     def turn_away(
-        self, arrival: Arrival, reply: Reply, *, outcome: Outcome, message: str, body_bytes: int = 0
-    ) -> Verdict:
+        self, arrival: Arrival, reply: Reply, *, outcome: RequestOutcome, message: str, body_bytes: int = 0
+    ) -> RequestVerdict:
         """Note a request that is answered without a look at what it asks for."""
         seen = self._seen(arrival, outcome, message=message, body_bytes=body_bytes)
         self.records.judge(seen)
-        return Verdict(seen=seen, answer=reply)
+        return RequestVerdict(seen=seen, answer=reply)
 
-    def receive(self, body: bytes, arrival: Arrival) -> Verdict:
+    def receive(self, body: bytes, arrival: Arrival) -> RequestVerdict:
         """Judge the whole body of a request that brought the right key."""
         request = self._reader.read(body)
-        if isinstance(request, Refused):
+        if isinstance(request, InvalidRequest):
             reply = replies.invalid(request.status, request.mistakes)
             message = f"{request.mistakes[0].field}: {request.mistakes[0].rule}"
-            return self.turn_away(arrival, reply, outcome=Outcome.INVALID, message=message, body_bytes=len(body))
+            return self.turn_away(arrival, reply, outcome=RequestOutcome.INVALID, message=message, body_bytes=len(body))
         persons = self.directory.persons(request.contacts)
         strike = self.faults.strike(request.campaign_id, request.contacts, persons)
         if strike.fault is None or isinstance(strike.fault, ItemErrors) or _accepts(strike.fault):
             return self._accept(body, arrival, request=request, persons=persons, strike=strike)
-        seen = self._seen(arrival, Outcome.FAULT, body_bytes=len(body))
+        seen = self._seen(arrival, RequestOutcome.FAULT, body_bytes=len(body))
         seen.campaign_id = request.campaign_id
         seen.contacts = len(persons)
         seen.fault = strike.name
         self.records.judge(seen)
         answer = _answer_to(strike.fault, strike.positions, request_id=seen.request_id, now=arrival.received_at)
-        return Verdict(seen=seen, answer=answer, strike=strike)
+        return RequestVerdict(seen=seen, answer=answer, strike=strike)
 
     def _accept(
         self, body: bytes, arrival: Arrival, *, request: SendRequest, persons: list[Person], strike: Strike
-    ) -> Verdict:
-        seen = self._seen(arrival, Outcome.ACCEPTED, body_bytes=len(body))
+    ) -> RequestVerdict:
+        seen = self._seen(arrival, RequestOutcome.ACCEPTED, body_bytes=len(body))
         refused: tuple[int, ...] = ()
         answer: Answer
         match strike.fault:
@@ -143,9 +143,9 @@ class Platform:
         self.records.judge(seen)
         if kept.accepted:
             self.records.keep(seen, body=body, left_out=kept.left_out)
-        return Verdict(seen=seen, answer=answer, strike=strike)
+        return RequestVerdict(seen=seen, answer=answer, strike=strike)
 
-    def _take(self, contacts: list[Contact], persons: list[Person], *, refused: Sequence[int]) -> _Kept:
+    def _take(self, contacts: list[RequestedContact], persons: list[Person], *, refused: Sequence[int]) -> _Kept:
         """Text everybody once: refused, disabled and repeated contacts are left out."""
         disabled = self.directory.disabled
         if not refused and len(set(persons)) == len(persons) and (not disabled or disabled.isdisjoint(persons)):
@@ -166,7 +166,9 @@ class Platform:
         created = self.directory.text([contacts[position] for position in texted.values()], list(texted))
         return _Kept(left_out=frozenset(left_out), accepted=len(texted), created=created, **counts)
 
-    def _seen(self, arrival: Arrival, outcome: Outcome, *, message: str | None = None, body_bytes: int) -> RequestSeen:
+    def _seen(
+        self, arrival: Arrival, outcome: RequestOutcome, *, message: str | None = None, body_bytes: int
+    ) -> RequestSeen:
         return RequestSeen(
             request_id=self.records.next_request_id(),
             outcome=outcome,
@@ -185,7 +187,7 @@ def _accepts(fault: Deciding) -> bool:
 def _answer_to(fault: Deciding, positions: Sequence[int], *, request_id: int, now: float) -> Answer:
     """What a fault answers, apart from item errors."""
     match fault:
-        case Status():
+        case AnswerStatus():
             return _status(fault, now=now)
         case RefuseContact():
             who = ", ".join(f"contacts[{position}]" for position in positions[:10])
@@ -209,7 +211,7 @@ def _answer_to(fault: Deciding, positions: Sequence[int], *, request_id: int, no
             assert_never(fault)
 
 
-def _status(fault: Status, *, now: float) -> Reply:
+def _status(fault: AnswerStatus, *, now: float) -> Reply:
     headers = dict(fault.headers)
     if fault.retry_after_seconds is not None:
         if fault.retry_after_form == "date":
@@ -222,13 +224,13 @@ def _status(fault: Status, *, now: float) -> Reply:
     return replies.told(fault.status, fault.message or replies.phrase(fault.status), headers=headers)
 
 
-def _item_errors(fault: ItemErrors, contacts: list[Contact]) -> list[dict[str, object]]:
+def _item_errors(fault: ItemErrors, contacts: list[RequestedContact]) -> list[dict[str, object]]:
     if fault.named_by == "nobody":
         return [{"message": fault.message}]
     return [_names(contact, fault.named_by) | {"message": fault.message} for contact in contacts]
 
 
-def _names(contact: Contact, named_by: str) -> dict[str, object]:
+def _names(contact: RequestedContact, named_by: str) -> dict[str, object]:
     """The fields of a contact that an error item carries; `everything` is all but the custom fields."""
     every: dict[str, object] = {
         "customData": contact.custom_data,

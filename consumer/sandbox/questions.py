@@ -13,9 +13,9 @@ from consumer.sandbox.delivery import whole
 from consumer.sandbox.facts import Wanted
 from consumer.sandbox.faults import FaultMistakeError, parse_faults
 from consumer.sandbox.people import person_named
-from consumer.sandbox.platform import Platform
+from consumer.sandbox.platform import SandboxPlatform
 from consumer.sandbox.records import RepeatCounter
-from consumer.sandbox.wire import Contact
+from consumer.sandbox.wire import RequestedContact
 
 Asked = TypeVar("Asked")
 
@@ -32,7 +32,7 @@ class _Disabled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Known(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    contacts: list[Contact]
+    contacts: list[RequestedContact]
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -41,7 +41,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 class Questions:
     """Answers the questions of tests, of the demo and of people with curl."""
 
-    def __init__(self, platform: Platform, *, connections: Callable[[], tuple[int, int]]) -> None:
+    def __init__(self, platform: SandboxPlatform, *, connections: Callable[[], tuple[int, int]]) -> None:
         self._platform = platform
         self._connections = connections
         self._handlers: dict[tuple[str, str], Handler] = {

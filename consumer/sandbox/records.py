@@ -16,12 +16,12 @@ from consumer.sandbox.facts import (
     AcceptedContact,
     CampaignSummary,
     Options,
-    Repeat,
-    Repeats,
+    RepeatedReference,
+    RepeatedTexts,
     RequestSeen,
     Summary,
 )
-from consumer.sandbox.people import Directory, Person
+from consumer.sandbox.people import PeopleOfThePlatform, Person
 from consumer.sandbox.wire import RequestReader, SendRequest
 
 
@@ -45,7 +45,7 @@ class _Accepted:
 class Records:
     """All requests since the start or the last reset, in the order in which they were judged."""
 
-    def __init__(self, *, reader: RequestReader, directory: Directory) -> None:
+    def __init__(self, *, reader: RequestReader, directory: PeopleOfThePlatform) -> None:
         self._reader = reader
         self._directory = directory
         self._raw = msgspec.json.Decoder(_Contacts)
@@ -201,14 +201,14 @@ class RepeatCounter:
             if first is not this:
                 self._repeats.setdefault(key, [first]).append(this)
 
-    def result(self) -> Repeats:
+    def result(self) -> RepeatedTexts:
         """What was counted so far."""
-        return Repeats(
+        return RepeatedTexts(
             accepted=self._accepted,
             distinct_persons=len(self._persons),
             distinct_references=len(self._first) + self._without_reference,
             repeats=[
-                Repeat(
+                RepeatedReference(
                     campaign_id=campaign_id,
                     reference=reference,
                     accepted_at=[accepted_at for accepted_at, _ in times],

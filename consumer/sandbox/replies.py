@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from consumer.sandbox.mistakes import MAX_MISTAKES, Mistake, in_words
+from consumer.sandbox.mistakes import MAX_MISTAKES, BrokenRule, in_words
 
 NO_HEADERS: Mapping[str, str] = {}
 
@@ -61,7 +61,7 @@ def accepted_with_errors(request_id: int, errors: list[dict[str, object]], *, st
     return told(status, "OK", {"id": request_id, "errors": errors})
 
 
-def invalid(status: int, mistakes: list[Mistake]) -> Reply:
+def invalid(status: int, mistakes: list[BrokenRule]) -> Reply:
     """A refusal of a body that breaks rules; `data.mistakes` lists the first ones."""
     return told(status, in_words(mistakes), {"mistakes": mistakes[:MAX_MISTAKES], "total": len(mistakes)})
 

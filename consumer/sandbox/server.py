@@ -13,9 +13,9 @@ from aiohttp.streams import StreamReader
 
 from consumer.sandbox import clock, replies
 from consumer.sandbox.delivery import spoil, whole
-from consumer.sandbox.facts import Outcome, RequestSeen
+from consumer.sandbox.facts import RequestOutcome, RequestSeen
 from consumer.sandbox.faults import Fault
-from consumer.sandbox.platform import Arrival, Platform, Verdict
+from consumer.sandbox.platform import Arrival, RequestVerdict, SandboxPlatform
 from consumer.sandbox.questions import Questions
 from consumer.sandbox.replies import Reply
 from consumer.sandbox.rules import DEFAULT_SCHEDULE_FIELD
@@ -37,7 +37,7 @@ class Connection(web.RequestHandler):
 
     __slots__ = ("first_byte_at", "number")
 
-    def __init__(self, server: "HttpServer", *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: "SandboxHttpServer", *, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(server, loop=loop, read_bufsize=READ_BYTES)
         self.number = server.count_connection()
         self.first_byte_at: float | None = None
@@ -49,7 +49,7 @@ class Connection(web.RequestHandler):
         super().data_received(data)
 
 
-class HttpServer(web.Server):
+class SandboxHttpServer(web.Server):
     """The listening side. Low level on purpose: no routes, no middlewares, about 0.1 ms a request."""
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
@@ -93,18 +93,18 @@ class Sandbox:
         log: Log | None = None,
     ) -> None:
         self.server_key = server_key
-        self.platform = Platform(schedule_field=schedule_field, max_contacts=max_contacts)
+        self.platform = SandboxPlatform(schedule_field=schedule_field, max_contacts=max_contacts)
         self.platform.faults.arm(faults)
         self._authorization = f"ServerKey {server_key}".encode()
         self._host = host
         self._port = port
         self._log = log
-        self._http: HttpServer | None = None
+        self._http: SandboxHttpServer | None = None
         self._listener: asyncio.Server | None = None
         self._questions: Questions | None = None
 
     async def __aenter__(self) -> Self:
-        http = self._http = HttpServer(self._handle)
+        http = self._http = SandboxHttpServer(self._handle)
         self._questions = Questions(self.platform, connections=lambda: (http.connections_ever, len(http.connections)))
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(http, self._host, self._port, backlog=1024)
@@ -174,7 +174,7 @@ class Sandbox:
             if self._log is not None and seen is not None:
                 self._log(_log_line(seen))
 
-    async def _judge(self, request: web.BaseRequest) -> Verdict:
+    async def _judge(self, request: web.BaseRequest) -> RequestVerdict:
         connection = _connection(request)
         first_byte_at = connection.first_byte_at or clock.now()
         body: bytes | None = None
@@ -198,22 +198,22 @@ class Sandbox:
 
     def _turn_away(
         self, request: web.BaseRequest, problem: tuple[int, str] | None
-    ) -> tuple[Reply, Outcome, str] | None:
+    ) -> tuple[Reply, RequestOutcome, str] | None:
         """Why a request is answered without a look at its body; None: it deserves one."""
-        status, message, outcome = 0, "", Outcome.NOT_FOUND
+        status, message, outcome = 0, "", RequestOutcome.NOT_FOUND
         headers: dict[str, str] = {}
         if request.path != SEND_PATH:
             status, message = 404, f"no such path; sends go to {SEND_PATH}"
         elif request.method != "POST":
             status, message, headers = 405, "sends are POSTed", {"Allow": "POST"}
         elif not hmac.compare_digest(request.headers.get("Authorization", "").encode(), self._authorization):
-            outcome = Outcome.UNAUTHORIZED
+            outcome = RequestOutcome.UNAUTHORIZED
             status, message = 401, "the header Authorization must be ServerKey, a space and the right key"
         elif problem is not None:
-            outcome = Outcome.UNREADABLE
+            outcome = RequestOutcome.UNREADABLE
             status, message = problem
         elif request.content_type != "application/json":
-            outcome = Outcome.UNREADABLE
+            outcome = RequestOutcome.UNREADABLE
             status, message = 415, "the header Content-Type must be application/json"
         if not status:
             return None

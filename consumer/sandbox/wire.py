@@ -10,12 +10,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from consumer.sandbox import rules
-from consumer.sandbox.mistakes import Mistake, find_mistakes
+from consumer.sandbox.mistakes import BrokenRule, find_mistakes
 
 Scalar = str | int | float | bool | None
 
 
-class Contact(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
+class RequestedContact(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
     """One entry of `contacts`. The form of `phone_e164` is checked by the reader, for all contacts at once."""
 
     phone_e164: str | UnsetType = UNSET
@@ -35,14 +35,14 @@ class SendRequest(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fiel
     charset: Literal["auto", "standard", "spanish"] = "auto"
     send_type_override: Literal["list", "all"] = "list"
     origin_data: dict[str, Any] | UnsetType = UNSET
-    contacts: Annotated[list[Contact], Meta(min_length=1)]
+    contacts: Annotated[list[RequestedContact], Meta(min_length=1)]
 
 
-class Refused(msgspec.Struct, frozen=True):
+class InvalidRequest(msgspec.Struct, frozen=True):
     """The body is no valid request: the status to answer and every rule that it breaks."""
 
     status: int
-    mistakes: list[Mistake]
+    mistakes: list[BrokenRule]
 
 
 class RequestReader:
@@ -55,7 +55,7 @@ class RequestReader:
         self._max_contacts = max_contacts
         self._decoder = cast("msgspec.json.Decoder[SendRequest]", msgspec.json.Decoder(_request_type(schedule_field)))
 
-    def read(self, body: bytes) -> SendRequest | Refused:
+    def read(self, body: bytes) -> SendRequest | InvalidRequest:
         """Return the request that `body` holds, or why it is refused."""
         try:
             request = self._decoder.decode(body)
@@ -67,19 +67,19 @@ class RequestReader:
             return self._refuse(body, otherwise="the schedule is no date")
         if self._max_contacts is not None and len(request.contacts) > self._max_contacts:
             rule = f"at most {self._max_contacts} in one request, these are {len(request.contacts)}"
-            return Refused(413, [Mistake(field="contacts", rule=rule)])
+            return InvalidRequest(413, [BrokenRule(field="contacts", rule=rule)])
         return request
 
     def again(self, body: bytes) -> SendRequest:
         """Read a body that was accepted before."""
         return self._decoder.decode(body)
 
-    def _refuse(self, body: bytes, *, otherwise: str) -> Refused:
+    def _refuse(self, body: bytes, *, otherwise: str) -> InvalidRequest:
         status, mistakes = find_mistakes(body, schedule_field=self._schedule_field)
-        return Refused(status, mistakes or [Mistake(field="body", rule=otherwise)])
+        return InvalidRequest(status, mistakes or [BrokenRule(field="body", rule=otherwise)])
 
 
-def _contacts_are_right(contacts: list[Contact]) -> bool:
+def _contacts_are_right(contacts: list[RequestedContact]) -> bool:
     phones = [phone for contact in contacts if (phone := contact.phone_e164) is not UNSET]
     if phones:
         joined = "\n".join(phones)

@@ -30,8 +30,8 @@ from consumer.service.ports import (
     TopicGoneError,
     UnsureAppendError,
 )
-from consumer.service.publisher import Publisher
-from consumer.service.tell import Teller
+from consumer.service.publisher import ResultsPublisher
+from consumer.service.tell import EngineTelemetry
 from consumer.service.unreadable import LaneDroppedError, until_readable
 
 CLAIM_AGAIN_SECONDS = 0.5
@@ -61,7 +61,7 @@ class Engine:
         tasks: asyncio.TaskGroup,
         journal: JournalLog,
         platform: Platform,
-        publisher: Publisher,
+        publisher: ResultsPublisher,
         clock: Clock,
         names: FieldNames,
         facts: Facts,
@@ -76,7 +76,7 @@ class Engine:
         self._clock = clock
         self._names = names
         self._facts = facts
-        self._teller = Teller(facts, pipeline)
+        self._teller = EngineTelemetry(facts, pipeline)
         self._look_after = look_after
         self._conditions: list[_Condition] = []
         self.posts: set[asyncio.Task[None]] = set()

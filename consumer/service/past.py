@@ -31,7 +31,7 @@ LONGEST_STEP = 8_192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class JournalReading:
     """What was read of a journal partition, up to where reading was to end."""
 
     replay: Replay
@@ -49,14 +49,14 @@ class Reading:
         return self.replay.found.at if self.replay.found is not None and self.replay.checkpoint is not None else None
 
 
-class Past:
+class PartitionEvidence:
     """Looks at what stands in Kafka about a partition. Joins no group, writes nothing."""
 
     def __init__(self, *, events: EventsLog, journal: JournalReader) -> None:
         self._events = events
         self._journal = journal
 
-    async def read(self, partition: Partition, stop: JournalOffset) -> Reading:
+    async def read(self, partition: Partition, stop: JournalOffset) -> JournalReading:
         """Read the journal up to `stop`: from the last checkpoint on, and as far as unpublished results need."""
         first, _ = await self._journal.bounds(partition)
         found = await self._landmark(partition, first, stop)
@@ -64,7 +64,7 @@ class Past:
 
     async def read_to_remember(
         self, partition: Partition, stop: JournalOffset, remembering: Remembering, sliced: Sliced
-    ) -> Reading:
+    ) -> JournalReading:
         """Read the same, and the event IDs that no segment holds."""
         first, _ = await self._journal.bounds(partition)
         found = await self._landmark(partition, first, stop)
@@ -91,7 +91,7 @@ class Past:
 
     async def _replay(
         self, partition: Partition, replay: Replay, first: JournalOffset, stop: JournalOffset, sliced: Sliced
-    ) -> Reading:
+    ) -> JournalReading:
         async def take(entries: Sequence[PlainEntry]) -> None:
             for some in _slices(entries):
                 replay.feed(some)
@@ -99,9 +99,9 @@ class Past:
                 await asyncio.sleep(0)
 
         await self._journal.each(partition, replay.begin, stop, take)
-        return Reading(replay=replay, is_whole=first == 0)
+        return JournalReading(replay=replay, is_whole=first == 0)
 
-    async def evidence(self, partition: Partition, reading: Reading) -> Evidence:
+    async def evidence(self, partition: Partition, reading: JournalReading) -> Evidence:
         """Look at what must be known before the first record is read."""
         committed = await self._events.committed(partition)
         log_start, log_end = await self._events.log_bounds(partition)
@@ -119,7 +119,7 @@ class Past:
         )
 
     async def _differs_at(
-        self, partition: Partition, reading: Reading, log_start: Offset, log_end: Offset
+        self, partition: Partition, reading: JournalReading, log_start: Offset, log_end: Offset
     ) -> Offset | None:
         mark = None if reading.checkpoint is None else reading.checkpoint.mark
         if mark is None or not log_start <= mark.offset < log_end:

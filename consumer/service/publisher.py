@@ -50,7 +50,7 @@ class _Queue:
         return is_new
 
 
-class Publisher:
+class ResultsPublisher:
     """Queues of settlements, by the number of the partition that they came from."""
 
     def __init__(

@@ -20,10 +20,10 @@ from consumer.service.facts import DrainPhase, Facts
 from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
 from consumer.service.ports import Clock, EventsConsumer, JournalLog, Platform, ResultsProducer
-from consumer.service.publisher import Publisher
+from consumer.service.publisher import ResultsPublisher
 from consumer.service.status_shape import ServiceState
 from consumer.service.takeover import Takeover
-from consumer.service.tell import Teller
+from consumer.service.tell import EngineTelemetry
 
 FETCH_RECORDS = 700
 """Records taken in at once: some 5 ms of work. More hold up what is further on its way for longer, and then more is in
@@ -48,7 +48,7 @@ LOOP_PROBE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class MemberIdentity:
     """Who we are in claims, and what we consume."""
 
     group: str
@@ -81,7 +81,7 @@ class Service:
     def __init__(
         self,
         *,
-        identity: Identity,
+        identity: MemberIdentity,
         policies: Policies,
         world: World,
         grace_seconds: float,
@@ -98,7 +98,7 @@ class Service:
         """When the reading loop came round last, whether or not there was anything to read."""
         self.state: ServiceState = "starting"
         self._inbox = Inbox()
-        self._teller = Teller(world.facts, self.pipeline)
+        self._teller = EngineTelemetry(world.facts, self.pipeline)
         self._tasks = asyncio.TaskGroup()
         self.partitions = self._new_partitions()
         self.engine = self._new_engine()
@@ -172,7 +172,7 @@ class Service:
 
     def _new_engine(self) -> Engine:
         world, identity = self._world, self.identity
-        publisher = Publisher(
+        publisher = ResultsPublisher(
             world.results,
             results_topic=identity.results_topic,
             dead_letter_topic=identity.dead_letter_topic,

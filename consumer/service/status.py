@@ -10,7 +10,7 @@ from consumer.core.terms import Now, Partition, Ticks
 from consumer.service.progress import STILL_SECONDS, Cause, Progress, Surroundings, is_recent
 from consumer.service.sending import why_not_sending
 from consumer.service.service import Service
-from consumer.service.status_shape import AccessStatus, Health, PartitionState, PartitionStatus, Status
+from consumer.service.status_shape import AccessStatus, Health, PartitionState, PartitionStatus, ServiceStatus
 
 STUCK_SECONDS = 30.0
 """The engine turns every second; a loop that has not for this long is not coming back by itself."""
@@ -50,12 +50,12 @@ class StatusBoard:
         self._kafka_troubled_at = kafka_troubled_at
         self._started_at = service.clock.now().wall
 
-    def status(self) -> Status:
+    def status(self) -> ServiceStatus:
         """Return everything `GET /status` says."""
         service, pipeline, policies = self._service, self._service.pipeline, self._service.policies
         now = service.clock.now()
         by_campaign = sorted(pipeline.queue.in_flight_by_campaign().items(), key=lambda item: -item[1])
-        return Status(
+        return ServiceStatus(
             version=service.identity.version,
             group=service.identity.group,
             member=service.member,

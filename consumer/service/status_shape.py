@@ -94,7 +94,7 @@ class DeduplicationStatus(TypedDict):
     effective_window_seconds: float
 
 
-class Status(TypedDict):
+class ServiceStatus(TypedDict):
     """Everything `GET /status` says. `results` counts as `campaign_results_total` does, by status."""
 
     version: str

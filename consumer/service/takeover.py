@@ -12,7 +12,7 @@ from consumer.core.journal.takeover import OUR_MARK, Start, claimed_since, known
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.facts import Facts
-from consumer.service.past import Past, Reading
+from consumer.service.past import JournalReading, PartitionEvidence
 from consumer.service.ports import Clock, Committed, EventsConsumer, JournalLog, TopicGoneError
 from consumer.service.recalling import Recalling
 
@@ -58,7 +58,7 @@ class Takeover:
     ) -> None:
         self._consumer = consumer
         self._journal = journal
-        self._past = Past(events=consumer, journal=journal)
+        self._past = PartitionEvidence(events=consumer, journal=journal)
         self._clock = clock
         self._policies = policies
         self._group = group
@@ -137,7 +137,7 @@ class Takeover:
             raise OvertakenError(other)
         return claimed_since(since, process) is not None
 
-    def _tell_of_intruders(self, partition: Partition, reading: Reading) -> None:
+    def _tell_of_intruders(self, partition: Partition, reading: JournalReading) -> None:
         """Tell of what others have written by mistake since our last checkpoint."""
         replay = reading.replay
         if replay.strays:
@@ -149,7 +149,7 @@ class Takeover:
     async def _since(self, partition: Partition, claimed_at: JournalOffset) -> Iterable[Placed]:
         return await self._past.since(partition, JournalOffset(claimed_at + 1))
 
-    async def _start(self, partition: Partition, reading: Reading) -> Start:
+    async def _start(self, partition: Partition, reading: JournalReading) -> Start:
         give_up_at = self._clock.now().steady + TRUNCATION_PATIENCE_SECONDS
         while True:
             evidence = await self._past.evidence(partition, reading)

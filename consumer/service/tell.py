@@ -42,7 +42,7 @@ REASON_OF: dict[Withholding, RetryReason] = {
 UNAVAILABLE = 503
 
 
-class Teller:
+class EngineTelemetry:
     """Watches what the engine does."""
 
     def __init__(self, facts: Facts, pipeline: Pipeline) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from consumer.traffic.generator import rfc3339
 from consumer.traffic.people import COUNTRY_CODE, FIRST_NUMBER
-from consumer.traffic.record import GeneratedRecord, Kind, traceparent
+from consumer.traffic.record import GeneratedRecord, RecordKind, traceparent
 
 FIRST_CAMPAIGN = 1_000
 
@@ -44,4 +44,4 @@ def generate_bulk(
             index,
             _IMMEDIATE if index in immediate else b"",
         )
-        yield GeneratedRecord(key, value, (traceparent(seed << 64 | index + 1),), Kind.BULK, now)
+        yield GeneratedRecord(key, value, (traceparent(seed << 64 | index + 1),), RecordKind.BULK, now)

@@ -15,7 +15,7 @@ from random import Random
 import orjson
 
 from consumer.traffic.people import LAST_PERSON, Contact, Person, spelled_plainly, spelled_somehow
-from consumer.traffic.record import GeneratedRecord, Headers, Kind, traceparent
+from consumer.traffic.record import GeneratedRecord, Headers, RecordKind, traceparent
 from consumer.traffic.templates import CAMPAIGNS, ONE_TIME_PASSWORD_LIFE_SECONDS, Campaigns, Fields, Template
 
 INVALID_SHARE = 0.008
@@ -89,7 +89,7 @@ class _Stream:
             return self._invalid(occurred_at)
         if chance < INVALID_SHARE + REPEATED_SHARE and self.recent:
             again = self.dice.choice(self.recent).record
-            return again._replace(kind=Kind.REPEATED, occurred_at=occurred_at)
+            return again._replace(kind=RecordKind.REPEATED, occurred_at=occurred_at)
         campaign_id = self.dice.choices(self.ids, cum_weights=self.shares)[0]
         template = self.campaigns[campaign_id]
         person, contact = self._addressee(campaign_id, template)
@@ -106,7 +106,7 @@ class _Stream:
         return record
 
     def _addressee(self, campaign_id: int, template: Template) -> tuple[Person, Contact]:
-        if template.kind is Kind.BULK:
+        if template.kind is RecordKind.BULK:
             self.bulk_sent += 1
             return (person := Person(self.bulk_sent % self.people)), spelled_plainly(person)
         if self.dice.random() < SAME_PERSON_SHARE:
@@ -130,7 +130,7 @@ class _Stream:
             "contact": contact
             | {"customFields": fields, "externalReference": f"{template.event_type}-{event_id[-12:]}"},
         }
-        if template.kind is Kind.ONE_TIME_PASSWORD:
+        if template.kind is RecordKind.ONE_TIME_PASSWORD:
             event["priority"] = "immediate"
             event["expiresAt"] = rfc3339(occurred_at + ONE_TIME_PASSWORD_LIFE_SECONDS)
         options = self._options(template.kind, occurred_at)
@@ -138,13 +138,13 @@ class _Stream:
             event["send"] = options
         return event
 
-    def _options(self, kind: Kind, occurred_at: float) -> dict[str, object]:
+    def _options(self, kind: RecordKind, occurred_at: float) -> dict[str, object]:
         chance = self.dice.random()
-        if kind is Kind.ONE_TIME_PASSWORD and chance < FLASH_SHARE:
+        if kind is RecordKind.ONE_TIME_PASSWORD and chance < FLASH_SHARE:
             return {"flash": True}
-        if kind is Kind.SHIPPING_NOTICE and chance < ORIGIN_SHARE:
+        if kind is RecordKind.SHIPPING_NOTICE and chance < ORIGIN_SHARE:
             return {"originData": {"warehouse": self.dice.choice(("BCN", "MAD"))}}
-        if kind is Kind.APPOINTMENT_REMINDER and chance < SCHEDULED_SHARE:
+        if kind is RecordKind.APPOINTMENT_REMINDER and chance < SCHEDULED_SHARE:
             steps = occurred_at // SCHEDULE_STEP_SECONDS + self.dice.randint(5, 8)
             return {"scheduledAt": rfc3339(steps * SCHEDULE_STEP_SECONDS)}
         return {}
@@ -164,17 +164,17 @@ class _Stream:
 
 Spoiler = Callable[[dict[str, object]], bytes | None]
 
-INVALID: tuple[tuple[Kind, Spoiler], ...] = (
-    (Kind.INVALID_NOT_JSON, lambda event: orjson.dumps(event)[:-7]),
+INVALID: tuple[tuple[RecordKind, Spoiler], ...] = (
+    (RecordKind.INVALID_NOT_JSON, lambda event: orjson.dumps(event)[:-7]),
     (
-        Kind.INVALID_NOT_UTF8,
+        RecordKind.INVALID_NOT_UTF8,
         lambda event: orjson.dumps(event | {"eventType": "order."}).replace(b"order.", b"order.\xff"),
     ),
-    (Kind.INVALID_NOT_AN_OBJECT, lambda event: orjson.dumps([event])),
-    (Kind.INVALID_SCHEMA, lambda event: orjson.dumps(event | {"campaignId": str(event["campaignId"])})),
-    (Kind.INVALID_TOMBSTONE, lambda _event: None),
-    (Kind.INVALID_SCHEMA, lambda event: orjson.dumps({name: event[name] for name in event if name != "contact"})),
-    (Kind.INVALID_SCHEMA, lambda event: orjson.dumps(event | {"occurredAt": "yesterday"})),
+    (RecordKind.INVALID_NOT_AN_OBJECT, lambda event: orjson.dumps([event])),
+    (RecordKind.INVALID_SCHEMA, lambda event: orjson.dumps(event | {"campaignId": str(event["campaignId"])})),
+    (RecordKind.INVALID_TOMBSTONE, lambda _event: None),
+    (RecordKind.INVALID_SCHEMA, lambda event: orjson.dumps({name: event[name] for name in event if name != "contact"})),
+    (RecordKind.INVALID_SCHEMA, lambda event: orjson.dumps(event | {"occurredAt": "yesterday"})),
 )
 """Each reason, in turn, so that even a short stream holds all of them."""
 

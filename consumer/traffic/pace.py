@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from itertools import islice
 
-from consumer.traffic.publisher import Publishable, Publisher
+from consumer.traffic.publisher import Publishable, TrafficPublisher
 
 RECORDS_AT_ONCE = 500
 """Small enough that progress moves and other tasks get their turn, large enough to cost nothing."""
@@ -20,7 +20,7 @@ async def in_batches(records: Iterable[Publishable]) -> AsyncIterator[Sequence[P
 
 
 async def publish_all(
-    publisher: Publisher,
+    publisher: TrafficPublisher,
     batches: AsyncIterable[Sequence[Publishable]],
     *,
     per_second: float | None = None,

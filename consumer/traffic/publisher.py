@@ -88,7 +88,7 @@ class _OpenBatch:
     records: list[Publishable] = field(default_factory=list)
 
 
-class Publisher:
+class TrafficPublisher:
     """Publishes to one topic. One task at a time may call its methods."""
 
     def __init__(

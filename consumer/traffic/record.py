@@ -12,7 +12,7 @@ def traceparent(trace_id: int) -> tuple[str, bytes]:
     return "traceparent", b"00-%032x-%016x-01" % (trace_id, trace_id & (1 << 64) - 1)
 
 
-class Kind(StrEnum):
+class RecordKind(StrEnum):
     """What a generated record stands for; `invalid_*` are named after the reason their result gives."""
 
     ONE_TIME_PASSWORD = "one_time_password"  # noqa: S105 a kind of event, not a password
@@ -38,5 +38,5 @@ class GeneratedRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
-    kind: Kind
+    kind: RecordKind
     occurred_at: float

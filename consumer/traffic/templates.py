@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 
 from consumer.traffic.people import Person
-from consumer.traffic.record import Kind
+from consumer.traffic.record import RecordKind
 
 ONE_TIME_PASSWORD_LIFE_SECONDS = 300.0
 
@@ -38,7 +38,7 @@ def _bulk(person: Person, dice: Random) -> Fields:
 class Template:
     """One campaign: who publishes for it, how often, and what its text needs."""
 
-    kind: Kind
+    kind: RecordKind
     event_type: str
     share: float
     """Part of the valid events, from 0 to 1."""
@@ -49,8 +49,8 @@ Campaigns = Mapping[int, Template]
 """By campaign ID; the shares of all add up to 1."""
 
 CAMPAIGNS: Campaigns = {
-    421: Template(kind=Kind.SHIPPING_NOTICE, event_type="order.shipped", share=0.24, fields=_shipping),
-    422: Template(kind=Kind.APPOINTMENT_REMINDER, event_type="appointment.due", share=0.10, fields=_appointment),
-    700: Template(kind=Kind.ONE_TIME_PASSWORD, event_type="login.otp", share=0.06, fields=_one_time_password),
-    901: Template(kind=Kind.BULK, event_type="promotion.voucher", share=0.60, fields=_bulk),
+    421: Template(kind=RecordKind.SHIPPING_NOTICE, event_type="order.shipped", share=0.24, fields=_shipping),
+    422: Template(kind=RecordKind.APPOINTMENT_REMINDER, event_type="appointment.due", share=0.10, fields=_appointment),
+    700: Template(kind=RecordKind.ONE_TIME_PASSWORD, event_type="login.otp", share=0.06, fields=_one_time_password),
+    901: Template(kind=RecordKind.BULK, event_type="promotion.voucher", share=0.60, fields=_bulk),
 }

@@ -13,7 +13,7 @@ import psutil
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from consumer.edge.kafka.connection import KafkaConnection
-from consumer.traffic.publisher import Publisher
+from consumer.traffic.publisher import TrafficPublisher
 
 KEY = "bench-key"
 
@@ -116,9 +116,9 @@ async def _ready(client: httpx.AsyncClient, url: str) -> bool:
 
 
 @asynccontextmanager
-async def publisher(servers: str, topic: str) -> AsyncIterator[Publisher]:
+async def publisher(servers: str, topic: str) -> AsyncIterator[TrafficPublisher]:
     """Yield a publisher to a topic."""
-    to = Publisher(topic=topic, connection=KafkaConnection(bootstrap_servers=tuple(servers.split(","))))
+    to = TrafficPublisher(topic=topic, connection=KafkaConnection(bootstrap_servers=tuple(servers.split(","))))
     await to.start()
     try:
         yield to

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.service.harness import START_SECONDS, Stage
 from tests.support.eventually import eventually
 from tests.support.records import Written, read_all, write
@@ -31,10 +31,10 @@ class JournalRecord:
         """Whether it stands where it says it does; a claim counts wherever it stands."""
         return self.kind == "claim" or self.fields["at"] == self.offset
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[RecordPlace]:
         """The records that an intent carries, or whose outcome this is."""
         for item in (self.fields, *self.fields.get("settled", ())) if self.kind in {"intent", "outcome"} else ():
-            yield from (Place(self.partition, offset) for offset in accumulate(item.get("offsets", ())))
+            yield from (RecordPlace(self.partition, offset) for offset in accumulate(item.get("offsets", ())))
 
 
 async def read_journal(stage: Stage) -> Sequence[JournalRecord]:
@@ -50,9 +50,9 @@ async def read_journal(stage: Stage) -> Sequence[JournalRecord]:
     ]
 
 
-async def undecided(stage: Stage) -> frozenset[Place]:
+async def undecided(stage: Stage) -> frozenset[RecordPlace]:
     """The records that stand in an attempt which nothing has closed: neither its return nor their outcome."""
-    attempts: dict[tuple[int, str, int], set[Place]] = {}
+    attempts: dict[tuple[int, str, int], set[RecordPlace]] = {}
     for entry in await read_journal(stage):
         if not entry.counts:
             continue
@@ -70,7 +70,7 @@ async def undecided(stage: Stage) -> frozenset[Place]:
     return frozenset().union(*attempts.values())
 
 
-async def until_decided(stage: Stage, places: Iterable[Place]) -> None:
+async def until_decided(stage: Stage, places: Iterable[RecordPlace]) -> None:
     """Return once the outcomes of all these records stand in the journal."""
     wanted = frozenset(places)
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
-from consumer.demo.arithmetic import Account, Place
+from consumer.demo.arithmetic import Account, RecordPlace
 from tests.chaos.journal import read_journal
 from tests.chaos.load import HOLD
 from tests.service.auditing import audited
@@ -43,8 +43,8 @@ async def assert_fresh_proofs(stage: Stage) -> None:
     A request is known by whom it carries: exactly those stand in its intents, one in each partition. Where the platform
     has left somebody out, they are some of those.
     """
-    written_at: defaultdict[frozenset[Place], list[float]] = defaultdict(list)
-    sends_with: defaultdict[Place, set[frozenset[Place]]] = defaultdict(set)
+    written_at: defaultdict[frozenset[RecordPlace], list[float]] = defaultdict(list)
+    sends_with: defaultdict[RecordPlace, set[frozenset[RecordPlace]]] = defaultdict(set)
     for entry in await read_journal(stage):
         if entry.kind == "intent" and entry.counts:
             places = frozenset(entry.places())
@@ -68,9 +68,9 @@ class _Part(NamedTuple):
     first_byte_at: float
 
 
-async def _texted_by_request(stage: Stage) -> dict[_Part, frozenset[Place]]:
+async def _texted_by_request(stage: Stage) -> dict[_Part, frozenset[RecordPlace]]:
     place_of = {result.external_reference: result.place for result in stage.results.seen}
-    texted: defaultdict[_Part, set[Place]] = defaultdict(set)
+    texted: defaultdict[_Part, set[RecordPlace]] = defaultdict(set)
     async for contact in stage.ask.stream_contacts():
         place = place_of[contact.reference]
         texted[_Part(contact.request_id, place.partition, contact.first_byte_at)].add(place)

@@ -8,7 +8,7 @@ from typing import Self
 
 from aiokafka import AIOKafkaProducer
 
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.service.events import event, written
 from tests.service.harness import Settings, Stage
 from tests.support.records import Written
@@ -105,4 +105,4 @@ class Load:
         ]
         for future in sent:
             acknowledged = await future
-            self._stage.published[Place(acknowledged.partition, acknowledged.offset)] = None
+            self._stage.published[RecordPlace(acknowledged.partition, acknowledged.offset)] = None

@@ -4,7 +4,7 @@ import signal
 from pathlib import Path
 
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.chaos.door import Door
 from tests.chaos.journal import forge_claim, undecided
 from tests.chaos.judge import judge
@@ -40,11 +40,11 @@ async def test_a_frozen_owner_posts_nothing_that_was_proven_long_ago_when_it_wak
         await judge(stage)
 
 
-async def until_undecided_by(stage: Stage, instance: Instance) -> frozenset[Place]:
+async def until_undecided_by(stage: Stage, instance: Instance) -> frozenset[RecordPlace]:
     """The records of an instance that stand in an open attempt: it waits for a connection to send them."""
     owned = {partition["partition"] for partition in (await instance.status())["partitions"]}
 
-    async def some() -> frozenset[Place]:
+    async def some() -> frozenset[RecordPlace]:
         return frozenset(place for place in await undecided(stage) if place.partition in owned)
 
     return await eventually(some, within_seconds=START_SECONDS, what="an intent of a send that waits")

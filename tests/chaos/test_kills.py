@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.chaos.journal import undecided, until_decided
 from tests.chaos.judge import judge
 from tests.chaos.load import CONTACTS, RESEND, SEAT, SETTINGS, SLOTS, Load, events
@@ -26,7 +26,7 @@ SLOW = {"fault": "latency", "seconds": [0.1, 0.3]}
 """Not more than 800 contacts a second, however fast the machine is; and a request is out most of the time."""
 
 
-async def at_once(_places: list[Place]) -> None:
+async def at_once(_places: list[RecordPlace]) -> None:
     """Wait for nothing more."""
 
 
@@ -38,7 +38,7 @@ class Victim:
         self._proxy = proxy
         self._settings = {**SETTINGS, **SEAT, "KAFKA__BOOTSTRAP_SERVERS": proxy.address}
 
-    async def kill_with_open_windows(self) -> list[Place]:
+    async def kill_with_open_windows(self) -> list[RecordPlace]:
         """Publish a few events to an instance whose windows stay open, and kill it."""
         instance = await self.stage.start({**self._settings, "WINDOW__DURATION": "60s", "WINDOW__MAX_CONTACTS": "500"})
         places = await self.stage.publish(events(FEW, partitions=1))
@@ -51,8 +51,8 @@ class Victim:
         what: What,
         matches: Callable[[Question], bool],
         *,
-        when: Callable[[list[Place]], Awaitable[object]] = at_once,
-    ) -> list[Place]:
+        when: Callable[[list[RecordPlace]], Awaitable[object]] = at_once,
+    ) -> list[RecordPlace]:
         """Publish a few events to the running instance, and kill it when an exchange is held, and `when` returns."""
         hold = self._proxy.hold(what, matches)
         places = await self.stage.publish(events(FEW, partitions=1))
@@ -63,7 +63,7 @@ class Victim:
         await self._proxy.cut()
         return places
 
-    async def results_of_successor(self, places: list[Place]) -> list[Result]:
+    async def results_of_successor(self, places: list[RecordPlace]) -> list[Result]:
         """Start an instance where there is none, and return what becomes of these records."""
         await self.stage.start(self._settings)
         return await self.stage.results.until(places)
@@ -91,10 +91,10 @@ async def test_kill_9_at_every_step_is_known_to_the_successor(
         assert not await undecided(stage)
         assert_all_sent_once(await victim.results_of_successor(places))
 
-        def decided(places: list[Place]) -> Awaitable[None]:
+        def decided(places: list[RecordPlace]) -> Awaitable[None]:
             return until_decided(stage, places)
 
-        async def texted(places: list[Place]) -> None:
+        async def texted(places: list[RecordPlace]) -> None:
             await stage.ask.wait(accepted=before + len(await undecided(stage) & set(places)))
 
         # the intents stand in the journal, and the service does not know
@@ -131,7 +131,7 @@ async def test_kill_9_at_every_step_is_known_to_the_successor(
         await judge(stage)
 
 
-async def assert_published_once_more(victim: Victim, places: list[Place]) -> None:
+async def assert_published_once_more(victim: Victim, places: list[RecordPlace]) -> None:
     """What stands in the results topic at the kill is published again by the successor."""
     results = victim.stage.results
     await results.catch_up()
@@ -141,7 +141,9 @@ async def assert_published_once_more(victim: Victim, places: list[Place]) -> Non
     await results.until_again(published)
 
 
-async def assert_unknown_ones_alone_are_doubted(victim: Victim, places: list[Place], *, texted_before: int) -> None:
+async def assert_unknown_ones_alone_are_doubted(
+    victim: Victim, places: list[RecordPlace], *, texted_before: int
+) -> None:
     """Repeated and marked, or in doubt, is exactly who stands in an open attempt."""
     stage = victim.stage
     unknown = await undecided(stage) & set(places)
@@ -159,8 +161,8 @@ async def assert_unknown_ones_alone_are_doubted(victim: Victim, places: list[Pla
         assert texts[result["eventId"]] == texted_before + (result["campaignId"] in RESEND)
 
 
-def place_of(result: Result) -> Place:
-    return Place(result["source"]["partition"], result["source"]["offset"])
+def place_of(result: Result) -> RecordPlace:
+    return RecordPlace(result["source"]["partition"], result["source"]["offset"])
 
 
 async def keep_a_backlog(stage: Stage) -> None:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from consumer.demo.apache_kafka import ApacheKafka
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.chaos.load import SETTINGS, events
 from tests.chaos.tools import ACLS, CONFIGS, run_tool
 from tests.service.harness import Instance, Settings, Stage, stage_on
@@ -183,9 +183,9 @@ async def test_an_events_topic_that_is_gone_or_refused_at_work_is_named_while_th
         async def others_go_on() -> None:
             await stage.results.until(await stage.publish(events(8, partitions=1)))
 
-        async def publish_there() -> list[Place]:
+        async def publish_there() -> list[RecordPlace]:
             records = [replace(record, partition=1) for record in events(8, partitions=1)]
-            return [Place(*place) for place in await write(guarded.kafka.bootstrap_servers, other, records)]
+            return [RecordPlace(*place) for place in await write(guarded.kafka.bootstrap_servers, other, records)]
 
         await stage.topics.delete(other)
         await named_at_readyz(service, other, "does not exist", "create it")

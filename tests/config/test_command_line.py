@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from config import load
-from config.settings import FieldNames as Names
+from config.settings import FieldNameSettings
 from consumer import __version__
 from consumer.cli.main import COMMANDS, INTERRUPTED, Failure, LazyGroup, load_settings, main
 from consumer.cli.wiring import expectations, field_names, fingerprint, kafka_connection, policies
@@ -177,7 +177,7 @@ def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
         "DEDUPLICATION__MAX_ENTRIES": "22",
         "BUFFER__MAX_EVENTS": "23",
         "BUFFER__MAX_BYTES": "24 MiB",
-    } | {f"API__FIELD_NAMES__{name.upper()}": f"wire_{name}" for name in Names.model_fields}
+    } | {f"API__FIELD_NAMES__{name.upper()}": f"wire_{name}" for name in FieldNameSettings.model_fields}
     settings = load(None, REQUIRED | {f"CAMPAIGN_{name}": value for name, value in values.items()})
     assert policies(settings) == Policies(
         configuration=fingerprint(settings),

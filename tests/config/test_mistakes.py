@@ -19,7 +19,7 @@ from config import ConfigurationError, Settings, load
 from config.catalogue import leaves, setting_name
 from config.contradictions import CONTACT_NAMES, SEND_NAMES, notes
 from config.membership import REVOKE_BOUND_SECONDS, REVOKE_DRAIN_SECONDS, Membership
-from config.settings import FieldNames
+from config.settings import FieldNameSettings
 
 REQUIRED = {"CAMPAIGN_API__URL": "https://eu.example.com/v2/sms/send/list", "CAMPAIGN_API__SERVER_KEY": "k-1"}
 SECRET = "hush-4711"
@@ -199,7 +199,7 @@ def test_one_wire_name_may_stand_in_the_send_and_in_its_contacts() -> None:
 
 
 def test_every_wire_name_belongs_to_the_send_or_to_a_contact() -> None:
-    assert {*SEND_NAMES, *CONTACT_NAMES} == set(FieldNames.model_fields)
+    assert {*SEND_NAMES, *CONTACT_NAMES} == set(FieldNameSettings.model_fields)
 
 
 def test_one_journal_without_the_topics_name_is_enough_for_one_events_topic() -> None:

@@ -6,14 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.demo.arithmetic import Account, Fault, FaultKind, Place, SeenResult, acceptance_delay, settle_accounts
+from consumer.demo.arithmetic import (
+    Account,
+    Fault,
+    FaultKind,
+    RecordPlace,
+    SeenResult,
+    acceptance_delay,
+    settle_accounts,
+)
 
 
 def result(offset: int, status: str = "accepted", *, attempts: int = 1, marked: str = "") -> SeenResult:
     """Make the result of the record at 0:`offset`, whose external reference is `order-<offset>`."""
     return SeenResult(
         result_id=f"id-{offset}",
-        place=Place(0, offset),
+        place=RecordPlace(0, offset),
         status=status,
         reason="schema" if status == "invalid" else None,
         external_reference=None if status == "invalid" else f"order-{offset}",
@@ -28,7 +36,7 @@ def result(offset: int, status: str = "accepted", *, attempts: int = 1, marked: 
 def account(
     results: list[SeenResult], texts: dict[str, int], *, records: int, invalid: frozenset[int] = frozenset()
 ) -> Account:
-    produced = {Place(0, offset): "schema" if offset in invalid else None for offset in range(records)}
+    produced = {RecordPlace(0, offset): "schema" if offset in invalid else None for offset in range(records)}
     return settle_accounts(produced=produced, results=results, texts=texts)
 
 
@@ -149,7 +157,7 @@ def test_a_valid_event_reported_as_invalid_is_caught() -> None:
 
 def test_the_99th_percentile_is_a_delay_that_occurred() -> None:
     results = [result(offset) for offset in range(200)]
-    delay = acceptance_delay(results, frozenset(Place(0, offset) for offset in range(200)))
+    delay = acceptance_delay(results, frozenset(RecordPlace(0, offset) for offset in range(200)))
     assert (delay.count, delay.median_seconds, delay.p99_seconds) == (200, 99.0, 197.0)
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
-from consumer.demo.processes import ProcessError, Service
+from consumer.demo.processes import ProcessError, ServiceProcess
 from consumer.demo.surroundings import plain_environment
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
@@ -131,7 +131,7 @@ async def test_brokers_that_do_not_answer_are_one_line_and_exit_code_1() -> None
 async def test_a_service_that_gives_up_again_and_again_is_not_started_for_ever(tmp_path: Path) -> None:
     restarts: list[int] = []
     ends: list[int] = []
-    service = Service(
+    service = ServiceProcess(
         environment={**plain_environment(), "CAMPAIGN_NONSENSE": "1"},
         log=tmp_path / "service.log",
         on_restarted=restarts.append,

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consumer.demo.leash import Leashed
+from consumer.demo.leash import ChildProcess
 
 PARENT = """
 import pathlib, signal, sys
@@ -57,7 +57,7 @@ def test_a_frozen_command_ends_with_its_parent_too(tmp_path: Path) -> None:
 
 
 def test_exit_code_and_output_come_through(tmp_path: Path) -> None:
-    command = Leashed.start(
+    command = ChildProcess.start(
         ["sh", "-c", "echo out; echo err >&2; exit 7"], output=tmp_path / "log", environment=ENVIRONMENT
     )
 
@@ -67,7 +67,7 @@ def test_exit_code_and_output_come_through(tmp_path: Path) -> None:
 
 
 def test_the_signal_that_ended_it_comes_through(tmp_path: Path) -> None:
-    command = Leashed.start(["sleep", "1000"], output=tmp_path / "log", environment=ENVIRONMENT)
+    command = ChildProcess.start(["sleep", "1000"], output=tmp_path / "log", environment=ENVIRONMENT)
 
     command.send(signal.SIGKILL)
 
@@ -77,6 +77,6 @@ def test_the_signal_that_ended_it_comes_through(tmp_path: Path) -> None:
 
 def test_a_command_that_does_not_exist_is_an_error_that_says_where_to_look(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"no-such-command could not be started; .*log says why"):
-        Leashed.start(["no-such-command"], output=tmp_path / "log", environment=ENVIRONMENT)
+        ChildProcess.start(["no-such-command"], output=tmp_path / "log", environment=ENVIRONMENT)
 
     assert "FileNotFoundError" in (tmp_path / "log").read_text()

@@ -2,7 +2,7 @@
 
 import orjson
 
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from consumer.demo.results import seen_result
 
 RESULT = {
@@ -21,7 +21,7 @@ RESULT = {
 
 def test_everything_that_the_arithmetic_asks_for_is_read() -> None:
     seen = seen_result(orjson.dumps(RESULT))
-    assert (seen.result_id, seen.place) == (RESULT["resultId"], Place(3, 1842))
+    assert (seen.result_id, seen.place) == (RESULT["resultId"], RecordPlace(3, 1842))
     assert (seen.status, seen.reason, seen.attempts, seen.possible_duplicate) == ("accepted", None, 2, True)
     assert seen.external_reference == "order-1"
     assert seen.occurred_at is not None

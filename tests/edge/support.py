@@ -6,7 +6,7 @@ from io import StringIO
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.edge.telemetry import log
 from consumer.edge.telemetry.telemetry import Telemetry
-from consumer.service.status_shape import PartitionStatus, Status
+from consumer.service.status_shape import PartitionStatus, ServiceStatus
 
 P3 = Partition("contact-events", 3)
 
@@ -56,7 +56,7 @@ def partition_status(number: int, *, lag: int | None = 5) -> PartitionStatus:
     }
 
 
-def status(partitions: int = 2) -> Status:
+def status(partitions: int = 2) -> ServiceStatus:
     return {
         "version": "1.2.3",
         "group": "campaign-consumer",

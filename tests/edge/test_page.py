@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from consumer.edge.http_server import HttpServer
-from consumer.service.status_shape import AccessState, Health, PartitionState, Status
+from consumer.service.status_shape import AccessState, Health, PartitionState, ServiceStatus
 from tests.edge.support import status
 
 PAGE = resources.files("consumer").joinpath("page", "index.html").read_text()
@@ -82,7 +82,7 @@ def test_everything_the_script_writes_to_is_there() -> None:
 def test_everything_the_page_shows_is_in_the_status(part: str) -> None:
     now = status()
     shown = set(re.findall(r"\bnow\.(\w+)", SCRIPT))
-    assert shown == Status.__required_keys__
+    assert shown == ServiceStatus.__required_keys__
     inside = set(re.findall(rf"\bnow\.{part}\.(\w+)", SCRIPT))
     assert inside
     assert inside == now[part].keys()  # type: ignore[literal-required]

@@ -9,14 +9,14 @@ import pytest
 
 from consumer.sandbox import clock
 from consumer.sandbox.client import SandboxClient
-from consumer.sandbox.facts import Outcome
+from consumer.sandbox.facts import RequestOutcome
 from consumer.sandbox.fault_page import PAGE
 from consumer.sandbox.faults import (
+    AnswerStatus,
     FaultMistakeError,
     ItemErrors,
     Latency,
     RefuseContact,
-    Status,
     as_document,
     parse_faults,
 )
@@ -39,11 +39,11 @@ async def test_a_status_is_answered_and_nothing_accepted(platform: Sender, ask: 
 async def test_contacts_are_accepted_before_an_error_is_answered(
     platform: Sender, ask: SandboxClient, status: int
 ) -> None:
-    await ask.set_faults(Status(fault="status", status=status, accept=True, name="late-error"))
+    await ask.set_faults(AnswerStatus(fault="status", status=status, accept=True, name="late-error"))
     assert (await platform.post(send(MARIA, PAUL))).status_code == status
     assert len(await ask.contacts()) == 2
     (seen,) = await ask.requests(fault="late-error")
-    assert (seen.outcome, seen.status, seen.accepted) == (Outcome.ACCEPTED, status, 2)
+    assert (seen.outcome, seen.status, seen.accepted) == (RequestOutcome.ACCEPTED, status, 2)
 
 
 async def test_retry_after_comes_in_seconds_or_as_a_date_that_is_never_too_early(
@@ -329,7 +329,7 @@ def test_the_page_describes_every_fault_and_every_field() -> None:
 
 
 def test_a_fault_survives_being_written_and_read() -> None:
-    fault = Status(fault="status", status=429, retry_after_seconds=2, campaign=421, times=3)
+    fault = AnswerStatus(fault="status", status=429, retry_after_seconds=2, campaign=421, times=3)
     assert as_document(fault) == {
         "fault": "status",
         "status": 429,

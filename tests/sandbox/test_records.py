@@ -8,7 +8,7 @@ import pytest
 
 from consumer.sandbox import clock
 from consumer.sandbox.client import SandboxClient, SandboxError
-from consumer.sandbox.facts import Outcome
+from consumer.sandbox.facts import RequestOutcome
 from consumer.sandbox.server import Sandbox
 from tests.sandbox.support import MARIA, PAUL, ZOE, Sender, send
 
@@ -156,14 +156,14 @@ async def test_requests_are_told_with_outcome_counts_and_instants(platform: Send
     await platform.post(send({"phoneE164": "x"}))
     right, wrong = await ask.requests()
     assert (right.outcome, right.status, right.contacts, right.accepted, right.duplicates) == (
-        Outcome.ACCEPTED, 200, 2, 1, 1,
+        RequestOutcome.ACCEPTED, 200, 2, 1, 1,
     )  # fmt: skip
     assert right.ended_at is not None
     assert right.first_byte_at <= right.received_at <= right.ended_at
     assert right.body_bytes == len(json.dumps(send(MARIA, MARIA)))
-    assert (wrong.outcome, wrong.status, wrong.campaign_id) == (Outcome.INVALID, 422, None)
+    assert (wrong.outcome, wrong.status, wrong.campaign_id) == (RequestOutcome.INVALID, 422, None)
     assert wrong.message == "contacts[0].phoneE164: must be + and 7 to 15 digits, nothing else"
-    assert await ask.requests(outcome=Outcome.INVALID) == [wrong]
+    assert await ask.requests(outcome=RequestOutcome.INVALID) == [wrong]
     assert await ask.requests(campaign_id=421) == [right]
     assert await ask.requests(after_request_id=1) == [wrong]
 

@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer.sandbox.client import SandboxClient
-from consumer.sandbox.facts import Outcome
+from consumer.sandbox.facts import RequestOutcome
 from consumer.sandbox.mistakes import find_mistakes
 from consumer.sandbox.server import Sandbox
-from consumer.sandbox.wire import Refused, RequestReader
+from consumer.sandbox.wire import InvalidRequest, RequestReader
 from tests.sandbox.support import HEADERS, MARIA, NO_TLS, PAUL, Sender, send, sender_to
 
 
@@ -56,7 +56,7 @@ async def test_a_wrong_path_or_method_says_so_and_is_remembered(sandbox: Sandbox
     assert wrong_path.status_code == 404
     assert "/v2/sms/send/list" in wrong_path.json()["message"]
     assert (wrong_method.status_code, wrong_method.headers["Allow"]) == (405, "POST")
-    assert [seen.outcome for seen in await ask.requests()] == [Outcome.NOT_FOUND] * 2
+    assert [seen.outcome for seen in await ask.requests()] == [RequestOutcome.NOT_FOUND] * 2
 
 
 async def test_a_body_that_is_not_declared_as_json_is_refused(platform: Sender) -> None:
@@ -210,12 +210,12 @@ def test_who_refuses_and_who_explains_always_agree(document: Any) -> None:
     body = json.dumps(document).encode()
     read = RequestReader(schedule_field="scheduleAt", max_contacts=None).read(body)
     _, mistakes = find_mistakes(body, schedule_field="scheduleAt")
-    assert isinstance(read, Refused) == bool(mistakes), (read, mistakes)
+    assert isinstance(read, InvalidRequest) == bool(mistakes), (read, mistakes)
 
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused_with_a_reason(body: bytes) -> None:
     read = RequestReader(schedule_field="scheduleAt", max_contacts=None).read(body)
-    assert isinstance(read, Refused)
+    assert isinstance(read, InvalidRequest)
     assert read.status in {400, 422}
     assert read.mistakes

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import orjson
 
-from consumer.demo.arithmetic import Account, Place, settle_accounts
-from consumer.demo.leash import Leashed
+from consumer.demo.arithmetic import Account, RecordPlace, settle_accounts
+from consumer.demo.leash import ChildProcess
 from consumer.demo.processes import command_line
 from consumer.demo.surroundings import SCHEDULE_FIELD, plain_environment
 from consumer.edge.clock import SystemClock
@@ -25,7 +25,7 @@ from consumer.sandbox.client import SandboxClient
 from consumer.sandbox.server import Sandbox
 from consumer.traffic.generator import generate
 from consumer.traffic.pace import in_batches, publish_all
-from consumer.traffic.publisher import Publishable, Publisher
+from consumer.traffic.publisher import Publishable, TrafficPublisher
 from consumer.traffic.record import GeneratedRecord
 from tests.service.results import Results
 from tests.support.cluster import Cluster
@@ -55,7 +55,7 @@ PATIENT: Settings = {"API__TIMEOUT": "14s"}
 class Instance:
     """`campaign-consumer run`, a process with a log of its own. Killed with the test, if nothing else ends it."""
 
-    def __init__(self, process: Leashed, log: Path) -> None:
+    def __init__(self, process: ChildProcess, log: Path) -> None:
         self._process = process
         self.log = log
         self.url = ""
@@ -181,7 +181,7 @@ class Stage:
     ask: SandboxClient
     results: Results
     instances: list[Instance] = field(default_factory=list)
-    published: dict[Place, str | None] = field(default_factory=dict)
+    published: dict[RecordPlace, str | None] = field(default_factory=dict)
     """Every record, with the reason that its result must give where it is invalid."""
 
     @property
@@ -212,7 +212,7 @@ class Stage:
         """Start an instance and wait for nothing."""
         log = self.folder / f"instance-{len(self.instances) + 1}.log"
         process = await asyncio.to_thread(
-            Leashed.start, command_line("run"), output=log, environment=self.environment(settings)
+            ChildProcess.start, command_line("run"), output=log, environment=self.environment(settings)
         )
         instance = Instance(process, log)
         self.instances.append(instance)
@@ -224,10 +224,10 @@ class Stage:
         await instance.until_ready()
         return instance
 
-    async def publish(self, records: Iterable[Written], *, codec: Codec | None = None) -> list[Place]:
+    async def publish(self, records: Iterable[Written], *, codec: Codec | None = None) -> list[RecordPlace]:
         """Write events; where they stand, once all are acknowledged."""
         written = await write(self.kafka.bootstrap_servers, self.events, records, codec=codec)
-        places = [Place(*place) for place in written]
+        places = [RecordPlace(*place) for place in written]
         self.published.update(dict.fromkeys(places))
         return places
 
@@ -237,10 +237,10 @@ class Stage:
         def note(partition: int, offset: int, records: Sequence[Publishable]) -> None:
             for number, record in enumerate(records, start=offset):
                 assert isinstance(record, GeneratedRecord)
-                self.published[Place(partition, number)] = record.kind.invalid_reason
+                self.published[RecordPlace(partition, number)] = record.kind.invalid_reason
 
         connection = KafkaConnection(bootstrap_servers=tuple(self.kafka.bootstrap_servers.split(",")))
-        publisher = Publisher(topic=self.events, connection=connection, on_acknowledged=note)
+        publisher = TrafficPublisher(topic=self.events, connection=connection, on_acknowledged=note)
         await publisher.start()
         try:
             await publish_all(publisher, in_batches(generate(count=count, seed=seed, now=SystemClock().now().wall)))

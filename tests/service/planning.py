@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from consumer.replay.document import Plan, plan_of
 from tests.service.harness import Settings, Stage
 from tests.service.test_inspect import ran
@@ -24,14 +24,14 @@ class Planned:
         return plan_of(self.output.encode())
 
     @property
-    def places(self) -> set[Place]:
+    def places(self) -> set[RecordPlace]:
         """Where the records stand that would be sent."""
         return places_of(self.plan)
 
 
-def places_of(plan: Plan) -> set[Place]:
+def places_of(plan: Plan) -> set[RecordPlace]:
     """Where the records of a plan stand."""
-    return {Place(one.partition, record.offset) for one in plan.records for record in one.records()}
+    return {RecordPlace(one.partition, record.offset) for one in plan.records for record in one.records()}
 
 
 def counts_of(plan: Plan) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from consumer.demo.arithmetic import Place, SeenResult
+from consumer.demo.arithmetic import RecordPlace, SeenResult
 from consumer.demo.results import seen_result
 
 Result = dict[str, Any]
@@ -28,13 +28,13 @@ class Results:
         )
         self._partitions = [TopicPartition(topic, number) for number in range(partitions)]
         self._value_of: dict[str, bytes] = {}
-        self.at: dict[Place, Result] = {}
+        self.at: dict[RecordPlace, Result] = {}
         """The result of each record that has one by now."""
         self.seen: list[SeenResult] = []
         """All of them, repeats included, as the arithmetic takes them."""
-        self._times: Counter[Place] = Counter()
-        self.keys: dict[Place, bytes | None] = {}
-        self.written_to: dict[Place, int] = {}
+        self._times: Counter[RecordPlace] = Counter()
+        self.keys: dict[RecordPlace, bytes | None] = {}
+        self.written_to: dict[RecordPlace, int] = {}
 
     async def __aenter__(self) -> Self:
         await self._consumer.start()
@@ -56,7 +56,7 @@ class Results:
         """All that was read, to be searched."""
         return b"\n".join(self._value_of.values())
 
-    async def until(self, places: Iterable[Place], *, within_seconds: float = 60.0) -> list[Result]:
+    async def until(self, places: Iterable[RecordPlace], *, within_seconds: float = 60.0) -> list[Result]:
         """The results of these records, once all of them have one. TimeoutError says which have none in time."""
         wanted = list(places)
         try:
@@ -77,7 +77,7 @@ class Results:
         except TimeoutError:
             raise TimeoutError(f"{len(self.at)} of {count} records have results") from None
 
-    async def until_again(self, places: Iterable[Place], *, within_seconds: float = 60.0) -> None:
+    async def until_again(self, places: Iterable[RecordPlace], *, within_seconds: float = 60.0) -> None:
         """Return once the result of each of these records stands in the topic twice. TimeoutError says whose does not."""
         once = set(places)
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.service.events import ago, event, id_of, phone, urgent, written
 from tests.service.harness import Stage, stage_on
 from tests.service.results import Result
@@ -104,7 +104,9 @@ async def test_a_repeated_event_is_a_duplicate_also_after_a_restart_unless_it_is
         assert [outcome(result) for result in later] == [REPEATED, REPEATED]
         assert [outcome(result) for result in after] == [REPEATED, REPEATED, ACCEPTED]
         assert (after[2]["resendId"], after[2]["resendReason"]) == ("r-2", "wrong template")
-        related = {place: stage.results.at[place]["related"] for place in (Place(0, offset) for offset in range(9))}
+        related = {
+            place: stage.results.at[place]["related"] for place in (RecordPlace(0, offset) for offset in range(9))
+        }
         first = {"eventId": id_of(content), "partition": 0}
         assert {place.offset: to["offset"] for place, to in related.items() if to is not None} == {
             **dict.fromkeys((1, 4, 6), 0),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import orjson
 
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.service.auditing import audited
 from tests.service.events import event, urgent, written
 from tests.service.harness import Stage, stage_on
@@ -13,7 +13,7 @@ from tests.support.cluster import Cluster
 from tests.support.records import Written, write
 
 
-async def _forge(stage: Stage, place: Place, **changed: object) -> None:
+async def _forge(stage: Stage, place: RecordPlace, **changed: object) -> None:
     """Publish a record's result again, with other words in it."""
     forged = {**stage.results.at[place], **changed}
     record = Written(value=orjson.dumps(forged), key=stage.results.keys[place], partition=place.partition)

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from consumer.core.journal.takeover import OUR_MARK
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.service.events import urgent, written
 from tests.service.harness import Instance, Stage, stage_on
 from tests.support.cluster import Cluster
@@ -123,9 +123,9 @@ async def test_a_stopped_partition_starts_where_an_operator_says_under_the_runni
         assert (code, err) == (0, "")
         assert f"{stopped} may start at offset 2" in out
 
-        await stage.results.until([Place(0, offset) for offset in (2, 3, 4)])
+        await stage.results.until([RecordPlace(0, offset) for offset in (2, 3, 4)])
         await until_ready(service)
-        assert {place for place in stage.results.at if place.partition == 0} == {Place(0, n) for n in (2, 3, 4)}
+        assert {place for place in stage.results.at if place.partition == 0} == {RecordPlace(0, n) for n in (2, 3, 4)}
         assert await service.stop() == 0
         assert (await seen(stage))[0]["state"] == "ordinary"
 
@@ -153,7 +153,7 @@ async def test_a_partition_accepted_from_its_beginning_starts_there_though_more_
 
         await stage.start(settings)
         await stage.publish([written(urgent(6, 7))])
-        await stage.results.until([Place(0, 5)])
+        await stage.results.until([RecordPlace(0, 5)])
         account = await stage.account()
         assert (account.accepted, account.repeats) == (6, 0)
 
@@ -203,6 +203,6 @@ async def test_a_journal_recreated_under_a_running_service_stops_its_partition_u
 
         code, _, err = await inspect(stage, "--accept", partition, "--at", "5", "--yes")
         assert (code, err) == (0, "")
-        await stage.results.until([Place(0, 5)])
+        await stage.results.until([RecordPlace(0, 5)])
         await until_ready(service)
         assert (await stage.account()).repeats == 0

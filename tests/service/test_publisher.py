@@ -14,7 +14,7 @@ from consumer.core.terms import JournalOffset, Now, Partition
 from consumer.service import publisher as publishing
 from consumer.service.facts import Facts
 from consumer.service.ports import MessageTooLargeError, NotTakenError, PlainMessage, TopicGoneError
-from consumer.service.publisher import Publisher
+from consumer.service.publisher import ResultsPublisher
 from tests.core.intake.wild_events import WildRecord
 from tests.core.makers import P0, P1, at
 from tests.core.runner import Runner
@@ -80,7 +80,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.runner = Runner(partitions=[P0, P1])
-        self.publisher = Publisher(
+        self.publisher = ResultsPublisher(
             self.topics,
             results_topic="results",
             dead_letter_topic="letters",

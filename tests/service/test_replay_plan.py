@@ -4,7 +4,7 @@ from pathlib import Path
 
 import orjson
 
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from consumer.replay.document import plan_of
 from tests.service.events import ago, event, id_of, phone, urgent, written
 from tests.service.harness import Stage, stage_on
@@ -26,13 +26,13 @@ class Night:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.events: dict[str, dict[str, object]] = {}
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, RecordPlace] = {}
 
     async def publish(self, name: str, content: dict[str, object], *, partition: int = 0) -> None:
         self.events[name] = content
         (self.places[name],) = await self.stage.publish([written(content, partition=partition)])
 
-    def at(self, *names: str) -> set[Place]:
+    def at(self, *names: str) -> set[RecordPlace]:
         return {self.places[name] for name in names}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.service.events import event, id_of, urgent, written
 from tests.service.harness import PATIENT, Stage, stage_on
 from tests.support.cluster import Cluster
@@ -57,7 +57,7 @@ async def keep_busy(stage: Stage, enough: asyncio.Event) -> None:
         await stage.ask.wait(accepted=published)
 
 
-async def _until_in_flight(stage: Stage, settings: dict[str, str]) -> tuple[list[Place], set[str]]:
+async def _until_in_flight(stage: Stage, settings: dict[str, str]) -> tuple[list[RecordPlace], set[str]]:
     """Start an instance and publish eight sends; four of them are with the platform, unanswered, on return.
 
     Returns where the events stand, and the IDs of those that are out.

@@ -13,7 +13,7 @@ from consumer.core.terms import Now, Offset
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import StopWhy
 from consumer.service.sending import why_not_sending
-from consumer.service.tell import Teller
+from consumer.service.tell import EngineTelemetry
 from tests.core.makers import P0, at
 from tests.core.runner import OK, Request, Runner, accepting
 from tests.edge.support import HandClock, telemetry
@@ -33,7 +33,7 @@ def gone(_request: Request) -> tuple[Answer, float]:
 def let_in(told: Telemetry) -> Runner:
     """A process that has had its first 2xx, and tells of all that it hears."""
     runner = Runner(policies=LONE)
-    teller, answered = Teller(told, runner.pipeline), runner.pipeline.answered
+    teller, answered = EngineTelemetry(told, runner.pipeline), runner.pipeline.answered
 
     def heard(send: Send, exchange: Exchange, now: Now) -> Decision:
         members = list(send.members)

@@ -17,7 +17,7 @@ from consumer.core.terms import Instant, JournalOffset, Now, Offset, Partition, 
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
-from consumer.service.past import SLICE_ENTRIES, Past
+from consumer.service.past import SLICE_ENTRIES, PartitionEvidence
 from consumer.service.ports import EventsConsumer, PlainEntry, RefusedError, TopicGoneError
 from consumer.service.recalling import Recalling
 from consumer.service.takeover import Takeover
@@ -265,7 +265,9 @@ async def test_others_have_their_turn_between_slices_of_a_journal() -> None:
     end = JournalOffset(len(journal.values))
     async with asyncio.TaskGroup() as tasks:
         counting = tasks.create_task(count())
-        reading = await Past(events=OneLog(), journal=journal).read_to_remember(P0, end, remembering, nothing)
+        reading = await PartitionEvidence(events=OneLog(), journal=journal).read_to_remember(
+            P0, end, remembering, nothing
+        )
         counting.cancel()
     assert len(reading.replay.taken_over(Offset(0)).trials) == 10 * SLICE_ENTRIES
     assert turns >= 10

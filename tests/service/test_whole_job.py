@@ -4,7 +4,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from consumer.demo.arithmetic import Place
+from consumer.demo.arithmetic import RecordPlace
 from tests.service.events import event, written
 from tests.service.harness import Stage, stage_on
 from tests.support.cluster import Cluster
@@ -17,7 +17,7 @@ CODECS: tuple[Codec, ...] = ("gzip", "snappy", "lz4", "zstd")
 
 async def texted_in_order(stage: Stage) -> dict[tuple[int, str, int], list[int]]:
     """By campaign, person and partition: the offsets of the events in the order in which they were texted."""
-    place_of: dict[str, Place] = {
+    place_of: dict[str, RecordPlace] = {
         result.external_reference or "": result.place for result in stage.results.seen if result.status == "accepted"
     }
     offsets: defaultdict[tuple[int, str, int], list[int]] = defaultdict(list)
@@ -82,4 +82,4 @@ async def test_a_lone_event_on_an_idle_stream_is_sent_when_its_window_closes(kaf
         assert contact.reference == result["eventId"] == result["externalReference"]
         received_at, dispatched_at = (datetime.fromisoformat(result[name]) for name in ("receivedAt", "dispatchedAt"))
         assert dispatched_at - received_at >= timedelta(seconds=0.499), "it waited for company first"
-        assert stage.results.keys == {Place(0, 0): None}
+        assert stage.results.keys == {RecordPlace(0, 0): None}

@@ -239,7 +239,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "a record is done when its result is acknowledged, not before",
         (
-            f"{SERVICE}.publisher:Publisher.flush",
+            f"{SERVICE}.publisher:ResultsPublisher.flush",
             "await self._publish(queue, number, batch)\n                self._published(batch)",
             "self._published(batch)\n                await self._publish(queue, number, batch)",
         ),

@@ -14,7 +14,7 @@ from config.settings import SETTLING_SECONDS
 from consumer.core.sending.delivery import Chance
 from consumer.core.terms import Instant, Now, Partition, SendId, Ticks
 from consumer.service.facts import Facts
-from consumer.service.service import Identity, Service
+from consumer.service.service import MemberIdentity, Service
 from consumer.service.service import World as Edges
 from consumer.service.status import StatusBoard
 from tests.simulation.broker import SimulatedJournal, SimulatedResults
@@ -74,7 +74,7 @@ class Process:
         world = self.world
         self.stop = stop = asyncio.Event()
         self.service = service = Service(
-            identity=Identity(
+            identity=MemberIdentity(
                 group=self.group, process=self.name, version="0", results_topic="results", dead_letter_topic="letters"
             ),
             policies=world.policies,

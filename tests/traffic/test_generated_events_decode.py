@@ -8,7 +8,7 @@ from consumer.core.policy import FieldNames, Policies
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.traffic.bulk import generate_bulk
 from consumer.traffic.generator import generate
-from consumer.traffic.record import GeneratedRecord, Headers, Kind
+from consumer.traffic.record import GeneratedRecord, Headers, RecordKind
 
 NOW = Now(Instant(1_795_000_000.0), Ticks(0.0))
 PARTITION = Partition("contact-events", 0)
@@ -45,10 +45,12 @@ def test_one_persons_spellings_are_one_person_of_each_kind_to_the_service() -> N
 
 
 def test_only_one_time_passwords_are_immediate() -> None:
-    records = [record for record in generate(count=2_000, seed=11, now=NOW.wall) if record.kind is not Kind.REPEATED]
+    records = [
+        record for record in generate(count=2_000, seed=11, now=NOW.wall) if record.kind is not RecordKind.REPEATED
+    ]
     for record, read in zip(records, decoded(records), strict=True):
         if isinstance(read, Event):
-            assert read.immediate is (record.kind is Kind.ONE_TIME_PASSWORD)
+            assert read.immediate is (record.kind is RecordKind.ONE_TIME_PASSWORD)
 
 
 def test_bulk_events_are_all_valid() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from consumer.traffic.bulk import generate_bulk
 from consumer.traffic.generator import generate
-from consumer.traffic.record import GeneratedRecord, Kind
+from consumer.traffic.record import GeneratedRecord, RecordKind
 
 NOW = 1_795_000_000.0
 RECORDS = list(generate(count=10_000, seed=7, now=NOW, per_second=1_000.0))
@@ -43,18 +43,18 @@ def test_another_seed_gives_other_events() -> None:
 
 
 def test_a_shorter_run_holds_every_kind_of_traffic() -> None:
-    assert {record.kind for record in generate(count=2_000, seed=1, now=NOW)} == set(Kind)
+    assert {record.kind for record in generate(count=2_000, seed=1, now=NOW)} == set(RecordKind)
 
 
 def test_most_of_the_traffic_is_the_bulk_campaign_and_little_of_it_is_broken() -> None:
     kinds = Counter(record.kind for record in RECORDS)
-    assert kinds[Kind.BULK] == pytest.approx(6_000, rel=0.1)
-    assert 40 < sum(kinds[kind] for kind in Kind if kind.invalid_reason) < 160
-    assert 40 < kinds[Kind.REPEATED] < 160
+    assert kinds[RecordKind.BULK] == pytest.approx(6_000, rel=0.1)
+    assert 40 < sum(kinds[kind] for kind in RecordKind if kind.invalid_reason) < 160
+    assert 40 < kinds[RecordKind.REPEATED] < 160
 
 
 def test_every_one_time_password_is_immediate_and_lives_for_five_minutes() -> None:
-    passwords = [event_of(record) for record in RECORDS if record.kind is Kind.ONE_TIME_PASSWORD]
+    passwords = [event_of(record) for record in RECORDS if record.kind is RecordKind.ONE_TIME_PASSWORD]
     assert all(event["priority"] == "immediate" for event in passwords)
     assert all(event["expiresAt"][14:16] != event["occurredAt"][14:16] for event in passwords)
     assert {(int(event["expiresAt"][14:16]) - int(event["occurredAt"][14:16])) % 60 for event in passwords} == {5}
@@ -68,19 +68,21 @@ def test_an_event_says_it_occurred_when_it_is_due() -> None:
 
 
 def test_event_ids_are_unique_save_where_a_producer_repeats_itself() -> None:
-    fresh = [event_of(record)["eventId"] for record in VALID if record.kind is not Kind.REPEATED]
-    repeated = [event_of(record)["eventId"] for record in VALID if record.kind is Kind.REPEATED]
+    fresh = [event_of(record)["eventId"] for record in VALID if record.kind is not RecordKind.REPEATED]
+    repeated = [event_of(record)["eventId"] for record in VALID if record.kind is RecordKind.REPEATED]
     assert len(set(fresh)) == len(fresh)
     assert set(repeated) <= set(fresh)
 
 
 def test_a_repeat_is_the_first_one_byte_for_byte_under_the_same_key() -> None:
-    published = {(record.key, record.value) for record in VALID if record.kind is not Kind.REPEATED}
-    assert all((record.key, record.value) in published for record in VALID if record.kind is Kind.REPEATED)
+    published = {(record.key, record.value) for record in VALID if record.kind is not RecordKind.REPEATED}
+    assert all((record.key, record.value) in published for record in VALID if record.kind is RecordKind.REPEATED)
 
 
 def test_external_references_tell_all_events_apart() -> None:
-    fresh = [event_of(record)["contact"]["externalReference"] for record in VALID if record.kind is not Kind.REPEATED]
+    fresh = [
+        event_of(record)["contact"]["externalReference"] for record in VALID if record.kind is not RecordKind.REPEATED
+    ]
     assert len(set(fresh)) == len(fresh)
 
 
@@ -121,12 +123,12 @@ def test_fifty_invalid_records_hold_every_reason_a_producer_can_cause() -> None:
 
 def test_invalid_records_are_what_they_are_called() -> None:
     of_kind = {record.kind: record for record in RECORDS}
-    assert of_kind[Kind.INVALID_TOMBSTONE].value is None
+    assert of_kind[RecordKind.INVALID_TOMBSTONE].value is None
     with pytest.raises(UnicodeDecodeError):
-        (of_kind[Kind.INVALID_NOT_UTF8].value or b"").decode()
+        (of_kind[RecordKind.INVALID_NOT_UTF8].value or b"").decode()
     with pytest.raises(orjson.JSONDecodeError):
-        orjson.loads((of_kind[Kind.INVALID_NOT_JSON].value or b"").decode())
-    assert isinstance(orjson.loads(of_kind[Kind.INVALID_NOT_AN_OBJECT].value or b""), list)
+        orjson.loads((of_kind[RecordKind.INVALID_NOT_JSON].value or b"").decode())
+    assert isinstance(orjson.loads(of_kind[RecordKind.INVALID_NOT_AN_OBJECT].value or b""), list)
 
 
 def test_bulk_events_are_about_400_bytes_and_spread_evenly_over_their_campaigns() -> None:

@@ -10,7 +10,7 @@ from consumer.edge.kafka.connection import KafkaConnection
 from consumer.traffic.generator import generate
 from consumer.traffic.lines import Line
 from consumer.traffic.pace import due_by_now, in_batches, publish_all, wait_seconds
-from consumer.traffic.publisher import Compression, Partitioner, Publishable, Publisher, PublishError
+from consumer.traffic.publisher import Compression, Partitioner, Publishable, PublishError, TrafficPublisher
 from tests.support.cluster import Cluster
 from tests.support.records import read_all
 from tests.support.topics import Topics
@@ -28,7 +28,7 @@ async def test_all_of_it_arrives_as_it_was_in_every_compression(
     kafka: Cluster, topics: Topics, compression: Compression
 ) -> None:
     topic = await topics.create("events", partitions=3)
-    publisher = Publisher(topic=topic, connection=reached(kafka), compression=compression)
+    publisher = TrafficPublisher(topic=topic, connection=reached(kafka), compression=compression)
     await publisher.start()
     await publish_all(publisher, in_batches(EVENTS))
     await publisher.stop()
@@ -43,7 +43,7 @@ async def test_a_keys_events_stay_in_order_in_the_partition_where_kafkas_own_cli
     kafka: Cluster, topics: Topics
 ) -> None:
     topic = await topics.create("events", partitions=4)
-    publisher = Publisher(topic=topic, connection=reached(kafka))
+    publisher = TrafficPublisher(topic=topic, connection=reached(kafka))
     await publisher.start()
     await publish_all(publisher, in_batches(EVENTS))
     await publisher.stop()
@@ -65,7 +65,7 @@ async def test_acknowledgements_say_where_each_record_stands(kafka: Cluster, top
     def note(partition: int, offset: int, records: Sequence[Publishable]) -> None:
         noted.update({(partition, number): record.value for number, record in enumerate(records, start=offset)})
 
-    publisher = Publisher(topic=topic, connection=reached(kafka), on_acknowledged=note)
+    publisher = TrafficPublisher(topic=topic, connection=reached(kafka), on_acknowledged=note)
     await publisher.start()
     await publish_all(publisher, in_batches(EVENTS), per_second=5_000.0)
     await publisher.stop()
@@ -75,7 +75,7 @@ async def test_acknowledgements_say_where_each_record_stands(kafka: Cluster, top
 
 async def test_round_robin_spreads_one_key_evenly(kafka: Cluster, topics: Topics) -> None:
     topic = await topics.create("events", partitions=4)
-    publisher = Publisher(
+    publisher = TrafficPublisher(
         topic=topic,
         connection=reached(kafka),
         partitioner=Partitioner.ROUND_ROBIN,
@@ -89,7 +89,7 @@ async def test_round_robin_spreads_one_key_evenly(kafka: Cluster, topics: Topics
 
 async def test_a_record_that_is_too_large_for_the_topic_is_said_in_one_line(kafka: Cluster, topics: Topics) -> None:
     topic = await topics.create("events", settings={"max.message.bytes": "10000"})
-    publisher = Publisher(topic=topic, connection=reached(kafka))
+    publisher = TrafficPublisher(topic=topic, connection=reached(kafka))
     await publisher.start()
     await publisher.publish([Line(1, b"key", b"x" * 20_000, ())])
     with pytest.raises(PublishError, match=f"{topic}:0") as caught:
@@ -100,7 +100,7 @@ async def test_a_record_that_is_too_large_for_the_topic_is_said_in_one_line(kafk
 
 async def test_a_topic_that_is_missing_is_said_and_not_made(kafka: Cluster, topics: Topics) -> None:
     del topics
-    publisher = Publisher(topic="nobody-made-this", connection=reached(kafka))
+    publisher = TrafficPublisher(topic="nobody-made-this", connection=reached(kafka))
     with pytest.raises(PublishError, match="'nobody-made-this' does not exist"):
         await publisher.start()
     with pytest.raises(LookupError):
@@ -108,7 +108,7 @@ async def test_a_topic_that_is_missing_is_said_and_not_made(kafka: Cluster, topi
 
 
 async def test_brokers_that_do_not_answer_are_said_in_one_line() -> None:
-    publisher = Publisher(topic="events", connection=KafkaConnection(bootstrap_servers=("127.0.0.1:1",)))
+    publisher = TrafficPublisher(topic="events", connection=KafkaConnection(bootstrap_servers=("127.0.0.1:1",)))
     with pytest.raises(PublishError, match=r"no Kafka broker answers at 127\.0\.0\.1:1") as caught:
         await publisher.start()
     assert "\n" not in str(caught.value)

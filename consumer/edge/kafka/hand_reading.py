@@ -26,7 +26,7 @@ class HandRead(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]]
 
 
-class Head(NamedTuple):
+class BatchHead(NamedTuple):
     """What stands before the records of a batch."""
 
     base: int
@@ -54,7 +54,7 @@ class Head(NamedTuple):
         return self.records == self.last_delta + 1
 
 
-def decompressed(head: Head, body: bytes) -> bytes:
+def decompressed(head: BatchHead, body: bytes) -> bytes:
     """Return what stands behind a batch's head. What is wrong with it comes out in each library's own errors."""
     match head.attributes & _CODEC:
         case 0:
@@ -71,7 +71,7 @@ def decompressed(head: Head, body: bytes) -> bytes:
             raise ValueError(f"no codec has number {unknown}")
 
 
-def read_by_hand(head: Head, body: bytes) -> Iterator[HandRead | UnreadableRecord]:
+def read_by_hand(head: BatchHead, body: bytes) -> Iterator[HandRead | UnreadableRecord]:
     """Yield the records of a batch without compression; behind the first whose length is impossible none can be read.
 
     In a batch without gaps a record's place says its offset, whatever it says itself.
@@ -99,7 +99,7 @@ def read_by_hand(head: Head, body: bytes) -> Iterator[HandRead | UnreadableRecor
         yield record._replace(offset=offset)
 
 
-def _record(head: Head, raw: bytes) -> HandRead:
+def _record(head: BatchHead, raw: bytes) -> HandRead:
     timestamp_delta, at = _varint(raw, 1)  # behind attributes that say nothing yet
     offset_delta, at = _varint(raw, at)
     key, at = _bytes(raw, at)

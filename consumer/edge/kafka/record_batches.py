@@ -18,7 +18,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from consumer.core.event import UnreadableRecord
-from consumer.edge.kafka.hand_reading import CONTROL, HEAD, TRANSACTIONAL, Head, decompressed, read_by_hand
+from consumer.edge.kafka.hand_reading import CONTROL, HEAD, TRANSACTIONAL, BatchHead, decompressed, read_by_hand
 
 CHUNK_RECORDS: Final = 1_000
 """Unpacked in one go, about a millisecond: a batch of 1 MiB may hold a hundred thousand."""
@@ -171,9 +171,9 @@ class Unpacked:
             if len(raw) < HEAD.size:
                 yield from self._damaged(base, None, "a batch's length is impossible")
                 return
-            yield from self._batch(Head(*HEAD.unpack_from(raw)), raw)
+            yield from self._batch(BatchHead(*HEAD.unpack_from(raw)), raw)
 
-    def _batch(self, head: Head, raw: bytes) -> Iterator[Sequence[Any]]:
+    def _batch(self, head: BatchHead, raw: bytes) -> Iterator[Sequence[Any]]:
         batch = DefaultRecordBatch(raw)
         if not batch.validate_crc():
             yield from self._damaged(head.base, head, "a batch's checksum is wrong")
@@ -187,7 +187,7 @@ class Unpacked:
                 yield from self._by_hand(head, raw)
         self._reached = max(self._reached, head.end)
 
-    def _in_order(self, head: Head, records: Iterator[Any]) -> Iterator[Sequence[Any]]:
+    def _in_order(self, head: BatchHead, records: Iterator[Any]) -> Iterator[Sequence[Any]]:
         """Yield a batch's records in chunks.
 
         Raises:
@@ -209,7 +209,7 @@ class Unpacked:
             self._reached = records[-1].offset + 1
         return records
 
-    def _by_hand(self, head: Head, raw: bytes) -> Iterator[Sequence[Any]]:
+    def _by_hand(self, head: BatchHead, raw: bytes) -> Iterator[Sequence[Any]]:
         try:
             body = decompressed(head, raw[HEAD.size :])
         except Exception as error:  # noqa: BLE001 - each library has errors of its own
@@ -229,7 +229,7 @@ class Unpacked:
             self._reached = offsets[-1] + 1
             yield [UnreadableRecord(offset=offset, why=why) for offset in offsets]
 
-    def _damaged(self, base: int, head: Head | None, why: str) -> Iterator[Sequence[Any]]:
+    def _damaged(self, base: int, head: BatchHead | None, why: str) -> Iterator[Sequence[Any]]:
         """Wait as long as there is hope, then give up what the batch says that it holds, or the next offset alone.
 
         Its head is believed where it agrees with itself; that and the position say which offsets it has taken.
@@ -260,7 +260,7 @@ class Unpacked:
         yield self._from_here(records)
         self._reached = max(self._reached, batch.next_offset)
 
-    def _is_hidden(self, head: Head, raw: bytes) -> bool:
+    def _is_hidden(self, head: BatchHead, raw: bytes) -> bool:
         """Whether a batch belongs to an aborted transaction; a marker that ends one is taken note of."""
         if self._aborted is None:
             return False
@@ -274,7 +274,7 @@ class Unpacked:
         return bool(head.attributes & TRANSACTIONAL) and head.producer in self._aborting
 
 
-def _is_rising(offsets: Sequence[int], least: int, head: Head) -> bool:
+def _is_rising(offsets: Sequence[int], least: int, head: BatchHead) -> bool:
     """Whether these may be the offsets of a batch that was compacted."""
     if head.is_dense or offsets[0] < least or offsets[-1] >= head.end:
         return False

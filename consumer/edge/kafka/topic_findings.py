@@ -36,7 +36,7 @@ class TopicFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unreachable(TopicFinding):
+class BrokersUnreachable(TopicFinding):
     """No broker answers."""
 
     words: str
@@ -46,7 +46,7 @@ class Unreachable(TopicFinding):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused(TopicFinding):
+class AccessRefused(TopicFinding):
     """Credentials or permissions are wrong."""
 
     words: str

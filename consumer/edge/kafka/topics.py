@@ -31,19 +31,19 @@ from consumer.edge.kafka.topic_findings import (
     JOURNAL_RETENTION_MS,
     RESULT_BYTES,
     USUAL_BYTES,
+    AccessRefused,
+    BrokersUnreachable,
     Compacted,
     CutsMessages,
     FewCopiesInSync,
     KeysWanted,
     Missing,
-    Refused,
     SettingsUnseen,
     ShortRetention,
     TakesTooLittle,
     TooFewPartitions,
     TopicFinding,
     TopicRole,
-    Unreachable,
 )
 
 if TYPE_CHECKING:
@@ -87,13 +87,15 @@ async def examine(connection: KafkaConnection, expectations: Expectations) -> li
         async with asyncio.timeout(ASK_SECONDS), _admin(connection) as admin:
             return await _examine(admin, expectations)
     except KafkaRefusedError as error:
-        return [Refused(words=str(error))]
+        return [AccessRefused(words=str(error))]
     except KafkaUnreachableError as error:
-        return [Unreachable(words=str(error))]
+        return [BrokersUnreachable(words=str(error))]
     except REFUSALS as error:
-        return [Refused(words=str(refused(error, connection)))]
+        return [AccessRefused(words=str(refused(error, connection)))]
     except (KafkaError, OSError, TimeoutError) as error:
-        return [Unreachable(words=f"the brokers at {connection} do not answer questions ({words(error)}): try again")]
+        return [
+            BrokersUnreachable(words=f"the brokers at {connection} do not answer questions ({words(error)}): try again")
+        ]
 
 
 async def create_topics(

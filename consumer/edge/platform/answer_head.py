@@ -57,7 +57,7 @@ _PLAIN: Final[Mapping[Framing, bytes]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class AnswerHead:
     """What is read of a head. The texts are as they came, one character a byte; empty where nothing was said."""
 
     status: int
@@ -91,7 +91,7 @@ def may_become_a_head(raw: bytearray) -> bool:
     return b"\n" not in raw or _STATUS_LINE.match(raw) is not None
 
 
-def read_head(raw: bytes | bytearray) -> Head | None:
+def read_head(raw: bytes | bytearray) -> AnswerHead | None:
     """Read a complete head, up to and with its empty line; None where its status line cannot be read."""
     line = _STATUS_LINE.match(raw)
     if line is None:
@@ -109,7 +109,7 @@ def read_head(raw: bytes | bytearray) -> Head | None:
     reusable = _reusable(said, status, version, framing)
     if status in _BODILESS or status // 100 == 1:
         framing = Framing.EMPTY  # whatever its lines say
-    return Head(
+    return AnswerHead(
         status=status,
         framing=framing,
         length=length,

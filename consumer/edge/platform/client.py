@@ -29,7 +29,7 @@ from consumer.core.platform.answer import (
     Withholding,
 )
 from consumer.core.terms import Instant
-from consumer.edge.platform.answer_head import Framing, Head
+from consumer.edge.platform.answer_head import AnswerHead, Framing
 from consumer.edge.platform.http_wire import Attempt, WithheldError
 from consumer.edge.platform.transport import AiohttpTransport, CookielessClient
 from consumer.service.ports import Clock
@@ -209,7 +209,7 @@ class PlatformClient:
         assert answer is not None
         return Exchange(answer=answer, started_at=attempt.started_at, finished_at=self._clock.now().wall)
 
-    def _answered(self, head: Head, body: bytes | None) -> Answered:
+    def _answered(self, head: AnswerHead, body: bytes | None) -> Answered:
         try:
             seconds = _retry_after_seconds(head, self._clock.now().wall)
         except Exception as error:  # noqa: BLE001 - whatever it is, the status line has said what happened
@@ -242,7 +242,7 @@ def _verdict_on_key(answer: Answer) -> KeyVerdict:
 # ------------------------------------------------------------------------------------------------ reading an answer
 
 
-async def _body(response: httpx.Response, head: Head) -> bytes | None:
+async def _body(response: httpx.Response, head: AnswerHead) -> bytes | None:
     """The whole body, decoded; None where it cannot be read to its end, or is larger than `MAX_BODY_BYTES`."""
     if head.framing is Framing.UNCLEAR:
         return None
@@ -284,7 +284,7 @@ def _inflated(received: bytes, window_bits: int) -> bytes | None:
     return body if inflate.eof and len(body) <= MAX_BODY_BYTES else None
 
 
-def _retry_after_seconds(head: Head, now: Instant) -> float | None:
+def _retry_after_seconds(head: AnswerHead, now: Instant) -> float | None:
     """Seconds to wait from now on, at least 0; None where the platform did not say, or not in a way that can be read.
 
     A date is compared with the answer's own `Date`, so that a clock that is wrong on one side does no harm.

@@ -17,7 +17,14 @@ from aiohttp.connector import Connection
 
 from consumer.core.platform.answer import Withholding
 from consumer.core.terms import Instant
-from consumer.edge.platform.answer_head import END_OF_HEAD, MAX_HEAD_BYTES, Framing, Head, may_become_a_head, read_head
+from consumer.edge.platform.answer_head import (
+    END_OF_HEAD,
+    MAX_HEAD_BYTES,
+    AnswerHead,
+    Framing,
+    may_become_a_head,
+    read_head,
+)
 from consumer.edge.platform.tcp_evidence import Baseline, Remains
 from consumer.service.ports import Clock
 
@@ -62,7 +69,7 @@ class Attempt:
     """Whether the last look raised: that is a mistake of ours, and nothing that the network does."""
     started_at: Instant | None = None
     wire: "Wire | None" = None
-    head: Head | None = None
+    head: AnswerHead | None = None
     """Set as soon as its last byte is here. From then on the platform has answered, whatever comes next."""
     remains: Remains | None = None
     """The connection, where it ended before anything came back and may have ended before the request."""
@@ -234,7 +241,7 @@ class Wire(asyncio.Protocol):
             self._handler.set_exception(NoHeadError("what came back is no HTTP"))
             self._transport.close()
 
-    def _head_is_complete(self, attempt: Attempt, head: Head, rest: bytes) -> None:
+    def _head_is_complete(self, attempt: Attempt, head: AnswerHead, rest: bytes) -> None:
         attempt.head = head
         self._head.clear()
         self._handler.data_received(head.plain())

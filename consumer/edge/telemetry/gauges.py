@@ -4,26 +4,26 @@ import platform
 from collections.abc import Callable, Iterable
 from typing import get_args
 
-from consumer.edge.telemetry.meters import Described, Key, Reading
+from consumer.edge.telemetry.meters import Described, GaugeReading, Key
 from consumer.service.status_shape import AccessState, PartitionStatus
-from consumer.service.status_shape import Status as Snapshot
+from consumer.service.status_shape import ServiceStatus
 
 PARTITION = ("topic", "partition")
 
 
 def gauge(
-    name: str, labels: tuple[str, ...], meaning: str, read: Callable[[Snapshot], Iterable[tuple[Key, float]]]
-) -> Reading[Snapshot]:
+    name: str, labels: tuple[str, ...], meaning: str, read: Callable[[ServiceStatus], Iterable[tuple[Key, float]]]
+) -> GaugeReading[ServiceStatus]:
     """Declare a gauge and where it is read."""
-    return Reading(described=Described(name=name, kind="gauge", labels=labels, meaning=meaning), read=read)
+    return GaugeReading(described=Described(name=name, kind="gauge", labels=labels, meaning=meaning), read=read)
 
 
-def _one(read: Callable[[Snapshot], float]) -> Callable[[Snapshot], Iterable[tuple[Key, float]]]:
+def _one(read: Callable[[ServiceStatus], float]) -> Callable[[ServiceStatus], Iterable[tuple[Key, float]]]:
     return lambda now: [((), read(now))]
 
 
-def _each(read: Callable[[PartitionStatus], float | None]) -> Callable[[Snapshot], Iterable[tuple[Key, float]]]:
-    def rows(now: Snapshot) -> Iterable[tuple[Key, float]]:
+def _each(read: Callable[[PartitionStatus], float | None]) -> Callable[[ServiceStatus], Iterable[tuple[Key, float]]]:
+    def rows(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
         for partition in now["partitions"]:
             value = read(partition)
             if value is not None:  # not known yet: no sample, rather than a wrong one
@@ -36,13 +36,13 @@ def _states(states: tuple[str, ...], current: str) -> Iterable[tuple[Key, float]
     return [((state,), float(state == current)) for state in states]
 
 
-def _partition_states(now: Snapshot) -> Iterable[tuple[Key, float]]:
+def _partition_states(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
     current: list[str] = [partition["state"] for partition in now["partitions"]]
     states = ("claiming", "reading", "owned", "unsure", "lost", "stopped")
     return [((state,), float(current.count(state))) for state in states]
 
 
-READINGS: tuple[Reading[Snapshot], ...] = (
+READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
     gauge(
         "campaign_committed_offset",
         PARTITION,

@@ -46,7 +46,7 @@ PLAIN_FIELDS: Final = frozenset(
 """Fields whose text is ours or configuration's, and may hold digits: dates, topic names, member IDs."""
 
 
-class Repeats:
+class RepeatedLines:
     """Which of many equal lines to write: the first, then one in `REPEAT_SECONDS`. Pure, given the time."""
 
     def __init__(self, *, every_seconds: float = REPEAT_SECONDS) -> None:
@@ -71,7 +71,7 @@ class _RepeatFilter(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._repeats = Repeats()
+        self._repeats = RepeatedLines()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == OURS:  # telemetry limits its own, by what they mean

@@ -146,17 +146,17 @@ class Distribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading(Generic[State]):
+class GaugeReading(Generic[State]):
     """A gauge family that is read off a state when somebody asks."""
 
     described: Described
     read: Callable[[State], Iterable[tuple[Key, float]]]
 
 
-class Readings(Generic[State]):
+class GaugeReadings(Generic[State]):
     """Gauge families that are read off one snapshot per scrape; without samples until a source is bound."""
 
-    def __init__(self, readings: Sequence[Reading[State]]) -> None:
+    def __init__(self, readings: Sequence[GaugeReading[State]]) -> None:
         self.readings = readings
         self._source: Callable[[], State] | None = None
 

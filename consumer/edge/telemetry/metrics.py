@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from consumer.core.outcome import Reason, Status
 from consumer.edge.telemetry.gauges import PARTITION, READINGS
-from consumer.edge.telemetry.meters import Counters, Described, Distribution, Key, Readings
+from consumer.edge.telemetry.meters import Counters, Described, Distribution, GaugeReadings, Key
 from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
 
 DELAY_SECONDS = (
@@ -71,7 +71,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.gauges = Readings(READINGS)
+        self.gauges = GaugeReadings(READINGS)
         self._reading()
         self._sending()
         self._outcomes()

@@ -14,11 +14,11 @@ from consumer.core.outcome import Reason, Status
 from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
 from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES, code, stop_cure
 from consumer.edge.telemetry.exposition import render
-from consumer.edge.telemetry.log import OURS, Repeats, origin_of
+from consumer.edge.telemetry.log import OURS, RepeatedLines, origin_of
 from consumer.edge.telemetry.metrics import Metrics
 from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
 from consumer.service.ports import Clock
-from consumer.service.status_shape import Status as Snapshot
+from consumer.service.status_shape import ServiceStatus
 
 SLIP_SECONDS: Final = 3600.0  # a slip in a field's name lasts until somebody deploys: a line an hour is enough
 LOOP_DELAY_SECONDS: Final = 1.0  # heartbeats run in this loop, one every 2 s by default
@@ -35,15 +35,15 @@ class Telemetry(Facts):
         self._version = version
         self._campaigns = {campaign: str(campaign) for campaign in campaigns}
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger(OURS)
-        self._repeats = Repeats()
-        self._slips = Repeats(every_seconds=SLIP_SECONDS)
-        self._status: Callable[[], Snapshot] | None = None
+        self._repeats = RepeatedLines()
+        self._slips = RepeatedLines(every_seconds=SLIP_SECONDS)
+        self._status: Callable[[], ServiceStatus] | None = None
         self.kafka_troubled_at: Ticks | None = None
         """When brokers were last in trouble: it explains what stands still."""
         self._told_at = clock.now().steady
         self._told = self._tally()
 
-    def bind(self, status: Callable[[], Snapshot]) -> None:
+    def bind(self, status: Callable[[], ServiceStatus]) -> None:
         """Read gauges and the summary's state off `status`, which must not block."""
         self._status = status
         self.metrics.gauges.bind(status)
@@ -64,7 +64,7 @@ class Telemetry(Facts):
         *,
         cure: str,
         level: int = logging.WARNING,
-        among: Repeats | None = None,
+        among: RepeatedLines | None = None,
     ) -> None:
         left_out = (among or self._repeats).admit((event, kind), self._clock.now().steady)
         if left_out is not None:

@@ -8,7 +8,7 @@ from prometheus_client.exposition import generate_latest as their_text
 from prometheus_client.openmetrics.exposition import generate_latest as their_openmetrics
 
 from consumer.edge.telemetry.exposition import Format, encode, negotiated
-from consumer.edge.telemetry.meters import Counters, Described, Distribution, Reading, Readings
+from consumer.edge.telemetry.meters import Counters, Described, Distribution, GaugeReading, GaugeReadings
 from tests.edge.telemetry.test_metrics import everything
 
 VALUES = st.floats(min_value=0)
@@ -23,8 +23,8 @@ def families(label: str, meaning: str, value: float) -> CollectorRegistry:
     distribution = Distribution(measured, bounds=(0.005, 1, 86_400, 10_000_000))
     distribution.observe((label,), value)
     read = Described(name="campaign_z", kind="gauge", labels=(), meaning=meaning)
-    reading: Reading[float] = Reading(described=read, read=lambda now: [((), now)])
-    readings = Readings([reading])
+    reading: GaugeReading[float] = GaugeReading(described=read, read=lambda now: [((), now)])
+    readings = GaugeReadings([reading])
     readings.bind(lambda: -value)
     for family in (counters, distribution, readings):
         registry.register(family)

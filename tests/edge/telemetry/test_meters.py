@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram
 
-from consumer.edge.telemetry.meters import SORTED_FROM, Counters, Described, Distribution, Reading, Readings
+from consumer.edge.telemetry.meters import SORTED_FROM, Counters, Described, Distribution, GaugeReading, GaugeReadings
 
 BOUNDS = (0.01, 0.1, 1.0, 10.0)
 VALUES = st.one_of(st.sampled_from(BOUNDS), st.floats(min_value=0, max_value=100, allow_nan=False))
@@ -92,10 +92,10 @@ def test_gauges_are_read_once_a_scrape_and_not_at_all_before_somebody_is_bound()
         asked.append(None)
         return 7.0
 
-    gauges: list[Reading[float]] = [
-        Reading(described=described(f"campaign_{n}", "gauge"), read=lambda now: [((), now)]) for n in "ab"
+    gauges: list[GaugeReading[float]] = [
+        GaugeReading(described=described(f"campaign_{n}", "gauge"), read=lambda now: [((), now)]) for n in "ab"
     ]
-    readings = Readings(gauges)
+    readings = GaugeReadings(gauges)
     registry = CollectorRegistry()
     registry.register(readings)
     assert registry.get_sample_value("campaign_a") is None

@@ -16,7 +16,7 @@ from consumer.core.terms import JournalOffset, Offset
 from consumer.edge.telemetry.metrics import PROCESS, Metrics
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import During, Producer, StopWhy
-from consumer.service.tell import Teller
+from consumer.service.tell import EngineTelemetry
 from tests.core.makers import P0, at, make_event, make_send
 from tests.core.runner import Request, Runner
 from tests.edge.support import P3, status, telemetry
@@ -34,7 +34,7 @@ class Told(Runner):
         super().__post_init__()
         pipeline = self.pipeline
         self.telemetry: Telemetry = telemetry()
-        teller = Teller(self.telemetry, pipeline)
+        teller = EngineTelemetry(self.telemetry, pipeline)
         fetch, turn, look, answer = pipeline.fetched, pipeline.turn, pipeline.last_look, pipeline.answered
 
         def fetched(lane: Any, records: Any, now: Any) -> Fetched:
@@ -133,7 +133,7 @@ def throttled() -> Told:
 def called_off() -> Told:
     """Three requests that the last look held back."""
     told = Told(policies=Policies(default=CampaignPolicy()))
-    teller = Teller(told.telemetry, told.pipeline)
+    teller = EngineTelemetry(told.telemetry, told.pipeline)
     for why in Withholding:
         event, now = make_event(), at(1)
         exchange = Exchange(answer=Withheld(why=why), started_at=None, finished_at=now.wall)
