@@ -127,7 +127,7 @@ async def _look_at_journals(settings: "Settings") -> None:
     from consumer.cli.inspect import desk_for
     from consumer.core.terms import Partition
     from consumer.inspection.journals import refuse_anothers
-    from consumer.service.past import PartitionEvidence
+    from consumer.service.evidence import PartitionEvidence
 
     async with desk_for(settings.kafka, []) as desk:
         journals = [Partition(topic, number) for topic, count in desk.journal_counts.items() for number in range(count)]

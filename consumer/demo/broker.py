@@ -10,8 +10,8 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 
+from consumer.demo.child_process import ChildProcess
 from consumer.demo.java import ENVIRONMENT, Java
-from consumer.demo.leash import ChildProcess
 
 START_SECONDS = 120.0  # three brokers take 9 on two idle cores; a busy machine takes its time
 STOP_SECONDS = 30.0  # a controlled shutdown takes 1 to 3, writing a recording 10; after that the broker is killed
@@ -95,7 +95,7 @@ class Broker:
             *("-c", str(self.place.properties_file)),
             log_level="warn",
         )
-        formatting = await asyncio.to_thread(self._leash, command)
+        formatting = await asyncio.to_thread(self._watcher, command)
         try:
             code = await asyncio.to_thread(formatting.wait, FORMAT_SECONDS)
         finally:
@@ -108,7 +108,7 @@ class Broker:
         if self.runs:
             raise KafkaStartError(f"broker {self.place.number} runs already")
         command = java.command("kafka.Kafka", str(self.place.properties_file), heap_mebibytes=HEAP_MEBIBYTES)
-        self._process = await asyncio.to_thread(self._leash, command)
+        self._process = await asyncio.to_thread(self._watcher, command)
 
     async def until_ready(self, numbers: frozenset[int]) -> None:
         """Wait until this broker itself says that it knows these brokers, itself among them.
@@ -170,7 +170,7 @@ class Broker:
             raise KafkaStartError(f"broker {self.place.number} does not run: start it first")
         return self._process
 
-    def _leash(self, command: Sequence[str]) -> ChildProcess:
+    def _watcher(self, command: Sequence[str]) -> ChildProcess:
         return ChildProcess.start(command, output=self.place.log_file, environment=ENVIRONMENT, litter=self._litter)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from consumer.demo.leash import ChildProcess
+from consumer.demo.child_process import ChildProcess
 
 LOOK_SECONDS = 0.05
 START_SECONDS = 60.0

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from config.settings import Kafka
 from consumer.demo.arithmetic import Account, RecordPlace, acceptance_delay, settle_accounts
-from consumer.demo.leash import ChildProcess
+from consumer.demo.child_process import ChildProcess
 from consumer.demo.processes import ProcessError, ServiceProcess, answers, command_line, free_port, stop
 from consumer.demo.results import ResultsReader
 from consumer.demo.show import Gauge, Progressed, progress_of, show_summary, show_surroundings

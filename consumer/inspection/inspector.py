@@ -8,7 +8,7 @@ from consumer.core.journal.entry_decode import decode
 from consumer.core.journal.group import group_of
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.inspection.view import Gathered, PartitionView, State, view
-from consumer.service.past import JournalReading, PartitionEvidence
+from consumer.service.evidence import JournalReading, PartitionEvidence
 from consumer.service.ports import EventsLog, JournalLog, UnsureAppendError
 
 TRIES = 5

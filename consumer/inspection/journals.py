@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from consumer.core.journal.group import not_ours
 from consumer.core.terms import Partition
-from consumer.service.past import PartitionEvidence
+from consumer.service.evidence import PartitionEvidence
 from consumer.service.ports import TopicGoneError
 
 LOOK_SECONDS = 10.0

@@ -8,7 +8,7 @@ from consumer.core.journal.entries import Claim
 from consumer.core.journal.group import foreign_claims, group_of, not_ours
 from consumer.core.journal.takeover import Evidence, Start, Stop, starting_point
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
-from consumer.service.past import JournalReading
+from consumer.service.evidence import JournalReading
 
 
 class State(StrEnum):

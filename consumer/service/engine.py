@@ -19,6 +19,7 @@ from consumer.core.platform.post import body
 from consumer.core.policy import FieldNames
 from consumer.core.sending.send import Send
 from consumer.core.terms import JournalOffset, Now
+from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import During, Facts
 from consumer.service.inbox import Inbox
 from consumer.service.ports import (
@@ -31,7 +32,6 @@ from consumer.service.ports import (
     UnsureAppendError,
 )
 from consumer.service.publisher import ResultsPublisher
-from consumer.service.tell import EngineTelemetry
 from consumer.service.unreadable import LaneDroppedError, until_readable
 
 CLAIM_AGAIN_SECONDS = 0.5

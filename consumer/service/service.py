@@ -16,6 +16,7 @@ from consumer.core.policy import Policies
 from consumer.core.sending.delivery import Chance
 from consumer.core.terms import Now, Partition
 from consumer.service.engine import Engine
+from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import DrainPhase, Facts
 from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
@@ -23,7 +24,6 @@ from consumer.service.ports import Clock, EventsConsumer, JournalLog, Platform, 
 from consumer.service.publisher import ResultsPublisher
 from consumer.service.status_shape import ServiceState
 from consumer.service.takeover import Takeover
-from consumer.service.tell import EngineTelemetry
 
 FETCH_RECORDS = 700
 """Records taken in at once: some 5 ms of work. More hold up what is further on its way for longer, and then more is in

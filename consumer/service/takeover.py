@@ -11,8 +11,8 @@ from consumer.core.journal.replay import Remembering
 from consumer.core.journal.takeover import OUR_MARK, Start, claimed_since, known_done, starting_point
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
+from consumer.service.evidence import JournalReading, PartitionEvidence
 from consumer.service.facts import Facts
-from consumer.service.past import JournalReading, PartitionEvidence
 from consumer.service.ports import Clock, Committed, EventsConsumer, JournalLog, TopicGoneError
 from consumer.service.recalling import Recalling
 

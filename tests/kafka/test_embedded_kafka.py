@@ -87,15 +87,15 @@ def test_the_broker_dies_with_its_parent_even_when_that_is_killed_and_leaves_no_
         assert parent.stdout is not None
         pid, folder = parent.stdout.readline().split()
         broker = psutil.Process(int(pid))
-        leash = broker.parent()
+        watcher = broker.parent()
         assert "kafka.Kafka" in broker.cmdline()
-        assert leash is not None
+        assert watcher is not None
         assert Path(folder, "broker-1", "data").is_dir()
 
         os.kill(parent.pid, signal.SIGKILL)
 
         broker.wait(timeout=20)
-        leash.wait(timeout=20)
+        watcher.wait(timeout=20)
         assert not Path(folder).exists()
 
 

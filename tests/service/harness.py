@@ -16,7 +16,7 @@ import httpx
 import orjson
 
 from consumer.demo.arithmetic import Account, RecordPlace, settle_accounts
-from consumer.demo.leash import ChildProcess
+from consumer.demo.child_process import ChildProcess
 from consumer.demo.processes import command_line
 from consumer.demo.surroundings import SCHEDULE_FIELD, plain_environment
 from consumer.edge.clock import SystemClock

@@ -11,9 +11,9 @@ from consumer.core.sending.send import Send
 from consumer.core.sending.settle import Decision
 from consumer.core.terms import Now, Offset
 from consumer.edge.telemetry.telemetry import Telemetry
+from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import StopWhy
 from consumer.service.sending import why_not_sending
-from consumer.service.tell import EngineTelemetry
 from tests.core.makers import P0, at
 from tests.core.runner import OK, Request, Runner, accepting
 from tests.edge.support import HandClock, telemetry

@@ -14,10 +14,10 @@ from consumer.core.journal.replay import Remembering
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, JournalOffset, Now, Offset, Partition, SendId
+from consumer.service.evidence import SLICE_ENTRIES, PartitionEvidence
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
-from consumer.service.past import SLICE_ENTRIES, PartitionEvidence
 from consumer.service.ports import EventsConsumer, PlainEntry, RefusedError, TopicGoneError
 from consumer.service.recalling import Recalling
 from consumer.service.takeover import Takeover

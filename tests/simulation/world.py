@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from consumer.core.policy import CampaignPolicy, MemorySizes, OnUnknown, Policies
-from consumer.service import past
+from consumer.service import evidence as past
 from tests.simulation.broker import Logs
 from tests.simulation.faults import Dice
 from tests.simulation.group import Group

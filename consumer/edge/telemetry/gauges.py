@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import get_args
 
 from consumer.edge.telemetry.meters import Described, GaugeReading, Key
-from consumer.service.status_shape import AccessState, PartitionStatus
-from consumer.service.status_shape import ServiceStatus
+from consumer.service.status_shape import AccessState, PartitionStatus, ServiceStatus
 
 PARTITION = ("topic", "partition")
 

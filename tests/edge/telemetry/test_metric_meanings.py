@@ -15,8 +15,8 @@ from consumer.core.sending.settle import CalledOff, Decision
 from consumer.core.terms import JournalOffset, Offset
 from consumer.edge.telemetry.metrics import PROCESS, Metrics
 from consumer.edge.telemetry.telemetry import Telemetry
+from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import During, Producer, StopWhy
-from consumer.service.tell import EngineTelemetry
 from tests.core.makers import P0, at, make_event, make_send
 from tests.core.runner import Request, Runner
 from tests.edge.support import P3, status, telemetry

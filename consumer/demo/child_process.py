@@ -1,6 +1,6 @@
 """Keeps a process no longer than the one that started it, even after a `kill -9`. Knows nothing of Kafka or Java.
 
-The leash is a process of its own between the two: it starts the command, and holds the reading end of a pipe whose only
+The watcher is a process of its own between the two: it starts the command, and holds the reading end of a pipe whose only
 writing end its parent has. When the parent is gone, however it went, the pipe ends and the command is killed.
 """
 
@@ -20,10 +20,10 @@ from typing import IO, Self
 class ChildProcess:
     """A running command that cannot outlive this process. Built by `start`; blocking, and free of any event loop."""
 
-    def __init__(self, leash: "subprocess.Popen[bytes]", pid: int) -> None:
-        self._leash = leash
+    def __init__(self, watcher: "subprocess.Popen[bytes]", pid: int) -> None:
+        self._watcher = watcher
         self.pid = pid
-        """The command's own process ID, not the leash's."""
+        """The command's own process ID, not the watcher's."""
 
     @classmethod
     def start(
@@ -35,7 +35,7 @@ class ChildProcess:
         parent is gone. OSError when it cannot be started.
         """
         with output.open("ab") as log:
-            leash = subprocess.Popen(  # noqa: S603 - this very file, by the interpreter that runs it
+            watcher = subprocess.Popen(  # noqa: S603 - this very file, by the interpreter that runs it
                 [sys.executable, "-I", "-S", __file__, str(litter or ""), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -43,32 +43,32 @@ class ChildProcess:
                 start_new_session=True,
                 env=dict(environment),
             )
-        assert leash.stdout is not None
-        with leash.stdout as told:
+        assert watcher.stdout is not None
+        with watcher.stdout as told:
             pid = told.readline()
         if not pid:
-            cls._let_go(leash.stdin)
-            leash.wait()
+            cls._let_go(watcher.stdin)
+            watcher.wait()
             raise OSError(f"{command[0]} could not be started; {output} says why")
-        return cls(leash, int(pid))
+        return cls(watcher, int(pid))
 
     @property
     def exit_code(self) -> int | None:
         """Negative for the signal that ended it; None while it runs."""
-        return self._leash.poll()
+        return self._watcher.poll()
 
     def wait(self, seconds: float) -> int:
         """Wait for the command's end, and give its exit code. TimeoutError when it still runs after `seconds`."""
         try:
-            code = self._leash.wait(seconds)
+            code = self._watcher.wait(seconds)
         except subprocess.TimeoutExpired as error:
             raise TimeoutError(f"process {self.pid} still runs after {seconds:g} s") from error
-        self._let_go(self._leash.stdin)
+        self._let_go(self._watcher.stdin)
         return code
 
     def send(self, what: signal.Signals) -> None:
         """Send the command a signal; nothing happens when it has ended."""
-        if self._leash.poll() is None:
+        if self._watcher.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, what)
 
@@ -79,7 +79,7 @@ class ChildProcess:
 
 
 def hold(command: Sequence[str], litter: str) -> int:
-    """Live the leash's own life: start the command, end with it or end it, and give its exit code."""
+    """Live the watcher's own life: start the command, end with it or end it, and give its exit code."""
     output = sys.stderr.fileno()
     held = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)  # noqa: S603 - the parent's
     parent_gone = threading.Event()

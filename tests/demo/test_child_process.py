@@ -1,4 +1,4 @@
-"""A leashed process never outlives the one that started it."""
+"""A child process never outlives the one that started it."""
 
 import os
 import signal
@@ -9,14 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from consumer.demo.leash import ChildProcess
+from consumer.demo.child_process import ChildProcess
 
 PARENT = """
 import pathlib, signal, sys
-from consumer.demo.leash import Leashed
+from consumer.demo.child_process import ChildProcess
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)  # an exception can get lost
-command = Leashed.start(["sleep", "1000"], output=pathlib.Path(sys.argv[1]), environment={"PATH": "/usr/bin:/bin"})
+command = ChildProcess.start(["sleep", "1000"], output=pathlib.Path(sys.argv[1]), environment={"PATH": "/usr/bin:/bin"})
 print(command.pid, flush=True)
 sys.stdin.read()
 """
