@@ -8,7 +8,7 @@ NAMELESS = "told by record"
 """Stands for the send of an attempt that only a checkpoint tells of, without its name."""
 
 
-class Attempts:
+class AuditedAttempts:
     """Which attempts of records without an outcome are open, and how many surely failed."""
 
     def __init__(self) -> None:

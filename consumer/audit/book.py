@@ -9,7 +9,7 @@ from typing import Any, Final, get_args
 
 import orjson
 
-from consumer.audit.entries import Verdict
+from consumer.audit.entries import AuditedVerdict
 from schemas.send_result import ResultReason, ResultStatus
 
 STATUSES: Final[tuple[str | None, ...]] = (None, *get_args(ResultStatus))
@@ -44,7 +44,7 @@ class Book:
         """1: the record exists, has no outcome, and nothing excuses that."""
         self.owed = bytearray(size)
         """1: the record exists, has an outcome, and no result was seen."""
-        self.letter_owed = bytearray(size)
+        self.dead_letter_owed = bytearray(size)
         """1: the outcome is `invalid`, and no dead letter was seen."""
         self.beyond = bytearray(size)
         """1: the record has no outcome, and the part of the journal that may have had it is gone."""
@@ -90,7 +90,7 @@ class Book:
         """The outcome's reason."""
         return REASONS[self.reason[offset - self.start]]
 
-    def settle(self, offset: int, verdict: Verdict, received_ms: int, shared: int) -> None:
+    def settle(self, offset: int, verdict: AuditedVerdict, received_ms: int, shared: int) -> None:
         """Note an outcome; `shared` is `rest_of` its verdict."""
         index = offset - self.start
         self.status[index] = _STATUS_NUMBER[verdict.status]
@@ -104,15 +104,15 @@ class Book:
         self.lacking[index] = 0
         if self.exists[index]:
             self.owed[index] = 1
-            self.letter_owed[index] = verdict.status == "invalid"
+            self.dead_letter_owed[index] = verdict.status == "invalid"
 
     def reopen(self, offset: int) -> None:
         """Forget an outcome: an operator had the partition start anew."""
         index = offset - self.start
-        self.status[index] = self.owed[index] = self.letter_owed[index] = 0
+        self.status[index] = self.owed[index] = self.dead_letter_owed[index] = 0
         self.reopened[index] = 1
 
-    def differences(self, offset: int, said: Verdict, received_ms: int) -> list[str]:
+    def differences(self, offset: int, said: AuditedVerdict, received_ms: int) -> list[str]:
         """Name the fields of a result that are not what the outcome says."""
         index = offset - self.start
         pairs = (
@@ -136,7 +136,7 @@ class Book:
             index = column.find(1, index + 1, end)
 
 
-def rest_of(verdict: Verdict) -> int:
+def rest_of(verdict: AuditedVerdict) -> int:
     """A hash of what a verdict says besides the columns of its own."""
     return hash_of_json([verdict.dispatched_ms, verdict.related, verdict.detail, verdict.response])
 

@@ -17,27 +17,27 @@ Attempt = tuple[str, int]
 """A send's ID and the number of its attempt."""
 
 
-class Claim(NamedTuple):
+class AuditedClaim(NamedTuple):
     """Somebody owns the partition from here on."""
 
     group: str
 
 
-class Intent(NamedTuple):
+class AuditedIntent(NamedTuple):
     """These records may be out from here on."""
 
     attempt: Attempt
     offsets: Sequence[int]
 
 
-class Returned(NamedTuple):
+class AuditedReturned(NamedTuple):
     """This attempt surely delivered nothing."""
 
     attempt: Attempt
     started: bool
 
 
-class Verdict(NamedTuple):
+class AuditedVerdict(NamedTuple):
     """What some records' results must say. Instants are milliseconds since 1970."""
 
     status: str
@@ -52,21 +52,21 @@ class Verdict(NamedTuple):
     response: Mapping[str, Any] | None
 
 
-class Settled(NamedTuple):
+class AuditedSettled(NamedTuple):
     """Records that share one verdict, and when each was received (milliseconds), side by side."""
 
-    verdict: Verdict
+    verdict: AuditedVerdict
     offsets: Sequence[int]
     received_ms: Sequence[int]
 
 
-class Outcome(NamedTuple):
+class AuditedOutcome(NamedTuple):
     """The terminal verdicts of some records."""
 
-    settled: Sequence[Settled]
+    settled: Sequence[AuditedSettled]
 
 
-class Checkpoint(NamedTuple):
+class AuditedCheckpoint(NamedTuple):
     """What its writer believes the entries before it to say. `tried` has the requests that surely failed, by record.
 
     Open attempts that can never be returned are told by record, too: `doubted` has how many, without their names.
@@ -82,20 +82,20 @@ class Checkpoint(NamedTuple):
     """Where in the journal the segments stand that hold the IDs of settled events."""
 
 
-class Segment(NamedTuple):
+class AuditedSegment(NamedTuple):
     """The IDs of some settled events, for later owners to recognise; `offsets` are those of their records."""
 
     offsets: Sequence[int]
 
 
-class Skipped(NamedTuple):
+class AuditedSkipped(NamedTuple):
     """The group was moved forward over these records, `stop` exclusive."""
 
     start: int
     stop: int
 
 
-class Accepted(NamedTuple):
+class AuditedAccepted(NamedTuple):
     """An operator let the partition start anew: nothing before this entry speaks of records from `start` on."""
 
     group: str
@@ -103,13 +103,23 @@ class Accepted(NamedTuple):
     end: int
 
 
-class Other(NamedTuple):
+class UnknownEntry(NamedTuple):
     """An entry of a kind that says nothing about records."""
 
     kind: str
 
 
-Entry = Claim | Intent | Returned | Outcome | Checkpoint | Segment | Skipped | Accepted | Other
+Entry = (
+    AuditedClaim
+    | AuditedIntent
+    | AuditedReturned
+    | AuditedOutcome
+    | AuditedCheckpoint
+    | AuditedSegment
+    | AuditedSkipped
+    | AuditedAccepted
+    | UnknownEntry
+)
 
 
 class NotAnEntryError(ValueError):
@@ -133,13 +143,13 @@ def read_entry(offset: int, value: bytes | None) -> Entry | None:
 def _read(fields: Mapping[str, Any]) -> Entry:
     match fields["kind"]:
         case "claim":
-            return Claim(fields["group"])
+            return AuditedClaim(fields["group"])
         case "intent":
-            return Intent((fields["send"], fields["attempt"]), _offsets(fields["offsets"]))
+            return AuditedIntent((fields["send"], fields["attempt"]), _offsets(fields["offsets"]))
         case "returned":
-            return Returned((fields["send"], fields["attempt"]), bool(fields["started"]))
+            return AuditedReturned((fields["send"], fields["attempt"]), bool(fields["started"]))
         case "outcome":
-            return Outcome([_settled(item) for item in fields["settled"]])
+            return AuditedOutcome([_settled(item) for item in fields["settled"]])
         case "checkpoint":
             return _checkpoint(fields)
         case "segment":
@@ -148,13 +158,13 @@ def _read(fields: Mapping[str, Any]) -> Entry:
             return _decision(kind, fields)
 
 
-def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
+def _checkpoint(fields: Mapping[str, Any]) -> AuditedCheckpoint:
     """What stands in `open` without a send counts all attempts of its records, `lost` of them are open."""
     bounds = _offsets(fields["settled"])
     named = [one for one in fields["open"] if "send" in one]
     unnamed = [one for one in fields["open"] if "send" not in one]
     failed = [(int(one["attempts"]) - int(one["lost"]), one) for one in unnamed]
-    return Checkpoint(
+    return AuditedCheckpoint(
         fields["group"],
         int(fields["watermark"]),
         list(zip(bounds[::2], bounds[1::2], strict=True)),
@@ -168,28 +178,28 @@ def _checkpoint(fields: Mapping[str, Any]) -> Checkpoint:
     )
 
 
-def _decision(kind: Any, fields: Mapping[str, Any]) -> Skipped | Accepted | Other:
+def _decision(kind: Any, fields: Mapping[str, Any]) -> AuditedSkipped | AuditedAccepted | UnknownEntry:
     """What people did to the partition; or a kind that nobody knows."""
     match kind:
         case "skipped":
-            return Skipped(int(fields["from"]), int(fields["to"]))
+            return AuditedSkipped(int(fields["from"]), int(fields["to"]))
         case "accepted":
-            return Accepted(fields["group"], int(fields["start"]), int(fields["end"]))
+            return AuditedAccepted(fields["group"], int(fields["start"]), int(fields["end"]))
         case _:
-            return Other(str(kind))
+            return UnknownEntry(str(kind))
 
 
-def _segment(fields: Mapping[str, Any]) -> Segment:
+def _segment(fields: Mapping[str, Any]) -> AuditedSegment:
     """Fingerprints of 16 bytes, and beside them how far above `base` each record stands, in little-endian numbers."""
     above, width = b64decode(fields["above"]), int(fields["width"])
     count, rest = divmod(len(above), width)
     if rest or len(b64decode(fields["fingerprints"])) != FINGERPRINT_BYTES * count:
         raise ValueError("as many fingerprints as records")
     base = int(fields["base"])
-    return Segment([base + step for (step,) in iter_unpack({4: "<I", 8: "<Q"}[width], above)])
+    return AuditedSegment([base + step for (step,) in iter_unpack({4: "<I", 8: "<Q"}[width], above)])
 
 
-def _settled(item: Mapping[str, Any]) -> Settled:
+def _settled(item: Mapping[str, Any]) -> AuditedSettled:
     offsets = _offsets(item["offsets"])
     received: list[int] = []
     for instant, count in item["received"]:
@@ -197,7 +207,7 @@ def _settled(item: Mapping[str, Any]) -> Settled:
     if len(received) != len(offsets):
         raise ValueError("as many instants as records")
     dispatched = item.get("dispatched_at")
-    verdict = Verdict(
+    verdict = AuditedVerdict(
         item["status"],
         item.get("reason"),
         item.get("send"),
@@ -209,7 +219,7 @@ def _settled(item: Mapping[str, Any]) -> Settled:
         item.get("detail"),
         item.get("response"),
     )
-    return Settled(verdict, offsets, received)
+    return AuditedSettled(verdict, offsets, received)
 
 
 def _related(related: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -10,7 +10,7 @@ KEPT: Final = 1_000
 
 
 @unique
-class Kind(StrEnum):
+class ViolationKind(StrEnum):
     """What can be wrong. The names are for scripts, `SAYS` for people."""
 
     NO_OUTCOME = "no_outcome"
@@ -44,34 +44,34 @@ class Kind(StrEnum):
 
 
 SAYS: Final = {
-    Kind.NO_OUTCOME: "committed, but without an outcome in the journal",
-    Kind.TWO_OUTCOMES: "more than one outcome that counts",
-    Kind.OUTCOME_WITHOUT_RECORD: "the journal speaks of a record that does not exist",
-    Kind.NO_RESULT: "committed, but without a result",
-    Kind.RESULT_WITHOUT_OUTCOME: "a result without an outcome in the journal",
-    Kind.RESULT_WITHOUT_RECORD: "a result without a record",
-    Kind.TWO_CONTENTS: "results of one record with different contents",
-    Kind.CONTRADICTS_OUTCOME: "the result says something else than the journal",
-    Kind.NOT_OF_THIS_RECORD: "the result bears the key or the event ID of another record",
-    Kind.WRONG_RESULT_ID: "the result's ID is not that of its record",
-    Kind.WRONG_PARTITION: "the result stands in another partition than its record's number says",
-    Kind.NOT_A_RESULT: "no result as the contract describes one",
-    Kind.UNMARKED_REPEAT: "sent again after an attempt of unknown fate, without a mark",
-    Kind.DOUBT_FORGOTTEN: "settled as not sent, although an attempt has an unknown fate",
-    Kind.NEEDLESS_DOUBT: "marked or in doubt, although no attempt has an unknown fate",
-    Kind.SENT_AFTER_OUTCOME: "an intent after the outcome",
-    Kind.NO_INTENT: "answered by the platform, but no intent that counts carries it",
-    Kind.MISCOUNTED: "the outcome counts other attempts than the journal",
-    Kind.SAME_EVENT_TWICE: "one event ID was sent twice, without a mark",
-    Kind.DUPLICATE_OF_NOTHING: "a duplicate of no event with this ID and an outcome",
-    Kind.AFTER_DEADLINE: "the deciding request started at or after the event's deadline",
-    Kind.NO_DEAD_LETTER: "invalid and committed, but without a dead letter",
-    Kind.ALTERED_DEAD_LETTER: "the dead letter is not what the record was",
-    Kind.NEEDLESS_DEAD_LETTER: "a dead letter of a record that is not invalid",
-    Kind.FALSE_CHECKPOINT: "a checkpoint contradicts the entries before it",
-    Kind.FOREIGN_GROUP: "another consumer group writes this journal",
-    Kind.NOT_AN_ENTRY: "no entry as the service writes them",
-    Kind.UNFINISHED: "neither committed nor settled yet",
+    ViolationKind.NO_OUTCOME: "committed, but without an outcome in the journal",
+    ViolationKind.TWO_OUTCOMES: "more than one outcome that counts",
+    ViolationKind.OUTCOME_WITHOUT_RECORD: "the journal speaks of a record that does not exist",
+    ViolationKind.NO_RESULT: "committed, but without a result",
+    ViolationKind.RESULT_WITHOUT_OUTCOME: "a result without an outcome in the journal",
+    ViolationKind.RESULT_WITHOUT_RECORD: "a result without a record",
+    ViolationKind.TWO_CONTENTS: "results of one record with different contents",
+    ViolationKind.CONTRADICTS_OUTCOME: "the result says something else than the journal",
+    ViolationKind.NOT_OF_THIS_RECORD: "the result bears the key or the event ID of another record",
+    ViolationKind.WRONG_RESULT_ID: "the result's ID is not that of its record",
+    ViolationKind.WRONG_PARTITION: "the result stands in another partition than its record's number says",
+    ViolationKind.NOT_A_RESULT: "no result as the contract describes one",
+    ViolationKind.UNMARKED_REPEAT: "sent again after an attempt of unknown fate, without a mark",
+    ViolationKind.DOUBT_FORGOTTEN: "settled as not sent, although an attempt has an unknown fate",
+    ViolationKind.NEEDLESS_DOUBT: "marked or in doubt, although no attempt has an unknown fate",
+    ViolationKind.SENT_AFTER_OUTCOME: "an intent after the outcome",
+    ViolationKind.NO_INTENT: "answered by the platform, but no intent that counts carries it",
+    ViolationKind.MISCOUNTED: "the outcome counts other attempts than the journal",
+    ViolationKind.SAME_EVENT_TWICE: "one event ID was sent twice, without a mark",
+    ViolationKind.DUPLICATE_OF_NOTHING: "a duplicate of no event with this ID and an outcome",
+    ViolationKind.AFTER_DEADLINE: "the deciding request started at or after the event's deadline",
+    ViolationKind.NO_DEAD_LETTER: "invalid and committed, but without a dead letter",
+    ViolationKind.ALTERED_DEAD_LETTER: "the dead letter is not what the record was",
+    ViolationKind.NEEDLESS_DEAD_LETTER: "a dead letter of a record that is not invalid",
+    ViolationKind.FALSE_CHECKPOINT: "a checkpoint contradicts the entries before it",
+    ViolationKind.FOREIGN_GROUP: "another consumer group writes this journal",
+    ViolationKind.NOT_AN_ENTRY: "no entry as the service writes them",
+    ViolationKind.UNFINISHED: "neither committed nor settled yet",
 }
 
 
@@ -79,7 +79,7 @@ SAYS: Final = {
 class Violation:
     """One broken promise, and where: the coordinates of the record, or of what stands in another topic."""
 
-    kind: Kind
+    kind: ViolationKind
     topic: str
     partition: int
     offset: int
@@ -102,7 +102,7 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class DecidedRange:
     """A range of records that somebody decided about, `stop` exclusive. `why` is a word for scripts."""
 
     start: int
@@ -136,18 +136,24 @@ class Findings:
     accepted_again: int = 0
     """Events that were sent again later than deduplication promises to remember."""
     by_status: Counter[str] = field(default_factory=Counter)
-    spans: list[Span] = field(default_factory=list)
+    spans: list[DecidedRange] = field(default_factory=list)
     unknown: list[Unknown] = field(default_factory=list)
     unknown_by_status: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
-    by_kind: Counter[Kind] = field(default_factory=Counter)
+    by_kind: Counter[ViolationKind] = field(default_factory=Counter)
 
     def covers(self, offset: int) -> bool:
         """Whether a record stands in the range that was asked about, or would, if it existed."""
         return self.start <= offset and not self.stop <= offset < self.log_end
 
     def violated(
-        self, kind: Kind, offset: int, detail: str = "", *, topic: str | None = None, partition: int | None = None
+        self,
+        kind: ViolationKind,
+        offset: int,
+        detail: str = "",
+        *,
+        topic: str | None = None,
+        partition: int | None = None,
     ) -> None:
         """Note a violation; of another topic than the events' where one is named."""
         self.by_kind[kind] += 1

@@ -4,31 +4,40 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consumer.audit.attempts import Attempts
+from consumer.audit.attempts import AuditedAttempts
 from consumer.audit.book import Book, rest_of
 from consumer.audit.entries import (
-    Accepted,
     Attempt,
-    Checkpoint,
-    Claim,
-    Intent,
+    AuditedAccepted,
+    AuditedCheckpoint,
+    AuditedClaim,
+    AuditedIntent,
+    AuditedOutcome,
+    AuditedReturned,
+    AuditedSegment,
+    AuditedSettled,
+    AuditedSkipped,
+    AuditedVerdict,
     NotAnEntryError,
-    Other,
-    Outcome,
-    Returned,
-    Segment,
-    Settled,
-    Skipped,
-    Verdict,
+    UnknownEntry,
     read_entry,
 )
-from consumer.audit.findings import Findings, Kind, Span
+from consumer.audit.findings import DecidedRange, Findings, ViolationKind
 
 ANSWERED = frozenset({"contact_refused", "campaign_refused"})
 """Reasons of a `rejected` that the platform gave: a request must have carried the record."""
 
 
-_Speaking = Intent | Returned | Outcome | Checkpoint | Segment | Skipped | Accepted | Other
+_Speaking = (
+    AuditedIntent
+    | AuditedReturned
+    | AuditedOutcome
+    | AuditedCheckpoint
+    | AuditedSegment
+    | AuditedSkipped
+    | AuditedAccepted
+    | UnknownEntry
+)
 """What says something of records."""
 
 
@@ -36,7 +45,7 @@ _Speaking = Intent | Returned | Outcome | Checkpoint | Segment | Skipped | Accep
 class _Suspect:
     """An outcome that forgot attempts which were open when it was written: they may yet turn out to be returned."""
 
-    kind: Kind
+    kind: ViolationKind
     forgotten: set[Attempt]
 
 
@@ -55,7 +64,7 @@ class JournalJudge:
         self._journal = journal
         self._group = group
         self._log_end = log_end
-        self._attempts = Attempts()
+        self._attempts = AuditedAttempts()
         self._suspects: dict[int, _Suspect] = {}
         self._nowhere: set[int] = set()
         """What the journal speaks of and the log does not have: another topic's records, if it was recreated."""
@@ -75,41 +84,41 @@ class JournalJudge:
         try:
             entry = read_entry(offset, value)
         except NotAnEntryError as error:
-            self._violated_here(Kind.NOT_AN_ENTRY, offset, str(error))
+            self._violated_here(ViolationKind.NOT_AN_ENTRY, offset, str(error))
             return
         if entry is None:
             self._findings.void_entries += 1
             return
-        if isinstance(entry, Claim | Checkpoint | Accepted) and entry.group != self._group:
-            self._violated_here(Kind.FOREIGN_GROUP, offset, f"group {entry.group!r}")
-        if not isinstance(entry, Claim):
+        if isinstance(entry, AuditedClaim | AuditedCheckpoint | AuditedAccepted) and entry.group != self._group:
+            self._violated_here(ViolationKind.FOREIGN_GROUP, offset, f"group {entry.group!r}")
+        if not isinstance(entry, AuditedClaim):
             self._apply(entry, offset)
 
     def _apply(self, entry: _Speaking, offset: int) -> None:
         match entry:
-            case Intent():
+            case AuditedIntent():
                 self._attempts.open(entry.attempt, self._sendable(entry.offsets))
-            case Returned():
+            case AuditedReturned():
                 self._returned(entry)
-            case Outcome():
+            case AuditedOutcome():
                 self._settle(entry.settled)
-            case Checkpoint():
+            case AuditedCheckpoint():
                 self._compare(entry, offset)
-            case Segment():
+            case AuditedSegment():
                 self._remembers(entry, offset)
-            case Skipped():
+            case AuditedSkipped():
                 self._excuse(entry.start, entry.stop, "skipped")
-            case Accepted():
+            case AuditedAccepted():
                 self._start_anew(entry)
-            case Other():
-                self._violated_here(Kind.NOT_AN_ENTRY, offset, f"unknown kind {entry.kind!r}")
+            case UnknownEntry():
+                self._violated_here(ViolationKind.NOT_AN_ENTRY, offset, f"unknown kind {entry.kind!r}")
 
     def finish(self) -> None:
         """Say what was never resolved."""
         for offset, suspect in self._suspects.items():
             self._findings.violated(suspect.kind, offset, _words(suspect.forgotten))
         for offset in sorted(self._nowhere):
-            self._findings.violated(Kind.OUTCOME_WITHOUT_RECORD, offset)
+            self._findings.violated(ViolationKind.OUTCOME_WITHOUT_RECORD, offset)
         if self._blind:
             self._believe(self._log_end, ())
 
@@ -129,54 +138,54 @@ class JournalJudge:
         wanted = [offset for offset in offsets if self._concerns(offset)]
         done = [offset for offset in wanted if self._book.has_outcome(offset)]
         for offset in done:
-            self._findings.violated(Kind.SENT_AFTER_OUTCOME, offset)
+            self._findings.violated(ViolationKind.SENT_AFTER_OUTCOME, offset)
         return [offset for offset in wanted if not self._book.has_outcome(offset)] if done else wanted
 
-    def _returned(self, returned: Returned) -> None:
+    def _returned(self, returned: AuditedReturned) -> None:
         self._attempts.close(returned.attempt, started=returned.started)
         for offset, suspect in list(self._suspects.items()):
             suspect.forgotten.discard(returned.attempt)
             if not suspect.forgotten:
                 del self._suspects[offset]
 
-    def _settle(self, items: Iterable[Settled]) -> None:
+    def _settle(self, items: Iterable[AuditedSettled]) -> None:
         for verdict, offsets, received in items:
             shared = rest_of(verdict)
             for offset, received_ms in zip(offsets, received, strict=True):
                 if not self._concerns(offset):
                     continue
                 if self._book.has_outcome(offset):
-                    self._findings.violated(Kind.TWO_OUTCOMES, offset)
+                    self._findings.violated(ViolationKind.TWO_OUTCOMES, offset)
                     continue
                 attempts, failed = self._attempts.settle(offset)
                 self._judge(offset, verdict, attempts, failed)
                 self._book.settle(offset, verdict, received_ms, shared)
 
-    def _judge(self, offset: int, verdict: Verdict, attempts: Iterable[Attempt], failed: int) -> None:
+    def _judge(self, offset: int, verdict: AuditedVerdict, attempts: Iterable[Attempt], failed: int) -> None:
         """Hold an outcome to the attempts that are open when it is written."""
         left = set(attempts)
         if verdict.status == "in_doubt":
             if not left:
-                self._unless_blind(Kind.NEEDLESS_DOUBT, offset)
+                self._unless_blind(ViolationKind.NEEDLESS_DOUBT, offset)
             return
         is_answered = verdict.status == "accepted" or verdict.reason in ANSWERED
         if (is_answered or not left) and verdict.attempts != failed + len(left):
-            self._unless_blind(Kind.MISCOUNTED, offset, f"{verdict.attempts} instead of {failed + len(left)}")
+            self._unless_blind(ViolationKind.MISCOUNTED, offset, f"{verdict.attempts} instead of {failed + len(left)}")
         if is_answered:
             deciding = max((attempt for attempt in left if attempt[0] == verdict.send_id), default=None)
             if deciding is None:
-                self._unless_blind(Kind.NO_INTENT, offset, f"send {verdict.send_id}")
+                self._unless_blind(ViolationKind.NO_INTENT, offset, f"send {verdict.send_id}")
                 return
             left.discard(deciding)
         if verdict.possible_duplicate and not left:
-            self._unless_blind(Kind.NEEDLESS_DOUBT, offset)
+            self._unless_blind(ViolationKind.NEEDLESS_DOUBT, offset)
         if left and not verdict.possible_duplicate:
-            kind = Kind.UNMARKED_REPEAT if verdict.status == "accepted" else Kind.DOUBT_FORGOTTEN
+            kind = ViolationKind.UNMARKED_REPEAT if verdict.status == "accepted" else ViolationKind.DOUBT_FORGOTTEN
             self._suspects[offset] = _Suspect(kind, left)
 
     # ---------------------------------------------------------------- checkpoints
 
-    def _compare(self, checkpoint: Checkpoint, at: int) -> None:
+    def _compare(self, checkpoint: AuditedCheckpoint, at: int) -> None:
         """Hold a checkpoint to the entries before it."""
         if self._blind:
             self._blind = False
@@ -192,7 +201,7 @@ class JournalJudge:
         self._checked_to = max(self._checked_to, checkpoint.watermark)
         self._compare_attempts(checkpoint, at)
 
-    def _adopt_attempts(self, checkpoint: Checkpoint) -> None:
+    def _adopt_attempts(self, checkpoint: AuditedCheckpoint) -> None:
         """Take the first checkpoint's word; what is left of the entries before it may tell of the same attempts."""
         named: Counter[int] = Counter()
         for attempt, offsets in checkpoint.open_attempts:
@@ -206,7 +215,7 @@ class JournalJudge:
             for offset in self._unsettled(offsets):
                 self._attempts.adopt(offset, failed)
 
-    def _compare_attempts(self, checkpoint: Checkpoint, at: int) -> None:
+    def _compare_attempts(self, checkpoint: AuditedCheckpoint, at: int) -> None:
         said = {(one, offset) for one, offsets in checkpoint.open_attempts for offset in self._unsettled(offsets)}
         known = {(one, offset) for one, offset in self._attempts if self._book.lacking[offset - self._book.start]}
         for (send, number), offset in sorted(said - known):
@@ -223,17 +232,19 @@ class JournalJudge:
                 why = f"it counts {count} open attempts that it does not name, instead of {len(attempts)}"
                 self._contradicts(at, offset, f"{why} ({_words(attempts)})" if attempts else why)
 
-    def _remembers(self, segment: Segment, at: int) -> None:
+    def _remembers(self, segment: AuditedSegment, at: int) -> None:
         """Hold a segment to the entries before it: only what is settled may be recognised later."""
         self._segments.add(at)
         for offset in self._unsettled(segment.offsets):
-            self._unless_blind(Kind.FALSE_CHECKPOINT, offset, f"{self._journal} offset {at}: a segment remembers it")
+            self._unless_blind(
+                ViolationKind.FALSE_CHECKPOINT, offset, f"{self._journal} offset {at}: a segment remembers it"
+            )
 
     def _named(self, segments: Iterable[int], at: int) -> None:
         """Hold a checkpoint to the segments that it names, as far back as the journal goes."""
         for stands in segments:
             if stands not in self._segments and stands >= (self._first or 0):
-                self._violated_here(Kind.FALSE_CHECKPOINT, at, f"no segment stands at {stands}")
+                self._violated_here(ViolationKind.FALSE_CHECKPOINT, at, f"no segment stands at {stands}")
 
     def _unsettled(self, offsets: Iterable[int]) -> list[int]:
         book = self._book
@@ -248,39 +259,39 @@ class JournalJudge:
                 book.beyond[offset - book.start] = 1
 
     def _contradicts(self, at: int, offset: int, why: str) -> None:
-        self._findings.violated(Kind.FALSE_CHECKPOINT, offset, f"{self._journal} offset {at}: {why}")
+        self._findings.violated(ViolationKind.FALSE_CHECKPOINT, offset, f"{self._journal} offset {at}: {why}")
 
     # ---------------------------------------------------------------- decisions of people
 
     def _excuse(self, start: int, stop: int, why: str) -> None:
-        self._findings.spans.append(Span(start=start, stop=stop, why=why))
+        self._findings.spans.append(DecidedRange(start=start, stop=stop, why=why))
         book = self._book
         for offset in book.each(book.lacking, start, stop):
             book.lacking[offset - book.start] = 0
             if self._attempts.settle(offset)[0]:
                 self._findings.not_known(offset, "skipped", possible_duplicate=False)
 
-    def _start_anew(self, accepted: Accepted) -> None:
+    def _start_anew(self, accepted: AuditedAccepted) -> None:
         """Nothing that stands before says anything any more, and what lies below the new start gets no outcome."""
         book = self._book
         self._excuse(book.start, accepted.start, "below_accepted_start")
-        self._findings.spans.append(Span(start=accepted.start, stop=accepted.end, why="accepted"))
+        self._findings.spans.append(DecidedRange(start=accepted.start, stop=accepted.end, why="accepted"))
         for offset in range(max(book.start, accepted.start), book.stop):
             if book.has_outcome(offset):
                 book.reopen(offset)
-        self._attempts = Attempts()
+        self._attempts = AuditedAttempts()
         self._suspects.clear()
         self._nowhere = {offset for offset in self._nowhere if offset < accepted.start}
         self._blind = False
         self._checked_to = max(book.start, accepted.start)
         self.watermark = accepted.start
 
-    def _unless_blind(self, kind: Kind, offset: int, detail: str = "") -> None:
+    def _unless_blind(self, kind: ViolationKind, offset: int, detail: str = "") -> None:
         """Note a violation that rests on what is not in the journal."""
         if not self._blind:
             self._findings.violated(kind, offset, detail)
 
-    def _violated_here(self, kind: Kind, offset: int, detail: str) -> None:
+    def _violated_here(self, kind: ViolationKind, offset: int, detail: str) -> None:
         self._findings.violated(kind, offset, detail, topic=self._journal)
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consumer.audit.book import STATUSES, Book, hash_of
-from consumer.audit.findings import Findings, Kind
+from consumer.audit.dead_letters import DeadLettersJudge
+from consumer.audit.findings import Findings, ViolationKind
 from consumer.audit.journal import JournalJudge
-from consumer.audit.letters import LettersJudge
-from consumer.audit.reading import Record, Result, event_of, original
+from consumer.audit.reading import AuditedRecord, Result, event_of, original
 from consumer.audit.results import LONGEST_KEY_BYTES, ResultsJudge
 
 
@@ -42,7 +42,7 @@ class Case:
     events_log: Bounds
     journal_log: Bounds
     results_log: Bounds
-    letters_log: Bounds
+    dead_letters_log: Bounds
 
 
 class PartitionJudge:
@@ -70,9 +70,9 @@ class PartitionJudge:
         self._results = ResultsJudge(
             self.book, self.findings, log_start=case.events_log.start, log_end=case.events_log.end
         )
-        self._letters = LettersJudge(self.book, self.findings)
+        self._dead_letters = DeadLettersJudge(self.book, self.findings)
 
-    def events(self, records: Iterable[Record]) -> None:
+    def events(self, records: Iterable[AuditedRecord]) -> None:
         """Take records of the range into the book."""
         book = self.book
         for record in records:
@@ -86,7 +86,7 @@ class PartitionJudge:
             if event.identity is not None:
                 book.identity[index] = hash_of(*event.identity)
 
-    def journal(self, entries: Iterable[Record]) -> None:
+    def journal(self, entries: Iterable[AuditedRecord]) -> None:
         """Take entries of the journal."""
         for entry in entries:
             self._journal.take(entry.offset, entry.value)
@@ -95,16 +95,16 @@ class PartitionJudge:
         """The journal has been read."""
         self._journal.finish()
 
-    def result(self, result: Result, record: Record) -> None:
+    def result(self, result: Result, record: AuditedRecord) -> None:
         """Take a result of this partition's, and the record of the results topic that holds it."""
         self._results.take(result, record)
 
-    def letters(self, records: Iterable[Record]) -> None:
+    def dead_letters(self, records: Iterable[AuditedRecord]) -> None:
         """Take what stands in the dead-letter partition."""
         for record in records:
-            self._letters.take(record)
+            self._dead_letters.take(record)
 
-    def finish(self, *, oldest_result_ms: int | None, oldest_letter_ms: int | None, is_complete: bool) -> None:
+    def finish(self, *, oldest_result_ms: int | None, oldest_dead_letter_ms: int | None, is_complete: bool) -> None:
         """Say what is owed; with `is_complete` everything is, also what is not committed yet.
 
         Results and dead letters older than the oldest ones that are still there may have been removed by retention.
@@ -112,17 +112,23 @@ class PartitionJudge:
         case, book, findings = self._case, self.book, self.findings
         settled_to = max(case.committed or 0, self._journal.watermark)
         for offset in book.each(book.lacking, book.start, settled_to):
-            findings.violated(Kind.NO_OUTCOME, offset)
-        self._owed(book.owed, Kind.NO_RESULT, settled_to, oldest_result_ms, case.results_log)
-        self._owed(book.letter_owed, Kind.NO_DEAD_LETTER, settled_to, oldest_letter_ms, case.letters_log)
+            findings.violated(ViolationKind.NO_OUTCOME, offset)
+        self._owed(book.owed, ViolationKind.NO_RESULT, settled_to, oldest_result_ms, case.results_log)
+        self._owed(
+            book.dead_letter_owed,
+            ViolationKind.NO_DEAD_LETTER,
+            settled_to,
+            oldest_dead_letter_ms,
+            case.dead_letters_log,
+        )
         pending = {*book.each(book.lacking, settled_to, book.stop), *book.each(book.owed, settled_to, book.stop)}
         findings.pending = len(pending)
         if is_complete:
             for offset in sorted(pending):
-                findings.violated(Kind.UNFINISHED, offset)
+                findings.violated(ViolationKind.UNFINISHED, offset)
         self._count()
 
-    def _owed(self, column: bytearray, kind: Kind, settled_to: int, first_ms: int | None, log: Bounds) -> None:
+    def _owed(self, column: bytearray, kind: ViolationKind, settled_to: int, first_ms: int | None, log: Bounds) -> None:
         """Say what is missing in a topic, unless its retention may have removed it."""
         for offset in self.book.each(column, self.book.start, settled_to):
             completed_ms = self.book.completed_ms[offset - self.book.start]

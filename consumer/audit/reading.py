@@ -12,7 +12,7 @@ import orjson
 import xxhash
 from pydantic import ValidationError
 
-from consumer.audit.entries import Verdict
+from consumer.audit.entries import AuditedVerdict
 from schemas.dead_letter import HEADER_PREFIX
 from schemas.send_result import SendResult
 
@@ -22,7 +22,7 @@ STRUCTURED: Final = "application/cloudevents+json"
 REGISTRY_PREFIX_BYTES: Final = 5  # a zero and the schema's number
 
 
-class Record(Protocol):
+class AuditedRecord(Protocol):
     """A record of any topic, as a Kafka client hands it out."""
 
     @property
@@ -37,27 +37,27 @@ class Record(Protocol):
     def headers(self) -> Headers: ...
 
 
-class Identity(NamedTuple):
+class DeduplicationIds(NamedTuple):
     """What deduplication goes by."""
 
     event_id: str
     resend_id: str | None
 
 
-class Event(NamedTuple):
+class AuditedEvent(NamedTuple):
     """What an audit looks at in an event. The deadline is milliseconds since 1970, 0 where there is none.
 
     A resend's own deadline, in its header, goes before the event's.
     """
 
-    identity: Identity | None
+    identity: DeduplicationIds | None
     expires_ms: int
 
 
-NOBODY: Final = Event(None, 0)
+NOBODY: Final = AuditedEvent(None, 0)
 
 
-def event_of(record: Record) -> Event:
+def event_of(record: AuditedRecord) -> AuditedEvent:
     """Read an event: plain JSON, with the registry's prefix, or a CloudEvent."""
     headers = {name.lower(): value for name, value in record.headers if value is not None}
     try:
@@ -69,8 +69,8 @@ def event_of(record: Record) -> Event:
     except ValueError:
         return NOBODY
     event_id = document.get("eventId")
-    identity = Identity(event_id, resend_id) if isinstance(event_id, str) else None
-    return Event(identity, _milliseconds_or_none(expires_at) or 0)
+    identity = DeduplicationIds(event_id, resend_id) if isinstance(event_id, str) else None
+    return AuditedEvent(identity, _milliseconds_or_none(expires_at) or 0)
 
 
 def _document(value: bytes, headers: Mapping[str, bytes]) -> Mapping[str, Any]:
@@ -95,9 +95,9 @@ class Result(NamedTuple):
     topic: str
     partition: int
     offset: int
-    identity: Identity | None
+    identity: DeduplicationIds | None
     received_ms: int
-    verdict: Verdict
+    verdict: AuditedVerdict
     content: Mapping[str, Any]
 
 
@@ -129,9 +129,9 @@ def result_of(value: bytes | None) -> Result:
         source["topic"],
         source["partition"],
         source["offset"],
-        None if event_id is None else Identity(event_id, content["resendId"]),
+        None if event_id is None else DeduplicationIds(event_id, content["resendId"]),
         milliseconds(content["receivedAt"]),
-        Verdict(
+        AuditedVerdict(
             content["status"],
             content["reason"],
             content["sendId"],
@@ -157,7 +157,7 @@ def _topic_digits(topic: str) -> str:
     return xxhash.xxh3_64_hexdigest(topic.encode())[:12]
 
 
-class Letter(NamedTuple):
+class AuditedDeadLetter(NamedTuple):
     """Where the record of a dead letter stood, and what it says of it."""
 
     topic: str
@@ -167,11 +167,11 @@ class Letter(NamedTuple):
     is_truncated: bool
 
 
-def letter_of(headers: Headers) -> Letter | None:
+def dead_letter_of(headers: Headers) -> AuditedDeadLetter | None:
     """Read a dead letter's own headers; None where they are not there."""
     own = {name: value for name, value in headers if name.startswith(HEADER_PREFIX) and value is not None}
     try:
-        return Letter(
+        return AuditedDeadLetter(
             own[HEADER_PREFIX + "topic"].decode(),
             int(own[HEADER_PREFIX + "partition"]),
             int(own[HEADER_PREFIX + "offset"]),
@@ -182,7 +182,7 @@ def letter_of(headers: Headers) -> Letter | None:
         return None
 
 
-def original(record: Record) -> list[bytes | str | None]:
+def original(record: AuditedRecord) -> list[bytes | str | None]:
     """Key, value and headers of a record, without the headers that a dead letter has of its own."""
     parts: list[bytes | str | None] = [record.key, record.value]
     for name, value in record.headers:

@@ -1,8 +1,8 @@
 """Holds a record's results to its outcome and to the record. Reads no topic."""
 
 from consumer.audit.book import NOTHING, Book, hash_of, hash_of_json
-from consumer.audit.findings import Findings, Kind
-from consumer.audit.reading import Record, Result, result_id_of
+from consumer.audit.findings import Findings, ViolationKind
+from consumer.audit.reading import AuditedRecord, Result, result_id_of
 
 LONGEST_KEY_BYTES = 900_000
 """A result leaves out a longer key: a batch would not take both."""
@@ -24,7 +24,7 @@ class ResultsJudge:
         self._log_start = log_start
         self._log_end = log_end
 
-    def take(self, result: Result, record: Record) -> None:
+    def take(self, result: Result, record: AuditedRecord) -> None:
         """Judge a result, and the record of the results topic that holds it."""
         if self._belongs(result):
             self._judge(result, record)
@@ -40,17 +40,17 @@ class ResultsJudge:
                 return True
         elif offset < self._log_end:
             return False
-        self._findings.violated(Kind.RESULT_WITHOUT_RECORD, offset)
+        self._findings.violated(ViolationKind.RESULT_WITHOUT_RECORD, offset)
         return False
 
-    def _judge(self, result: Result, record: Record) -> None:
+    def _judge(self, result: Result, record: AuditedRecord) -> None:
         book, offset = self._book, result.offset
         index = offset - book.start
         content = hash_of_json(result.content)
         if book.result[index] != NOTHING:
             self._findings.republished += 1
             if book.result[index] != content and not book.reopened[index]:
-                self._findings.violated(Kind.TWO_CONTENTS, offset)
+                self._findings.violated(ViolationKind.TWO_CONTENTS, offset)
             return
         book.result[index] = content
         book.owed[index] = 0
@@ -60,31 +60,31 @@ class ResultsJudge:
             return
         if not book.has_outcome(offset):
             if not book.beyond[index]:
-                self._findings.violated(Kind.RESULT_WITHOUT_OUTCOME, offset)
+                self._findings.violated(ViolationKind.RESULT_WITHOUT_OUTCOME, offset)
             return
         differing = book.differences(offset, result.verdict, result.received_ms)
         if differing:
-            self._findings.violated(Kind.CONTRADICTS_OUTCOME, offset, ", ".join(differing))
+            self._findings.violated(ViolationKind.CONTRADICTS_OUTCOME, offset, ", ".join(differing))
 
-    def _compare(self, result: Result, record: Record) -> None:
+    def _compare(self, result: Result, record: AuditedRecord) -> None:
         """Hold a result to its record."""
         book, offset, verdict = self._book, result.offset, result.verdict
         index = offset - book.start
         if result.result_id != result_id_of(self._findings.topic, result.partition, offset):
-            self._findings.violated(Kind.WRONG_RESULT_ID, offset)
+            self._findings.violated(ViolationKind.WRONG_RESULT_ID, offset)
         key = hash_of(record.key)
         if key != book.key[index] and not (record.key is None and book.long_key[index]):
-            self._findings.violated(Kind.NOT_OF_THIS_RECORD, offset, "key")
+            self._findings.violated(ViolationKind.NOT_OF_THIS_RECORD, offset, "key")
         if result.identity is not None:
             identity = hash_of(*result.identity)
             if book.identity[index] == NOTHING:
                 book.identity[index] = identity
             elif book.identity[index] != identity and verdict.status != "invalid":
-                self._findings.violated(Kind.NOT_OF_THIS_RECORD, offset, "eventId or resendId")
+                self._findings.violated(ViolationKind.NOT_OF_THIS_RECORD, offset, "eventId or resendId")
         if verdict.status == "duplicate":
             self._judge_duplicate(result)
         if verdict.dispatched_ms is not None and 0 < book.expires_ms[index] < verdict.dispatched_ms:
-            self._findings.violated(Kind.AFTER_DEADLINE, offset)
+            self._findings.violated(ViolationKind.AFTER_DEADLINE, offset)
 
     def _judge_duplicate(self, result: Result) -> None:
         """A duplicate must name another record of its partition, with the same ID and an outcome of its own."""
@@ -99,4 +99,4 @@ class ResultsJudge:
             elif book.status_of(first) in {"duplicate", "invalid"}:
                 why = f"the event at offset {first} is {book.status_of(first)} itself"
         if why is not None:
-            self._findings.violated(Kind.DUPLICATE_OF_NOTHING, result.offset, why)
+            self._findings.violated(ViolationKind.DUPLICATE_OF_NOTHING, result.offset, why)

@@ -6,14 +6,14 @@ from typing import Protocol
 
 from consumer.audit.findings import Findings
 from consumer.audit.partition import Bounds, Case, PartitionJudge
-from consumer.audit.reading import NotAResultError, Record, Result, result_of
-from consumer.audit.repeats import Memory
-from consumer.audit.strays import Strays
+from consumer.audit.reading import AuditedRecord, NotAResultError, Result, result_of
+from consumer.audit.repeated_events import RememberedIds
+from consumer.audit.results_without_record import ResultsWithoutRecord
 
 TRIES = 3
 
 
-class Logs(Protocol):
+class AuditedLogs(Protocol):
     """What an audit asks of the brokers. Nothing here writes."""
 
     async def partitions(self, topic: str) -> int:
@@ -32,7 +32,7 @@ class Logs(Protocol):
         """Return the first offset whose record is at least as young, None where none is."""
         ...
 
-    def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
+    def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[AuditedRecord]]:
         """Yield the records of a range in their order, a bounded number at a time."""
         ...
 
@@ -83,7 +83,7 @@ class TooShortRetentionError(Exception):
     """Retention removes records faster than they are read; the message is one line."""
 
 
-async def audit(question: Question, logs: Logs, *, on_partition: Callable[[Findings], None]) -> Audit:
+async def audit(question: Question, logs: AuditedLogs, *, on_partition: Callable[[Findings], None]) -> Audit:
     """Judge every partition that is asked about; `on_partition` hears of each that has been read.
 
     Raises:
@@ -92,38 +92,38 @@ async def audit(question: Question, logs: Logs, *, on_partition: Callable[[Findi
     """
     run = _Run(question, logs, await logs.partitions(question.results), await logs.partitions(question.dead_letters))
     events = {topic: await logs.partitions(topic) for topic in question.journals}
-    strays = Strays(topic=question.results, count=run.results_partitions, events=events)
-    memory = Memory(ttl_ms=question.ttl_ms, max_entries=question.max_entries)
+    without_record = ResultsWithoutRecord(topic=question.results, count=run.results_partitions, events=events)
+    memory = RememberedIds(ttl_ms=question.ttl_ms, max_entries=question.max_entries)
     found: list[Findings] = []
     for topic, count in events.items():
         wanted = question.partitions or frozenset(range(count))
         if max(wanted) >= count:
             raise NotThereError(f"topic {topic!r} has {count} partitions, no {max(wanted)}")
         for number in sorted(wanted):
-            judge = await run.partition(topic, number, strays)
+            judge = await run.partition(topic, number, without_record)
             memory.add(judge.findings, judge.book)
             found.append(judge.findings)
             on_partition(judge.findings)
     if not question.partitions:
-        for standing in strays.unread:
-            await run.unclaimed(standing, strays)
+        for standing in without_record.unread:
+            await run.unclaimed(standing, without_record)
     memory.judge()
-    strays.report(found)
+    without_record.report(found)
     return Audit(group=question.group, partitions=found)
 
 
 class _Run:
-    def __init__(self, question: Question, logs: Logs, results_partitions: int, letters_partitions: int) -> None:
+    def __init__(self, question: Question, logs: AuditedLogs, results_partitions: int, letters_partitions: int) -> None:
         self._question = question
         self._logs = logs
         self.results_partitions = results_partitions
         self._letters_partitions = letters_partitions
 
-    async def partition(self, topic: str, number: int, strays: Strays) -> PartitionJudge:
+    async def partition(self, topic: str, number: int, without_record: ResultsWithoutRecord) -> PartitionJudge:
         """Judge one partition; anew, if retention has removed something from under the reading."""
         for _ in range(TRIES):
             case = await self._case(topic, number)
-            judge = await self._judge(case, strays)
+            judge = await self._judge(case, without_record)
             if not await self._has_moved(case):
                 return judge
         raise TooShortRetentionError(
@@ -131,15 +131,15 @@ class _Run:
             "ask for a later --from"
         )
 
-    async def unclaimed(self, standing: int, strays: Strays) -> None:
+    async def unclaimed(self, standing: int, without_record: ResultsWithoutRecord) -> None:
         """Look at a results partition that nobody's results belong to."""
         results = await self._bounds(self._question.results, standing)
-        strays.begin(standing)
+        without_record.begin(standing)
         async for records in self._logs.read(self._question.results, standing, results.start, results.end):
             for record in records:
-                result = _result(record, standing, strays)
+                result = _result(record, standing, without_record)
                 if result is not None:
-                    strays.look_at(standing, record, result)
+                    without_record.look_at(standing, record, result)
 
     async def _case(self, topic: str, number: int) -> Case:
         """Take note of all bounds, in this order: what is committed has its result, that its outcome, that its record.
@@ -149,7 +149,7 @@ class _Run:
         question = self._question
         journal = question.journals[topic]
         committed = await self._logs.committed(topic, number)
-        letters_log = await self._bounds(question.dead_letters, number % self._letters_partitions)
+        dead_letters_log = await self._bounds(question.dead_letters, number % self._letters_partitions)
         results_log = await self._bounds(question.results, number % self.results_partitions)
         journal_log = await self._bounds(journal, number)
         events_log = await self._bounds(topic, number)
@@ -167,10 +167,10 @@ class _Run:
             events_log=events_log,
             journal_log=journal_log,
             results_log=results_log,
-            letters_log=letters_log,
+            dead_letters_log=dead_letters_log,
         )
 
-    async def _judge(self, case: Case, strays: Strays) -> PartitionJudge:
+    async def _judge(self, case: Case, without_record: ResultsWithoutRecord) -> PartitionJudge:
         judge, read = PartitionJudge(case), self._logs.read
         async for records in read(case.topic, case.partition, case.start, case.stop):
             judge.events(records)
@@ -178,40 +178,40 @@ class _Run:
         async for records in read(case.journal, case.partition, log.start, log.end):
             judge.journal(records)
         judge.journal_ended()
-        oldest_result_ms = await self._results(case, judge, strays)
-        oldest_letter_ms, log = None, case.letters_log
+        oldest_result_ms = await self._results(case, judge, without_record)
+        oldest_dead_letter_ms, log = None, case.dead_letters_log
         standing = case.partition % self._letters_partitions
         async for records in read(self._question.dead_letters, standing, log.start, log.end):
-            oldest_letter_ms = oldest_letter_ms or records[0].timestamp
-            judge.letters(records)
+            oldest_dead_letter_ms = oldest_dead_letter_ms or records[0].timestamp
+            judge.dead_letters(records)
         judge.finish(
             oldest_result_ms=oldest_result_ms,
-            oldest_letter_ms=oldest_letter_ms,
+            oldest_dead_letter_ms=oldest_dead_letter_ms,
             is_complete=self._question.is_complete,
         )
         return judge
 
-    async def _results(self, case: Case, judge: PartitionJudge, strays: Strays) -> int | None:
+    async def _results(self, case: Case, judge: PartitionJudge, without_record: ResultsWithoutRecord) -> int | None:
         """Hand a partition its results; return the timestamp of the oldest result that is still there."""
         oldest_ms, log, standing = None, case.results_log, case.partition % self.results_partitions
-        is_first = strays.begin(standing)
+        is_first = without_record.begin(standing)
         async for records in self._logs.read(self._question.results, standing, log.start, log.end):
             oldest_ms = oldest_ms or records[0].timestamp
             for record in records:
-                result = _result(record, standing, strays if is_first else None)
+                result = _result(record, standing, without_record if is_first else None)
                 if result is None:
                     continue
                 if (result.topic, result.partition) == (case.topic, case.partition):
                     judge.result(result, record)
                 elif is_first:
-                    strays.look_at(standing, record, result)
+                    without_record.look_at(standing, record, result)
         return oldest_ms
 
     async def _has_moved(self, case: Case) -> bool:
         """Whether a log begins later than when it was to be read."""
         question, number = self._question, case.partition
         logs = (
-            (question.dead_letters, number % self._letters_partitions, case.letters_log.start),
+            (question.dead_letters, number % self._letters_partitions, case.dead_letters_log.start),
             (question.results, number % self.results_partitions, case.results_log.start),
             (case.journal, number, case.journal_log.start),
             (case.topic, number, case.start),
@@ -231,10 +231,10 @@ class _Run:
         return none if found is None else found
 
 
-def _result(record: Record, standing: int, strays: Strays | None) -> Result | None:
+def _result(record: AuditedRecord, standing: int, without_record: ResultsWithoutRecord | None) -> Result | None:
     try:
         return result_of(record.value)
     except NotAResultError as error:
-        if strays is not None:
-            strays.unreadable(standing, record, str(error))
+        if without_record is not None:
+            without_record.unreadable(standing, record, str(error))
         return None

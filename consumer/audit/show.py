@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from consumer.audit.findings import SAYS, Findings, Kind
+from consumer.audit.findings import SAYS, Findings, ViolationKind
 from consumer.audit.run import Audit
 
 CASES_SHOWN = 10
@@ -90,7 +90,7 @@ def _unprovable(audit: Audit) -> Iterator[str]:
 
 
 def _violations(audit: Audit) -> Iterator[str]:
-    counts: Counter[Kind] = Counter()
+    counts: Counter[ViolationKind] = Counter()
     for findings in audit.partitions:
         counts.update(findings.by_kind)
     for kind, count in counts.most_common():

@@ -14,7 +14,7 @@ import xxhash
 from consumer.audit.findings import Findings
 from consumer.audit.run import Audit, Question, audit
 
-TOPIC, JOURNAL, RESULTS, LETTERS, GROUP = "contact-events", "contact-events-journal", "results", "dead", "texters"
+TOPIC, JOURNAL, RESULTS, DEAD_LETTERS, GROUP = "contact-events", "contact-events-journal", "results", "dead", "texters"
 NOW = 1_790_000_000.0
 TTL_SECONDS = 3_600
 Where = tuple[str, str, int, int]
@@ -107,8 +107,8 @@ class World:
         return self.log(RESULTS, self.partition % self.results_partitions)
 
     @property
-    def letters(self) -> Log:
-        return self.log(LETTERS, 0)
+    def dead_letters(self) -> Log:
+        return self.log(DEAD_LETTERS, 0)
 
     # ---------------------------------------------------------------- events
 
@@ -240,7 +240,7 @@ class World:
             written_ms = round(self.verdicts[offset].completed_at * 1000) + 1
             (log or self.results).append(key=own if key == b"" else key, value=value, timestamp=written_ms)
 
-    def letter(self, offset: int, **forged: Any) -> None:
+    def dead_letter(self, offset: int, **forged: Any) -> None:
         record = next(record for record in self.events.records if record.offset == offset)
         headers = {
             "dlq-reason": str(self.verdicts[offset].reason),
@@ -252,7 +252,7 @@ class World:
         }
         content = {"key": record.key, "value": record.value, **forged}
         own = [(name, value.encode()) for name, value in headers.items()]
-        self.letters.append(headers=[*record.headers, *own], **content)
+        self.dead_letters.append(headers=[*record.headers, *own], **content)
 
     # ---------------------------------------------------------------- the verdict
 
@@ -273,7 +273,7 @@ class Shelf:
         self._world = world
 
     async def partitions(self, topic: str) -> int:
-        return {RESULTS: self._world.results_partitions, LETTERS: 1}.get(topic, self._world.partitions)
+        return {RESULTS: self._world.results_partitions, DEAD_LETTERS: 1}.get(topic, self._world.partitions)
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         log = self._world.log(topic, partition)
@@ -301,7 +301,9 @@ def judged_with(shelf: Shelf, **asked: Any) -> Audit:
 def question(**asked: Any) -> Question:
     """Everything about the world, unless something else is asked."""
     usual = {"ttl_ms": TTL_SECONDS * 1000, "max_entries": 1_000_000}
-    return Question(group=GROUP, journals={TOPIC: JOURNAL}, results=RESULTS, dead_letters=LETTERS, **{**usual, **asked})
+    return Question(
+        group=GROUP, journals={TOPIC: JOURNAL}, results=RESULTS, dead_letters=DEAD_LETTERS, **{**usual, **asked}
+    )
 
 
 def violations(audited: Audit) -> set[Where]:

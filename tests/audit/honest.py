@@ -27,7 +27,7 @@ def honest() -> World:
     world.checkpoint()
     world.publish(*range(PENDING))
     world.publish(4, 5)  # once more, around a crash
-    world.letter(2)
+    world.dead_letter(2)
     world.committed = PENDING
     return world
 

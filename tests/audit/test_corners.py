@@ -5,7 +5,7 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from consumer.audit.findings import KEPT, Kind
+from consumer.audit.findings import KEPT, ViolationKind
 from consumer.audit.run import At
 from tests.audit.fabricated import GROUP, JOURNAL, NOW, RESULTS, TOPIC, TTL_SECONDS, Verdict, World
 from tests.audit.honest import PENDING, UNSENT, honest, republish
@@ -168,7 +168,7 @@ def test_an_invalid_records_result_names_what_could_be_read_of_it() -> None:
     world.event("e" * 200)
     world.settle(replace(UNSENT, status="invalid", reason="schema"), 0)
     world.publish(0, eventId="something")
-    world.letter(0)
+    world.dead_letter(0)
 
     assert world.found() == set()
 
@@ -193,7 +193,10 @@ def test_partitions_that_share_a_results_partition_are_each_judged_and_what_stan
     audited = world.judged()
 
     named = [(one.kind, one.topic, one.partition, one.offset) for part in audited.partitions for one in part.violations]
-    assert sorted(named) == [(Kind.NOT_A_RESULT, RESULTS, 0, 1), (Kind.RESULT_WITHOUT_RECORD, TOPIC, 9, 0)]
+    assert sorted(named) == [
+        (ViolationKind.NOT_A_RESULT, RESULTS, 0, 1),
+        (ViolationKind.RESULT_WITHOUT_RECORD, TOPIC, 9, 0),
+    ]
     assert world.findings().results == 1
 
 
@@ -231,9 +234,9 @@ def test_a_range_beyond_both_ends_of_the_log_is_what_there_is() -> None:
 
 def test_a_truncated_dead_letter_need_not_hold_the_records_bytes() -> None:
     world = honest()
-    world.letter(2, value=None)
-    (*_, last) = world.letters.records
-    world.letters.change(last.offset, headers=[*last.headers, ("dlq-truncated", b"value of 2000000 bytes")])
+    world.dead_letter(2, value=None)
+    (*_, last) = world.dead_letters.records
+    world.dead_letters.change(last.offset, headers=[*last.headers, ("dlq-truncated", b"value of 2000000 bytes")])
 
     assert world.found() == set()
 
@@ -244,9 +247,9 @@ def test_a_dead_letter_that_was_one_before_is_the_record_without_its_old_headers
     world.events.append(value=b"{", headers=[("dlq-reason", b"old"), ("trace", b"1")])
     world.settle(replace(UNSENT, status="invalid", reason="not_json"), 0)
     world.publish(0)
-    world.letter(0)
-    (letter,) = world.letters.records
-    world.letters.change(0, headers=[header for header in letter.headers if header != ("dlq-reason", b"old")])
+    world.dead_letter(0)
+    (letter,) = world.dead_letters.records
+    world.dead_letters.change(0, headers=[header for header in letter.headers if header != ("dlq-reason", b"old")])
 
     assert world.found() == set()
 
@@ -309,7 +312,7 @@ def test_events_that_take_no_place_in_the_memory_push_nothing_out_of_it() -> Non
         offset = world.events.append(value=b"{")
         world.settle(replace(UNSENT, status="invalid", reason="not_json"), offset)
         world.publish(offset)
-        world.letter(offset)
+        world.dead_letter(offset)
     again = sent(world, Verdict(received_at=NOW + 60, completed_at=NOW + 61), event_id="e-x")
 
     assert world.found(max_entries=8) == {("same_event_twice", TOPIC, 1, again)}
@@ -359,5 +362,5 @@ def test_all_is_counted_and_a_bounded_number_is_named() -> None:
 
     findings = world.findings()
 
-    assert (len(findings.violations), findings.by_kind[Kind.NO_RESULT]) == (KEPT, KEPT + 7)
+    assert (len(findings.violations), findings.by_kind[ViolationKind.NO_RESULT]) == (KEPT, KEPT + 7)
     assert (len(findings.unknown), findings.unknown_by_status["accepted"]) == (KEPT, KEPT + 7)

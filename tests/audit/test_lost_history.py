@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from consumer.audit.findings import Span
+from consumer.audit.findings import DecidedRange
 from consumer.audit.run import At, TooShortRetentionError
-from tests.audit.fabricated import GROUP, JOURNAL, LETTERS, NOW, RESULTS, TOPIC, Shelf, Verdict, World, judged_with
+from tests.audit.fabricated import DEAD_LETTERS, GROUP, JOURNAL, NOW, RESULTS, TOPIC, Shelf, Verdict, World, judged_with
 from tests.audit.honest import PENDING, entry_with, honest, unpublish, void
 
 LATER = NOW + 86_400
@@ -97,7 +97,7 @@ def test_results_that_retention_has_removed_are_not_called_missing_and_younger_o
 
 def test_dead_letters_that_retention_has_removed_are_not_called_missing() -> None:
     world = honest()
-    world.letters.trim(1)
+    world.dead_letters.trim(1)
 
     assert world.found() == set()
     assert world.findings().unprovable == 1
@@ -113,7 +113,7 @@ def test_records_that_retention_has_removed_may_leave_outcomes_and_results() -> 
     assert (findings.start, findings.records, findings.removed) == (6, 7, 8)
 
 
-@pytest.mark.parametrize("topic, partition", [(TOPIC, 1), (JOURNAL, 1), (RESULTS, 1), (LETTERS, 0)])
+@pytest.mark.parametrize("topic, partition", [(TOPIC, 1), (JOURNAL, 1), (RESULTS, 1), (DEAD_LETTERS, 0)])
 def test_retention_that_goes_on_while_a_partition_is_read_makes_the_audit_read_it_again(
     topic: str, partition: int
 ) -> None:
@@ -156,7 +156,7 @@ def test_what_the_group_was_moved_over_is_listed_and_not_called_missing() -> Non
     findings = world.findings()
 
     assert findings.violations == []
-    assert findings.spans == [Span(start=PENDING, stop=stop, why="skipped")]
+    assert findings.spans == [DecidedRange(start=PENDING, stop=stop, why="skipped")]
     assert [(one.offset, one.status) for one in findings.unknown] == [(5, "accepted"), (6, "in_doubt"), (12, "skipped")]
 
 
@@ -186,8 +186,8 @@ def test_after_an_operators_word_everything_from_there_on_is_judged_anew() -> No
 
     assert findings.violations == []
     assert findings.spans == [
-        Span(start=0, stop=8, why="below_accepted_start"),
-        Span(start=8, stop=13, why="accepted"),
+        DecidedRange(start=0, stop=8, why="below_accepted_start"),
+        DecidedRange(start=8, stop=13, why="accepted"),
     ]
     assert findings.by_status["accepted"] == 4 + 5
 

@@ -5,8 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.audit.entries import Claim, NotAnEntryError, read_entry
-from consumer.audit.reading import Headers, Identity, NotAResultError, event_of, letter_of, result_of
+from consumer.audit.entries import AuditedClaim, NotAnEntryError, read_entry
+from consumer.audit.reading import DeduplicationIds, Headers, NotAResultError, dead_letter_of, event_of, result_of
 from tests.audit.fabricated import NOW, Rec, Verdict, World, settled
 
 EVENT = orjson.dumps({"eventId": "e-1", "expiresAt": "2026-09-21T14:13:21.5Z"})
@@ -18,14 +18,14 @@ BINARY: Headers = [("ce_specversion", b"1.0"), ("ce_id", b"ce-1")]
 @pytest.mark.parametrize(
     "value, headers, identity",
     [
-        (EVENT, [], Identity("e-1", None)),
-        (b"\0\0\0\0\7" + EVENT, [], Identity("e-1", None)),
-        (EVENT, [("Resend-Id", b"r-1")], Identity("e-1", "r-1")),
-        (EVENT, BINARY, Identity("e-1", None)),
-        (BARE, BINARY, Identity("ce-1", None)),
-        (BARE, [("CE_SpecVersion", b"1.0"), ("CE_ID", b"ce-1")], Identity("ce-1", None)),
-        (orjson.dumps({"id": "ce-1", "data": orjson.loads(EVENT)}), [STRUCTURED], Identity("e-1", None)),
-        (orjson.dumps({"id": "ce-1", "data": {}}), [STRUCTURED], Identity("ce-1", None)),
+        (EVENT, [], DeduplicationIds("e-1", None)),
+        (b"\0\0\0\0\7" + EVENT, [], DeduplicationIds("e-1", None)),
+        (EVENT, [("Resend-Id", b"r-1")], DeduplicationIds("e-1", "r-1")),
+        (EVENT, BINARY, DeduplicationIds("e-1", None)),
+        (BARE, BINARY, DeduplicationIds("ce-1", None)),
+        (BARE, [("CE_SpecVersion", b"1.0"), ("CE_ID", b"ce-1")], DeduplicationIds("ce-1", None)),
+        (orjson.dumps({"id": "ce-1", "data": orjson.loads(EVENT)}), [STRUCTURED], DeduplicationIds("e-1", None)),
+        (orjson.dumps({"id": "ce-1", "data": {}}), [STRUCTURED], DeduplicationIds("ce-1", None)),
         (orjson.dumps({"id": "ce-1", "data": {}}), [], None),
         (BARE, [], None),
         (b"[1]", [], None),
@@ -36,7 +36,7 @@ BINARY: Headers = [("ce_specversion", b"1.0"), ("ce_id", b"ce-1")]
     ],
 )
 def test_an_event_is_known_by_its_ids_and_by_nothing_that_is_not_certain(
-    value: bytes | None, headers: Headers, identity: Identity | None
+    value: bytes | None, headers: Headers, identity: DeduplicationIds | None
 ) -> None:
     assert event_of(Rec(offset=0, value=value, headers=headers)).identity == identity
 
@@ -53,7 +53,7 @@ def test_the_deadline_of_a_resend_goes_before_the_events_own() -> None:
     for value in (EVENT, orjson.dumps({"eventId": "e-1"})):
         assert event_of(Rec(offset=0, value=value, headers=[resent, later])).expires_ms == round(NOW * 1000) + 2_000
     assert event_of(Rec(offset=0, value=EVENT, headers=[later])).expires_ms == round(NOW * 1000) + 1_500
-    assert event_of(Rec(offset=0, value=EVENT, headers=[resent, soon])) == (Identity("e-1", "r-1"), 0)
+    assert event_of(Rec(offset=0, value=EVENT, headers=[resent, soon])) == (DeduplicationIds("e-1", "r-1"), 0)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_outcome_must_say_of_each_record_when_it_was_received() -> None:
 
 
 def test_a_claim_counts_wherever_it_stands_and_nothing_else_does() -> None:
-    assert read_entry(5, b'{"kind": "claim", "at": 0, "group": "g"}') == Claim("g")
+    assert read_entry(5, b'{"kind": "claim", "at": 0, "group": "g"}') == AuditedClaim("g")
     assert read_entry(5, b'{"kind": "returned", "at": 4, "send": "s", "attempt": 1, "started": true}') is None
 
 
@@ -104,5 +104,8 @@ def test_what_is_no_result_is_named_by_its_fields_never_by_their_values(forged: 
 
 
 def test_a_record_without_the_headers_of_a_dead_letter_is_none() -> None:
-    assert letter_of([]) is None
-    assert letter_of([("dlq-topic", b"t"), ("dlq-partition", b"x"), ("dlq-offset", b"1"), ("dlq-reason", b"r")]) is None
+    assert dead_letter_of([]) is None
+    assert (
+        dead_letter_of([("dlq-topic", b"t"), ("dlq-partition", b"x"), ("dlq-offset", b"1"), ("dlq-reason", b"r")])
+        is None
+    )

@@ -53,7 +53,7 @@ class Life:
         if dice.random() < 0.1:
             offset = world.events.append(key=None, value=b"{", headers=[("h", b"1")])
             world.settle(self.stamped(replace(UNSENT, status="invalid", reason="not_json")), offset)
-            world.letter(offset)
+            world.dead_letter(offset)
             return
         firsts = [first for first in world.verdicts if world.verdicts[first].status in {"accepted", "failed"}]
         if firsts and dice.random() < 0.2:

@@ -8,7 +8,7 @@ import click
 import orjson
 import pytest
 
-from consumer.audit.findings import Kind
+from consumer.audit.findings import ViolationKind
 from consumer.audit.report import report_of
 from consumer.cli.main import COMMANDS
 from consumer.core.outcome import Status
@@ -41,7 +41,7 @@ DOCUMENTS: Mapping[str, Callable[[], Any]] = {
 }
 """By command: what it prints for scripts, with every field there is. `schema` prints nothing else."""
 
-COUNTED = {"byStatus": {each.value for each in Status}, "violations": {each.value for each in Kind}}
+COUNTED = {"byStatus": {each.value for each in Status}, "violations": {each.value for each in ViolationKind}}
 """Objects that count by words of ours, as a result's `status`: such a word is a value, also where it is a key."""
 
 

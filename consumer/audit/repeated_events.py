@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 
 from consumer.audit.book import NOTHING, STATUSES, Book
-from consumer.audit.findings import Findings, Kind
+from consumer.audit.findings import Findings, ViolationKind
 
 SENT: Final = (STATUSES.index("accepted"), STATUSES.index("in_doubt"))
 ENTERING: Final = frozenset(range(1, len(STATUSES))) - {STATUSES.index("duplicate"), STATUSES.index("invalid")}
@@ -16,7 +16,7 @@ CLOCKS_MS: Final = 5_000
 """By how much the clocks of two hosts may differ."""
 
 
-class Repeat(NamedTuple):
+class RepeatedEvent(NamedTuple):
     """An event that went out although an earlier one with its ID had gone out, or may have."""
 
     offset: int
@@ -25,7 +25,7 @@ class Repeat(NamedTuple):
     to_ms: int
 
 
-def repeats_in(book: Book, ttl_ms: int) -> Iterator[Repeat]:
+def repeats_in(book: Book, ttl_ms: int) -> Iterator[RepeatedEvent]:
     """Yield the events that deduplication should have noticed by their instants, unmarked ones alone."""
     sent = [
         index
@@ -38,12 +38,12 @@ def repeats_in(book: Book, ttl_ms: int) -> Iterator[Repeat]:
         for first, second in pairwise(alike):
             is_unmarked = book.status[second] == SENT[0] and not book.marked[second]
             if is_unmarked and book.received_ms[second] + CLOCKS_MS < book.completed_ms[first] + ttl_ms:
-                yield Repeat(
+                yield RepeatedEvent(
                     book.start + second, book.start + first, book.completed_ms[first], book.completed_ms[second]
                 )
 
 
-class Memory:
+class RememberedIds:
     """How many event IDs all partitions together gave a process to remember, minute by minute.
 
     A process holds a bounded number of IDs; past it, it forgets those first that came within the same quarter of the
@@ -54,7 +54,7 @@ class Memory:
         self._ttl_ms = ttl_ms
         self._least = max_entries * 3 // 4
         self._by_minute: Counter[int] = Counter()
-        self._repeats: list[tuple[Findings, Repeat]] = []
+        self._repeats: list[tuple[Findings, RepeatedEvent]] = []
 
     def add(self, findings: Findings, book: Book) -> None:
         """Take a partition into account."""
@@ -70,6 +70,6 @@ class Memory:
         for findings, repeat in self._repeats:
             minutes = range((repeat.from_ms - self._ttl_ms // 4) // MINUTE_MS, repeat.to_ms // MINUTE_MS + 1)
             if sum(self._by_minute[minute] for minute in minutes) < self._least:
-                findings.violated(Kind.SAME_EVENT_TWICE, repeat.offset, f"first at offset {repeat.first}")
+                findings.violated(ViolationKind.SAME_EVENT_TWICE, repeat.offset, f"first at offset {repeat.first}")
             else:
                 findings.accepted_again += 1
