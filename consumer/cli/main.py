@@ -29,7 +29,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "check": ("consumer.cli.check", "Check the configuration; with --connect brokers, topics and platform, too."),
     "inspect": ("consumer.cli.inspect", "Show how each partition stands, from Kafka alone; let a stopped one start."),
     "audit": ("consumer.cli.audit", "Prove the promises from events, journal and results; exit 1 names violations."),
-    "replay": ("consumer.cli.replay", "Resend on purpose: plan first what a resend would do."),
+    "replay": ("consumer.cli.replay", "Resend on purpose: plan it, run it, follow it."),
     "produce": ("consumer.cli.produce", "Publish contact events from JSON Lines, or made-up ones."),
     "sandbox": ("consumer.cli.sandbox", "Run a strict double of the SMS platform, with faults on demand."),
     "schema": ("consumer.cli.schema", "Print JSON Schema of events, results and dead letters."),

@@ -3,6 +3,8 @@
 import click
 
 from consumer.cli.replay_plan import command as plan
+from consumer.cli.replay_run import command as run
+from consumer.cli.replay_status import command as status
 
 HELP = """Send events again on purpose, and each of them once.
 
@@ -11,12 +13,16 @@ journal knows is not sent again.
 
 \b
 campaign-consumer replay plan --from -2h --output plan.json
+campaign-consumer replay run plan.json --rate 200
+campaign-consumer replay status plan.json --wait
 """
 
 
-@click.group(help=HELP, short_help="Plan a resend.")
+@click.group(help=HELP, short_help="Plan a resend, run it, follow it.")
 def command() -> None:
     """Find the command that was asked for."""
 
 
 command.add_command(plan)
+command.add_command(run)
+command.add_command(status)

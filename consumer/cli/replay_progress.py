@@ -19,10 +19,11 @@ class _Rate(ProgressColumn):
 class Bar:
     """One line on stderr, for the stage that is being read."""
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str = "reading") -> None:
+        """Prepare. `doing` stands before the name of each stage."""
         console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("reading {task.description}"),
+            TextColumn(f"{doing} {{task.description}}"),
             BarColumn(),
             MofNCompleteColumn(),
             _Rate(),

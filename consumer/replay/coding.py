@@ -47,14 +47,24 @@ class BadCodingError(ValueError):
     """Coded records that are none; the message is one line."""
 
 
+def record_fingerprint(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> int:
+    """Return 64 bits of key, value and headers."""
+    digest = xxh3_64_intdigest(key or b"", 0 if key is not None else _NONE)
+    digest = xxh3_64_intdigest(value or b"", digest if value is not None else digest ^ _NONE)
+    for name, content in headers:
+        digest = xxh3_64_intdigest(name.encode(), digest)
+        digest = xxh3_64_intdigest(content or b"", digest if content is not None else digest ^ _NONE)
+    return digest
+
+
+def digest_in(fingerprint: int) -> int:
+    """Return the 32 bits of a fingerprint that a plan holds."""
+    return fingerprint & _32_BITS
+
+
 def record_digest(record: Record) -> int:
     """Return 32 bits of key, value and headers: another record at its offset has others, but for one in four billion."""
-    digest = xxh3_64_intdigest(record.key or b"", 0 if record.key is not None else _NONE)
-    digest = xxh3_64_intdigest(record.value or b"", digest if record.value is not None else digest ^ _NONE)
-    for name, value in record.headers:
-        digest = xxh3_64_intdigest(name.encode(), digest)
-        digest = xxh3_64_intdigest(value or b"", digest if value is not None else digest ^ _NONE)
-    return digest & _32_BITS
+    return digest_in(record_fingerprint(record.key, record.value, record.headers))
 
 
 class PlannedPartition(msgspec.Struct, frozen=True, kw_only=True):

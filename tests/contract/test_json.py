@@ -14,6 +14,8 @@ from consumer.cli.main import COMMANDS
 from consumer.core.outcome import Status
 from consumer.inspection.report import document
 from consumer.replay.document import document_of
+from consumer.replay.publishing import report_of as resend_report
+from consumer.replay.status import ResendStanding
 from schemas.json_schema import SUBJECTS, json_schema
 from tests.audit.honest import honest
 from tests.inspection.test_report import AT_WORK, NOW, STOPPED
@@ -37,11 +39,16 @@ DOCUMENTS: Mapping[str, Callable[[], Any]] = {
     "inspect": lambda: orjson.loads(document([AT_WORK, STOPPED], group="g", now=NOW)),
     "audit": _audited,
     "replay plan": lambda: orjson.loads(document_of(plan(coded(RECORDS)))),
+    "replay run": lambda: resend_report("replay-1", published=1, standing=2, left_out=3),
+    "replay status": lambda: ResendStanding(
+        resend_id="replay-1", results="results", starts={}, results_starts={}
+    ).report(),
     "schema": lambda: {name: json_schema(name) for name in SUBJECTS},
 }
 """By command: what it prints for scripts, with every field there is. `schema` prints nothing else."""
 
-COUNTED = {"byStatus": {each.value for each in Status}, "violations": {each.value for each in ViolationKind}}
+STATUSES = {each.value for each in Status}
+COUNTED = {"byStatus": STATUSES, "results": STATUSES, "violations": {each.value for each in ViolationKind}}
 """Objects that count by words of ours, as a result's `status`: such a word is a value, also where it is a key."""
 
 

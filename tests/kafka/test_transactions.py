@@ -162,9 +162,8 @@ async def test_a_frozen_broker_is_given_up_within_a_bounded_time(
 ) -> None:
     async with Topics(breakable.bootstrap_servers) as topics:
         topic = await topics.create("events")
-    monkeypatch.setattr("consumer.edge.kafka.transactions.PUBLISH_SECONDS", 1.0)
-    producer = TransactionalProducer(connection_to(breakable), name=topic, on_trouble=lambda _why: None)
-    await producer.start()
-    with frozen(breakable), pytest.raises(NotCommittedError, match="no answer in time"):
+    async with producer_on(connection_to(breakable), topic) as producer:
         await producer.publish(TopicPartition(topic, 0), some(1))
-    await producer.stop()
+        monkeypatch.setattr("consumer.edge.kafka.transactions.PUBLISH_SECONDS", 1.0)
+        with frozen(breakable), pytest.raises(NotCommittedError, match="no answer in time"):
+            await producer.publish(TopicPartition(topic, 0), some(1, first=1))

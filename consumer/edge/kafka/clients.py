@@ -217,10 +217,15 @@ def cut_off(producer: AIOKafkaProducer) -> None:
 
 
 async def bury(producer: AIOKafkaProducer) -> None:
-    """Let what is left of a producer that was cut off come to its end."""
+    """Let what is left of a producer that was cut off come to its end, and nobody be told of what failed in it."""
     sender = producer._sender.sender_task  # noqa: SLF001 - there is no such door
     if sender is not None:
         await last_turn({sender})
+    for waiting in producer._message_accumulator._batches.values():  # noqa: SLF001
+        for batch in waiting:
+            drained = batch._drain_waiter  # noqa: SLF001
+            if drained.done() and not drained.cancelled():
+                drained.exception()
     await close(producer.client)
 
 

@@ -158,7 +158,9 @@ def refused(error: Exception, connection: KafkaConnection) -> KafkaRefusedError:
             cure = "grant it READ and DESCRIBE on the events topics, READ, WRITE and DESCRIBE on the others"
         case GroupAuthorizationFailedError():
             cure = "grant it READ on the group CAMPAIGN_KAFKA__GROUP_ID"
-        case ClusterAuthorizationFailedError() | TransactionalIdAuthorizationFailed():
+        case TransactionalIdAuthorizationFailed():
+            cure = "grant it WRITE and DESCRIBE on the transactional IDs that begin with campaign-replay-"
+        case ClusterAuthorizationFailedError():
             cure = "grant it IDEMPOTENT_WRITE on the cluster (or WRITE on the topics), CREATE to create topics"
         case _:
             cure = "check CAMPAIGN_KAFKA__SASL_MECHANISM, __SASL_USERNAME, __SASL_PASSWORD and __SSL_CERTFILE"

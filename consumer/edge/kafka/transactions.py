@@ -70,7 +70,7 @@ class TransactionalProducer:
             transaction_timeout_ms=int(TRANSACTION_SECONDS * 1000),
             acks="all",
             linger_ms=0,
-            compression_type="lz4",
+            compression_type="zstd",
             max_batch_size=BATCH_BYTES,
             request_timeout_ms=int(PUBLISH_SECONDS * 600),
         )

@@ -28,6 +28,7 @@ class WholeLogs:
         """Prepare. `on_trouble` hears why a question is asked again."""
         self._connection = connection
         self._reader = TopicReader(connection, isolation=Isolation.COMMITTED, on_trouble=on_trouble)
+        self._ends = TopicReader(connection, isolation=Isolation.UNCOMMITTED, on_trouble=on_trouble)
         self._commits = GroupCommits(connection, group=group, on_trouble=on_trouble)
 
     async def partitions(self, topic: str) -> int:
@@ -66,6 +67,11 @@ class WholeLogs:
         """
         return await self._reader.bounds(TopicPartition(topic, partition))
 
+    async def open_end(self, topic: str, partition: int) -> int:
+        """Return a partition's end, with what stands in open transactions; raises as `bounds` does."""
+        _, end = await self._ends.bounds(TopicPartition(topic, partition))
+        return end
+
     async def committed(self, topic: str, partition: int) -> int | None:
         """Return what the group has committed, None where it has not; raises as `bounds` does."""
         found = await self._commits.of(Partition(topic, partition))
@@ -84,3 +90,4 @@ class WholeLogs:
     async def stop(self) -> None:
         """Disconnect."""
         await self._reader.stop()
+        await self._ends.stop()

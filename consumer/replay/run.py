@@ -1,0 +1,167 @@
+"""Before a plan is run: same cluster, its records there and unchanged, and what came of their events since.
+
+Publishes nothing. Reads each record of the plan once; what is left is a state for every row.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from consumer.replay.coding import digest_in, record_fingerprint
+from consumer.replay.document import Plan
+from consumer.replay.event_ids import EventIds, EventSieve
+from consumer.replay.originals import originals
+from consumer.replay.ranges import Progress
+from consumer.replay.rows import Rows, RowState
+from consumer.replay.since import Since
+from consumer.replay.tail import Key, LogsWithOpenEnds, Tail
+
+UNSETTLED_SECONDS: Final = 30.0
+"""So long is waited for the outcome of events that are on their way; then they are left out."""
+ASK_AGAIN_SECONDS: Final = 0.25
+
+
+class RefusedPlanError(Exception):
+    """The plan does not fit what stands in the topics; nothing was published. The message is one line."""
+
+
+class Prepared:
+    """A plan that may be run, and where it stands. Holds no connection: somebody may think about it for long."""
+
+    def __init__(self, plan: Plan, rows: Mapping[Key, Rows], tail: Tail, since: Since) -> None:
+        """Take what was found."""
+        self.plan = plan
+        self.rows = rows
+        self.tail = tail
+        self._since = since
+        self._results = _ResultsSince(plan, since)
+
+    def count(self, *states: int) -> int:
+        """Return how many rows are in one of these states."""
+        return sum(rows.count(*states) for rows in self.rows.values())
+
+    @property
+    def published(self) -> int:
+        """How many records are published, by whichever run."""
+        return self.count(RowState.PUBLISHED, RowState.STANDS)
+
+    async def join(self, logs: LogsWithOpenEnds) -> None:
+        """Leave out whom the text has reached since the plan was made, as the results say by now."""
+        await self._results.look(logs)
+        self._leave_out(self._since.reached)
+
+    async def settle(self, logs: LogsWithOpenEnds, on_trouble: Callable[[str], None]) -> None:
+        """Wait for events that are on their way, for a bounded time; then leave out those that still are."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + UNSETTLED_SECONDS
+        waiting = self._waiting()
+        if waiting:
+            on_trouble(
+                f"{waiting:,} of these events are on their way already: waiting for their outcome, "
+                f"{UNSETTLED_SECONDS:.0f} s at most; those without one by then are left out"
+            )
+        while waiting and loop.time() < give_up_at:
+            await asyncio.sleep(ASK_AGAIN_SECONDS)
+            await self.join(logs)
+            waiting = self._waiting()
+        self._leave_out(self._since.pending)
+
+    def _waiting(self) -> int:
+        pending = self._since.pending
+        return sum(rows.count_of(pending) for rows in self.rows.values()) if pending else 0
+
+    def _leave_out(self, events: frozenset[int]) -> None:
+        for rows in self.rows.values():
+            rows.leave_out(events)
+
+
+async def prepare(
+    plan: Plan, logs: LogsWithOpenEnds, *, progress: Progress, on_trouble: Callable[[str], None]
+) -> Prepared:
+    """Check a plan against the topics, and join it with what came since.
+
+    Raises:
+        RefusedPlanError: it was made elsewhere, or its records are gone or changed.
+        TopicGoneError: a topic is gone.
+        KafkaRefusedError: the brokers refuse us.
+    """
+    ends = await _same_place(plan, logs)
+    rows = {(one.topic, one.partition): Rows(one) for one in plan.records}
+    among = EventSieve(plan.counts.would_send)
+    progress.stage("records", plan.counts.would_send)
+    for one in rows.values():
+        await _check(one, logs, among, progress)
+    since = Since(resend_id=plan.resend_id, statuses=plan.selection.statuses, ends=ends, among=among)
+    committed = {key: await logs.committed(*key) for key in rows}
+
+    def others(topic: str, partition: int, records: Sequence[Any]) -> None:
+        """Look at what has no outcome for sure yet."""
+        settled = committed[topic, partition] or 0
+        since.published(topic, partition, (record for record in records if record.offset >= settled))
+
+    tail = Tail(rows, resend_id=plan.resend_id, ends=ends, on_others=others, on_trouble=on_trouble)
+    await tail.look(logs)
+    prepared = Prepared(plan, rows, tail, since)
+    await prepared.join(logs)
+    await prepared.settle(logs, on_trouble)
+    return prepared
+
+
+async def _same_place(plan: Plan, logs: LogsWithOpenEnds) -> dict[Key, int]:
+    cluster_id = await logs.cluster_id()
+    if cluster_id != plan.cluster_id:
+        raise RefusedPlanError(
+            f"the plan was made on the cluster {plan.cluster_id}, and this is {cluster_id}: run it there, or plan here"
+        )
+    ends: dict[Key, int] = {}
+    for topic in plan.events:
+        ends |= {(topic.topic, number): end for number, end in enumerate(topic.ends)}
+    missing = [one for one in plan.records if (one.topic, one.partition) not in ends]
+    if missing:
+        raise RefusedPlanError(
+            f"the plan does not say where {missing[0].topic}:{missing[0].partition} ended: plan again"
+        )
+    return ends
+
+
+async def _check(rows: Rows, logs: LogsWithOpenEnds, among: EventSieve, progress: Progress) -> None:
+    """Look at every record of a partition's rows, and note what it is known by.
+
+    Raises:
+        RefusedPlanError: one is gone, or is another one.
+    """
+    name = f"{rows.planned.topic}:{rows.planned.partition}"
+    event_ids, fingerprints, events = EventIds(), rows.fingerprints, rows.events
+    async for found in originals(logs, rows, wanted=lambda _row: True):
+        for row, planned, record in found:
+            if record is None:
+                raise RefusedPlanError(
+                    f"the record at {name}:{planned.offset} is gone: plan again; nothing was published"
+                )
+            fingerprint = record_fingerprint(record.key, record.value, record.headers)
+            if digest_in(fingerprint) != planned.digest:
+                raise RefusedPlanError(
+                    f"the record at {name}:{planned.offset} is not the one that was planned: plan again; "
+                    "nothing was published"
+                )
+            fingerprints[row] = fingerprint
+            events[row] = event = event_ids.of(record)
+            among.add(event)
+        progress.advance(len(found))
+
+
+class _ResultsSince:
+    """Reads what came into the results topic since the plan was made."""
+
+    def __init__(self, plan: Plan, since: Since) -> None:
+        self._topic = plan.results.topic
+        self._since = since
+        self._positions = dict(enumerate(plan.results.ends))
+
+    async def look(self, logs: LogsWithOpenEnds) -> None:
+        """Read on to the end."""
+        for number, start in self._positions.items():
+            _, end = await logs.bounds(self._topic, number)
+            async for records in logs.read(self._topic, number, start, end):
+                self._since.results(record.value for record in records)
+            self._positions[number] = max(start, end)
