@@ -5,9 +5,10 @@ retention may have removed it.
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from consumer.core.event import Invalid, Record
@@ -66,8 +67,9 @@ class _Times:
     earliest_ms: "array[int]" = field(default_factory=lambda: array("q"))
 
     def add(self, records: Sequence[Record]) -> None:
+        known = [record.timestamp for record in records if record.timestamp >= 0]
         self.first_offsets.append(records[0].offset)
-        self.earliest_ms.append(min(record.timestamp for record in records))
+        self.earliest_ms.append(min(known, default=0))
 
     def since(self, offset: int) -> int:
         """Return the earliest timestamp of the records from an offset on, in milliseconds."""
@@ -127,25 +129,25 @@ class _Work:
         self._progress.stage("journals", sum(end - start for start, end in bounds))
         for one, (start, end) in zip(self.ranges, bounds, strict=True):
             skips: list[tuple[int, int]] = []
-            async for records in self._logs.read(one.journal, one.partition, start, end):
-                skips += skips_of(records)
-                self._progress.advance(len(records))
+            await self._read(one.journal, one.partition, start, end, partial(_extend, skips))
             one.runs = within(skips, one.start, one.stop)
 
     async def find_letters(self) -> None:
         """Narrow the ranges to the records of dead letters."""
         topic, wanted = self._question.dead_letters, dict[tuple[str, int], set[int]]()
         ranges = {(one.topic, one.partition): one for one in self.ranges}
+
+        def take(records: Sequence[Record]) -> None:
+            for record in records:
+                letter = letter_of(record.headers)
+                one = None if letter is None else ranges.get((letter.topic, letter.partition))
+                if letter is not None and one is not None and self._take(letter, record, one):
+                    wanted.setdefault((letter.topic, letter.partition), set()).add(letter.offset)
+
         bounds = [await self._logs.bounds(topic, number) for number in range(await self._logs.partitions(topic))]
         self._progress.stage("dead letters", sum(end - start for start, end in bounds))
         for number, (start, end) in enumerate(bounds):
-            async for records in self._logs.read(topic, number, start, end):
-                for record in records:
-                    letter = letter_of(record.headers)
-                    one = None if letter is None else ranges.get((letter.topic, letter.partition))
-                    if letter is not None and one is not None and self._take(letter, record, one):
-                        wanted.setdefault((letter.topic, letter.partition), set()).add(letter.offset)
-                self._progress.advance(len(records))
+            await self._read(topic, number, start, end, take)
         for place, one in ranges.items():
             one.only = frozenset(wanted.get(place, ()))
             one.runs = within(runs_of(one.only), one.start, one.stop)
@@ -176,33 +178,43 @@ class _Work:
         for one in self.ranges:
             partition = Partition(one.topic, one.partition)
             self.draft.begin(*partition)
-            times = self._times[partition] = _Times()
+            self._times[partition] = _Times()
             for start, stop in one.runs:
-                reached = start
-                async for records in self._logs.read(one.topic, one.partition, start, stop):
-                    times.add(records)
-                    decoded = self._decoder.batch(partition, records, self._now)
-                    self.draft.events(records, decoded, only=one.only, skipped=self._question.only_skipped)
-                    reached = self._come(records, reached)
-                self._progress.advance(stop - reached)
+                await self._read(one.topic, one.partition, start, stop, partial(self._take_events, partition, one.only))
         self.draft.events_are_known()
 
-    def _come(self, records: Sequence[Record], reached: int) -> int:
-        came = records[-1].offset + 1
-        self._progress.advance(came - reached)
-        return came
+    def _take_events(self, partition: Partition, only: frozenset[int] | None, records: Sequence[Record]) -> None:
+        self._times[partition].add(records)
+        decoded = self._decoder.batch(partition, records, self._now)
+        self.draft.events(records, decoded, only=only, skipped=self._question.only_skipped)
 
     async def _read_behind(self, one: Range, start: int) -> None:
         """Read resends of the events that stand behind a range and may have no result yet."""
         partition = Partition(one.topic, one.partition)
-        self._progress.stage("resends", one.log_end - start)
-        self.draft.begin(*partition)
-        reached = start
-        async for records in self._logs.read(one.topic, one.partition, start, one.log_end):
+
+        def take(records: Sequence[Record]) -> None:
             resends = [record for record in records if _is_resend(record)]
             if resends:
                 self.draft.behind(resends, self._decoder.batch(partition, resends, self._now))
-            reached = self._come(records, reached)
+
+        self._progress.stage("resends", one.log_end - start)
+        self.draft.begin(*partition)
+        await self._read(one.topic, one.partition, start, one.log_end, take)
+
+    async def _read(
+        self, topic: str, partition: int, start: int, stop: int, take: Callable[[Sequence[Record]], None]
+    ) -> None:
+        reached = start
+
+        async def go_on(records: Sequence[Record]) -> None:
+            nonlocal reached
+            take(records)
+            came = records[-1].offset + 1
+            self._progress.advance(came - reached)
+            reached = came
+
+        await self._logs.each(topic, partition, start, stop, go_on)
+        self._progress.advance(stop - reached)
 
     # ---------------------------------------------------------------- outcomes
 
@@ -221,13 +233,17 @@ class _Work:
                 await self._read_behind(one, behind)
         self._progress.stage("results", sum(bounds[number][1] - start for number, start in starts.items()))
         for number, start in starts.items():
-            reached = start
-            async for records in self._logs.read(topic, number, start, bounds[number][1]):
-                self.draft.results([record.value for record in records])
-                reached = self._come(records, reached)
+            await self._read(topic, number, start, bounds[number][1], self._take_results)
         for one in concerned:
             await self._read_journal(one, results_are_cut=self._cut[one.partition % len(bounds)])
         return tuple(end for _, end in bounds)
+
+    def _take_results(self, records: Sequence[Record]) -> None:
+        self.draft.results([record.value for record in records])
+
+    def _take_journal(self, one: Range, records: Sequence[Record]) -> None:
+        for offsets, status in outcomes_of(records):
+            self.draft.outcomes(one.topic, one.partition, offsets, status)
 
     async def _results_start(self, number: int, bounds: tuple[int, int], ranges: Sequence[Range]) -> int:
         since = min(self._times[Partition(one.topic, one.partition)].since(0) for one in ranges)
@@ -250,11 +266,7 @@ class _Work:
         is_cut = start > 0 and found in {None, start}
         begin = end if found is None else found
         self._progress.stage("journal", end - begin)
-        reached = begin
-        async for records in self._logs.read(one.journal, one.partition, begin, end):
-            for offsets, status in outcomes_of(records):
-                self.draft.outcomes(one.topic, one.partition, offsets, status)
-            reached = self._come(records, reached)
+        await self._read(one.journal, one.partition, begin, end, partial(self._take_journal, one))
         if results_are_cut and is_cut:
             self.notes.unknowable += self.draft.doubt(one.topic, one.partition, below=one.committed or 0)
         else:
@@ -265,6 +277,10 @@ class _Work:
         with suppress(TopicGoneError):
             return await self._logs.bounds(journal, partition)
         return 0, 0
+
+
+def _extend(skips: list[tuple[int, int]], records: Sequence[Record]) -> None:
+    skips += skips_of(records)
 
 
 def _by_results_partition(ranges: Sequence[Range], count: int) -> Iterator[tuple[int, list[Range]]]:

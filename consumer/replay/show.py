@@ -1,7 +1,7 @@
 """A plan as people read it: a table by campaign, warnings, what it takes, and what to type next. Decides nothing."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from shlex import quote
 from typing import Final
 
@@ -17,16 +17,18 @@ CAMPAIGNS_SHOWN: Final = 20
 COLUMNS: Final = {
     "selected": "selected",
     "already\naccepted": "already_accepted",
-    "in\ndoubt": "in_doubt",
-    "un-\nsettled": "unsettled",
+    "in doubt": "in_doubt",
+    "unsettled": "unsettled",
     "expired": "expired",
-    "re-\npeated": "repeated",
+    "repeated": "repeated",
     "invalid": "invalid",
-    "ex-\ncluded": "excluded",
+    "excluded": "excluded",
     "would\nsend": "would_send",
     "people": "people",
     "second\ntexts": "second_texts",
 }
+ALWAYS: Final = frozenset({"selected", "already_accepted", "would_send", "people", "second_texts"})
+"""The other columns are there where something stands in them."""
 MINUTE, HOUR = 60, 3_600
 
 
@@ -43,20 +45,23 @@ def show(console: Console, plan: Plan, *, saved_as: str | None) -> None:
 
 
 def _table(plan: Plan) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_footer=len(plan.campaigns) > 1)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_footer=len(plan.campaigns) > 1)
     table.add_column("campaign", footer="total", no_wrap=True)
-    for head, name in COLUMNS.items():
+    columns = {head: name for head, name in COLUMNS.items() if name in ALWAYS or getattr(plan.counts, name)}
+    for head, name in columns.items():
         table.add_column(head, justify="right", footer=f"{getattr(plan.counts, name):,}", no_wrap=True)
     largest = sorted(plan.campaigns, key=lambda one: -one.would_send)[:CAMPAIGNS_SHOWN]
     for campaign in largest:
-        table.add_row("unknown" if campaign.campaign_id is None else str(campaign.campaign_id), *_cells(campaign))
+        table.add_row(
+            "unknown" if campaign.campaign_id is None else str(campaign.campaign_id), *_cells(campaign, columns)
+        )
     if not plan.campaigns:
-        table.add_row("none", *_cells(plan.counts))
+        table.add_row("none", *_cells(plan.counts, columns))
     return table
 
 
-def _cells(counts: Counts) -> Iterator[str]:
-    return (f"{getattr(counts, name):,}" for name in COLUMNS.values())
+def _cells(counts: Counts, columns: Mapping[str, str]) -> Iterator[str]:
+    return (f"{getattr(counts, name):,}" for name in columns.values())
 
 
 def _summary(plan: Plan) -> Iterator[str]:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import orjson
@@ -71,7 +72,7 @@ async def fabricate(servers: str, records: int, failed: float) -> None:
         offsets = [0] * PARTITIONS
         for number in range(0, records, SLICE):
             partition = number // SLICE % PARTITIONS
-            some = [(one.key or b"", one.value or b"") for one, _ in zip(made, range(SLICE), strict=False)]
+            some = [(one.key or b"", one.value or b"") for one in islice(made, SLICE)]
             values = [value for _, value in some]
             await write(producer, TOPIC, partition, some)
             told = zip(some, results_of(values, partition, offsets[partition], failed), strict=True)

@@ -4,7 +4,7 @@ Outside any group; commits nothing and creates nothing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -86,6 +86,15 @@ class WholeLogs:
         while records := await self._reader.read_some(TopicPartition(topic, partition), start, stop):
             yield records
             start = records[-1].offset + 1
+
+    async def each(
+        self, topic: str, partition: int, start: int, stop: int, take: Callable[[Sequence[Any]], Awaitable[None]]
+    ) -> None:
+        """Hand the records of a range over in their order, a bounded number at a time, while more are fetched.
+
+        Raises as `bounds` does.
+        """
+        await self._reader.each(TopicPartition(topic, partition), start, stop, take)
 
     async def stop(self) -> None:
         """Disconnect."""
