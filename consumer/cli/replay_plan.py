@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from consumer.replay.planning import Drawn
     from consumer.replay.ranges import Question
 
-TABLE_COLUMNS = 132
+TABLE_COLUMNS = 160
 OWNER_ALONE = 0o600
 STATUSES = ("failed", "rejected", "expired", "cancelled", "superseded", "in_doubt", "accepted")
 

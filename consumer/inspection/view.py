@@ -168,11 +168,13 @@ def _state(point: Start | Stop, evidence: Evidence) -> tuple[State, str | None]:
         begin = point.offset - point.lost - point.skipped
         return State.SKIPPED, (
             f"the group was moved forward by {point.skipped} offsets: "
-            f"records from {begin} up to {begin + point.skipped} are never sent"
+            f"records from {begin} up to {begin + point.skipped} are never sent, unless somebody resends them "
+            "(campaign-consumer replay plan --skipped)"
         )
     if point.rewound:
         return State.REWOUND, (
-            f"the group was moved back by {point.rewound} offsets: without effect, what has an outcome is not sent again"
+            f"the group was moved back by {point.rewound} offsets: without effect, what has an outcome is not sent again; "
+            "to resend on purpose: campaign-consumer replay plan"
         )
     if point.lost:
         return State.RECORDS_LOST, f"retention has removed {point.lost} offsets before they were read"

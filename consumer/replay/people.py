@@ -11,7 +11,7 @@ from consumer.core.event import Identity
 from consumer.core.intake.decode import PEOPLE
 from consumer.core.person import person_of
 
-_LIKE_A_PHONE: Final = re.compile(r"\+?[\d\s().\-/\u2010-\u2015]+")
+_LIKE_A_PHONE: Final = re.compile(r"[+\d\s().\-/\u2010-\u2015]+")
 _FEWEST_DIGITS: Final = 3
 
 

@@ -3,7 +3,7 @@
 The bounds are noted in one order, what is committed first: so nothing is taken for unsettled that only settled meanwhile.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -34,10 +34,14 @@ class Logs(Protocol):
         """Return the first offset whose record is at least as young, None where none is."""
         ...
 
+    def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[Record]]:
+        """Yield the records of a range in their order, a bounded number at a time."""
+        ...
+
     async def each(
         self, topic: str, partition: int, start: int, stop: int, take: Callable[[Sequence[Record]], Awaitable[None]]
     ) -> None:
-        """Hand the records of a range over in their order, a bounded number at a time."""
+        """Hand the records of a range over in the same way, while more are fetched: several times as quick."""
         ...
 
 

@@ -259,13 +259,13 @@ class Telemetry(Facts):
 
     def commit_rewound(self, partition: Partition, *, committed: Offset, watermark: Offset) -> None:
         self.metrics.rewinds.add(partition, 1)
-        cure = "nobody is texted again for that; to resend on purpose use campaign-consumer replay"
+        cure = "nobody is texted again for that; to resend on purpose: campaign-consumer replay plan"
         fields = {"partition": str(partition), "committed": committed, "watermark": watermark}
         self._log.warning("the group was rewound, without effect", cure=cure, **fields)
 
     def commit_skipped(self, partition: Partition, *, watermark: Offset, committed: Offset) -> None:
         self.metrics.skipped.add(partition, committed - watermark)
-        cure = "these records are never sent; campaign-consumer audit lists them"
+        cure = "these records are not sent; to send them after all: campaign-consumer replay plan --skipped"
         fields = {"partition": str(partition), "watermark": watermark, "committed": committed}
         self._log.warning("the group was moved forward, records are passed over", cure=cure, **fields)
 
