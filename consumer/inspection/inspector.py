@@ -48,7 +48,7 @@ class Inspector:
     """Looks at partitions, and lets stopped ones start."""
 
     def __init__(self, *, events: EventsLog, journal: JournalLog, layout: Layout, group: str) -> None:
-        self._past = PartitionEvidence(events=events, journal=journal)
+        self._evidence = PartitionEvidence(events=events, journal=journal)
         self._journal = journal
         self._layout = layout
         self._group = group
@@ -62,13 +62,13 @@ class Inspector:
 
     async def _gather(self, partition: Partition) -> Gathered:
         _, end = await self._journal.bounds(partition)
-        reading = await self._past.read(partition, end)
+        reading = await self._evidence.read(partition, end)
         checkpoint_at = reading.checkpoint_at
         return Gathered(
             partition=partition,
             group=self._group,
             reading=reading,
-            evidence=await self._past.evidence(partition, reading),
+            evidence=await self._evidence.evidence(partition, reading),
             journal_end=end,
             members=self._layout.members,
             claim=await self._newest_claim(partition, reading),

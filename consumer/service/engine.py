@@ -1,6 +1,6 @@
-"""The task that owns the pipeline: applies facts, asks what to do next, starts it. Alone changes the pipeline.
+"""The task that owns the pipeline: applies facts, asks what to do next, starts it. No other task changes the pipeline.
 
-Every command runs as a task of the one TaskGroup and ends in a fact, so a crash of any of them ends the service.
+Each command runs as a task of the service's one TaskGroup and ends in a fact. An exception in any of them ends the service.
 """
 
 import asyncio
@@ -35,13 +35,13 @@ from consumer.service.publisher import ResultsPublisher
 from consumer.service.unreadable import LaneDroppedError, until_readable
 
 CLAIM_AGAIN_SECONDS = 0.5
-"""A journal that fails at once is asked again after this, not at once."""
+"""How long to wait after a failed append before the partition is claimed again."""
 
 REFUSED_AGAIN_SECONDS = 5.0
-"""One that refuses what it is given is asked again after this: somebody may have mended the topic, or the permissions."""
+"""The same where the brokers refused the append: a person has to change the topic or the permissions first."""
 
 MAX_WAIT_SECONDS = 1.0
-"""The engine turns at least this often: what `/healthz` calls progress."""
+"""The engine takes a turn at least this often; `/healthz` fails where it does not."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class _Condition:
 
 
 class Engine:
-    """Turns facts into commands."""
+    """Applies facts to the pipeline and carries its commands out, turn by turn."""
 
     def __init__(
         self,
@@ -76,16 +76,16 @@ class Engine:
         self._clock = clock
         self._names = names
         self._facts = facts
-        self._teller = EngineTelemetry(facts, pipeline)
+        self._telemetry = EngineTelemetry(facts, pipeline)
         self._look_after = look_after
         self._conditions: list[_Condition] = []
         self.posts: set[asyncio.Task[None]] = set()
-        """Requests that are out: a shutdown gives up on them when its time is over."""
-        self.results_by_status = self._teller.results_by_status
+        """Requests in flight: a shutdown cancels them when its time is over."""
+        self.results_by_status = self._telemetry.results_by_status
         self.turned_at = clock.now().steady
 
     async def run(self) -> None:
-        """Turn until cancelled."""
+        """Take turns until cancelled."""
         wait: float | None = 0.0
         while True:
             await self._inbox.wait(wait)
@@ -105,7 +105,7 @@ class Engine:
             post = self._tasks.create_task(self._post(send), name="post")
             self.posts.add(post)
             post.add_done_callback(self.posts.discard)
-        self._tell(self._teller.settled, commands.publications)
+        self._report(self._telemetry.settled, commands.publications)
         for number in self._publisher.add(commands.publications):
             self._start(self._publisher.flush(number), "publish")
         if commands.dropped:
@@ -166,9 +166,9 @@ class Engine:
         self._inbox.tell(partial(self._pipeline.appended, lane, base))
 
     async def _until_it_fits(self, lane: Lane, values: Sequence[bytes]) -> JournalOffset | None:
-        """Append; return where it landed, None where the pipeline makes smaller appends of it.
+        """Append; return the offset, None where the pipeline splits it into smaller appends or the lane was dropped.
 
-        A single entry that is too large is tried again until somebody has changed the topic.
+        A single entry that is too large is tried again until a person has changed the topic.
 
         Raises:
             UnsureAppendError, TopicGoneError: as the journal says.
@@ -212,7 +212,7 @@ class Engine:
         def last_look() -> Withholding | None:
             withholding = self._pipeline.last_look(waiting[0], self._clock.now())
             if withholding is None:
-                self._tell(self._teller.posted, waiting[0])
+                self._report(self._telemetry.posted, waiting[0])
             return withholding
 
         contacts = [event.contact for event in send.members]
@@ -222,7 +222,7 @@ class Engine:
             last_look=last_look,
             expires_in_seconds=None if expiry is None else expiry - self._clock.now().wall,
         )
-        waiting.clear()  # the client's cycles keep `last_look` until the collector comes: let go of the members now
+        waiting.clear()  # the client's reference cycles keep `last_look` alive until garbage collection: free the members
         self._inbox.tell(partial(self._answered, send, exchange))
 
     def _answered(self, send: Send, exchange: Exchange, now: Now) -> None:
@@ -230,11 +230,11 @@ class Engine:
         decision = self._pipeline.answered(send, exchange, now)
         for error in self._pipeline.misread():
             self._facts.unexpected_error(during=During.ANSWER, error=error)
-        self._tell(self._teller.answered, send, members, exchange, decision, now)
+        self._report(self._telemetry.answered, send, members, exchange, decision, now)
 
-    def _tell(self, tell: Callable[..., None], *what: object) -> None:
-        """Tell people. What fails in that must not keep an outcome from the journal: it would be sent again."""
+    def _report(self, report: Callable[..., None], *what: object) -> None:
+        """Report to logs and metrics. An error in that must not keep an outcome from the journal: it would be sent again."""
         try:
-            tell(*what)
+            report(*what)
         except Exception as error:  # noqa: BLE001 - whatever it is
             self._facts.unexpected_error(during=During.TELLING, error=error)

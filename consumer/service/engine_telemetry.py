@@ -1,4 +1,4 @@
-"""Puts what happened into facts for logs and metrics, per batch. Changes nothing."""
+"""Turns what the engine has done into facts for logs and metrics, per batch. Changes nothing."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -59,27 +59,27 @@ class EngineTelemetry:
         self._facts.records_read(partition, count=len(records), value_bytes=fetched.value_bytes)
         for lookalike, count in fetched.lookalikes.items():
             self._facts.unknown_field(partition, name=lookalike.name, meant=lookalike.meant, count=count)
-        if Invalid in set(map(type, records)):  # hardly ever: one look for all
+        if Invalid in set(map(type, records)):  # rare: one check for the whole batch
             for reason, count in Counter([record.reason for record in records if type(record) is Invalid]).items():
                 self._facts.decoded_invalid(partition, reason=reason, count=count)
 
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Outcomes are proven."""
         counts: dict[tuple[Status, Reason | None], int] = {}
-        doubles = 0
+        possible_duplicates = 0
         for settlement in settlements:
             for verdict, records in settlement.items:
                 ending = (verdict.status, verdict.reason)
                 counts[ending] = counts.get(ending, 0) + len(records)
-                doubles += len(records) if verdict.possible_duplicate else 0
+                possible_duplicates += len(records) if verdict.possible_duplicate else 0
         for (status, reason), count in counts.items():
             self.results_by_status[status] = self.results_by_status.get(status, 0) + count
             self._facts.results_settled(status=status, reason=reason, count=count)
-        if doubles:
-            self._facts.possible_duplicates(count=doubles)
+        if possible_duplicates:
+            self._facts.possible_duplicates(count=possible_duplicates)
 
     def posted(self, send: Send) -> None:
-        """A request is on its way to a connection."""
+        """A request's first byte is written next."""
         self._facts.send_posted(campaign_id=send.campaign_id, priority=_priority(send), contacts=len(send.members))
 
     def answered(self, send: Send, members: Sequence[Event], exchange: Exchange, decision: Decision, now: Now) -> None:
@@ -110,7 +110,7 @@ class EngineTelemetry:
                 )
         if decision.ruling in DOUBT_OF:
             self._facts.attempts_unknown(reason=DOUBT_OF[decision.ruling], contacts=len(members))
-        self._tell_access(send.campaign_id, decision, status, now)
+        self._report_access(send.campaign_id, decision, status, now)
 
     def _accepted(self, send: Send, members: Sequence[Event], at: Instant) -> None:
         self._facts.accepted(
@@ -119,7 +119,7 @@ class EngineTelemetry:
             event_delays_seconds=[at - event.occurred for event in members],
         )
 
-    def _tell_access(self, campaign_id: int, decision: Decision, status: int | None, now: Now) -> None:
+    def _report_access(self, campaign_id: int, decision: Decision, status: int | None, now: Now) -> None:
         access, ruling = self._pipeline.access, decision.ruling
         why = self._why(decision, now)
         if why is not None:
@@ -140,7 +140,7 @@ class EngineTelemetry:
         self._is_let_in = self._is_let_in or not access.one_at_a_time
 
     def _why(self, decision: Decision, now: Now) -> StopWhy | None:
-        """Return why one request at a time is all that starts; None where more may, or nothing was refused yet."""
+        """Return why only one request at a time may start; None where more may, or nothing was refused yet."""
         access = self._pipeline.access
         if access.state(now) is AccessState.UNREACHABLE:
             return StopWhy.UNREACHABLE

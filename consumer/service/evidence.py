@@ -1,7 +1,7 @@
-"""A partition's past, read: its journal back to the last checkpoint, the group's commit, what the log holds. Reads only.
+"""Reads the evidence for a take-over: the journal from its last checkpoint on, the commit, the log's bounds. Writes nothing.
 
-What a take-over decides by, and what `inspect` shows of it from outside: one reading, so that both judge alike. A
-journal is read in slices between which others have their turn, and nothing is kept of it but what a `Replay` keeps.
+A take-over and `inspect` both read through this module, so that both decide by the same evidence. A journal is read
+in slices, and other tasks run between them. Of what is read, only what a `Replay` keeps stays in memory.
 """
 
 import asyncio
@@ -18,64 +18,64 @@ from consumer.core.terms import JournalOffset, Offset, Partition
 from consumer.service.ports import EventsLog, JournalReader, PlainEntry
 
 FIRST_STEP = 512
-"""Journal entries looked through in the first step backwards; each further step looks through twice as many."""
+"""Journal entries searched in the first step backwards; each further step searches twice as many."""
 
 SLICE_ENTRIES, SLICE_BYTES = 256, 256 * 1024
-"""Decoded in one go: some 5 ms of the loop."""
+"""How much is decoded without a pause: some 5 ms of the event loop."""
 
-Sliced = Callable[[Replay], Awaitable[None]]
-"""Called after each slice: what a reading has made so far may be taken out of it."""
+AfterSlice = Callable[[Replay], Awaitable[None]]
+"""Called after each slice; it may take out of the replay what was made so far."""
 
 LONGEST_STEP = 8_192
-"""Entries at once where it is looked whose a journal is."""
+"""The most entries read at once in the search for the group that a journal belongs to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalReading:
-    """What was read of a journal partition, up to where reading was to end."""
+    """What was read of a journal partition."""
 
     replay: Replay
     is_whole: bool
-    """Whether the journal still has its beginning."""
+    """Whether the journal still has its first entry."""
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The last one that counts."""
+        """The last checkpoint that counts."""
         return self.replay.checkpoint
 
     @property
     def checkpoint_at(self) -> JournalOffset | None:
-        """Where that stands."""
+        """The journal offset of that checkpoint."""
         return self.replay.found.at if self.replay.found is not None and self.replay.checkpoint is not None else None
 
 
 class PartitionEvidence:
-    """Looks at what stands in Kafka about a partition. Joins no group, writes nothing."""
+    """Reads what Kafka holds about a partition. Joins no group, writes nothing."""
 
     def __init__(self, *, events: EventsLog, journal: JournalReader) -> None:
         self._events = events
         self._journal = journal
 
     async def read(self, partition: Partition, stop: JournalOffset) -> JournalReading:
-        """Read the journal up to `stop`: from the last checkpoint on, and as far as unpublished results need."""
+        """Read the journal up to `stop`, from the last checkpoint or from an earlier entry that unpublished results need."""
         first, _ = await self._journal.bounds(partition)
         found = await self._landmark(partition, first, stop)
-        return await self._replay(partition, Replay(found, first=first), first, stop, _nothing_to_take)
+        return await self._replay(partition, Replay(found, first=first), first, stop, _take_nothing)
 
     async def read_to_remember(
-        self, partition: Partition, stop: JournalOffset, remembering: Remembering, sliced: Sliced
+        self, partition: Partition, stop: JournalOffset, remembering: Remembering, after_slice: AfterSlice
     ) -> JournalReading:
-        """Read the same, and the event IDs that no segment holds."""
+        """Read as `read` does, and the event IDs that no segment holds."""
         first, _ = await self._journal.bounds(partition)
         found = await self._landmark(partition, first, stop)
         if found is not None and isinstance(found.entry, Checkpoint) and found.entry.memory is None:
             oldest = await self._journal.offset_at(partition, max(0, int(remembering.horizon * 1000)))
             remembering = remembering._replace(oldest=oldest)
         replay = Replay(found, first=first, remembering=remembering)
-        return await self._replay(partition, replay, first, stop, sliced)
+        return await self._replay(partition, replay, first, stop, after_slice)
 
     async def _landmark(self, partition: Partition, first: JournalOffset, stop: JournalOffset) -> Landmark | None:
-        """Look backwards for what reading begins from: in steps, each forwards and none of them twice."""
+        """Search backwards for the entry from which to read: step by step, each range once and from its start."""
         found: Landmark | None = None
 
         async def look(entries: Sequence[PlainEntry]) -> None:
@@ -90,19 +90,19 @@ class PartitionEvidence:
         return found
 
     async def _replay(
-        self, partition: Partition, replay: Replay, first: JournalOffset, stop: JournalOffset, sliced: Sliced
+        self, partition: Partition, replay: Replay, first: JournalOffset, stop: JournalOffset, after_slice: AfterSlice
     ) -> JournalReading:
         async def take(entries: Sequence[PlainEntry]) -> None:
             for some in _slices(entries):
                 replay.feed(some)
-                await sliced(replay)
+                await after_slice(replay)
                 await asyncio.sleep(0)
 
         await self._journal.each(partition, replay.begin, stop, take)
         return JournalReading(replay=replay, is_whole=first == 0)
 
     async def evidence(self, partition: Partition, reading: JournalReading) -> Evidence:
-        """Look at what must be known before the first record is read."""
+        """Collect what must be known before the first record is read."""
         committed = await self._events.committed(partition)
         log_start, log_end = await self._events.log_bounds(partition)
         return Evidence(
@@ -130,7 +130,7 @@ class PartitionEvidence:
         return mark.offset
 
     async def group(self, partition: Partition) -> str | None:
-        """Return whose the journal is, None where it is nobody's yet. Keeps nothing of what it reads."""
+        """Return the group that the journal belongs to, None where it belongs to none yet."""
         first, start = await self._journal.bounds(partition)
         title, step = Title(), FIRST_STEP
         while start > first and not title.is_known:
@@ -151,16 +151,16 @@ class PartitionEvidence:
 
 
 async def _keep_named(kept: list[PlainEntry], entries: Sequence[PlainEntry]) -> None:
-    """Keep what may name a group: one entry of a thousand."""
+    """Keep the entries that may name a group: about one of a thousand."""
     kept.extend([entry for entry in entries if NAMES_A_GROUP in entry[1]])
 
 
-async def _nothing_to_take(_replay: Replay) -> None:
-    """Where no IDs are remembered, nothing is made while reading."""
+async def _take_nothing(_replay: Replay) -> None:
+    """An `AfterSlice` for a reading that remembers no event IDs."""
 
 
 def _slices(entries: Sequence[PlainEntry]) -> Iterator[Sequence[PlainEntry]]:
-    """Yield entries in slices that are small in number and in bytes."""
+    """Yield entries in slices bounded by `SLICE_ENTRIES` and `SLICE_BYTES`."""
     start = size_bytes = 0
     for index, (_, value) in enumerate(entries):
         size_bytes += len(value)

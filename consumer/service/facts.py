@@ -1,7 +1,7 @@
-"""What the service has to tell people, one method per fact, as a protocol. Owns the words, no log and no metric.
+"""What the service reports about its work, one method per fact, as a protocol. Writes no log line and no metric.
 
-`edge/telemetry.py` turns each fact into its log line and its metrics; a simulation may record them instead.
-Facts are told per batch, never per record. Durations are seconds, sizes bytes.
+`edge/telemetry/telemetry.py` turns each fact into its log line and its metrics; a simulation may record them instead.
+Facts are reported per batch, never per record. Durations are seconds, sizes bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ class Priority(StrEnum):
 
 
 class AnswerClass(StrEnum):
-    """What an attempt came to, by the answer table of the contract."""
+    """How an attempt ended, by the table of answers in `core/platform/post.py`."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -29,7 +29,7 @@ class AnswerClass(StrEnum):
     NOT_DELIVERED = "not_delivered"
     UNKNOWN = "unknown"
     WITHHELD = "withheld"
-    """The last look said no; nothing went out."""
+    """The last check before the first byte forbade it; nothing went out."""
 
 
 class RetryReason(StrEnum):
@@ -45,7 +45,7 @@ class RetryReason(StrEnum):
     ANSWER_LOST = "answer_lost"
     DENIED = "denied"
     NO_PROOF = "no_proof"
-    """The proof had grown stale before the first byte."""
+    """The proof of ownership was too old before the first byte."""
     DEADLINE = "deadline"
     """A member's deadline came before the first byte: the others go back."""
     NOT_OURS = "not_ours"
@@ -71,18 +71,18 @@ class Producer(StrEnum):
 
 
 class During(StrEnum):
-    """What met an error that nobody expected, and went on."""
+    """During what an unexpected error was raised; the work goes on."""
 
     REQUEST = "request"
     """The HTTP client, with a request."""
     ANSWER = "answer"
     """Reading what an answer says: only its status counts."""
     TELLING = "telling"
-    """Telling people, in logs and metrics."""
+    """Writing logs and metrics."""
 
 
 class DrainPhase(StrEnum):
-    """Where a shutdown stands."""
+    """The phases of a shutdown, in their order."""
 
     CLOSING_WINDOWS = "closing_windows"
     SENDING = "sending"
@@ -91,7 +91,7 @@ class DrainPhase(StrEnum):
 
 
 class Facts(Protocol):
-    """Everything the service tells."""
+    """Everything that the service reports."""
 
     # Process
 
@@ -102,19 +102,19 @@ class Facts(Protocol):
         """Something about the configuration that is worth knowing."""
 
     def drain_phase(self, phase: DrainPhase, *, held: int, in_flight: int) -> None:
-        """A shutdown has come to `phase` with so many events in hand and requests out."""
+        """A shutdown has reached `phase` with `held` events in hand and `in_flight` requests out."""
 
     def drained(self, *, seconds: float, left_unsettled: int) -> None:
         """The shutdown is over; what is left unsettled stays with the next owner."""
 
     def loop_delayed(self, *, seconds: float) -> None:
-        """A timer of the event loop fired so much later than asked; to be told at a steady interval."""
+        """A timer of the event loop fired so much later than asked; to be reported at a steady interval."""
 
     def unexpected_error(self, *, during: During, error: Exception) -> None:
-        """Something failed that must not undo what the platform has done; a mistake of ours, to be reported."""
+        """An unexpected exception was caught, because an outcome must not be lost with it. It is a bug of this service."""
 
     def summary(self) -> None:
-        """Say in one line what happened since the last summary; nothing where nothing did."""
+        """Write one line about what happened since the last summary; none where nothing did."""
 
     # Reading
 
@@ -125,7 +125,7 @@ class Facts(Protocol):
         """Records that are no valid event, and go to the dead-letter topic."""
 
     def unknown_field(self, partition: Partition, *, name: str, meant: str, count: int) -> None:
-        """So many records have a field that nobody reads, whose name is nearly that of one that is read."""
+        """`count` records have an unknown field `name`, which is nearly the name of a known one, `meant`."""
 
     def records_lost(self, partition: Partition, *, start: Offset, stop: Offset) -> None:
         """Retention removed `start` up to but without `stop` before they were read."""
@@ -151,19 +151,19 @@ class Facts(Protocol):
         """An attempt of `contacts` events may have been received although its answer was lost."""
 
     def dispatch_stopped(self, *, why: StopWhy) -> None:
-        """The platform does not let us in, or is not there: from now on one real request at a time, as a probe."""
+        """The platform refuses us or cannot be reached: from now on one real request at a time, as a probe."""
 
     def probe_failed(self, *, why: StopWhy, status: int | None, campaign_id: int) -> None:
-        """It still does not, or is not: what the request said that stopped dispatch, and what each probe says."""
+        """It still refuses us or cannot be reached. Reported for the request that stopped dispatch and for each failed probe."""
 
     def campaign_refused(self, *, campaign_id: int, status: int, refused_campaigns: int) -> None:
-        """Key or role may not send this campaign, though others get through; so many are refused by now."""
+        """The platform refuses this campaign, though others get through; `refused_campaigns` are refused by now."""
 
     def dispatch_narrowed(self, *, refused_campaigns: Iterable[int]) -> None:
-        """The platform lets us in after all, these campaigns apart."""
+        """The platform accepts requests again, except for these campaigns."""
 
     def dispatch_resumed(self, *, stopped_seconds: float) -> None:
-        """The platform has said 2xx: at full speed from now on. Also at the first contact."""
+        """The platform has answered 2xx: dispatch is at full speed from now on. Also reported at the first contact."""
 
     # Outcomes
 
@@ -171,7 +171,7 @@ class Facts(Protocol):
         """Records got their outcome."""
 
     def possible_duplicates(self, *, count: int) -> None:
-        """Of the accepted, so many were marked `possibleDuplicate`."""
+        """`count` of the accepted contacts were marked `possibleDuplicate`."""
 
     def accepted(
         self, *, priority: Priority, delays_seconds: Sequence[float], event_delays_seconds: Sequence[float]
@@ -186,7 +186,7 @@ class Facts(Protocol):
         """A batch of results or dead letters was acknowledged after `seconds`."""
 
     def producer_replaced(self, producer: Producer, *, why: str) -> None:
-        """A failed producer was stopped and a new one stands in its place; `why` names the error, no values."""
+        """A failed producer was stopped and replaced; `why` names the error, no values."""
 
     def kafka_trouble(self, *, why: str) -> None:
         """A passing error of a broker or of the client; tried again."""
@@ -197,18 +197,18 @@ class Facts(Protocol):
         """The group's offsets were committed."""
 
     def commit_failed(self, partitions: Iterable[Partition]) -> None:
-        """They were not, or nobody knows; tried again at the next interval."""
+        """A commit failed, or its outcome is unknown; it is tried again at the next interval."""
 
     def commit_rewound(self, partition: Partition, *, committed: Offset, watermark: Offset) -> None:
-        """A tool moved the group back below what the journal has settled: nothing changes, nobody is texted."""
+        """A tool moved the group back below what the journal has settled: ignored, nobody is texted again."""
 
     def commit_skipped(self, partition: Partition, *, watermark: Offset, committed: Offset) -> None:
-        """A tool moved the group forward: obeyed, the range between is never sent."""
+        """A tool moved the group forward: the records between `watermark` and `committed` are never sent."""
 
     # Ownership and the journal
 
     def partitions_assigned(self, partitions: Iterable[Partition]) -> None:
-        """The group granted these."""
+        """The group assigned these to us."""
 
     def partitions_revoked(self, partitions: Iterable[Partition], *, seconds: float) -> None:
         """These were handed back; draining them took `seconds`."""
@@ -219,46 +219,46 @@ class Facts(Protocol):
     def partition_owned(
         self, partition: Partition, *, seconds: float, watermark: Offset, unknown_attempts: int
     ) -> None:
-        """Its journal is read and it is at work, `seconds` after our claim stood in it."""
+        """Its journal is read and its records are processed, from `seconds` after our claim was written."""
 
     def partition_lost(self, partition: Partition, *, claimed_by: str) -> None:
         """Another member has claimed it: its work is dropped here."""
 
     def partition_stopped(self, partition: Partition, *, why: str) -> None:
-        """It must not start until a person decides."""
+        """It must not start until a person decides; `why` says about what."""
 
     def partition_accepted(self, partition: Partition) -> None:
         """A person has decided: the stopped partition is claimed again and starts."""
 
     def foreign_claims(self, partition: Partition, *, group: str, member: str, count: int) -> None:
-        """Another group has claimed our journal so often since our last checkpoint; the last claim's `member` is named.
+        """Another group has claimed our journal `count` times since our last checkpoint, last as `member`.
 
-        It is ours all the same, and we have taken it back.
+        The journal remains ours, and we have taken the partition back.
         """
 
     def writes_refused(self, partition: Partition, *, why: str) -> None:
         """The brokers do not take its entries or results, or do not hand its journal out: it waits for a person; see `why`."""
 
     def writes_taken(self, partition: Partition) -> None:
-        """They do so again."""
+        """The brokers accept its writes, or return its journal, again."""
 
     def events_topic_unreadable(self, topic: str, partitions: Iterable[Partition], *, why: str) -> None:
-        """It is gone, or the brokers do not let us read it: it waits for a person, `partitions` of it are ours; see `why`."""
+        """The topic is gone, or the brokers do not let us read it: a person has to act, see `why`. `partitions` are ours."""
 
     def events_topic_readable(self, topic: str) -> None:
         """It can be read again."""
 
     def message_cut(self, topic: str) -> None:
-        """A result or dead letter was larger than its topic takes: its largest part is left out."""
+        """A result or dead letter was larger than its topic allows: its largest part is left out."""
 
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         """An append was acknowledged after `seconds`."""
 
     def journal_void(self, partition: Partition, *, entries: int) -> None:
-        """Entries landed elsewhere than their writer expected, so they do not count; ours are appended again."""
+        """Entries landed at another offset than their writer expected, so they do not count; ours are appended again."""
 
     def journal_strays(self, partition: Partition, *, offsets: Sequence[JournalOffset]) -> None:
-        """Records that are no entries stand in its journal, at these offsets: they say nothing, and we go on."""
+        """Its journal has records at these offsets that are no entries: they are passed over."""
 
     def journal_unsure(self, partition: Partition, *, why: str) -> None:
         """An append was not acknowledged: it may or may not have landed, and the partition is claimed anew."""

@@ -1,4 +1,4 @@
-"""Facts on their way to the task that owns the pipeline, and a bell that wakes it. Decides nothing."""
+"""A queue of facts for the task that owns the pipeline; a new fact wakes that task. Decides nothing."""
 
 import asyncio
 from collections import deque
@@ -12,19 +12,19 @@ T = TypeVar("T")
 
 
 class Inbox:
-    """Facts in the order in which they were told. Bounded by what is out: each fact answers one command."""
+    """Facts in the order in which they came. Bounded by the commands in flight: each fact ends one command."""
 
     def __init__(self) -> None:
         self._facts: deque[Fact] = deque()
-        self._bell = asyncio.Event()
+        self._arrived = asyncio.Event()
 
     def tell(self, fact: Fact) -> None:
-        """Hand a fact over; it is applied in the owner's next turn."""
+        """Queue a fact; it is applied in the engine's next turn."""
         self._facts.append(fact)
-        self._bell.set()
+        self._arrived.set()
 
     async def ask(self, fact: Callable[[Now], T]) -> T:
-        """Hand a fact over and wait for what comes of it."""
+        """Queue a fact, and return what applying it has returned."""
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         def apply(now: Now) -> None:
@@ -35,25 +35,21 @@ class Inbox:
         self.tell(apply)
         return await answer
 
-    def ring(self) -> None:
-        """Let the owner take a turn although there is no fact."""
-        self._bell.set()
-
     async def wait(self, seconds: float | None) -> None:
         """Wait for a fact, or until `seconds` have passed."""
         if self._facts:
-            await asyncio.sleep(0)  # others have their turn, however many facts there are
+            await asyncio.sleep(0)  # let other tasks run, however many facts there are
         elif seconds is None:
-            await self._bell.wait()
+            await self._arrived.wait()
         elif seconds > 0:
-            timer = asyncio.get_running_loop().call_later(seconds, self._bell.set)
+            timer = asyncio.get_running_loop().call_later(seconds, self._arrived.set)
             try:
-                await self._bell.wait()
+                await self._arrived.wait()
             finally:
                 timer.cancel()
-        self._bell.clear()
+        self._arrived.clear()
 
     def take(self) -> deque[Fact]:
-        """Return all facts told so far."""
+        """Return all facts queued so far, and empty the queue."""
         facts, self._facts = self._facts, deque()
         return facts

@@ -1,7 +1,7 @@
-"""Partitions coming and going: claims, take-overs, losses, revokes. Owns which take-over runs; never sends.
+"""Gains and losses of partitions: claims, take-overs, revokes. Owns which take-over runs; never sends.
 
-The group says whose turn it is to try; the journal says who owns. A partition that was lost to another claim while
-the group still gives it to us is claimed again after a moment, so that a late claim cannot orphan it.
+The consumer group decides who may claim a partition. The journal decides who owns it. Where another member's claim takes
+a partition that the group still assigns to us, we claim it again shortly after: a late claim must not leave it ownerless.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from consumer.service.takeover import OvertakenError, PartitionStoppedError, Tak
 from consumer.service.unreadable import LaneDroppedError, until_readable
 
 CLAIM_AGAIN_SECONDS = (1.0, 5.0)
-"""Between these, by chance: two members that both believe to own a partition must not take turns for ever."""
+"""A random delay between these: two members that both claim a partition must not go on doing so in step."""
 
 LOOK_AGAIN_SECONDS = 3.0
-"""How often a stopped partition looks whether a person has let it start."""
+"""How often a stopped partition's journal is checked for an operator's permission to start."""
 
 COMMIT_DEADLINE_SECONDS = 5.0
 LOG_ENDS_SECONDS = 10.0
 
 
 class Partitions:
-    """The lanes of this process, as far as the group and the journal are concerned."""
+    """Decides which partitions this process has lanes for, by what the group and the journals say."""
 
     def __init__(
         self,
@@ -59,26 +59,26 @@ class Partitions:
         self._facts = facts
         self._paused: set[Partition] = set()
         self._takeovers: dict[Partition, asyncio.Task[None]] = {}
-        """Each partition's latest, which may be over."""
+        """Each partition's latest take-over; it may have ended."""
         self._handing_back = False
-        """Whether the group takes all back: until it gives some again, none is claimed, though a client still has it."""
+        """Whether a revoke is under way: nothing is claimed until the next assignment, though the client still has it."""
         self.committed: dict[Partition, Offset] = {}
         self.stopped: dict[Partition, str] = {}
         """Partitions that wait for a person, and why."""
         self.log_ends: dict[Partition, Offset] = {}
         self.known_done: dict[Partition, Offset] = {}
-        """Of partitions that are stopped: below it everything is done, as far as their evidence says."""
+        """For stopped partitions: the offset below which everything is done, as far as their evidence says."""
         self.broker_trouble: str | None = None
-        """Why the ends of the logs could not be read last time."""
+        """Why the ends of the logs could not be read at the last attempt; None where they could."""
         self.unanswered: tuple[Partition, ...] = ()
-        """Those whose brokers gave no answer last time, while others did."""
+        """Partitions whose leaders did not answer at the last attempt, while others did."""
         self.unreadable: Mapping[str, str] = {}
         """Events topics that wait for a person, and why."""
 
     # ---------------------------------------------------------------- the group
 
     def on_assigned(self, partitions: Iterable[Partition]) -> None:
-        """The group gave us these; they arrive paused."""
+        """The group assigned these to us; they are paused at first."""
         granted = list(partitions)
         self._handing_back = False
         self._paused.update(granted)
@@ -87,7 +87,7 @@ class Partitions:
             self.claim(partition)
 
     def claim(self, partition: Partition) -> None:
-        """Claim a partition in the owner's next turn, if the group gives it to us then and we do not have it."""
+        """Claim a partition in the engine's next turn, if it is assigned to us then and has no lane."""
         self._inbox.tell(partial(self._assign, partition))
 
     def _assign(self, partition: Partition, _now: Now) -> None:
@@ -97,10 +97,10 @@ class Partitions:
         self._pipeline.assigned(partition, lambda: self._identity(self._clock.now()), claim.process)
 
     def hand_back(self) -> list[Partition]:
-        """The group takes all partitions back: start nothing more for them, nor claim any anew. Return those in hand.
+        """Begin a revoke of all partitions: start nothing more for them, claim none. Return those that have a lane.
 
-        One that was lost is claimed again after a moment. Were that moment to come while the others are still being
-        handed back, the new lane would outlive the old assignment, and with it the position that it reads from.
+        A lost partition is claimed again after a delay. If that delay ended during the revoke, the new lane would
+        outlive the assignment, and its read position with it.
         """
         self._handing_back = True
         leaving = list(self._pipeline.lanes)
@@ -111,7 +111,7 @@ class Partitions:
         return leaving
 
     def forget(self, partitions: Iterable[Partition]) -> None:
-        """These are no longer ours: drop what is known of them."""
+        """These are no longer ours: drop their lanes and all that is known of them."""
         gone = list(partitions)
         for partition in gone:
             self._end_takeover(partition)
@@ -124,7 +124,7 @@ class Partitions:
             self.known_done.pop(partition, None)
 
     def _end_takeover(self, partition: Partition) -> None:
-        """Let a take-over read no further: its lane is dropped, and the next one's reading stands alone."""
+        """Cancel a take-over whose lane is dropped: two must not read the same journal at once."""
         takeover = self._takeovers.pop(partition, None)
         if takeover is not None:
             takeover.cancel()
@@ -132,7 +132,7 @@ class Partitions:
     # ---------------------------------------------------------------- the journal
 
     def look_after(self, lane: Lane) -> None:
-        """Start what a lane's standing asks for; called after every turn."""
+        """Start the task that a lane's standing requires; called after every turn."""
         match lane.ledger.standing:
             case Standing.LOOKING if not lane.looking:
                 lane.looking = True
@@ -154,7 +154,7 @@ class Partitions:
                 pass
 
     async def _look(self, lane: Lane) -> None:
-        """Look whose the journal is before anything is written to it; where it is another group's, wait for a person."""
+        """Check which group the journal belongs to before anything is written to it. If to another, wait for a person."""
 
         async def look() -> str | None:
             return await self._takeover.other_group(lane.partition)
@@ -215,11 +215,11 @@ class Partitions:
         try:
             return await self._takeover.run(lane.partition, lane.ledger.claimed_at, lane.ledger.process, recalling)
         except (RefusedError, TopicGoneError):
-            await recalling.nothing()  # it is read anew
+            await recalling.forget_all()  # the journal will be read from the beginning again
             raise
 
     async def _until_accepted(self, lane: Lane, since: JournalOffset) -> None:
-        """Look into a stopped partition's journal until an operator lets it start, or it is no longer ours."""
+        """Poll a stopped partition's journal until an operator lets it start, or it is no longer ours."""
 
         async def accepted() -> bool:
             return await self._takeover.is_accepted(lane.partition, since, lane.ledger.process)
@@ -272,7 +272,7 @@ class Partitions:
     # ---------------------------------------------------------------- reading and committing
 
     def pause_and_resume(self) -> bool:
-        """Read from what there is room for, and from nothing else; return whether there is anything."""
+        """Resume the partitions that may be read now, pause all others; return whether any may be read."""
         assigned = self._consumer.assignment()
         readable = self._pipeline.readable() & assigned
         pause = (assigned - readable) - self._paused
@@ -285,11 +285,11 @@ class Partitions:
         return bool(readable)
 
     def look_at_edges(self) -> None:
-        """After each fetch: take note of positions behind what nobody may read, of logs that have become shorter, of topics."""
+        """After each fetch: report unreadable topics, positions behind unreadable offsets, and logs that were truncated."""
         self._look_at_topics()
         for partition, position in self._consumer.passed().items():
             lane = self._pipeline.lanes.get(partition)
-            if lane is not None and lane.started:  # by now: one that starts later was sought since
+            if lane is not None and lane.started:  # a lane that starts later has its own position by then
                 self._inbox.tell(partial(self._passed, lane, position))
         for partition, why in self._consumer.truncated().items():
             self._inbox.tell(partial(self._begin_anew, partition, why))
@@ -306,7 +306,7 @@ class Partitions:
         self._pipeline.passed(lane, position)
 
     def _begin_anew(self, partition: Partition, why: str, _now: Now) -> None:
-        """Let go of a partition whose log is not what was read of it, and look at its past as its next owner would."""
+        """Drop a partition whose log has changed under us, and take it over again."""
         lane = self._pipeline.lanes.get(partition)
         if lane is None or not lane.started:
             return
@@ -318,27 +318,27 @@ class Partitions:
 
     @property
     def assigned(self) -> frozenset[Partition]:
-        """What the group has given us; nothing while it takes all back."""
+        """The partitions that are assigned to us; none during a revoke."""
         return frozenset() if self._handing_back else self._consumer.assignment()
 
     @property
     def away_seconds(self) -> float:
-        """For how long we have had no place in the group."""
+        """For how long we have had no assignment."""
         return self._consumer.away_seconds
 
     @property
     def paused(self) -> frozenset[Partition]:
-        """Partitions that are not read from now."""
+        """Partitions that are not read now."""
         return frozenset(self._paused)
 
     async def commit(self) -> None:
-        """Commit every watermark that moved, once a checkpoint that says at least as much stands in the journal."""
+        """Commit every watermark that has moved and that a checkpoint in the journal covers."""
         offsets = {
             lane.partition: Committed(offset=lane.watermark.value, metadata=OUR_MARK)
             for lane in self._pipeline.lanes.values()
             if lane.checkpointed
             and self.committed.get(lane.partition) != lane.watermark.value
-            and lane.partition.topic not in self.unreadable  # nor are its commits taken
+            and lane.partition.topic not in self.unreadable  # the brokers refuse commits for it, too
         }
         if not offsets:
             return
@@ -350,7 +350,7 @@ class Partitions:
             self._facts.commit_failed(offsets)
 
     async def look_at_logs(self) -> None:
-        """See how far the logs reach: what the lag is measured against, and whether brokers answer."""
+        """Read the ends of the logs, for the lag; this also shows whether brokers answer."""
         asked = list(self._pipeline.lanes)
         try:
             async with asyncio.timeout(LOG_ENDS_SECONDS):

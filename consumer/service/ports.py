@@ -1,4 +1,4 @@
-"""What the service asks of the world, as protocols. Owns no implementation: `edge` does, `cli/run.py` joins them."""
+"""What the service needs from outside, as protocols. Owns no implementation: `edge` does, `cli/run.py` joins them."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ class UnsureAppendError(Exception):
 
 
 class NoBrokerError(Exception):
-    """None of the brokers answers now; the message says why, in a few words."""
+    """No broker answers; the message says why, in a few words."""
 
 
 class AppendRefusedError(UnsureAppendError):
-    """The brokers do not take an append before somebody changes permissions or settings; the message says what."""
+    """The brokers refuse an append until a person changes permissions or settings; the message says what to change."""
 
 
 class AppendTooLargeError(Exception):
-    """An append does not fit into one batch, or the journal topic takes only smaller ones. Nothing landed."""
+    """An append does not fit into one batch, or the journal topic allows only smaller ones. Nothing landed."""
 
 
 class NotTakenError(Exception):
-    """The brokers do not take a publication before somebody changes something; the message says what."""
+    """The brokers refuse a publication until a person changes something; the message says what."""
 
     def __init__(self, why: str, *, published: int = 0) -> None:
         """`published` of the messages, the first ones, are acknowledged."""
@@ -35,11 +35,11 @@ class NotTakenError(Exception):
 
 
 class MessageTooLargeError(NotTakenError):
-    """A message alone is larger than its topic takes: the one behind those that are published."""
+    """A single message is larger than its topic allows: the first one that is not published."""
 
 
 class RefusedError(Exception):
-    """The brokers do not let us do what we ask before somebody changes something; the message says what."""
+    """The brokers refuse a request until a person changes something; the message says what."""
 
 
 class TopicGoneError(Exception):
@@ -63,7 +63,7 @@ class Message(NamedTuple):
 
 
 PlainMessage = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
-"""A `Message` or what has its shape: results are zipped together, not made one by one."""
+"""A `Message` or a plain tuple of its shape: results are zipped into tuples, which is faster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,20 +76,20 @@ class Entry:
 
 
 PlainEntry = tuple[JournalOffset, bytes]
-"""Where an entry stands, and its value: journals are read by the million."""
+"""An entry's offset and value, without an object of its own: journals hold millions."""
 
 
 class Clock(Protocol):
-    """Both clocks in one reading."""
+    """Reads the wall clock and the steady clock together."""
 
     def now(self) -> Now: ...
 
 
 class EventsLog(Protocol):
-    """What can be asked about an events partition by anybody, member of the group or not."""
+    """Questions about an events partition that need no membership in the group."""
 
     async def committed(self, partition: Partition) -> Committed | None:
-        """Return the group's commit, None where there surely is none. Retries until it knows."""
+        """Return the group's commit, None where there is none. Retries until the brokers have said which."""
         ...
 
     async def log_bounds(self, partition: Partition) -> tuple[Offset, Offset]:
@@ -102,7 +102,7 @@ class EventsLog(Protocol):
 
 
 class EventsConsumer(EventsLog, Protocol):
-    """The group member that reads events. Partitions arrive paused and unpositioned."""
+    """The group member that reads events. Assigned partitions are paused and have no position at first."""
 
     @property
     def member(self) -> str:
@@ -111,7 +111,7 @@ class EventsConsumer(EventsLog, Protocol):
 
     @property
     def away_seconds(self) -> float:
-        """For how long the group has given us no place: since it took all back, or since we asked for the first one."""
+        """For how long we have had no assignment: since the last revoke, or since we first asked to join."""
         ...
 
     async def start(
@@ -128,22 +128,22 @@ class EventsConsumer(EventsLog, Protocol):
         ...
 
     def unreadable(self) -> Mapping[str, str]:
-        """Return the topics that only a person can bring back (deleted, or refused), and why; the others are read."""
+        """Return the topics that only a person can make readable (deleted or refused), and why; the others are read."""
         ...
 
     def passed(self) -> Mapping[Partition, Offset]:
-        """Return, once, positions that are behind all records handed out: what stands between, nobody may read."""
+        """Return positions past all records handed out, each once: the offsets between have no readable record."""
         ...
 
     def truncated(self) -> Mapping[Partition, str]:
-        """Return, once, partitions whose log ends below what was read of it, and words for that."""
+        """Return partitions whose log ends before what was already read, each once, and a description."""
         ...
 
     async def log_ends(self, partitions: Collection[Partition]) -> Mapping[Partition, Offset]:
-        """Return the ends of these logs, as far as their brokers answer now.
+        """Return the ends of these logs, for those whose brokers answer now.
 
         Raises:
-            NoBrokerError: none does.
+            NoBrokerError: none answers.
         """
         ...
 
@@ -153,11 +153,11 @@ class EventsConsumer(EventsLog, Protocol):
     def assignment(self) -> frozenset[Partition]: ...
 
     async def commit(self, offsets: Mapping[Partition, Committed], *, deadline_seconds: float) -> bool:
-        """Commit; False means "not committed", never "not the owner"."""
+        """Commit, and return whether it was acknowledged. False does not mean that the partition is lost."""
         ...
 
     async def stop(self) -> None:
-        """Leave the group. No revoke is called: drain first."""
+        """Leave the group. `on_revoked` is not called: drain first."""
         ...
 
 
@@ -165,7 +165,7 @@ class JournalReader(Protocol):
     """The journal topics, as anybody may read them. `partition` is always the events partition whose journal is meant."""
 
     async def read(self, partition: Partition, start: JournalOffset, stop: JournalOffset) -> Sequence[Entry]:
-        """Return what stands at `start` up to but without `stop`, whatever retention has left of it."""
+        """Return the entries from `start` up to but without `stop`, as far as retention has left them."""
         ...
 
     async def each(
@@ -175,11 +175,11 @@ class JournalReader(Protocol):
         stop: JournalOffset,
         take: Callable[[Sequence[PlainEntry]], Awaitable[None]],
     ) -> None:
-        """Hand over what stands in a range, in its order and in pieces of some thousand entries or a MiB."""
+        """Call `take` with the entries of a range, in order, in pieces of some thousand entries or a MiB."""
         ...
 
     async def read_one(self, partition: Partition, at: JournalOffset) -> bytes | None:
-        """Return what stands at exactly `at`, None where retention has removed it."""
+        """Return the value of the entry at exactly `at`, None where retention has removed it."""
         ...
 
     async def bounds(self, partition: Partition) -> tuple[JournalOffset, JournalOffset]:
@@ -187,7 +187,7 @@ class JournalReader(Protocol):
         ...
 
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> JournalOffset | None:
-        """Return the first offset whose record is at least as young, None where none is."""
+        """Return the first offset whose record is not older than the timestamp, None where there is none."""
         ...
 
 
@@ -238,7 +238,7 @@ class Platform(Protocol):
     ) -> Exchange:
         """Make one attempt. `last_look` is asked with the connection in hand, right before the first byte.
 
-        `expires_in_seconds` is until the first deadline of those who are carried: a connection is not waited for
+        `expires_in_seconds` is the time until the first deadline among its contacts: a connection is not waited for
         much longer.
         """
         ...

@@ -1,8 +1,8 @@
-"""Whether partitions with work move, and what explains one that does not. Changes nothing.
+"""Whether partitions with work make progress, and why one does not. Changes nothing.
 
-Something outside may: the brokers are in trouble, the platform is slow, refuses us or asks for patience. Then
-`/readyz` names it. What is left is a task of ours that is stuck; then `/healthz` fails, for a restart is the cure. Nothing
-stands still for longer than it may with both of them green.
+The reason may be outside: brokers are in trouble, or the platform is slow, refuses us or asks for a pause. Then `/readyz`
+names it. Otherwise a task of this process is stuck, and `/healthz` fails, because a restart is the cure. No partition
+stalls for longer than it may while both probes succeed.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -16,30 +16,30 @@ from consumer.core.terms import Now, Offset, Partition, Ticks
 from consumer.core.whereabouts import Place, Whereabouts, whereabouts
 
 STILL_SECONDS = 60.0
-"""A partition with work that has not moved for so long has to be explained."""
+"""A partition with work that has made no progress for this long is stalled, and needs an explanation."""
 
 READING_BACK_SECONDS = 300.0
-"""A journal of millions of entries takes its time to be read, and tells nothing meanwhile."""
+"""The same while a journal is read: millions of entries take minutes, without visible progress."""
 
 
 class Cause(Enum):
-    """On whom it depends that a partition moves again."""
+    """Where the reason of a standstill lies."""
 
     OURS = auto()
     """A task of this process is stuck: `/healthz` fails."""
     OUTSIDE = auto()
-    """The world, or what takes its time: `/readyz` names it."""
+    """Something outside of this process, or work that takes long: `/readyz` names it."""
 
 
 @dataclass(slots=True)
-class _Stand:
-    sign: tuple[object, ...]
+class _Unchanged:
+    state: tuple[object, ...]
     since: Ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standstill:
-    """A partition that has work and has not moved for longer than it may."""
+    """A partition that has work and has made no progress for longer than it may."""
 
     partition: Partition
     seconds: float
@@ -52,55 +52,57 @@ class Standstill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What else there is to know: `stopped` partitions wait for a person, brokers were in trouble last at."""
+    """What else has to be known to explain a standstill."""
 
     stopped: frozenset[Partition]
+    """Partitions that wait for a person."""
     troubled_at: Ticks | None
+    """When brokers were last in trouble."""
     assigned: frozenset[Partition] = frozenset()
-    """What the group has given us, with or without a lane."""
+    """The partitions that are assigned to us, with or without a lane."""
     log_ends: Mapping[Partition, Offset] = field(default_factory=dict)
     paused: frozenset[Partition] = frozenset()
     unreadable: Collection[str] = ()
-    """Events topics that `/readyz` names by themselves."""
+    """Events topics that cannot be read; `/readyz` names them in reasons of their own."""
 
 
 _Why = tuple[Cause, str]
 
 
 class Progress:
-    """Remembers how each partition stood; to be asked now and then."""
+    """Remembers since when each partition's state is unchanged; to be asked now and then."""
 
     def __init__(self, pipeline: Pipeline, *, request_seconds: float) -> None:
-        """`request_seconds` is what an attempt takes at most, with everything before its first byte."""
+        """`request_seconds` is the longest that an attempt takes, with everything before its first byte."""
         self._pipeline = pipeline
         self._request_seconds = request_seconds
-        self._stands: dict[Partition, _Stand] = {}
+        self._unchanged: dict[Partition, _Unchanged] = {}
 
     def standstills(self, now: Now, around: Surroundings) -> Iterator[Standstill]:
-        """Yield each partition that stands still for longer than it may, unless `/readyz` names it by itself."""
+        """Yield each partition that is stalled, except for those that `/readyz` names for another reason."""
         lanes = self._pipeline.lanes
         known = lanes.keys() | around.assigned
-        self._stands = {partition: stand for partition, stand in self._stands.items() if partition in known}
+        self._unchanged = {partition: entry for partition, entry in self._unchanged.items() if partition in known}
         for partition in sorted(known):
             lane = lanes.get(partition)
             if partition in around.stopped or (lane is not None and not _has_work(lane, around)):
-                self._stands.pop(partition, None)
+                self._unchanged.pop(partition, None)
                 continue
-            sign = (None,) if lane is None else _sign(lane)
-            stand = self._stands.get(partition)
-            if stand is None or stand.sign != sign:
-                self._stands[partition] = _Stand(sign, now.steady)
+            state = (None,) if lane is None else _state(lane)
+            entry = self._unchanged.get(partition)
+            if entry is None or entry.state != state:
+                self._unchanged[partition] = _Unchanged(state, now.steady)
                 continue
-            seconds = now.steady - stand.since
+            seconds = now.steady - entry.since
             found = self._why(lane, now, around, seconds) if seconds > STILL_SECONDS else None
             if found is not None:
                 cause, why = found
                 yield Standstill(partition=partition, seconds=seconds, cause=cause, why=why)
 
     def _why(self, lane: Lane | None, now: Now, around: Surroundings, seconds: float) -> _Why | None:
-        """Return what holds a partition up; None where that may take so long, or is told of by itself."""
+        """Return why a partition makes no progress; None where that may take so long, or is reported elsewhere."""
         if lane is not None and (lane.trouble is not None or lane.refused is not None):
-            return None  # its journal does not acknowledge, or a topic does not take what it is given
+            return None  # `/readyz` reports an append without acknowledgement and a refused write by itself
         found = (Cause.OURS, "it is not claimed") if lane is None else self._why_lane(lane, now, around, seconds)
         if found is not None and found[0] is Cause.OURS and is_recent(around.troubled_at, now):
             return Cause.OUTSIDE, f"{found[1]}, while there is trouble with the brokers: see the log"
@@ -146,7 +148,7 @@ class Progress:
                 queue = pipeline.queue
                 a_while_ago = now._replace(
                     steady=Ticks(now.steady - STILL_SECONDS)
-                )  # what is due now has its turn soon
+                )  # what has become due only now will be sent soon
                 waits = queue.in_flight > 0 or queue.next_wake_at(a_while_ago) is not None
                 waits = waits or not pipeline.delivery.starting or pipeline.access.one_at_a_time
                 return Cause.OUTSIDE if waits else Cause.OURS
@@ -154,7 +156,7 @@ class Progress:
                 others = pipeline.lanes.values()
                 return Cause.OUTSIDE if any(map(_is_held_up, others)) else Cause.OURS
             case Place.PROVING:
-                return Cause.OUTSIDE  # it is called off after two seconds by the task that asks for its next turn
+                return Cause.OUTSIDE  # an intent without proof is called off after two seconds, in a turn of the engine
             case Place.POSTING:
                 assert found.since is not None
                 return (
@@ -165,7 +167,7 @@ class Progress:
 
 
 def is_recent(troubled_at: Ticks | None, now: Now) -> bool:
-    """Return whether trouble was told of not so long ago that it explains nothing any more."""
+    """Return whether trouble was reported recently enough to explain a standstill."""
     return troubled_at is not None and now.steady - troubled_at <= STILL_SECONDS
 
 
@@ -180,7 +182,7 @@ def _has_work(lane: Lane, around: Surroundings) -> bool:
     return end is not None and end > lane.watermark.position
 
 
-def _sign(lane: Lane) -> tuple[object, ...]:
-    """What changes whenever a partition moves."""
+def _state(lane: Lane) -> tuple[object, ...]:
+    """Return what changes whenever a partition makes progress."""
     watermark = lane.watermark
     return (lane, lane.ledger.standing, watermark.value, watermark.position, lane.held_events, lane.publishing)

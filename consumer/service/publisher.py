@@ -1,6 +1,6 @@
 """Publishes results and dead letters, one publication at a time for each results partition. Decides nothing.
 
-What became ready meanwhile rides on the next publication, so that a slow topic makes batches larger, not slower.
+What becomes ready meanwhile joins the next publication: a slow topic makes batches larger, not more of them.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from consumer.service.ports import (
 )
 
 MAX_RESULTS = 4_000
-"""Results built at once: what is built is held twice, and building blocks the loop for some milliseconds."""
+"""Results built at once: each is in memory twice then, and building them blocks the loop for some milliseconds."""
 
 
 NOT_TAKEN_SECONDS = 5.0
-"""How often what the brokers do not take is tried again: somebody may have mended the topic, or the permissions."""
+"""How often a refused publication is tried again: a person may have changed the topic or the permissions."""
 
 
 @dataclass(slots=True)
@@ -38,12 +38,12 @@ class _Queue:
     settlements: list[Settlement] = field(default_factory=list)
     busy: bool = False
     refused: str | None = None
-    """Why the brokers do not take the first of them."""
+    """Why the brokers refuse the batch that is being published; None where they do not."""
     waiting: set[Lane] = field(default_factory=set)
-    """Lanes that have been told so."""
+    """Lanes whose `results_refused` was set."""
 
     def refuse(self, lane: Lane) -> bool:
-        """Let a lane wait for a person; return whether it did not before."""
+        """Mark a lane as waiting for a person; return whether it was not marked before."""
         lane.results_refused = self.refused
         is_new = lane not in self.waiting
         self.waiting.add(lane)
@@ -51,7 +51,7 @@ class _Queue:
 
 
 class ResultsPublisher:
-    """Queues of settlements, by the number of the partition that they came from."""
+    """Publishes settlements, with one queue for each events partition number."""
 
     def __init__(
         self,
@@ -86,9 +86,9 @@ class ResultsPublisher:
         return idle
 
     def forget(self, lanes: Collection[Lane]) -> list[Settlement]:
-        """Forget what waits of lanes that were dropped: their next owner publishes it. Return what was forgotten.
+        """Drop queued settlements of dropped lanes, and return them: the next owner publishes their results.
 
-        What is being published already goes on.
+        A publication that has begun goes on.
         """
         forgotten: list[Settlement] = []
         for number in {lane.partition.number for lane in lanes}:
@@ -101,7 +101,7 @@ class ResultsPublisher:
         return forgotten
 
     async def flush(self, number: int) -> None:
-        """Publish until nothing waits for this partition number."""
+        """Publish until this partition number's queue is empty."""
         queue = self._queues[number]
         try:
             while queue.settlements:
@@ -113,24 +113,24 @@ class ResultsPublisher:
 
     async def _publish(self, queue: _Queue, number: int, settlements: Sequence[Settlement]) -> None:
         messages: list[PlainMessage] = []
-        letters: list[PlainMessage] = []
+        dead_letters: list[PlainMessage] = []
         for settlement in settlements:
             items, settlement.items = settlement.items, []
             for verdict, records in items:
-                if type(records[0]) is Event:  # records with one verdict are alike
+                if type(records[0]) is Event:  # records with one verdict are all of one type
                     events = cast("list[Event]", records)
                     messages += zip([event.key for event in events], results(events, verdict), repeat(()))
                     continue
                 for record in cast("list[Invalid]", records):
-                    letters.append(_letter(record))
+                    dead_letters.append(_dead_letter(record))
                     messages.append((result_key(record.key), result_value(record, verdict), ()))
         lanes = {settlement.lane for settlement in settlements}
-        if letters:
-            await self._send(queue, _Batch(self._dead_letter_topic, number, letters, smaller_letter, lanes))
+        if dead_letters:
+            await self._send(queue, _Batch(self._dead_letter_topic, number, dead_letters, smaller_letter, lanes))
         await self._send(queue, _Batch(self._results_topic, number, messages, smaller_result, lanes))
 
     async def _send(self, queue: _Queue, batch: "_Batch") -> None:
-        """Return once all is acknowledged, cut to what the topic takes; or once it is nobody's here any more."""
+        """Return once all is acknowledged (what is too large for the topic is cut), or all lanes of it were dropped."""
         began_at = self._clock.now().steady
         done = 0
         while not batch.is_orphaned:
@@ -177,7 +177,7 @@ class ResultsPublisher:
 
 @dataclass(slots=True)
 class _Batch:
-    """Messages of one topic on their way."""
+    """Messages for one partition of one topic, and the lanes that they belong to."""
 
     topic: str
     number: int
@@ -187,17 +187,17 @@ class _Batch:
 
     @property
     def is_orphaned(self) -> bool:
-        """Whether no lane is left that waits for it: each one's next owner publishes it."""
+        """Whether all its lanes were dropped: their next owners publish it."""
         return all(lane.dropped for lane in self.lanes)
 
 
-def _letter(record: Invalid) -> Message:
+def _dead_letter(record: Invalid) -> Message:
     letter = dead_letter(record)
     return Message(letter.key, letter.value, letter.headers)
 
 
 def _take(settlements: list[Settlement]) -> list[Settlement]:
-    """Take settlements off the front, up to the bound on results built at once."""
+    """Remove and return the first settlements, with about `MAX_RESULTS` results."""
     count = taken = 0
     for settlement in settlements:
         count += len(settlement.offsets)

@@ -1,7 +1,7 @@
-"""Why nothing, or not everything, is sent, in sentences for the person who looks at `/readyz`. Changes nothing.
+"""Why the platform keeps us from sending, in sentences for the person who reads `/readyz`. Changes nothing.
 
-Whatever the platform keeps us from sending is named here with its cure: a partition that stands still for it is no
-task of ours that is stuck, and nobody would look for it otherwise.
+Each reason is named with its cure. A partition that stalls for such a reason is not stuck in a task of ours, so `/healthz`
+does not fail for it, and `/readyz` has to name it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ from consumer.core.platform.access import AccessState
 from consumer.core.terms import Instant, Now
 
 PATIENCE_SECONDS = 10.0
-"""A connection that is refused, or a pause that is asked for, for a moment is nobody's business."""
+"""Refused connections and requested pauses that are shorter are not reported."""
 
 NAMED_CAMPAIGNS = 5
 
 
 def why_not_sending(pipeline: Pipeline, now: Now) -> Iterator[str]:
-    """Yield what the platform keeps us from sending."""
+    """Yield each reason why the platform keeps us from sending."""
     access = pipeline.access
     if access.is_stopped:
         yield (

@@ -26,22 +26,22 @@ from consumer.service.status_shape import ServiceState
 from consumer.service.takeover import Takeover
 
 FETCH_RECORDS = 700
-"""Records taken in at once: some 5 ms of work. More hold up what is further on its way for longer, and then more is in
-hand, and out of the processor's caches at the next stage (2,000 cost 8 % of CPU); fewer cost as much in turns."""
+"""Records per fetch: some 5 ms of work. A larger fetch delays the stages behind it for longer, holds more events, and has
+left the processor's caches at the next stage (2,000 cost 8 % of CPU). A smaller one costs as much in turns."""
 
 FETCH_SECONDS = 0.2
-"""How long a fetch waits for records: also how soon a partition that may be read again is."""
+"""How long a fetch waits for records. A partition that is resumed is read after this time at the latest."""
 
 TAKEN_OVER_SECONDS = 0.05
-"""How soon a first partition is read after it was taken over."""
+"""How long a fetch waits while no partition can be read: the first take-over is noticed after this time."""
 
 ROOM_SECONDS = 0.02
-"""How often a full buffer is looked at."""
+"""How often a full buffer is checked for room."""
 
 COMMIT_EVERY_SECONDS = 1.0
 CHECKPOINT_EVERY_SECONDS = 5.0
 RENEW_EVERY_SECONDS = 3_600.0
-"""However still a partition stands, its last checkpoint is never older: the journal's retention may be hours."""
+"""The last checkpoint of an idle partition is never older than this: the journal's retention may be hours."""
 SUMMARY_EVERY_SECONDS = 30.0
 LOGS_EVERY_SECONDS = 5.0
 LOOP_PROBE_SECONDS = 0.5
@@ -60,7 +60,7 @@ class MemberIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """The edges that the service works with."""
+    """The implementations of `ports.py` that the service works with, and randomness."""
 
     consumer: EventsConsumer
     journal: JournalLog
@@ -72,7 +72,7 @@ class World:
 
 
 class _DrainedError(Exception):
-    """Ends the TaskGroup: whatever still runs after the drain has had its time."""
+    """Ends the TaskGroup after the drain, with all tasks that still run."""
 
 
 class Service:
@@ -95,10 +95,10 @@ class Service:
         self.pipeline = Pipeline(policies, group=identity.group, chance=world.chance)
         self.started_at = world.clock.now().steady
         self.looked_for_records_at = self.started_at
-        """When the reading loop came round last, whether or not there was anything to read."""
+        """When the fetch loop last started a round, whether or not there was anything to read."""
         self.state: ServiceState = "starting"
         self._inbox = Inbox()
-        self._teller = EngineTelemetry(world.facts, self.pipeline)
+        self._telemetry = EngineTelemetry(world.facts, self.pipeline)
         self._tasks = asyncio.TaskGroup()
         self.partitions = self._new_partitions()
         self.engine = self._new_engine()
@@ -107,7 +107,7 @@ class Service:
         """Consume until `stop` is set, then drain and leave.
 
         Raises:
-            ExceptionGroup: a task of the service failed; nothing half of it goes on.
+            ExceptionGroup: a task of the service failed; all others were cancelled.
         """
         world = self._world
         async with AsyncExitStack() as edges:
@@ -124,7 +124,7 @@ class Service:
                 pass
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        """Start the loops and the consumer, and drain when it is time.
+        """Start the loops and the consumer; drain once `stop` is set.
 
         Raises:
             _DrainedError: the drain is over.
@@ -216,14 +216,14 @@ class Service:
             batches = await consumer.fetch(max_records=min(FETCH_RECORDS, room), timeout_seconds=seconds)
             lanes = {
                 partition: self.pipeline.lanes.get(partition) for partition in batches
-            }  # theirs, not a later one's
+            }  # the lanes that were read for; a partition may get another lane while we wait below
             for partition, records in batches.items():
                 lane = lanes[partition]
                 if lane is None:
                     continue
                 fetched = await self._inbox.ask(partial(self.pipeline.fetched, lane, records))
                 if fetched.records:
-                    self._teller.fetched(partition, fetched)
+                    self._telemetry.fetched(partition, fetched)
             self.partitions.look_at_edges()
 
     async def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
@@ -250,19 +250,19 @@ class Service:
     # ---------------------------------------------------------------- revoke
 
     async def _on_revoked(self, _partitions: Iterable[Partition]) -> None:
-        """Hand all partitions over in order: nothing starts, what is out finishes, all that is known is written down.
+        """Hand all partitions over: start nothing new, let requests finish, publish, checkpoint, commit.
 
-        A rebalance is eager: it takes back everything that we have, whatever it names.
+        Rebalances are eager: each takes back all our partitions, whichever it names.
         """
         began_at = self._world.clock.now().steady
         leaving = await self._inbox.ask(lambda _now: self.partitions.hand_back())
         await self.engine.until(lambda: not self.pipeline.delivery.out_with(leaving), seconds=REVOKE_DRAIN_SECONDS)
-        await self._write_down(leaving, seconds=SETTLING_SECONDS)
+        await self._publish_and_commit(leaving, seconds=SETTLING_SECONDS)
         await self._inbox.ask(lambda _now: self.partitions.forget(leaving))
         seconds = self._world.clock.now().steady - began_at
         self._world.facts.partitions_revoked(leaving, seconds=seconds)
 
-    async def _write_down(self, partitions: Iterable[Partition], *, seconds: float) -> None:
+    async def _publish_and_commit(self, partitions: Iterable[Partition], *, seconds: float) -> None:
         """Publish what is settled, then checkpoint and commit."""
         lanes = [lane for partition in partitions if (lane := self.pipeline.lanes.get(partition)) is not None]
         until = self._world.clock.now().steady + seconds
@@ -279,7 +279,7 @@ class Service:
     # ---------------------------------------------------------------- drain
 
     async def _drain(self) -> None:
-        """Stop in order: grace is split as the design says, and what cannot be finished stays with the next owner."""
+        """Stop within the grace period, phase by phase. What cannot be finished is left to the next owner."""
         clock, facts, pipeline = self._world.clock, self._world.facts, self.pipeline
         began_at = clock.now().steady
         self.state = "draining"
@@ -289,16 +289,16 @@ class Service:
         def left(until: float) -> float:
             return max(0.0, until - clock.now().steady)
 
-        def tell(phase: DrainPhase) -> None:
+        def report(phase: DrainPhase) -> None:
             facts.drain_phase(phase, held=pipeline.held_events, in_flight=pipeline.queue.in_flight)
 
-        tell(DrainPhase.CLOSING_WINDOWS)
+        report(DrainPhase.CLOSING_WINDOWS)
 
         def hurry(_now: Now) -> None:
             pipeline.hurried = True
 
         await self._inbox.ask(hurry)
-        tell(DrainPhase.SENDING)
+        report(DrainPhase.SENDING)
         await self.engine.until(self._nothing_to_send, seconds=left(start_until))
 
         def stop_starting(_now: Now) -> None:
@@ -308,24 +308,24 @@ class Service:
         await self.engine.until(lambda: not pipeline.delivery.any_out, seconds=left(wait_until))
         for post in list(self.engine.posts):
             post.cancel()
-        tell(DrainPhase.SETTLING)
-        await self._write_down(list(pipeline.lanes), seconds=SETTLING_SECONDS - 1.0)
-        tell(DrainPhase.LEAVING)
+        report(DrainPhase.SETTLING)
+        await self._publish_and_commit(list(pipeline.lanes), seconds=SETTLING_SECONDS - 1.0)
+        report(DrainPhase.LEAVING)
         facts.drained(seconds=clock.now().steady - began_at, left_unsettled=pipeline.held_events)
 
     def _nothing_to_send(self) -> bool:
         pipeline = self.pipeline
-        return not (len(pipeline.windows) or pipeline.queue.queued or pipeline.delivery.any_out or self._owed())
+        return not (len(pipeline.windows) or pipeline.queue.queued or pipeline.delivery.any_out or self._may_yet_send())
 
-    def _owed(self) -> bool:
-        """Whether an event still waits for another of its person, or an entry for its proof."""
+    def _may_yet_send(self) -> bool:
+        """Return whether an event waits for another one of its person, or a journal entry for its proof."""
         return any(lane.started and (lane.persons or not lane.ledger.idle) for lane in self.pipeline.lanes.values())
 
-    # ---------------------------------------------------------------- what status asks
+    # ---------------------------------------------------------------- for `status.py`
 
     @property
     def clock(self) -> Clock:
-        """The clock that the service goes by."""
+        """The service's clock."""
         return self._world.clock
 
     @property

@@ -1,4 +1,4 @@
-"""What people and probes are told: status, health, readiness. Reads the service's state; changes none of it."""
+"""The answers of `/status`, `/healthz` and `/readyz`. Reads the service's state; changes none of it."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from consumer.service.service import Service
 from consumer.service.status_shape import AccessStatus, Health, PartitionState, PartitionStatus, ServiceStatus
 
 STUCK_SECONDS = 30.0
-"""The engine turns every second; a loop that has not for this long is not coming back by itself."""
+"""The engine takes a turn every second; one that has taken none for this long needs a restart."""
 
 TOP_CAMPAIGNS = 20
 NAMED_CAMPAIGNS = 100
@@ -39,12 +39,12 @@ STATE_OF: Mapping[Standing, PartitionState] = {
 
 
 class StatusBoard:
-    """Answers the HTTP side."""
+    """Computes what the HTTP server answers."""
 
     def __init__(
         self, service: Service, *, request_seconds: float, kafka_troubled_at: Callable[[], Ticks | None]
     ) -> None:
-        """`request_seconds` is what an attempt takes at most; `kafka_troubled_at` is when brokers were last in trouble."""
+        """`request_seconds` is the longest that an attempt takes; `kafka_troubled_at` returns when brokers last had trouble."""
         self._service = service
         self._progress = Progress(service.pipeline, request_seconds=request_seconds)
         self._kafka_troubled_at = kafka_troubled_at
@@ -94,7 +94,7 @@ class StatusBoard:
         if lane.started:
             watermark, position = lane.watermark.value, lane.watermark.position
             reached = position
-            log_end = None if log_end is None else max(log_end, position)  # it was looked at some seconds ago
+            log_end = None if log_end is None else max(log_end, position)  # it was read some seconds ago
         return PartitionStatus(
             topic=lane.partition.topic,
             partition=lane.partition.number,
@@ -128,7 +128,7 @@ class StatusBoard:
         )
 
     def health(self) -> Health:
-        """Return whether the process makes progress; a restart is the cure where it does not."""
+        """Return whether the process makes progress; where it does not, a restart is the cure."""
         service = self._service
         now = service.clock.now()
         reasons: list[str] = []

@@ -1,4 +1,4 @@
-"""The shape of `GET /status` and of a health answer, shared with `edge`. Holds shapes only; fills none of them in.
+"""The types of `GET /status` and of a health answer, shared with `edge`. Holds types only; computes no value.
 
 Campaign IDs are strings here: they go up to 2^63 - 1, and a browser's numbers are exact only up to 2^53.
 """
@@ -9,7 +9,7 @@ from typing import Literal, TypedDict
 
 ServiceState = Literal["starting", "running", "draining"]
 PartitionState = Literal["claiming", "reading", "owned", "unsure", "lost", "stopped"]
-"""`claiming`: its claim is on the way. `reading`: the journal is read back. `owned`: at work. `unsure`: an append
+"""`claiming`: its claim is being written. `reading`: the journal is being read. `owned`: at work. `unsure`: an append
 was not acknowledged, no new send takes its events. `lost`: another member has claimed it. `stopped`: a person
 must decide, `why` says what."""
 AccessState = Literal["first_contact", "open", "stopped", "unreachable", "paused"]
@@ -18,7 +18,7 @@ proxy or address is refused. `unreachable`: no connection, several times in a ro
 
 
 class PartitionStatus(TypedDict):
-    """One partition that this member was granted. Offsets are None until they are known."""
+    """One partition that is assigned to this member. Offsets are None until they are known."""
 
     topic: str
     partition: int
@@ -26,17 +26,17 @@ class PartitionStatus(TypedDict):
     committed: int | None
     """What the group last committed."""
     watermark: int | None
-    """Below it everything has an outcome and an acknowledged result; of a stopped partition, as far as is known."""
+    """Below it every record has an outcome and an acknowledged result; for a stopped partition, as far as is known."""
     position: int | None
-    """The next offset to be read: behind the last record read, and behind what nobody may read."""
+    """The next offset to be read: after the last record read, and after offsets that have no readable record."""
     log_end: int | None
     """One past the last readable record, as last seen."""
     lag: int | None
     """Readable records without an acknowledged result: those in hand, and offsets from the position to the log's end.
 
-    Of a stopped partition, all that its last owner was not done with."""
+    For a stopped partition, all that its last owner had not finished."""
     held: int
-    """Events in hand: read, without an acknowledged result."""
+    """Events held: read, and without an acknowledged result."""
     paused: bool
     """Not read now: there is no room, or it is not at work."""
     why: str | None
@@ -44,7 +44,7 @@ class PartitionStatus(TypedDict):
 
 
 class SendsStatus(TypedDict):
-    """Closed windows on their way out."""
+    """Sends of closed windows, waiting or in flight."""
 
     queued: int
     """Sends waiting for a slot, a limit or a retry."""
@@ -59,15 +59,15 @@ class AccessStatus(TypedDict):
 
     state: AccessState
     since: str
-    """When it came to be as it is. RFC 3339, UTC."""
+    """Since when the state is as it is. RFC 3339, UTC."""
     why: str | None
     """What to know about it, where the state is not `open`."""
     refused_campaigns: Sequence[str]
-    """Campaigns that key or role may not send though others get through: 100 of them at most."""
+    """Campaigns that the key or its role may not send though others get through; the first 100."""
     refused_count: int
-    """How many they are."""
+    """The number of all refused campaigns."""
     refused_seconds: Mapping[str, float]
-    """How long the 20 are refused that were refused first, outages apart: past `MAX_AGE` their events fail."""
+    """For how long the 20 campaigns refused first are refused, without outages: past `MAX_AGE` their events fail."""
     next_probe_in_seconds: float | None
 
 
@@ -114,7 +114,7 @@ class ServiceStatus(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """The answer to a probe: well unless there are reasons, each a sentence for the person who is paged."""
+    """The answer to a probe. It fails where there are reasons, each a sentence for the person who is paged."""
 
     reasons: tuple[str, ...] = ()
 

@@ -1,4 +1,4 @@
-"""Takes a partition over: reads its past until it is clear where to start. The pipeline owns what comes of it."""
+"""Takes a partition over: reads its journal and evidence, and decides where to start. Changes no pipeline state."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -24,18 +24,18 @@ PATIENCE_STEP_SECONDS = 1.0
 COMMIT_DEADLINE_SECONDS = 5.0
 
 AT_ONCE = 4
-"""Take-overs that read their journals: the others wait, so that what is in flight stays within some MiB."""
+"""How many take-overs read their journals at once: what is in memory stays within some MiB."""
 
 AT_ONCE_SECONDS = 10.0
-"""Past this a take-over keeps nobody waiting any more: it waits for a broker itself, mostly, for however long that is away."""
+"""A take-over that reads for longer frees its slot: most likely it waits for a broker that is away."""
 
 
 class OvertakenError(Exception):
-    """Another member has claimed the partition since; the message is its name."""
+    """Another member has claimed the partition after us; the message is its name."""
 
 
 class PartitionStoppedError(Exception):
-    """A partition must not start before somebody has looked at it; the message says why."""
+    """A partition must not start before a person has decided; the message says why."""
 
     def __init__(self, why: str, *, known_done: Offset | None = None) -> None:
         """`known_done` is the offset below which everything is done, where that is known."""
@@ -44,7 +44,7 @@ class PartitionStoppedError(Exception):
 
 
 class Takeover:
-    """Reads one partition's journal and evidence, once its claim stands."""
+    """Reads a partition's journal and evidence, after our claim is written."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Takeover:
     ) -> None:
         self._consumer = consumer
         self._journal = journal
-        self._past = PartitionEvidence(events=consumer, journal=journal)
+        self._evidence = PartitionEvidence(events=consumer, journal=journal)
         self._clock = clock
         self._policies = policies
         self._group = group
@@ -68,68 +68,68 @@ class Takeover:
     async def run(
         self, partition: Partition, claimed_at: JournalOffset, process: str, recalling: Recalling
     ) -> TakenOver:
-        """Return where to start and what the journal says of the records from there on.
+        """Return where to start, and what the journal says about the records from there on.
 
         The event IDs of segments are given to `recalling` as they are read.
 
         Raises:
-            OvertakenError: somebody else has claimed the partition meanwhile.
+            OvertakenError: another member has claimed the partition meanwhile.
             PartitionStoppedError: the evidence forbids a start.
         """
         horizon = Instant(self._clock.now().wall - self._policies.deduplication_ttl_seconds)
         remembering = Remembering(horizon=horizon, oldest=None, policies=self._policies)
-        async with self._turn():
-            reading = await self._past.read_to_remember(partition, claimed_at, remembering, recalling.sliced)
+        async with self._reading_slot():
+            reading = await self._evidence.read_to_remember(partition, claimed_at, remembering, recalling.after_slice)
         other = group_of(reading.replay.people)
-        if other not in (None, self._group):  # it claimed in the moment between our look and our claim
-            await recalling.nothing()
+        if other not in (None, self._group):  # it claimed between our check and our claim
+            await recalling.forget_all()
             raise PartitionStoppedError(not_ours(other, self._group))
-        self._tell_of_intruders(partition, reading)
+        self._report_foreign_records(partition, reading)
         try:
             start = await self._start(partition, reading)
         except PartitionStoppedError:
-            await recalling.nothing()
+            await recalling.forget_all()
             other = claimed_since(await self._since(partition, claimed_at), process)
             if other is not None:
                 raise OvertakenError(other) from None
             raise
         if start.commit:
-            await self._take_back_the_commit(partition, start.offset)
+            await self._lower_the_commit(partition, start.offset)
         if reading.replay.memory is not None:
-            async with self._turn():
+            async with self._reading_slot():
                 await recalling.segments(self._journal, reading.replay.memory, horizon)
-        return reading.replay.taken_over(start.offset, skipped=self._tell(partition, start))
+        return reading.replay.taken_over(start.offset, skipped=self._report_start(partition, start))
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Be one of the few that read; whoever reads for long is none of them any more."""
+    async def _reading_slot(self) -> AsyncIterator[None]:
+        """Hold one of `AT_ONCE` slots while reading, for `AT_ONCE_SECONDS` at most."""
         await self._slots.acquire()
-        lent = [self._slots]
+        held = [self._slots]
 
-        def give_back() -> None:
-            while lent:
-                lent.pop().release()
+        def release() -> None:
+            while held:
+                held.pop().release()
 
-        late = asyncio.get_running_loop().call_later(AT_ONCE_SECONDS, give_back)
+        timer = asyncio.get_running_loop().call_later(AT_ONCE_SECONDS, release)
         try:
             yield
         finally:
-            late.cancel()
-            give_back()
+            timer.cancel()
+            release()
 
     async def other_group(self, partition: Partition) -> str | None:
-        """Return whose the partition's journal is, where it is another group's."""
+        """Return the group that the partition's journal belongs to; None where it is ours or nobody's."""
         try:
-            group = await self._past.group(partition)
-        except TopicGoneError:  # claiming says so, and gives a journal that is too small more partitions
+            group = await self._evidence.group(partition)
+        except TopicGoneError:  # the claim will report it, or add the partitions that the journal lacks
             return None
         return None if group == self._group else group
 
     async def is_accepted(self, partition: Partition, claimed_at: JournalOffset, process: str) -> bool:
-        """Return whether an operator has let the stopped partition start since.
+        """Return whether an operator has let the stopped partition start after `claimed_at`.
 
         Raises:
-            OvertakenError: somebody else has claimed it.
+            OvertakenError: another member has claimed it.
         """
         since = await self._since(partition, claimed_at)
         other = claimed_since([placed for placed in since if not isinstance(placed.entry, Accepted)], process)
@@ -137,8 +137,8 @@ class Takeover:
             raise OvertakenError(other)
         return claimed_since(since, process) is not None
 
-    def _tell_of_intruders(self, partition: Partition, reading: JournalReading) -> None:
-        """Tell of what others have written by mistake since our last checkpoint."""
+    def _report_foreign_records(self, partition: Partition, reading: JournalReading) -> None:
+        """Report what others have written to the journal by mistake since our last checkpoint."""
         replay = reading.replay
         if replay.strays:
             self._facts.journal_strays(partition, offsets=replay.strays)
@@ -147,12 +147,12 @@ class Takeover:
             self._facts.foreign_claims(partition, group=claims[-1].group, member=claims[-1].member, count=len(claims))
 
     async def _since(self, partition: Partition, claimed_at: JournalOffset) -> Iterable[Placed]:
-        return await self._past.since(partition, JournalOffset(claimed_at + 1))
+        return await self._evidence.since(partition, JournalOffset(claimed_at + 1))
 
     async def _start(self, partition: Partition, reading: JournalReading) -> Start:
         give_up_at = self._clock.now().steady + TRUNCATION_PATIENCE_SECONDS
         while True:
-            evidence = await self._past.evidence(partition, reading)
+            evidence = await self._evidence.evidence(partition, reading)
             point = starting_point(evidence)
             if isinstance(point, Start):
                 return point
@@ -160,8 +160,8 @@ class Takeover:
                 raise PartitionStoppedError(point.why, known_done=known_done(evidence))
             await asyncio.sleep(PATIENCE_STEP_SECONDS)
 
-    async def _take_back_the_commit(self, partition: Partition, offset: Offset) -> None:
-        """Commit less than the group has: before our checkpoint stands, or the next owner would go by the commit."""
+    async def _lower_the_commit(self, partition: Partition, offset: Offset) -> None:
+        """Commit a lower offset than the group has, before our checkpoint: else the next owner would start at the commit."""
         wanted = {partition: Committed(offset=offset, metadata=OUR_MARK)}
         while partition in self._consumer.assignment():
             if await self._consumer.commit(wanted, deadline_seconds=COMMIT_DEADLINE_SECONDS):
@@ -169,8 +169,8 @@ class Takeover:
             self._facts.commit_failed([partition])
             await asyncio.sleep(PATIENCE_STEP_SECONDS)
 
-    def _tell(self, partition: Partition, start: Start) -> Skipped | None:
-        """Tell what somebody has done to the group or to the log; return what the journal is to say of it."""
+    def _report_start(self, partition: Partition, start: Start) -> Skipped | None:
+        """Report a moved commit and records lost to retention; return the entry that the journal gets for skipped ones."""
         wanted = Offset(start.offset - start.lost)
         skipped: Skipped | None = None
         if start.rewound:

@@ -1,4 +1,4 @@
-"""Waits, with words, while only a person can make a partition's journal readable again. Reads nothing itself."""
+"""Retries the reading of a journal that a person has to make readable, and reports why. Reads nothing itself."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,17 +9,17 @@ from consumer.service.facts import Facts
 from consumer.service.ports import RefusedError, TopicGoneError
 
 READ_AGAIN_SECONDS = 5.0
-"""Somebody may have made the topic again, or granted what was missing."""
+"""How often to retry: a person may have created the topic or granted permissions."""
 
 T = TypeVar("T")
 
 
 class LaneDroppedError(Exception):
-    """The partition is no longer ours: nobody waits for its journal any more."""
+    """The partition is no longer ours, so its journal is not needed any more."""
 
 
 async def until_readable(lane: Lane, read: Callable[[], Awaitable[T]], facts: Facts) -> T:
-    """Return what is read of a lane's journal, once it can be.
+    """Return what `read` returns, once a lane's journal can be read.
 
     Raises:
         LaneDroppedError: it could not be read, and its lane was dropped meanwhile.
