@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from consumer.edge.clock import SystemClock
+from consumer.edge.kafka.connection import KafkaConnection
 from consumer.edge.kafka.reading.whole_logs import WholeLogs
 from consumer.edge.kafka.transactions import TransactionalProducer
 from consumer.replay.document import Plan
@@ -82,11 +83,16 @@ async def run_here(
     per_second: float | None = None,
     heard: list[str] | None = None,
     is_forced: bool = False,
+    through: str | None = None,
 ) -> tuple[int, int, int]:
-    """Run a plan in this process; return how many were published, stood there before, and were left out."""
+    """Run a plan in this process; return how many were published, stood there before, and were left out.
+
+    `through` is another way to the brokers for what is published.
+    """
     told = [] if heard is None else heard
     logs = WholeLogs(connection_to(kafka), group=plan.group, on_trouble=told.append)
-    producer = TransactionalProducer(connection_to(kafka), name=plan.resend_id, on_trouble=told.append)
+    way = connection_to(kafka) if through is None else KafkaConnection(bootstrap_servers=(through,))
+    producer = TransactionalProducer(way, name=plan.resend_id, on_trouble=told.append)
     try:
         prepared = await prepare(plan, logs, progress=Silent(), on_trouble=told.append)
         if not is_forced and not prepared.count(RowState.TO_PUBLISH):

@@ -175,11 +175,8 @@ async def _said(heard: list[str], words: str) -> bool:
 
 
 async def test_a_rate_is_kept(kafka: Cluster, topics: Topics) -> None:
-    topic, results = await originals(kafka, topics, partitions=2, count=40)
+    topic, results = await originals(kafka, topics, partitions=2, count=24)
     plan = await plan_of_all(kafka, topic, results)
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
-    assert await run_here(kafka, plan, per_second=40.0) == (40, 0, 0)
-    assert loop.time() - begun > 0.7
+    assert await run_here(kafka, plan, per_second=12.0) == (24, 0, 0)
     stamps = [record.timestamp for record in resends(await committed(kafka, topic), plan)]
-    assert 500 < max(stamps) - min(stamps) < 10_000
+    assert 1_700 < max(stamps) - min(stamps) < 20_000  # three at a time, the last ones after 21 twelfths of a second

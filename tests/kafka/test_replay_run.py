@@ -1,5 +1,6 @@
 """A plan's records are published once, whatever is killed, run twice, run beside itself, or restarted meanwhile."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.replay.document import Plan
-from tests.kafka.resends import COUNT, RUN, committed, originals, resends
+from tests.kafka.resends import COUNT, RUN, committed, event, originals, resends, run_here
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
+from tests.support.kafka_proxy import Api, KafkaProxy, What
 from tests.support.plans import ended, plan_of_all, replay, saved, started
 from tests.support.records import Written, write
 from tests.support.topics import Topics
@@ -115,6 +117,32 @@ async def test_a_broker_that_is_restarted_meanwhile_holds_the_run_up_and_no_more
     assert done.code == 0, done.complained
     assert orjson.loads(done.said)["published"] == COUNT
     await assert_once(breakable, topic, plan)
+
+
+@pytest.mark.parametrize("what", list(What))
+async def test_a_transaction_of_which_nobody_hears_whether_it_was_committed_is_looked_for_before_anything_goes_on(
+    breakable: ApacheKafka, proxy: KafkaProxy, monkeypatch: pytest.MonkeyPatch, what: What
+) -> None:
+    async with Topics(breakable.bootstrap_servers) as topics:
+        topic, results = await originals(breakable, topics, count=100)
+    plan = await plan_of_all(breakable, topic, results)
+    monkeypatch.setattr("consumer.edge.kafka.transactions.PUBLISH_SECONDS", 3.0)
+    monkeypatch.setattr("consumer.edge.kafka.transactions.END_SECONDS", 0.1)
+    monkeypatch.setattr("consumer.replay.publishing.CHUNK_RECORDS", 10)
+    heard: list[str] = []
+
+    async def looking() -> bool:
+        return any("looking what stands there" in line for line in heard)
+
+    hold = proxy.hold(what, lambda question: question.says(Api.END_TRANSACTION, plan.resend_id))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(run_here(breakable, plan, heard=heard, through=proxy.address))
+        await hold.struck.wait()
+        await eventually(looking, within_seconds=30, what="it is given up")
+        proxy.release()
+    assert running.result() == (100, 0, 0)
+    again = resends(await committed(breakable, topic), plan)
+    assert sorted(record.value for record in again) == sorted(event(number) for number in range(100))
 
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGINT, 130), (signal.SIGTERM, 1)])

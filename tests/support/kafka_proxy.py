@@ -18,6 +18,7 @@ class Api(IntEnum):
 
     PRODUCE = 0
     OFFSET_COMMIT = 8
+    END_TRANSACTION = 26
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
