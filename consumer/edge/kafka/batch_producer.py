@@ -31,6 +31,7 @@ from aiokafka.errors import (
 
 from consumer.edge.kafka.clients import bury, cut_off, fill, partition_numbers
 from consumer.edge.kafka.connection import REFUSALS, KafkaConnection, refused, until_reachable, words
+from consumer.edge.kafka.partition_producers import PartitionProducers, ProducerUse
 from consumer.service.ports import PlainMessage, TopicGoneError
 
 Codec = Literal["gzip", "snappy", "lz4", "zstd"]
@@ -115,10 +116,9 @@ class BatchProducer:
         self._acknowledge_seconds = acknowledge_seconds
         self._on_replaced = on_replaced
         self._on_trouble = on_trouble
-        self._shared: _Running | None = None
-        self._starting: defaultdict[TopicPartition | None, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """Who needs a producer first starts it, for all: the shared one (None), or that of a sick partition."""
-        self._apart: dict[TopicPartition, _Running | None] = {}
+        self._producers = PartitionProducers[_Running]()
+        self._starting_shared = asyncio.Lock()
+        self._starting_own: defaultdict[TopicPartition, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._cut_off: list[AIOKafkaProducer] = []
 
     async def start(self) -> None:
@@ -132,12 +132,8 @@ class BatchProducer:
 
     async def stop(self) -> None:
         """Disconnect. What is not acknowledged by then may or may not land."""
-        running = [self._shared, *self._apart.values()]
-        self._shared = None
-        self._apart.clear()
-        for one in running:
-            if one is not None:
-                self._cut(one, "stopped")
+        for running in self._producers.stop():
+            self._cut(running, "stopped")
         await self._bury()
 
     async def numbers(self, topic: str) -> frozenset[int]:
@@ -150,7 +146,7 @@ class BatchProducer:
         """
         try:
             async with asyncio.timeout(self._acknowledge_seconds):
-                return await self._known(await self._running(None), topic)
+                return await self._known(await self._shared(), topic)
         except REFUSALS as error:
             raise refused(error, self._connection) from error
         except (KafkaError, OSError, TimeoutError) as error:
@@ -207,7 +203,7 @@ class BatchProducer:
                 raise NotHandedOverError(why) from error
             self._fail(handed_over, target, why)
             raise NotAcknowledgedError(why) from error
-        self._well(target, running)
+        self._succeeded(target, running)
         return offset, count
 
     async def _acknowledged(self, running: _Running, builder: Any, target: TopicPartition) -> int:
@@ -255,21 +251,33 @@ class BatchProducer:
                 await asyncio.sleep(ASK_AGAIN_SECONDS)
         return frozenset(numbers)
 
-    async def _running(self, target: TopicPartition | None) -> _Running:
-        """Return the partition's producer: the shared one, or its own while it is sick."""
-        if target is not None and target in self._apart:
-            async with self._starting[target]:
-                running = self._apart.get(target)
-                if running is None and target in self._apart:
-                    running = self._apart[target] = await self._started()
-                    await self._bury()
-                if running is not None:
-                    return running
-        async with self._starting[None]:
-            if self._shared is None:
-                self._shared = await self._started()
+    async def _running(self, target: TopicPartition) -> _Running:
+        """Return the producer that the partition sends through; start it where nobody has."""
+        while True:
+            match self._producers.use_of(target):
+                case ProducerUse.SHARES:
+                    return await self._shared()
+                case ProducerUse.HAS_ITS_OWN:
+                    return self._producers.own(target)
+                case ProducerUse.NEEDS_ITS_OWN:
+                    await self._start_own(target)
+
+    async def _shared(self) -> _Running:
+        """Return the producer that all share; the first who needs it starts it, the others wait for that."""
+        async with self._starting_shared:
+            running = self._producers.shared
+            if running is None:
+                running = await self._started()
+                self._producers.shared_started(running)
                 await self._bury()
-            return self._shared
+            return running
+
+    async def _start_own(self, target: TopicPartition) -> None:
+        """Start a producer for the partition alone, unless somebody else has while this waited."""
+        async with self._starting_own[target]:
+            if self._producers.use_of(target) is ProducerUse.NEEDS_ITS_OWN:
+                self._producers.own_started(target, await self._started())
+                await self._bury()
 
     async def _started(self) -> _Running:
         producer = AIOKafkaProducer(
@@ -293,9 +301,7 @@ class BatchProducer:
         """Take a producer out of use: nobody sends through it again, and it retries nothing."""
         if running is None or running.failed.done():
             return
-        if running is self._shared:
-            self._shared = None
-        self._apart[target] = None
+        self._producers.failed(target, running)
         self._cut(running, why)
         self._on_replaced(why)
 
@@ -304,15 +310,15 @@ class BatchProducer:
 
         Metadata may name the dead leader once more: that batch would take the shared producer, and the others', with it.
         """
-        if self._shared is not None and not _has_leader(self._shared.producer.client, target):
-            self._apart.setdefault(target, None)
+        shared = self._producers.shared
+        if shared is not None and not _has_leader(shared.producer.client, target):
+            self._producers.no_leader(target)
 
-    def _well(self, target: TopicPartition, running: _Running) -> None:
-        """A partition with a producer of its own shares again after its first success."""
-        if target in self._apart:
-            del self._apart[target]
-            if running is not self._shared:
-                self._cut(running, "no longer needed")
+    def _succeeded(self, target: TopicPartition, running: _Running) -> None:
+        """Let the partition share again; its own producer, if it had one, has done its work."""
+        unneeded = self._producers.succeeded(target, running)
+        if unneeded is not None:
+            self._cut(unneeded, "no longer needed")
 
     def _cut(self, running: _Running, why: str) -> None:
         if not running.failed.done():
