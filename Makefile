@@ -81,6 +81,10 @@ generate: tools ## Write anew what is made from the code: published schemas, the
 	@$(RUN)/python -m schemas.reference > schemas/RESULTS.md
 	@$(RUN)/python -m consumer.edge.metrics_page > deploy/METRICS.md
 
+.PHONY: record
+record: setup ## Record a resend on a terminal anew, from a real one: deploy/resending.svg
+	@$(RUN)/python -m tests.service.recording deploy/resending.svg
+
 .PHONY: locks
 locks: tools ## Resolve pyproject.toml anew into deploy/locks
 	@$(RUN)/python -m tests.support.locks write

@@ -1,7 +1,7 @@
 """Reads the records that a plan names, in their order, and nothing that stands far from them. Writes nothing."""
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Final
 
 from consumer.replay.coding import PlannedRecord
@@ -57,3 +57,17 @@ def _stretches(rows: Rows, wanted: Callable[[int], bool]) -> Iterator[list[tuple
         stretch.append((row, planned))
     if stretch:
         yield stretch
+
+
+def near_runs(offsets: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield ranges that hold all of these offsets, which rise, and nothing that stands far from them."""
+    first = last = -1
+    for offset in offsets:
+        if first < 0:
+            first = offset
+        elif offset - last > NEAR:
+            yield first, last + 1
+            first = offset
+        last = offset
+    if first >= 0:
+        yield first, last + 1

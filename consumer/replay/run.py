@@ -10,7 +10,7 @@ from typing import Any, Final
 from consumer.replay.coding import digest_in, record_fingerprint
 from consumer.replay.document import Plan
 from consumer.replay.event_ids import EventIds, EventSieve
-from consumer.replay.originals import originals
+from consumer.replay.originals import near_runs
 from consumer.replay.ranges import Progress
 from consumer.replay.rows import Rows, RowState
 from consumer.replay.since import Since
@@ -90,7 +90,7 @@ async def prepare(
     among = EventSieve(plan.counts.would_send)
     progress.stage("records", plan.counts.would_send)
     for one in rows.values():
-        await _check(one, logs, among, progress)
+        await _Check(one, among, progress).run(logs)
     since = Since(resend_id=plan.resend_id, statuses=plan.selection.statuses, ends=ends, among=among)
     committed = {key: await logs.committed(*key) for key in rows}
 
@@ -124,30 +124,51 @@ async def _same_place(plan: Plan, logs: LogsWithOpenEnds) -> dict[Key, int]:
     return ends
 
 
-async def _check(rows: Rows, logs: LogsWithOpenEnds, among: EventSieve, progress: Progress) -> None:
-    """Look at every record of a partition's rows, and note what it is known by.
+class _Check:
+    """Looks at every record of a partition's rows, and notes what it is known by."""
 
-    Raises:
-        RefusedPlanError: one is gone, or is another one.
-    """
-    name = f"{rows.planned.topic}:{rows.planned.partition}"
-    event_ids, fingerprints, events = EventIds(), rows.fingerprints, rows.events
-    async for found in originals(logs, rows, wanted=lambda _row: True):
-        for row, planned, record in found:
-            if record is None:
-                raise RefusedPlanError(
-                    f"the record at {name}:{planned.offset} is gone: plan again; nothing was published"
-                )
+    def __init__(self, rows: Rows, among: EventSieve, progress: Progress) -> None:
+        self._rows = rows
+        self._among = among
+        self._progress = progress
+        self._planned = rows.records()
+        self._next = next(self._planned, None)
+        self._row = 0
+        self._event_ids = EventIds()
+
+    async def run(self, logs: LogsWithOpenEnds) -> None:
+        """Read them, and nothing that stands far from them.
+
+        Raises:
+            RefusedPlanError: one is gone, or is another one.
+        """
+        for start, stop in near_runs(planned.offset for planned in self._rows.records()):
+            await logs.each(self._rows.planned.topic, self._rows.planned.partition, start, stop, self._take)
+        if self._next is not None:
+            raise self._refusal(self._next.offset, "is gone")
+
+    async def _take(self, records: Sequence[Any]) -> None:
+        before, planned = self._row, self._next
+        fingerprints, events = self._rows.fingerprints, self._rows.events
+        for record in records:
+            if planned is None or record.offset < planned.offset:
+                continue
+            if record.offset > planned.offset:
+                raise self._refusal(planned.offset, "is gone")
             fingerprint = record_fingerprint(record.key, record.value, record.headers)
             if digest_in(fingerprint) != planned.digest:
-                raise RefusedPlanError(
-                    f"the record at {name}:{planned.offset} is not the one that was planned: plan again; "
-                    "nothing was published"
-                )
-            fingerprints[row] = fingerprint
-            events[row] = event = event_ids.of(record)
-            among.add(event)
-        progress.advance(len(found))
+                raise self._refusal(planned.offset, "is not the one that was planned")
+            fingerprints[self._row] = fingerprint
+            events[self._row] = event = self._event_ids.of(record)
+            self._among.add(event)
+            self._row += 1
+            planned = next(self._planned, None)
+        self._next = planned
+        self._progress.advance(self._row - before)
+
+    def _refusal(self, offset: int, what: str) -> RefusedPlanError:
+        place = f"{self._rows.planned.topic}:{self._rows.planned.partition}:{offset}"
+        return RefusedPlanError(f"the record at {place} {what}: plan again; nothing was published")
 
 
 class _ResultsSince:
@@ -162,6 +183,8 @@ class _ResultsSince:
         """Read on to the end."""
         for number, start in self._positions.items():
             _, end = await logs.bounds(self._topic, number)
-            async for records in logs.read(self._topic, number, start, end):
-                self._since.results(record.value for record in records)
+            await logs.each(self._topic, number, start, end, self._take)
             self._positions[number] = max(start, end)
+
+    async def _take(self, records: Sequence[Any]) -> None:
+        self._since.results(record.value for record in records)

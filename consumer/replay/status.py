@@ -6,7 +6,8 @@ Thirteen bytes a record: an offset, a campaign, a status.
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -127,15 +128,13 @@ class ResendStanding:
             self._results_starts = await self._found_starts(logs)
         for number, start in self._results_starts.items():
             _, end = await logs.bounds(self._results, number)
-            async for records in logs.read(self._results, number, start, end):
-                self._take(record.value for record in records)
+            await logs.each(self._results, number, start, end, self._take)
             self._results_starts[number] = max(start, end)
 
     async def _read_events(self, logs: Logs) -> None:
         for key, start in self._starts.items():
             _, end = await logs.bounds(*key)
-            async for records in logs.read(*key, start, end):
-                self._add(key, records)
+            await logs.each(*key, start, end, partial(self._add, key))
             self._starts[key] = max(start, end)
 
     async def _found_starts(self, logs: Logs) -> dict[int, int]:
@@ -146,7 +145,7 @@ class ResendStanding:
             starts[number] = (await logs.bounds(self._results, number))[1] if found is None else found
         return starts
 
-    def _add(self, key: Key, records: Sequence[Any]) -> None:
+    async def _add(self, key: Key, records: Sequence[Any]) -> None:
         resent = self._resent[key]
         for record in records:
             if not record.headers or resend_of(record.headers) != self._mark:
@@ -160,9 +159,9 @@ class ResendStanding:
             if early:
                 self._settle(resent, len(resent.offsets) - 1, early)
 
-    def _take(self, values: Iterable[bytes | None]) -> None:
-        for value in values:
-            result = outcome_of(value)
+    async def _take(self, records: Sequence[Any]) -> None:
+        for record in records:
+            result = outcome_of(record.value)
             if result is None or result.resend_id != self.resend_id or result.status not in NUMBER_OF:
                 continue
             source, number = result.source, NUMBER_OF[result.status]

@@ -5,6 +5,7 @@ Reads committed records alone. Writes nothing.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from consumer.replay.ranges import Logs
@@ -48,8 +49,6 @@ class Tail:
         self._positions = {key: ends[key] for key in rows}
         self._on_others = on_others
         self._on_trouble = on_trouble
-        self.foreign = 0
-        """Records with the ID of this resend that repeat none of its rows."""
 
     async def look(self, logs: LogsWithOpenEnds) -> None:
         """Note what stands there by now, as far as it can be read."""
@@ -84,15 +83,17 @@ class Tail:
             await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def _read(self, logs: LogsWithOpenEnds, key: Key, end: int) -> None:
-        rows = self._rows[key]
-        async for records in logs.read(*key, self._positions[key], end):
-            others = []
-            for record in records:
-                if not record.headers or resend_of(record.headers) != self._resend_id:
-                    others.append(record)
-                elif not rows.stands(repeated_fingerprint(record.key, record.value, record.headers)):
-                    self.foreign += 1
-            if others:
-                self._on_others(*key, others)
-            self._positions[key] = records[-1].offset + 1
+        await logs.each(*key, self._positions[key], end, partial(self._take, key))
         self._positions[key] = max(self._positions[key], end)
+
+    async def _take(self, key: Key, records: Sequence[Any]) -> None:
+        rows = self._rows[key]
+        others = []
+        for record in records:
+            if not record.headers or resend_of(record.headers) != self._resend_id:
+                others.append(record)
+            else:
+                rows.stands(repeated_fingerprint(record.key, record.value, record.headers))
+        if others:
+            self._on_others(*key, others)
+        self._positions[key] = records[-1].offset + 1

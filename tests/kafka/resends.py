@@ -17,6 +17,7 @@ from consumer.replay.rows import RowState
 from consumer.replay.run import prepare
 from tests.kafka.support import connection_to
 from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
 from tests.support.records import Written, write
 from tests.support.topics import Topics
 
@@ -69,6 +70,21 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
     await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 - or it has not heard of it yet
     numbers: set[int] = consumer.partitions_for_topic(topic) or set()
     return numbers
+
+
+async def until_published(kafka: Cluster, plan: Plan, count: int) -> None:
+    """Return as soon as so many records of a resend can be read."""
+    [ends] = plan.events
+    logs = WholeLogs(connection_to(kafka), group=plan.group, on_trouble=lambda _why: None)
+
+    async def enough() -> bool:
+        come = [(await logs.bounds(ends.topic, number))[1] - end for number, end in enumerate(ends.ends)]
+        return sum(come) >= count  # the ends of transactions count a little, too
+
+    try:
+        await eventually(enough, within_seconds=60, what=f"{count} records are published")
+    finally:
+        await logs.stop()
 
 
 def resends(records: Sequence[Any], plan: Plan) -> list[Any]:
