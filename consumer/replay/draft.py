@@ -8,39 +8,18 @@ from array import array
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
-
-from consumer.core.event import Decoded, Event
+from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.event import Record as FetchedRecord
 from consumer.core.terms import Instant
 from consumer.replay.book import NO_OUTCOME, NO_ROW, NUMBER_OF, Book, Flag
 from consumer.replay.coding import record_digest
 from consumer.replay.criteria import Criteria, hash_of
+from consumer.replay.event_ids import EventSieve
+from consumer.replay.outcomes import outcome_of
 from consumer.replay.people import person_in
 
 URGENT_SECONDS: Final = 900.0
 """A deadline that is so near may pass while somebody thinks about the plan."""
-
-_SLOTS_A_ROW: Final = 16
-_FEWEST_SLOTS: Final = 1 << 10
-
-
-class _Source(msgspec.Struct, gc=False):
-    topic: str
-    partition: int
-    offset: int
-
-
-class _Result(msgspec.Struct, gc=False, rename="camel"):
-    """The part of a result that says what became of which event."""
-
-    status: str
-    source: _Source
-    event_id: str | None = None
-    resend_id: str | None = None
-
-
-_result_of: Final = msgspec.json.Decoder(_Result).decode
 
 
 class Elsewhere(NamedTuple):
@@ -62,7 +41,7 @@ class Draft:
         self._criteria = criteria
         self._now = now
         self._extended_until = None if extend_expiry_seconds is None else now + extend_expiry_seconds
-        self._sieve = bytearray()
+        self._sieve = EventSieve(0)
 
     # ---------------------------------------------------------------- events
 
@@ -95,10 +74,10 @@ class Draft:
     def behind(self, records: Sequence[FetchedRecord], decoded: Sequence[Decoded]) -> None:
         """Take records that stand behind the range: resends of events that may have a row get one."""
         for record, event in zip(records, decoded, strict=True):
-            if event.resend.id is None or isinstance(event, Event) is False or event.event_id is None:
+            if isinstance(event, Invalid) or event.resend.id is None:
                 continue
             event_hash = hash_of(event.event_id)
-            if self._may_know(event_hash):
+            if self._sieve.may_hold(event_hash):
                 self._add(record, event, event_hash, 0)
 
     def _add(self, record: FetchedRecord, event: Decoded, event_hash: int, flags: int) -> None:
@@ -137,14 +116,9 @@ class Draft:
 
     def events_are_known(self) -> None:
         """Say that all records of the range have been taken."""
-        slots = max(_FEWEST_SLOTS, 1 << (_SLOTS_A_ROW * len(self.book)).bit_length()) >> 3
-        sieve, mask = bytearray(slots), slots - 1
+        self._sieve = EventSieve(len(self.book))
         for event_hash in self.book.event:
-            sieve[event_hash >> 3 & mask] |= 1 << (event_hash & 7)
-        self._sieve = sieve
-
-    def _may_know(self, event_hash: int) -> bool:
-        return bool(self._sieve[event_hash >> 3 & len(self._sieve) - 1] >> (event_hash & 7) & 1)
+            self._sieve.add(event_hash)
 
     # ---------------------------------------------------------------- what became of them
 
@@ -152,15 +126,12 @@ class Draft:
         """Take results, in the order of their topic."""
         book, row_of, number_of = self.book, self.book.row_of, NUMBER_OF
         for value in values:
-            try:
-                result = _result_of(value or b"")
-            except msgspec.MsgspecError:
+            result = outcome_of(value)
+            number = None if result is None else number_of.get(result.status)
+            if result is None or number is None:
                 self.unreadable_results += 1
                 continue
-            number, source = number_of.get(result.status), result.source
-            if number is None:
-                self.unreadable_results += 1
-                continue
+            source = result.source
             row = row_of(source.topic, source.partition, source.offset)
             if row != NO_ROW:
                 book.status[row] = number
@@ -168,7 +139,7 @@ class Draft:
                 self._outcome_elsewhere(hash_of(result.event_id), number, result.resend_id)
 
     def _outcome_elsewhere(self, event_hash: int, number: int, resend_id: str | None) -> None:
-        if self._may_know(event_hash):
+        if self._sieve.may_hold(event_hash):
             self.elsewhere.events.append(event_hash)
             self.elsewhere.statuses.append(number)
             self.elsewhere.resends.append(0 if resend_id is None else 1 + self.book.resend_place(resend_id))

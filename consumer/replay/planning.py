@@ -213,8 +213,9 @@ class _Work:
             self._progress.advance(came - reached)
             reached = came
 
-        await self._logs.each(topic, partition, start, stop, go_on)
-        self._progress.advance(stop - reached)
+        if stop > start:
+            await self._logs.each(topic, partition, start, stop, go_on)
+            self._progress.advance(stop - reached)
 
     # ---------------------------------------------------------------- outcomes
 
