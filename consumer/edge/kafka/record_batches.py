@@ -18,7 +18,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from consumer.core.event import UnreadableRecord
-from consumer.edge.kafka.hand_reading import CONTROL, HEAD, TRANSACTIONAL, BatchHead, decompressed, read_by_hand
+from consumer.edge.kafka.lenient_parser import CONTROL, HEAD, TRANSACTIONAL, BatchHead, decompressed, read_by_hand
 
 CHUNK_RECORDS: Final = 1_000
 """Unpacked in one go, about a millisecond: a batch of 1 MiB may hold a hundred thousand."""

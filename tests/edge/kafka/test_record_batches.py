@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.event import UnreadableRecord
-from consumer.edge.kafka.hand_reading import HandRead
+from consumer.edge.kafka.lenient_parser import HandRead
 from consumer.edge.kafka.record_batches import CHUNK_RECORDS, DamagedError, FetchedBytes, Patience, Unpacked
 from tests.support.batches import ABORT, CODECS, COMMIT, TRANSACTIONAL, Raw, batch, body, marker
 
