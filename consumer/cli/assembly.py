@@ -70,7 +70,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
             keep_alive_seconds=api.keep_alive_seconds,
             max_connections=settings.delivery.max_concurrency,
             clock=clock,
-            on_surprise=lambda error: telemetry.unexpected_error(during=During.REQUEST, error=error),
+            on_unexpected_error=lambda error: telemetry.unexpected_error(during=During.REQUEST, error=error),
         ),
         clock=clock,
         chance=Chance(jitter=jitter, send_id=new_send_id),

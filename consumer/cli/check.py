@@ -161,7 +161,7 @@ async def _reach_platform(settings: "Settings") -> list[str]:
         keep_alive_seconds=settings.api.keep_alive_seconds,
         max_connections=1,
         clock=SystemClock(),
-        on_surprise=lambda _error: None,  # the answer names it
+        on_unexpected_error=lambda _error: None,  # the answer names it
     )
     try:
         obstacle = _no_way_to_platform(settings, await client.ask_status())

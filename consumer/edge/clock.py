@@ -1,4 +1,4 @@
-"""The machine's clocks, the dice and the names made from them: the only place that reads them. Decides nothing."""
+"""The machine's clocks, random numbers and unique IDs: the only module that reads them. Decides nothing."""
 
 import random
 import time
@@ -8,29 +8,29 @@ from consumer.core.terms import Instant, Now, SendId, Ticks
 
 
 class SystemClock:
-    """Wall clock for people and deadlines, boot-time clock for durations: it counts suspended time and never goes back.
+    """The wall clock for deadlines, the boot-time clock for durations: it counts suspended time and never goes back.
 
-    Where the platform has no boot-time clock, the monotonic one stands in.
+    Where the operating system has no boot-time clock, the monotonic one is used.
     """
 
     def __init__(self) -> None:
         self._steady_id = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
     def now(self) -> Now:
-        """Return one reading of both."""
+        """Return the time by both clocks."""
         return Now(Instant(time.time()), Ticks(time.clock_gettime(self._steady_id)))
 
 
 def jitter() -> float:
-    """Return a number in [0, 1)."""
+    """Return a random number in [0, 1)."""
     return random.random()
 
 
 def new_send_id() -> SendId:
-    """Return a name that no other send has ever had."""
+    """Return a unique ID for a send."""
     return SendId(uuid.uuid4().hex)
 
 
 def new_process_id() -> str:
-    """Return a name for this run of the process; two runs never share one."""
+    """Return a unique ID for this run of the process."""
     return uuid.uuid4().hex

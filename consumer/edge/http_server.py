@@ -1,4 +1,4 @@
-"""The service's own HTTP port: metrics, probes, status, operations page. Owns sockets, never what is said on them."""
+"""The service's HTTP server: metrics, probes, status, operations page. Callbacks give the content; none is made here."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ from consumer.edge.telemetry.log import OURS
 from consumer.service.status_shape import Health
 
 KEEP_ALIVE_SECONDS: Final = 75.0  # longer than the usual scrape interval of 60
-STOP_SECONDS: Final = 1.0  # readers that do not read must not hold up a shutdown
+STOP_SECONDS: Final = 1.0  # clients that do not read must not hold up a shutdown
 MAX_CONNECTIONS: Final = 64  # people, a Prometheus or two, probes; Kafka and the platform need descriptors too
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -29,7 +29,7 @@ class CannotListenError(Exception):
 
 
 class HttpServer:
-    """Serves what its callbacks say. They are called on the event loop and must not block.
+    """Serves what its callbacks return. They are called on the event loop and must not block.
 
     `metrics` is given the `Accept` header and returns content type and body.
     """
@@ -57,14 +57,14 @@ class HttpServer:
 
     @property
     def port(self) -> int:
-        """The port that is listened on; the one asked for until `start` has returned."""
+        """The port that the server listens on; the configured one until `start` has returned."""
         if self._server is not None and self._server.sockets:
             return int(self._server.sockets[0].getsockname()[1])
         return self._port
 
     @property
     def url(self) -> str:
-        """Where the operations page is."""
+        """The URL of the operations page."""
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self.port}/"
 
@@ -72,7 +72,7 @@ class HttpServer:
         """Listen.
 
         Raises:
-            CannotListenError: the port is taken, forbidden, or the host is none of this machine's.
+            CannotListenError: the port is in use or forbidden, or the host is no address of this machine.
         """
         application = web.Application(middlewares=[self._guard])
         application.router.add_get("/", self._get_page)
@@ -98,7 +98,7 @@ class HttpServer:
         self._runner = runner
 
     async def stop(self) -> None:
-        """Close the port and every connection, after `STOP_SECONDS` also those that are being answered."""
+        """Close the port and all connections. Answers that are being written get `STOP_SECONDS` to finish."""
         server, self._server = self._server, None
         runner, self._runner = self._runner, None
         if server is not None:
@@ -116,7 +116,7 @@ class HttpServer:
             return _json(405, body, Allow=", ".join(allowed))
         except web.HTTPNotFound:
             return _json(404, {"error": "no such page", "pages": ["/", "/metrics", "/healthz", "/readyz", "/status"]})
-        except Exception:  # noqa: BLE001 - one broken page must not take the others or the service along
+        except Exception:  # noqa: BLE001 - one broken page must not break the others or the service
             self._log.exception("page failed", path=request.path)
             return _json(500, {"error": "this page failed; the log says why"})
 
@@ -139,10 +139,10 @@ class HttpServer:
 
 
 def _connection(runner: web.AppRunner) -> asyncio.Protocol:
-    """Return the protocol of a new connection; where there are too many, the oldest make room.
+    """Return the protocol of a new connection; where there are too many, close the oldest ones.
 
-    So neither a crowd of idle connections nor some that never read can shut out a probe. Of many that come at once
-    a few are too many until the next one comes.
+    So neither many idle connections nor some that never read can keep a probe out. When many connections come at once,
+    the limit may be exceeded by a few until the next one comes.
     """
     server = runner.server
     assert server is not None
@@ -169,7 +169,7 @@ def _answer(status: int, body: bytes, content_type: str, headers: Mapping[str, s
 
 
 def _page() -> tuple[bytes, str]:
-    """Return the operations page and a policy under which a browser runs nothing but what stands in it."""
+    """Return the operations page, and a content security policy that allows only the page's own script and style."""
     page = resources.files("consumer").joinpath("page", "index.html").read_bytes()
 
     def hashes(tag: str) -> str:

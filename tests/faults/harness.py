@@ -68,7 +68,7 @@ async def platform(
         connect_timeout_seconds=connect_timeout_seconds,
         keep_alive_seconds=keep_alive_seconds,
         max_connections=max_connections,
-        on_surprise=surprised.append,
+        on_unexpected_error=surprised.append,
         clock=CountingClock(),
         ssl_context=tls,
     )

@@ -79,7 +79,7 @@ async def test_a_key_that_no_header_can_carry_is_refused_without_being_shown(key
             connect_timeout_seconds=1.0,
             keep_alive_seconds=1.0,
             max_connections=1,
-            on_surprise=lambda _error: None,
+            on_unexpected_error=lambda _error: None,
             clock=CountingClock(),
         )
     assert "s3cr" not in str(mistake.value)

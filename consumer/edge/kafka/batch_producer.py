@@ -1,9 +1,9 @@
-"""Batches to partitions through an idempotent producer that is replaced as soon as it fails. Never sends one twice.
+"""Sends batches through an idempotent producer that is replaced as soon as it fails. Never sends a batch twice.
 
-aiokafka's idempotent producer is of no use once a batch of it has failed, never gives a batch up, and may hang when it
-is stopped. So every batch has a deadline here, and a producer that misses one is cut off at once: it retries nothing,
-though what has left it may still land. A partition whose batch failed gets a producer of its own until it is well
-again, so that one sick partition does not hold up the others.
+aiokafka's idempotent producer cannot be used any more once a batch has failed, never gives a batch up, and may hang in
+`stop`. So every batch has a deadline here. A producer that misses one is cut off at once: it retries nothing, though what
+it has sent may still land. A partition whose batch failed gets a producer of its own until a batch succeeds again, so that
+one failing partition does not hold up the others.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from aiokafka.errors import (
     kafka_errors,
 )
 
-from consumer.edge.kafka.clients import bury, cut_off, fill, partition_numbers
+from consumer.edge.kafka.clients import close_producer, cut_off, fill, partition_numbers
 from consumer.edge.kafka.connection import REFUSALS, KafkaConnection, refused, until_reachable, words
 from consumer.edge.kafka.partition_producers import PartitionProducers, ProducerUse
 from consumer.service.ports import PlainMessage, TopicGoneError
@@ -38,20 +38,20 @@ Codec = Literal["gzip", "snappy", "lz4", "zstd"]
 
 ASK_AGAIN_SECONDS = 0.2
 GONE_AFTER = 10
-"""So many times in a row a broker has to say that a topic does not exist: a new one gets around in less."""
+"""How many times in a row a broker has to say that a topic does not exist: all brokers know a new topic sooner."""
 MAX_BATCH_BYTES = 1_048_588
-"""What a broker takes (`max.message.bytes`) unless it was told otherwise."""
+"""The default of `max.message.bytes`."""
 
 
 class InvalidRecordError(BrokerResponseError):  # type: ignore[misc]  # the client has no types
-    """A broker has validated a record and does not take it: one without a key for a compacted topic, mostly."""
+    """A broker has rejected a record after validation: mostly one without a key for a compacted topic."""
 
     errno = 87
     message = "INVALID_RECORD"
     description = "the topic does not take such records; a compacted one takes none without a key"
 
 
-kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)  # or its number would be lost on the way
+kafka_errors.setdefault(InvalidRecordError.errno, InvalidRecordError)  # the client does not know this error
 LASTING = (
     InvalidRecordError,
     InvalidTimestampError,
@@ -59,12 +59,12 @@ LASTING = (
     PolicyViolationError,
     UnsupportedForMessageFormatError,
 )
-"""Answers to a batch that trying again does not change, beside those about permissions: somebody has to set the topic
-right. The batch did not land."""
+"""Errors, beside those about permissions, for which a retry is no use: a person has to change the topic. The batch did not
+land."""
 
 
 class RejectedError(Exception):
-    """The brokers do not take a batch as the topic is set; it did not land."""
+    """The brokers refuse a batch because of the topic's settings; it did not land."""
 
 
 class NotAcknowledgedError(Exception):
@@ -72,11 +72,11 @@ class NotAcknowledgedError(Exception):
 
 
 class NotHandedOverError(NotAcknowledgedError):
-    """A batch was not acknowledged, and surely never will be: it was not handed over."""
+    """A batch was not acknowledged, and surely has not landed: it was not handed to the producer."""
 
 
 class TooLargeError(Exception):
-    """A batch, or a record alone, is larger than the brokers take; it did not land."""
+    """A batch, or a single record, is larger than the brokers allow; it did not land."""
 
     def __init__(self, why: str, *, count: int) -> None:
         """`count` messages were in it."""
@@ -90,7 +90,7 @@ class PartitionMissingError(Exception):
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """One producer; `failed` is resolved with the reason when it must not be used any more."""
+    """One producer; `failed` gets the reason when it must not be used any more."""
 
     producer: AIOKafkaProducer
     failed: "asyncio.Future[str]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -109,7 +109,7 @@ class BatchProducer:
         on_replaced: Callable[[str], None],
         on_trouble: Callable[[str], None],
     ) -> None:
-        """Prepare. `on_replaced` hears why a producer was replaced, `on_trouble` why the brokers are waited for."""
+        """Prepare. `on_replaced` gets why a producer was replaced, `on_trouble` why we wait for the brokers."""
         self._connection = connection
         self._batch_bytes = batch_bytes
         self._compression = compression
@@ -134,13 +134,13 @@ class BatchProducer:
         """Disconnect. What is not acknowledged by then may or may not land."""
         for running in self._producers.stop():
             self._cut(running, "stopped")
-        await self._bury()
+        await self._close_cut_off()
 
     async def numbers(self, topic: str) -> frozenset[int]:
         """Return the topic's partitions.
 
         Raises:
-            NotHandedOverError: nobody knows within the deadline.
+            NotHandedOverError: no broker has said within the deadline.
             TopicGoneError: there is no such topic.
             KafkaRefusedError: the brokers refuse us.
         """
@@ -160,15 +160,15 @@ class BatchProducer:
     async def send_some(
         self, target: TopicPartition, messages: Sequence[PlainMessage], *, first: int, at_most: int
     ) -> tuple[int, int]:
-        """Send as many of `messages`, from the one at index `first`, as a batch takes, and not more than `at_most`.
+        """Send as many of `messages` as fit into one batch, from index `first` on, and not more than `at_most`.
 
-        Return the offset at which the first of them stands, and how many they were.
+        Return the offset of the first one, and their number.
 
         Raises:
             NotHandedOverError: surely not sent.
             NotAcknowledgedError: it may have landed or may land yet; its producer has been replaced.
-            TooLargeError: the broker does not take the batch, or the first message alone exceeds what it may take.
-            RejectedError: the broker does not take such records.
+            TooLargeError: the broker refuses the batch as too large, or the first message alone exceeds the limit.
+            RejectedError: the broker refuses such records.
             PartitionMissingError: the topic has no such partition.
             TopicGoneError: there is no such topic.
             KafkaRefusedError: the brokers refuse us.
@@ -199,7 +199,7 @@ class BatchProducer:
         except (KafkaError, OSError, TimeoutError) as error:
             why = f"{_name(target)}: {words(error)}"
             if handed_over is None:
-                self._part_if_leaderless(target)
+                self._separate_if_leaderless(target)
                 raise NotHandedOverError(why) from error
             self._fail(handed_over, target, why)
             raise NotAcknowledgedError(why) from error
@@ -213,16 +213,16 @@ class BatchProducer:
             if not future.done():
                 raise NotAcknowledgedError(f"{_name(target)}: its producer failed ({running.failed.result()})")
             offset = int(future.result().offset)
-            if offset < 0:  # it landed before, and the broker no longer knows where
+            if offset < 0:  # the batch landed at an earlier try, and the broker no longer knows where
                 raise UnknownError(f"duplicate of a batch at an unknown offset of {_name(target)}")
             return offset
         finally:
-            future.cancel()  # a shield around the batch: nobody is to miss what becomes of it
+            future.cancel()  # it is a shield around the batch: its exception would be reported as never retrieved
 
     # ---------------------------------------------------------------- producers
 
     async def _ready(self, target: TopicPartition) -> _Running:
-        """Return a producer that knows a leader for the partition, so that nothing handed over lies in wait."""
+        """Return a producer that knows a leader for the partition, so that a batch is sent at once."""
         running = await self._running(target)
         client = running.producer.client
         while True:
@@ -269,7 +269,7 @@ class BatchProducer:
             if running is None:
                 running = await self._started()
                 self._producers.shared_started(running)
-                await self._bury()
+                await self._close_cut_off()
             return running
 
     async def _start_own(self, target: TopicPartition) -> None:
@@ -277,7 +277,7 @@ class BatchProducer:
         async with self._starting_own[target]:
             if self._producers.use_of(target) is ProducerUse.NEEDS_ITS_OWN:
                 self._producers.own_started(target, await self._started())
-                await self._bury()
+                await self._close_cut_off()
 
     async def _started(self) -> _Running:
         producer = AIOKafkaProducer(
@@ -287,7 +287,7 @@ class BatchProducer:
             linger_ms=0,
             compression_type=self._compression,
             max_batch_size=self._batch_bytes,
-            # a frozen broker is noticed in this time, so that another may be asked within the deadline
+            # a frozen broker is noticed in this time, so that another can be asked within the deadline
             request_timeout_ms=int(self._acknowledge_seconds * 600),
         )
         try:
@@ -298,17 +298,17 @@ class BatchProducer:
         return _Running(producer)
 
     def _fail(self, running: _Running | None, target: TopicPartition, why: str) -> None:
-        """Take a producer out of use: nobody sends through it again, and it retries nothing."""
+        """Take a producer out of use, and give the partition whose batch failed one of its own."""
         if running is None or running.failed.done():
             return
         self._producers.failed(target, running)
         self._cut(running, why)
         self._on_replaced(why)
 
-    def _part_if_leaderless(self, target: TopicPartition) -> None:
-        """Give a partition that the brokers know no leader of its own producer before its first batch fails.
+    def _separate_if_leaderless(self, target: TopicPartition) -> None:
+        """Give a partition without a leader a producer of its own, before a batch fails.
 
-        Metadata may name the dead leader once more: that batch would take the shared producer, and the others', with it.
+        Metadata may name the dead leader once more. A batch to it would fail, and the shared producer with it.
         """
         shared = self._producers.shared
         if shared is not None and not _has_leader(shared.producer.client, target):
@@ -329,11 +329,11 @@ class BatchProducer:
         cut_off(producer)
         self._cut_off.append(producer)
 
-    async def _bury(self) -> None:
-        """Let what is left of producers that were cut off come to its end."""
+    async def _close_cut_off(self) -> None:
+        """Close the producers that were cut off."""
         while self._cut_off:
             producer = self._cut_off[0]
-            await bury(producer)
+            await close_producer(producer)
             if producer in self._cut_off:
                 self._cut_off.remove(producer)
 
@@ -343,9 +343,9 @@ def _has_leader(client: AIOKafkaClient, target: TopicPartition) -> bool:
 
 
 def _fill(builder: Any, messages: Iterable[PlainMessage]) -> int:
-    """Put as many messages into a batch as fit, at least one; return how many they are."""
+    """Put as many messages into a batch as fit, at least one; return their number."""
     count = fill(builder, messages)
-    if builder.size() > MAX_BATCH_BYTES:  # a builder takes any first record, however large
+    if builder.size() > MAX_BATCH_BYTES:  # a builder accepts any first record, however large
         raise TooLargeError(
             f"a record of {builder.size()} bytes: at most {MAX_BATCH_BYTES} are handed over", count=count
         )

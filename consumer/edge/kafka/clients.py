@@ -1,6 +1,6 @@
-"""What aiokafka's clients lack: an end within a bounded time, and questions that create nothing. Decides nothing.
+"""What aiokafka's clients lack: closing within a bounded time, and metadata requests that create no topic. Decides nothing.
 
-Their own ways to stop wait for brokers that may never answer, and for batches that they go on sending meanwhile.
+Their own `stop` waits for brokers that may never answer, and for batches that it goes on sending meanwhile.
 """
 
 import asyncio
@@ -22,33 +22,33 @@ from consumer.service.ports import PlainMessage
 
 CLOSE_SECONDS = 2.0
 STOP_SECONDS = 5.0
-LAST_TURN_SECONDS = 1.0
+CANCELLED_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seat:
-    """Which member of which generation of a group we are."""
+class GroupMember:
+    """A member's ID, and the group's generation that it belongs to."""
 
     generation: int
     member: str
 
 
-def seat_of(consumer: AIOKafkaConsumer) -> Seat:
-    """Return where a consumer stands in its group; generation -1 where it has no place there."""
-    coordinator = consumer._coordinator  # noqa: SLF001 - the consumer has no such door
+def group_member_of(consumer: AIOKafkaConsumer) -> GroupMember:
+    """Return a consumer's membership in its group; generation -1 where it is no member."""
+    coordinator = consumer._coordinator  # noqa: SLF001 - the consumer has no public way to ask
     if coordinator is None:
-        return Seat(generation=-1, member="")
-    return Seat(generation=coordinator.generation, member=coordinator.member_id)
+        return GroupMember(generation=-1, member="")
+    return GroupMember(generation=coordinator.generation, member=coordinator.member_id)
 
 
 def client_of(clients_user: AIOKafkaConsumer | AIOKafkaAdminClient) -> AIOKafkaClient:
     """Return the client that holds the connections and knows the cluster."""
-    return clients_user._client  # noqa: SLF001 - there is no such door
+    return clients_user._client  # noqa: SLF001 - there is no public way to it
 
 
 def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
-    """Return where a consumer reads on in a partition; None where it does not read there."""
-    subscription = consumer._subscription.subscription  # noqa: SLF001 - its own way to ask waits
+    """Return a consumer's position in a partition; None where it has none."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - the public way waits
     assignment = None if subscription is None else subscription.assignment
     if assignment is None or partition not in assignment.tps:
         return None
@@ -57,11 +57,11 @@ def position_of(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | 
 
 
 def last_read_at(consumer: AIOKafkaConsumer, topic: str) -> int:
-    """Return when a broker answered a consumer last about a topic, with or without records; 0 where none has.
+    """Return when a broker last answered a fetch of a topic, with or without records; 0 where none has.
 
-    In milliseconds of the client's clock, since the group gave us the partitions that we have of it now.
+    In milliseconds of the client's clock. Only answers since the present assignment count.
     """
-    subscription = consumer._subscription.subscription  # noqa: SLF001 - its own way to ask takes partitions that are ours
+    subscription = consumer._subscription.subscription  # noqa: SLF001 - the public way needs partitions that are assigned
     assignment = None if subscription is None else subscription.assignment
     if assignment is None:
         return 0
@@ -70,7 +70,7 @@ def last_read_at(consumer: AIOKafkaConsumer, topic: str) -> int:
 
 
 class _Results(dict[TopicPartition, FetchResult | FetchError]):
-    """What was fetched of each partition and not handed out yet, as the fetcher keeps it."""
+    """The fetcher's dictionary of fetched and not yet returned data, by partition."""
 
     def __init__(self, patience: Patience, on_passed: Callable[[TopicPartition, int], None]) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _Results(dict[TopicPartition, FetchResult | FetchError]):
         super().__setitem__(partition, result)
 
     def _taken(self, result: FetchResult, partition: TopicPartition, max_records: int | None = None) -> list[Any]:
-        """As the result's own `getall`, without a step of the interpreter for every record."""
+        """Do what the result's own `getall` does, without a Python step for every record."""
         if not result.check_assignment(partition) or not result.has_more():
             return []
         unpacked: Unpacked = result._partition_records  # noqa: SLF001
@@ -110,7 +110,7 @@ class _Results(dict[TopicPartition, FetchResult | FetchError]):
         return records
 
 
-aiokafka.consumer.fetcher.MemoryRecords = FetchedBytes  # it looks for the name each time that it is answered
+aiokafka.consumer.fetcher.MemoryRecords = FetchedBytes  # the fetcher looks the name up for each answer
 
 
 def hand_out_records(
@@ -119,13 +119,13 @@ def hand_out_records(
     patience: Patience,
     on_passed: Callable[[TopicPartition, int], None] = lambda _partition, _offset: None,
 ) -> None:
-    """Let a started consumer hand out records as a parser makes them: offset, timestamp, key, value and headers.
+    """Make a started consumer return records as the parser makes them: offset, timestamp, key, value and headers.
 
-    It would copy each into an object of eleven fields, which takes longer than reading and parsing it, and would stop
-    for ever at one that it cannot parse. `on_passed` hears of a position that has come further than the records
-    handed out: behind markers of transactions, and what those have aborted.
+    By itself it copies each into an object of eleven fields, which takes longer than reading and parsing it, and stops
+    for ever at one that it cannot parse. `on_passed` gets each position that is past the records returned: past the
+    markers of transactions, and past the records of aborted ones.
     """
-    fetcher = consumer._fetcher  # noqa: SLF001 - the consumer has no such door
+    fetcher = consumer._fetcher  # noqa: SLF001 - the consumer has no public way to it
     results = _Results(patience, on_passed)
     for partition, result in fetcher._records.items():  # noqa: SLF001
         results[partition] = result
@@ -133,22 +133,22 @@ def hand_out_records(
 
 
 def forget_fetched(consumer: AIOKafkaConsumer) -> None:
-    """Let go of what was fetched and is not wanted any more: up to a MiB for each question that was asked."""
-    fetched = consumer._fetcher._records  # noqa: SLF001 - the consumer has no such door
+    """Free what was fetched and is not needed any more: up to a MiB for each range that was read."""
+    fetched = consumer._fetcher._records  # noqa: SLF001 - the consumer has no public way to it
     for result in fetched.values():
         unpacked = getattr(result, "_partition_records", None)
         if isinstance(unpacked, Unpacked):
-            unpacked.let_go()
+            unpacked.close()
     fetched.clear()
 
 
 def allow_long_joins(client: AIOKafkaClient, seconds: float) -> None:
-    """Let requests to the group's coordinator take so long, whatever bounds all others.
+    """Give requests to the group's coordinator a time-out of their own.
 
-    A join waits for the whole rebalance. With that as the bound for everything, a frozen leader would be waited for
-    as long, and so would every connection that the client wants meanwhile: it opens one at a time.
+    A join waits for the whole rebalance. With that time-out for all requests, the client would wait as long for a frozen
+    leader, and then for every other connection, too: it opens one at a time.
     """
-    get_connection = client._get_conn  # noqa: SLF001 - the client has one time-out for all
+    get_connection = client._get_conn  # noqa: SLF001 - the client has one time-out for all requests
 
     async def patient(node_id: Any, *, group: ConnectionGroup = ConnectionGroup.DEFAULT, **options: Any) -> Any:
         connection = await get_connection(node_id, group=group, **options)
@@ -160,27 +160,27 @@ def allow_long_joins(client: AIOKafkaClient, seconds: float) -> None:
 
 
 def forget_late_commits(consumer: AIOKafkaConsumer) -> None:
-    """Let nobody be told of what becomes of a commit that is waited for no longer.
+    """Retrieve the exception of each commit that we have stopped waiting for.
 
-    The client shields each commit from whoever waits for it; with him gone, its error would be reported as a mistake
-    of ours: an exception that nobody retrieved.
+    The client shields a commit from its caller's cancellation. If the commit fails after that, asyncio would log
+    "exception was never retrieved", as for a bug of ours.
     """
-    coordinator = consumer._coordinator  # noqa: SLF001 - the consumer has no such door
+    coordinator = consumer._coordinator  # noqa: SLF001 - the consumer has no public way to it
     commit = coordinator._do_commit_offsets  # noqa: SLF001
 
-    def heard(*arguments: Any) -> "asyncio.Task[None]":
+    def commit_and_retrieve(*arguments: Any) -> "asyncio.Task[None]":
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(commit(*arguments))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
 
-    coordinator._do_commit_offsets = heard  # noqa: SLF001
+    coordinator._do_commit_offsets = commit_and_retrieve  # noqa: SLF001
 
 
 async def partition_numbers(client: AIOKafkaClient, topic: str) -> frozenset[int] | None:
-    """Ask a broker for a topic's partitions; None where it says that there is no such topic.
+    """Return a topic's partition numbers, as a broker says; None where there is no such topic.
 
     Raises:
-        KafkaError: nobody answered, or the broker refused.
+        KafkaError: no broker answered, or it refused.
     """
     answer = await client.send(client.get_random_node(), MetadataRequest([topic], allow_auto_topic_creation=False))
     for code, _name, _internal, partitions in answer.topics:
@@ -193,13 +193,13 @@ async def partition_numbers(client: AIOKafkaClient, topic: str) -> frozenset[int
     return None
 
 
-def sever(client: AIOKafkaClient) -> None:
-    """Cut a client off at once: no byte leaves it any more, whatever its tasks still try. `close` tidies up."""
+def abort_connections(client: AIOKafkaClient) -> None:
+    """Abort a client's connections: it sends nothing any more, whatever its tasks still try. `close` must follow."""
 
     async def no_connection(*_: object, **__: object) -> None:
-        """Stand in for the client's way to get connections: its callers take None for a broker that is not ready."""
+        """Replace the client's way to get connections: its callers take None for a broker that is not ready."""
 
-    client._get_conn = no_connection  # noqa: SLF001 - the client has no such door
+    client._get_conn = no_connection  # noqa: SLF001 - the client has no public way to stop it
     for connection in list(client._conns.values()):  # noqa: SLF001
         writer = connection._writer  # noqa: SLF001
         connection.close()
@@ -208,19 +208,19 @@ def sever(client: AIOKafkaClient) -> None:
 
 
 def cut_off(producer: AIOKafkaProducer) -> None:
-    """Take a producer out of use at once: it sends and retries nothing any more. `bury` tidies up."""
-    sever(producer.client)
+    """Take a producer out of use at once: it sends and retries nothing any more. `close_producer` must follow."""
+    abort_connections(producer.client)
     sender = producer._sender.sender_task  # noqa: SLF001 - stop() would wait for batches, and retry them
     if sender is not None:
         sender.cancel()
     producer._closed = True  # noqa: SLF001
 
 
-async def bury(producer: AIOKafkaProducer) -> None:
-    """Let what is left of a producer that was cut off come to its end, and nobody be told of what failed in it."""
-    sender = producer._sender.sender_task  # noqa: SLF001 - there is no such door
+async def close_producer(producer: AIOKafkaProducer) -> None:
+    """Close a producer that was cut off: wait for its tasks, retrieve all exceptions, and close its client."""
+    sender = producer._sender.sender_task  # noqa: SLF001 - there is no public way to it
     if sender is not None:
-        await last_turn({sender})
+        await wait_for_cancelled({sender})
     for waiting in producer._message_accumulator._batches.values():  # noqa: SLF001
         for batch in waiting:
             drained = batch._drain_waiter  # noqa: SLF001
@@ -230,8 +230,8 @@ async def bury(producer: AIOKafkaProducer) -> None:
 
 
 def fill(builder: Any, messages: Iterable[PlainMessage]) -> int:
-    """Put as many messages into a batch as fit, at least one, and close it; return how many they are."""
-    append = builder._builder.append  # noqa: SLF001 - its own `append` costs as much again for every record
+    """Put as many messages into a batch as fit, at least one, and close it; return their number."""
+    append = builder._builder.append  # noqa: SLF001 - the public `append` takes twice the time
     none: list[tuple[str, bytes]] = []
     count = 0
     for key, value, headers in messages:
@@ -244,21 +244,21 @@ def fill(builder: Any, messages: Iterable[PlainMessage]) -> int:
 
 
 async def close(client: AIOKafkaClient) -> None:
-    """Close a client within a bounded time, cutting off what does not end by itself."""
+    """Close a client within a bounded time; connections that do not close by then are aborted."""
     if not await ended(client.close(), seconds=CLOSE_SECONDS):
-        sever(client)
+        abort_connections(client)
         await ended(client.close(), seconds=CLOSE_SECONDS)
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Stop a consumer (a member leaves its group) within a bounded time; one that does not end is cut off."""
+    """Stop a consumer (a member leaves its group) within a bounded time; after that its connections are aborted."""
     if await ended(consumer.stop(), seconds=STOP_SECONDS):
         return
-    sever(client_of(consumer))
+    abort_connections(client_of(consumer))
     tasks = {task for task in _tasks_of(consumer) if task is not None and not task.done()}
     for task in tasks:
         task.cancel()
-    await last_turn(tasks)
+    await wait_for_cancelled(tasks)
     await close(client_of(consumer))
 
 
@@ -271,21 +271,20 @@ def _tasks_of(consumer: AIOKafkaConsumer) -> "list[asyncio.Task[Any] | None]":
     return tasks
 
 
-async def last_turn(tasks: "set[asyncio.Task[Any]]") -> None:
-    """Let cancelled tasks come to their end, and nobody be told of what they raise."""
+async def wait_for_cancelled(tasks: "set[asyncio.Task[Any]]") -> None:
+    """Wait until cancelled tasks have ended, and retrieve their exceptions."""
     if not tasks:
         return
-    done, _ = await asyncio.wait(tasks, timeout=LAST_TURN_SECONDS)
+    done, _ = await asyncio.wait(tasks, timeout=CANCELLED_SECONDS)
     for task in done:
         if not task.cancelled():
             task.exception()
 
 
 async def ended(work: Awaitable[object], *, seconds: float) -> bool:
-    """Await what ends a client; return whether it did within `seconds`.
+    """Await a client's `stop` or `close`; return whether it ended within `seconds`.
 
-    The clients await tasks of theirs that they have cancelled, so a CancelledError may come out although nobody
-    has cancelled us.
+    The clients await their own cancelled tasks, so a CancelledError may come out although nobody has cancelled us.
     """
     us = asyncio.current_task()
     assert us is not None

@@ -1,4 +1,4 @@
-"""How this process reaches the brokers, and what their refusals mean. Opens nothing that it does not close itself."""
+"""How this process connects to the brokers, and what their refusals mean. Closes every connection that it opens."""
 
 import asyncio
 import ssl
@@ -28,15 +28,15 @@ from pydantic import SecretStr
 
 from consumer.service.ports import RefusedError
 
-# The client asks brokers to create every topic that it looks for, and offers no setting against it: a deleted
-# results topic would come back with default partitions and settings. Looking must not create.
+# The client lets brokers create every topic that it asks about, and has no setting against it. A deleted results topic
+# would come back with default partitions and settings. Asking must not create.
 aiokafka.client.MetadataRequest = partial(MetadataRequest, allow_auto_topic_creation=False)
 
 CLIENT_ID = "campaign-consumer"
 REACH_SECONDS = 5.0
-"""A broker that accepts a connection and does not answer in this time is taken for unreachable."""
+"""A broker that accepts a connection and does not answer in this time counts as unreachable."""
 PATIENCE_SECONDS = 60.0
-"""At start: Kafka may be starting beside us."""
+"""How long to wait for brokers at start: Kafka may be starting, too."""
 ASK_AGAIN_SECONDS = 1.0
 
 REFUSALS = (
@@ -50,11 +50,11 @@ REFUSALS = (
     TransactionalIdAuthorizationFailed,
     UnsupportedSaslMechanismError,
 )
-"""Errors that trying again does not mend: credentials or permissions are wrong."""
+"""Errors for which a retry is no use: credentials or permissions are wrong."""
 
 
 class KafkaRefusedError(RefusedError):
-    """The brokers do not let us in, or not to what we need. The message is one line and says what to do."""
+    """The brokers refuse our credentials, or lack a permission for us. The message is one line and says what to do."""
 
 
 class KafkaUnreachableError(Exception):
@@ -63,7 +63,7 @@ class KafkaUnreachableError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaConnection:
-    """Where the brokers are and how they know us."""
+    """The brokers' addresses and our credentials."""
 
     bootstrap_servers: tuple[str, ...]
     security_protocol: str = "PLAINTEXT"
@@ -75,7 +75,7 @@ class KafkaConnection:
     ssl_keyfile: Path | None = None
 
     def client_arguments(self) -> dict[str, Any]:
-        """Return what any aiokafka client must be given to reach these brokers."""
+        """Return the arguments that any aiokafka client needs to reach these brokers."""
         return {"bootstrap_servers": list(self.bootstrap_servers), "client_id": CLIENT_ID, **self._security()}
 
     def _security(self) -> dict[str, Any]:
@@ -96,10 +96,10 @@ class KafkaConnection:
 
 
 async def reach(connection: KafkaConnection) -> None:
-    """Return once one of the brokers has let us in; tries each once.
+    """Return once one of the brokers has accepted a connection; tries each once.
 
     Raises:
-        KafkaRefusedError: one of them refused us: no use to try again.
+        KafkaRefusedError: a broker refused us; a retry is no use.
         KafkaUnreachableError: none answered.
     """
     why = "no broker is named"
@@ -133,10 +133,10 @@ async def until_reachable(
     on_trouble: Callable[[str], None],
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> None:
-    """Return once a broker lets us in; `on_trouble` hears of each round without an answer.
+    """Return once a broker has accepted a connection; `on_trouble` gets the error of each round without an answer.
 
     Raises:
-        KafkaRefusedError: at once when a broker refuses us.
+        KafkaRefusedError: a broker refused us; raised at once.
         KafkaUnreachableError: none has answered for `patience_seconds`.
     """
     loop = asyncio.get_running_loop()
@@ -152,7 +152,7 @@ async def until_reachable(
 
 
 def refused(error: Exception, connection: KafkaConnection) -> KafkaRefusedError:
-    """Return what a refusal means and what to do."""
+    """Return an error that says what a refusal means and what to do."""
     match error:
         case TopicAuthorizationFailedError():
             cure = "grant it READ and DESCRIBE on the events topics, READ, WRITE and DESCRIBE on the others"
@@ -168,7 +168,7 @@ def refused(error: Exception, connection: KafkaConnection) -> KafkaRefusedError:
 
 
 def words(error: BaseException) -> str:
-    """Return an error in one line, without a client's decoration."""
+    """Return an error's message in one line; its type's name where there is none."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     first, *_ = (str(error) or type(error).__name__).splitlines()

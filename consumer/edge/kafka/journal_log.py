@@ -1,7 +1,7 @@
-"""The journal topics: appends that are acknowledged at an offset or unsure, and reads. Knows nothing of entries.
+"""The journal topics: appends whose offset is acknowledged or unknown, and reads. Knows nothing of entries.
 
-Appends have a producer of their own: one request at a time goes to each broker, so a large batch of results in the
-same producer would delay every intent.
+Appends have a producer of their own. A producer sends one request at a time to each broker, so a large batch of results in
+the same producer would delay every intent.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ class KafkaJournal:
     ) -> None:
         """Prepare.
 
-        `{topic}` in `topic_template` is the events topic's name. `on_replaced` hears why a producer was replaced,
+        `{topic}` in `topic_template` stands for the events topic's name. `on_replaced` gets why a producer was replaced,
         `on_trouble` why a read is tried again.
         """
         self._connection = connection
@@ -56,7 +56,7 @@ class KafkaJournal:
         self._producer = BatchProducer(
             connection,
             batch_bytes=MAX_BATCH_BYTES,
-            compression=None,  # an intent is some hundred bytes, and every millisecond of it delays a send
+            compression=None,  # an intent is some hundred bytes, and compressing it would delay its send
             acknowledge_seconds=ACKNOWLEDGE_SECONDS,
             on_replaced=on_replaced,
             on_trouble=on_trouble,
@@ -102,9 +102,9 @@ class KafkaJournal:
             raise UnsureAppendError(await self._grow(partition, error)) from error
 
     async def read(self, partition: Partition, start: JournalOffset, stop: JournalOffset) -> Sequence[Entry]:
-        """Return what stands at `start` up to but without `stop`, whatever retention has left of it.
+        """Return the entries from `start` up to but without `stop`, as far as retention has left them.
 
-        Tries for as long as it takes. An entry without a value has an empty one.
+        Retries for as long as it takes. An entry without a value gets an empty one.
 
         Raises:
             TopicGoneError: there is no such journal, or no such partition of it.
@@ -123,7 +123,7 @@ class KafkaJournal:
         stop: JournalOffset,
         take: Callable[[Sequence[PlainEntry]], Awaitable[None]],
     ) -> None:
-        """Hand over what stands in a range, in its order and in pieces; patient, and raises, as `read` does."""
+        """Call `take` with the entries of a range, in order and in pieces; retries and raises as `read` does."""
 
         async def plain(records: Sequence[Any]) -> None:
             await take([(JournalOffset(record.offset), record.value or b"") for record in records])
@@ -131,7 +131,7 @@ class KafkaJournal:
         await self._reader.each(self._journal_of(partition), start, stop, plain)
 
     async def read_one(self, partition: Partition, at: JournalOffset) -> bytes | None:
-        """Return what stands at exactly `at`, None where retention has removed it; raises as `read` does."""
+        """Return the value of the entry at exactly `at`, None where retention has removed it; raises as `read` does."""
         record = await self._reader.read_one(self._journal_of(partition), at)
         return None if record is None else record.value or b""
 
@@ -141,7 +141,10 @@ class KafkaJournal:
         return JournalOffset(first), JournalOffset(end)
 
     async def offset_at(self, partition: Partition, timestamp_ms: int) -> JournalOffset | None:
-        """Return the first offset whose record is at least as young, None where none is; raises as `read` does."""
+        """Return the first offset whose record is not older than the timestamp, None where there is none.
+
+        Raises as `read` does.
+        """
         offset = await self._reader.offset_at(self._journal_of(partition), timestamp_ms)
         return None if offset is None else JournalOffset(offset)
 
@@ -154,7 +157,7 @@ class KafkaJournal:
         return TopicPartition(self._template.replace("{topic}", partition.topic), partition.number)
 
     async def _grow(self, partition: Partition, missing: PartitionMissingError) -> str:
-        """Give a journal that its events topic has outgrown more partitions, now and then; return what to tell."""
+        """Give a journal as many partitions as its events topic has, once in a while; return a message about it."""
         topic = self._journal_of(partition).topic
         now = asyncio.get_running_loop().time()
         if now < self._grown_at.get(topic, 0.0):

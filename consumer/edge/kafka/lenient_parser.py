@@ -1,4 +1,4 @@
-"""A batch of records, read by hand where the compiled parser stumbles: slowly, and as far as anybody can. Asks no broker."""
+"""A lenient, slow parser for record batches that the client's compiled parser cannot read. Asks no broker."""
 
 import gzip
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from consumer.core.event import UnreadableRecord
 HEAD: Final = Struct(">qiibIhiqqqhii")
 TRANSACTIONAL: Final = 0x10
 CONTROL: Final = 0x20
-"""In a batch's attributes: part of a transaction, and what ends one."""
+"""Bits of a batch's attributes: it is part of a transaction; it is a control batch, such as the end of one."""
 _CODEC, _APPEND_TIME = 0x07, 0x08
 
 
-class HandRead(NamedTuple):
-    """A record that was read by hand, with what is looked at of the compiled parser's records."""
+class LenientRecord(NamedTuple):
+    """A record from the lenient parser, with those fields of the compiled parser's records that we use."""
 
     offset: int
     timestamp: int
@@ -27,7 +27,7 @@ class HandRead(NamedTuple):
 
 
 class BatchHead(NamedTuple):
-    """What stands before the records of a batch."""
+    """The head of a batch, before its records."""
 
     base: int
     length: int
@@ -45,17 +45,17 @@ class BatchHead(NamedTuple):
 
     @property
     def end(self) -> int:
-        """One past its last offset."""
+        """One past the batch's last offset."""
         return self.base + self.last_delta + 1
 
     @property
     def is_dense(self) -> bool:
-        """Whether there is a record for every offset: compaction has removed none."""
+        """Whether every offset has a record: compaction has removed none."""
         return self.records == self.last_delta + 1
 
 
 def decompressed(head: BatchHead, body: bytes) -> bytes:
-    """Return what stands behind a batch's head. What is wrong with it comes out in each library's own errors."""
+    """Return the decompressed records of a batch. A damaged body raises the error of the codec's library."""
     match head.attributes & _CODEC:
         case 0:
             return body
@@ -71,10 +71,10 @@ def decompressed(head: BatchHead, body: bytes) -> bytes:
             raise ValueError(f"no codec has number {unknown}")
 
 
-def read_by_hand(head: BatchHead, body: bytes) -> Iterator[HandRead | UnreadableRecord]:
-    """Yield the records of a batch without compression; behind the first whose length is impossible none can be read.
+def parse_leniently(head: BatchHead, body: bytes) -> Iterator[LenientRecord | UnreadableRecord]:
+    """Yield the records of a decompressed batch. After a record with an impossible length, all others are unreadable.
 
-    In a batch without gaps a record's place says its offset, whatever it says itself.
+    In a batch without gaps, a record's offset follows from its place; the offset in the record itself is ignored.
     """
     at, offset = 0, head.base - 1
     for place in range(head.records):
@@ -99,8 +99,8 @@ def read_by_hand(head: BatchHead, body: bytes) -> Iterator[HandRead | Unreadable
         yield record._replace(offset=offset)
 
 
-def _record(head: BatchHead, raw: bytes) -> HandRead:
-    timestamp_delta, at = _varint(raw, 1)  # behind attributes that say nothing yet
+def _record(head: BatchHead, raw: bytes) -> LenientRecord:
+    timestamp_delta, at = _varint(raw, 1)  # after the record's attributes, which are not used yet
     offset_delta, at = _varint(raw, at)
     key, at = _bytes(raw, at)
     value, at = _bytes(raw, at)
@@ -116,11 +116,11 @@ def _record(head: BatchHead, raw: bytes) -> HandRead:
         raise ValueError("bytes are left over")
     is_append_time = head.attributes & _APPEND_TIME
     timestamp = head.max_timestamp if is_append_time else head.first_timestamp + timestamp_delta
-    return HandRead(head.base + offset_delta, timestamp, key, value, headers)
+    return LenientRecord(head.base + offset_delta, timestamp, key, value, headers)
 
 
 def _name(raw: bytes) -> str:
-    """A header's name. Where it is not UTF-8 it is most likely Latin-1, which says something of any bytes."""
+    """Return a header's name. If it is not UTF-8, it is decoded as Latin-1, which never fails."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -1,8 +1,8 @@
-"""What a broker answers to a fetch, record by record, whatever producers and disks have made of it. Asks no broker.
+"""Parses the record batches of a broker's answer, whatever producers and disks have made of them. Asks no broker.
 
-The client's own way ends with an exception at the first thing that it does not expect, a header's name that is not
-UTF-8 for one, and would meet it again for ever. Here its compiled parser goes first, for it is quick; what that cannot
-read is read by hand, and what nobody can read comes out as an `UnreadableRecord` in its place.
+The client itself raises an exception at the first thing that it does not expect, such as a header name that is not UTF-8,
+and meets it again at each retry. Here its compiled parser goes first, because it is fast. A batch that it cannot parse
+goes to the lenient parser (`lenient_parser.py`). A record that neither can parse becomes an `UnreadableRecord`.
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -18,25 +18,25 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from consumer.core.event import UnreadableRecord
-from consumer.edge.kafka.lenient_parser import CONTROL, HEAD, TRANSACTIONAL, BatchHead, decompressed, read_by_hand
+from consumer.edge.kafka.lenient_parser import CONTROL, HEAD, TRANSACTIONAL, BatchHead, decompressed, parse_leniently
 
 CHUNK_RECORDS: Final = 1_000
-"""Unpacked in one go, about a millisecond: a batch of 1 MiB may hold a hundred thousand."""
+"""Unpacked without a pause, about a millisecond: a batch of 1 MiB may hold a hundred thousand."""
 
 MOST_RECORDS: Final = 1_000_000
-"""A damaged batch that pretends to hold more is taken for one whose head is damaged, too."""
+"""If a damaged batch claims to hold more, its head counts as damaged, too."""
 
 _FRAME: Final = Struct(">qi")  # base offset, and how many bytes follow
 _MAGIC_AT: Final = 16
 _LEAST_BYTES: Final = 26
-"""Of the oldest format: so long is a record without key and value, with its frame."""
+"""The shortest batch: a record of the oldest format without key and value, with its frame."""
 _ABORT: Final = b"\0\0\0\0"  # a control record's key: version 0, type 0
 
 _offset_of = attrgetter("offset")
 
 
 class DamagedError(CorruptRecordException):  # type: ignore[misc]  # the client is untyped
-    """What was fetched is not what was written: its checksum or its frame is wrong. It is worth asking again."""
+    """Fetched data has a wrong checksum or frame. It is worth fetching again."""
 
     def __init__(self, partition: TopicPartition, offset: int, why: str) -> None:
         """Name the partition and the first offset of what is damaged."""
@@ -45,20 +45,20 @@ class DamagedError(CorruptRecordException):  # type: ignore[misc]  # the client 
 
 
 class FetchedBytes:
-    """Stands where the client makes its own reader of what was fetched, and keeps the bytes as they are."""
+    """Replaces the client's own reader of fetched data (`MemoryRecords`), and keeps the bytes as they are."""
 
     def __init__(self, data: bytes | None) -> None:
-        """Take what a broker has answered with for one partition."""
+        """Take the part of a broker's answer that is about one partition."""
         self.data = data or b""
         self._own: Any = None
 
     def next_batch(self) -> Any:
-        """Read on in the client's own way, for clients of this process that nobody has taught another."""
+        """Parse as the client does, for clients of this process that `hand_out_records` has not changed."""
         self._own = self._own or MemoryRecords(self.data)
         return self._own.next_batch()
 
     def has_next(self) -> bool:
-        """Whether there is anything to be read: at least one batch that has come whole."""
+        """Return whether there is at least one complete batch."""
         if self._own is not None:
             return bool(self._own.has_next())
         if len(self.data) < _FRAME.size:
@@ -67,12 +67,12 @@ class FetchedBytes:
         return bool(_FRAME.size + length <= len(self.data))
 
     def size_in_bytes(self) -> int:
-        """Nothing: of a batch that has not come whole the client would pass over one offset."""
+        """Return 0: with any other size, the client would skip one offset at an incomplete batch."""
         return 0
 
 
 class Patience:
-    """How long what is damaged is asked for again: another replica may lead meanwhile, and have it whole."""
+    """How long damaged data is fetched again: another replica may become leader, and have it undamaged."""
 
     def __init__(self, *, seconds: float, clock: Callable[[], float]) -> None:
         """Prepare; `clock` counts seconds."""
@@ -81,7 +81,7 @@ class Patience:
         self._since: dict[TopicPartition, tuple[int, float]] = {}
 
     def is_over(self, partition: TopicPartition, offset: int) -> bool:
-        """Return whether what is damaged here has been asked for long enough."""
+        """Return whether the damaged data at this offset has been fetched for long enough."""
         known, since = self._since.get(partition, (None, 0.0))
         if known != offset:
             self._since[partition] = (offset, self._clock())
@@ -90,9 +90,9 @@ class Patience:
 
 
 class Unpacked:
-    """The records of one partition that came with one answer, from a position on; `take` them as wanted.
+    """The records of one partition in one answer, from a position on; `take` returns them piece by piece.
 
-    Stands where the client keeps its own, and so has the name of its position.
+    It replaces the client's own object, so `next_fetch_offset` has the client's name.
     """
 
     def __init__(
@@ -104,9 +104,9 @@ class Unpacked:
         aborted: Sequence[tuple[int, int]] | None,
         patience: Patience,
     ) -> None:
-        """Prepare. `aborted` are transactions as (producer, first offset); None where they are to be read, too."""
+        """Prepare. `aborted` are transactions as (producer, first offset); None: aborted transactions are read, too."""
         self.next_fetch_offset = position
-        """Behind the last record taken, and behind what nobody may read."""
+        """The offset past the last record taken, and past offsets that have no readable record."""
         self.is_empty = False
         self._partition = partition
         self._data = data
@@ -117,14 +117,14 @@ class Unpacked:
         self._left: list[Any] = []
         self._trouble: DamagedError | None = None
         self._is_lost = False
-        """Whether nobody knows how many offsets what is damaged takes: the rest of the answer is asked for again."""
+        """Whether the end of the damaged data is unknown: then the rest of the answer is fetched again."""
         self._chunks = self._unpack()
 
     def take(self, most: int | None = None) -> list[Any]:
         """Return the next records, up to `most`; fewer only where there are no more.
 
         Raises:
-            DamagedError: what comes next is damaged; nothing before it is lost.
+            DamagedError: the next data is damaged; all records before it were returned.
         """
         if self._trouble is not None:
             raise self._trouble
@@ -147,8 +147,8 @@ class Unpacked:
         self.next_fetch_offset = taken[-1].offset + 1 if self._left else self._reached
         return taken
 
-    def let_go(self) -> None:
-        """Nothing of it is wanted any more: what waits holds us, as we hold it, until a collector comes."""
+    def close(self) -> None:
+        """Free the data now: the suspended generator and this object refer to each other until garbage collection."""
         self._chunks.close()
         self._left = []
 
@@ -182,16 +182,16 @@ class Unpacked:
             return
         if not (self._is_hidden(head, raw) or head.attributes & CONTROL):
             try:
-                yield from self._in_order(head, chain(batch))  # the parser by itself can be begun only once
-            except Exception:  # noqa: BLE001 - whatever the parser stumbles over, the other way is to read it
-                yield from self._by_hand(head, raw)
+                yield from self._in_order(head, chain(batch))  # `chain`: the parser itself can be iterated only once
+            except Exception:  # noqa: BLE001 - whatever the parser raises, the lenient one is tried
+                yield from self._leniently(head, raw)
         self._reached = max(self._reached, head.end)
 
     def _in_order(self, head: BatchHead, records: Iterator[Any]) -> Iterator[Sequence[Any]]:
         """Yield a batch's records in chunks.
 
         Raises:
-            ValueError: their offsets are not as the batch says.
+            ValueError: their offsets do not agree with the batch's head.
         """
         expected = head.base
         while chunk := list(islice(records, CHUNK_RECORDS)):
@@ -209,7 +209,7 @@ class Unpacked:
             self._reached = records[-1].offset + 1
         return records
 
-    def _by_hand(self, head: BatchHead, raw: bytes) -> Iterator[Sequence[Any]]:
+    def _leniently(self, head: BatchHead, raw: bytes) -> Iterator[Sequence[Any]]:
         try:
             body = decompressed(head, raw[HEAD.size :])
         except Exception as error:  # noqa: BLE001 - each library has errors of its own
@@ -217,12 +217,12 @@ class Unpacked:
                 head.base, head.end, f"its batch cannot be decompressed ({type(error).__name__})"
             )
             return
-        records = read_by_hand(head, body)
+        records = parse_leniently(head, body)
         while chunk := list(islice(records, CHUNK_RECORDS)):
             yield self._from_here(chunk)
 
     def _unreadable(self, first: int, end: int, why: str) -> Iterator[Sequence[Any]]:
-        """Yield a stand-in for every offset from `first`, or the position if that is further on, up to `end`."""
+        """Yield an `UnreadableRecord` for every offset from `first`, or from the position if that is later, up to `end`."""
         self._reached = max(self._reached, first)
         while self._reached < end:
             offsets = range(self._reached, min(end, self._reached + CHUNK_RECORDS))
@@ -230,9 +230,9 @@ class Unpacked:
             yield [UnreadableRecord(offset=offset, why=why) for offset in offsets]
 
     def _damaged(self, base: int, head: BatchHead | None, why: str) -> Iterator[Sequence[Any]]:
-        """Wait as long as there is hope, then give up what the batch says that it holds, or the next offset alone.
+        """Raise until the patience is over; then give up the offsets of the batch, or only the next one.
 
-        Its head is believed where it agrees with itself; that and the position say which offsets it has taken.
+        The head is trusted if it is consistent. Then head and position say which offsets the batch covers.
         """
         if not self._patience.is_over(self._partition, base):
             raise DamagedError(self._partition, self._reached, why)
@@ -261,13 +261,13 @@ class Unpacked:
         self._reached = max(self._reached, batch.next_offset)
 
     def _is_hidden(self, head: BatchHead, raw: bytes) -> bool:
-        """Whether a batch belongs to an aborted transaction; a marker that ends one is taken note of."""
+        """Return whether a batch belongs to an aborted transaction; note a marker that ends one."""
         if self._aborted is None:
             return False
         while self._aborted and self._aborted[0][1] <= head.base:
             self._aborting.add(self._aborted.pop(0)[0])
         if head.attributes & CONTROL:
-            marker = next(read_by_hand(head, raw[HEAD.size :]), None)
+            marker = next(parse_leniently(head, raw[HEAD.size :]), None)
             if marker is not None and (marker.key or b"")[:4] == _ABORT:
                 self._aborting.discard(head.producer)
             return False
@@ -275,7 +275,7 @@ class Unpacked:
 
 
 def _is_rising(offsets: Sequence[int], least: int, head: BatchHead) -> bool:
-    """Whether these may be the offsets of a batch that was compacted."""
+    """Return whether these can be the offsets of a compacted batch."""
     if head.is_dense or offsets[0] < least or offsets[-1] >= head.end:
         return False
     return all(map(int.__lt__, offsets, offsets[1:]))

@@ -1,6 +1,6 @@
 """Publishes results and dead letters, as large batches, until the brokers have acknowledged them. Never reads a topic.
 
-At least once: what was not acknowledged is sent again, so after trouble a message may stand there twice.
+At least once: what was not acknowledged is sent again, so after an error a message may be in the topic twice.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from consumer.edge.kafka.connection import KafkaConnection, KafkaRefusedError
 from consumer.service.ports import MessageTooLargeError, NotTakenError, PlainMessage
 
 BATCH_BYTES = 900 * 1024
-"""Some 1,400 results, whose building and compressing holds up the loop for 2 ms. One batch of a partition is out at a
-time, and a busy loop hears of its end late: smaller ones make publishing the slowest stage, and the buffer fills."""
+"""Some 1,400 results; building and compressing them blocks the loop for 2 ms. Only one batch of a partition is in flight at
+a time, and a busy loop notices its end late. Smaller batches make publishing the slowest stage, and the buffer fills."""
 DEFAULT_COMPRESSION: Codec = "snappy"
-"""The cheapest, measured on results of 620 bytes at 250 KiB a batch (2 cores, broker beside us), CPU-s of this process
-for a million, all in: none 3.4 to 4.8, snappy 2.3 to 2.7, zstd 2.9 to 3.9, lz4 (at the client's fixed level 9) 7.2.
-What is not copied and sent costs more than compressing it. Size: snappy a 5th, lz4 a 6th, zstd an 11th."""
+"""The cheapest codec. CPU seconds of this process for a million results of 620 bytes in batches of 250 KiB (2 cores, with
+the broker on the same machine): none 3.4 to 4.8, snappy 2.3 to 2.7, zstd 2.9 to 3.9, lz4 (at the client's fixed level 9)
+7.2. Compressing is cheaper than copying and sending. Size: snappy a 5th, lz4 a 6th, zstd an 11th."""
 ACKNOWLEDGE_SECONDS = 15.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
@@ -44,12 +44,12 @@ class KafkaResults:
         on_trouble: Callable[[str], None] = lambda _why: None,
         compression: Codec | None = DEFAULT_COMPRESSION,
     ) -> None:
-        """Prepare. `on_replaced` hears why a producer was replaced, `on_trouble` why a batch is sent again."""
+        """Prepare. `on_replaced` gets why a producer was replaced, `on_trouble` why a batch is sent again."""
         self._on_trouble = on_trouble
         self._at_most: dict[str, int] = {}
-        """Messages in a batch, of topics that have refused a larger one."""
-        self._turns: defaultdict[TopicPartition, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """Where the topic has fewer partitions than are published, one batch of each is out at a time all the same."""
+        """The most messages in a batch, for topics that have refused a larger one."""
+        self._locks: defaultdict[TopicPartition, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One batch of each partition is in flight at a time, also if several callers publish to it."""
         self._producer = BatchProducer(
             connection,
             batch_bytes=BATCH_BYTES,
@@ -74,7 +74,7 @@ class KafkaResults:
         `partition` is taken modulo the topic's partition count; None spreads by key. One caller per partition.
 
         Raises:
-            MessageTooLargeError: a message alone is larger than the topic takes.
+            MessageTooLargeError: a single message is larger than the topic allows.
             NotTakenError: the brokers refuse it: permissions or the topic's settings are wrong.
             TopicGoneError: there is no such topic.
         """
@@ -99,7 +99,7 @@ class KafkaResults:
         while done < len(messages):
             try:
                 target = TopicPartition(topic, number % await self._count(topic))
-                async with self._turns[target]:
+                async with self._locks[target]:
                     done += await self._send(target, messages, done)
             except (NotAcknowledgedError, PartitionMissingError) as error:
                 self._on_trouble(f"{error}; sent again")
@@ -111,7 +111,7 @@ class KafkaResults:
                 pause_seconds = FIRST_PAUSE_SECONDS
 
     async def _send(self, target: TopicPartition, messages: Sequence[PlainMessage], first: int) -> int:
-        """Send a batch that the topic takes; return how many messages it had."""
+        """Send a batch of a size that the topic allows; return how many messages it had."""
         topic = target.topic
         while True:
             at_most = self._at_most.get(topic, len(messages))
@@ -119,14 +119,14 @@ class KafkaResults:
                 _, count = await self._producer.send_some(target, messages, first=first, at_most=at_most)
             except TooLargeError as error:
                 if error.count <= 1:
-                    self._at_most.pop(topic, None)  # the message alone was too large: others go in whole batches
+                    self._at_most.pop(topic, None)  # only this message was too large: others go in whole batches
                     raise MessageTooLargeError(_too_large(topic, messages[first]), published=first) from error
                 self._at_most[topic] = error.count // 2
             else:
                 return count
 
     async def _count(self, topic: str) -> int:
-        """Return how many partitions the topic has; asks for as long as it takes."""
+        """Return how many partitions the topic has; retries for as long as it takes."""
         pause_seconds = FIRST_PAUSE_SECONDS
         while True:
             try:

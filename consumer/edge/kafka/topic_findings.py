@@ -1,4 +1,4 @@
-"""What can be wrong with a topic, or worth knowing of it, each in one line that says what to do. Looks at nothing itself."""
+"""What can be wrong with a topic, or worth knowing, each as one line that says what to do. Reads no topic itself."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,14 +11,14 @@ JOURNAL_RETENTION_MS: Final = 30 * DAY_MS
 COPIES: Final = 3
 COPIES_IN_SYNC: Final = 2
 USUAL_BYTES: Final = 1_048_588
-"""What a broker takes at once (`max.message.bytes`) unless it was told otherwise."""
+"""The default of `max.message.bytes`."""
 
 RESULT_BYTES: Final = 4_096
-"""What the smallest form of a result fits into, generously: four texts of 128 characters, instants and names."""
+"""An upper bound of the smallest form of a result: four texts of 128 characters, instants and names."""
 
 
 class TopicRole(StrEnum):
-    """What a topic is for, as people are told."""
+    """What a topic is for, as messages name it."""
 
     EVENTS = "events"
     JOURNAL = "journal"
@@ -28,11 +28,11 @@ class TopicRole(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicFinding:
-    """Something to be mended, or (a note) worth knowing. Its `str()` is one line and says what to do."""
+    """A problem with a topic, or (a note) something worth knowing. Its `str()` is one line and says what to do."""
 
     is_note: ClassVar[bool] = False
     stops_run: ClassVar[bool] = True
-    """Whether a service does not start with it. Otherwise it does, and says so: it may go well for a while."""
+    """Whether the service refuses to start. If not, it starts and logs the problem, which may matter only later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +137,7 @@ class TakesTooLittle(TopicFinding):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutsMessages(TopicFinding):
-    """A topic that takes only messages without their large parts."""
+    """A topic whose size limit makes the service cut large messages."""
 
     is_note: ClassVar[bool] = True
     topic: str
@@ -187,7 +187,7 @@ class FewCopiesInSync(TopicFinding):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettingsUnseen(TopicFinding):
-    """The topic is there, and how it is set is not for us to see."""
+    """The topic exists, but we may not read its settings."""
 
     is_note: ClassVar[bool] = True
     topic: str

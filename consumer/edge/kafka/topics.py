@@ -1,4 +1,4 @@
-"""The topics that the service needs: whether they are fit for it, and making those that are missing. Reads no record.
+"""The topics that the service needs: checks their settings, and creates missing ones. Reads no record.
 
 Never changes a topic that exists, except that a journal may be given more partitions.
 """
@@ -55,7 +55,7 @@ ASK_AGAIN_SECONDS: Final = 0.1
 
 
 EVENTS_PARTITIONS: Final = 6
-"""Of an events topic that we make: enough for a try-out, and for some instances."""
+"""Partitions of an events topic that we create: enough for a try-out, and for some instances."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +77,11 @@ class Expectations:
 
 
 class TopicCreationError(Exception):
-    """A topic could not be made. The message is one line and says what to do."""
+    """A topic could not be created. The message is one line and says what to do."""
 
 
 async def examine(connection: KafkaConnection, expectations: Expectations) -> list[TopicFinding]:
-    """Look at brokers and topics; return all that stands in the way, and notes. Empty: everything is fit."""
+    """Check brokers and topics; return all problems, and notes. Empty: everything is fit."""
     try:
         await reach(connection)
         async with asyncio.timeout(ASK_SECONDS), _admin(connection) as admin:
@@ -101,7 +101,7 @@ async def examine(connection: KafkaConnection, expectations: Expectations) -> li
 async def create_topics(
     connection: KafkaConnection, expectations: Expectations, *, events_partitions: int = EVENTS_PARTITIONS
 ) -> list[str]:
-    """Make what is missing, and return the names of it once every partition has a leader.
+    """Create missing topics, and return their names once every partition has a leader.
 
     A journal gets as many partitions as its events topic, results and dead letters as many as the largest; events
     topics get `events_partitions`. What exists stays as it is.
@@ -169,7 +169,7 @@ _Seen = Mapping[str, Mapping[int, _PartitionSeen]]
 
 
 async def _describe(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> _Seen:
-    """Ask for these topics; those that do not exist are left out. Looking creates none."""
+    """Return these topics' partitions; topics that do not exist are left out. Creates none."""
     request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
     answer = await admin._send_request(request)  # noqa: SLF001 - describe_topics() creates what it looks for
     seen: dict[str, dict[int, _PartitionSeen]] = {}
@@ -227,7 +227,7 @@ async def _examine_settings(admin: AIOKafkaAdminClient, topic: str, role: TopicR
 
 
 def _examine_limits(topic: str, role: TopicRole, settings: Mapping[str, str]) -> "Iterator[TopicFinding]":
-    """Yield what keeps a topic from taking all that is written to it."""
+    """Yield the settings that make a topic refuse some of what is written to it."""
     policy = settings.get("cleanup.policy", "")
     if role is not TopicRole.JOURNAL and "compact" in policy:
         yield KeysWanted(topic=topic, role=role, policy=policy)
@@ -243,7 +243,7 @@ def _examine_limits(topic: str, role: TopicRole, settings: Mapping[str, str]) ->
 
 
 def _wanted(found: _Seen, expectations: Expectations, events_partitions: int) -> dict[str, int]:
-    """Return the topics to be made, and how many partitions each is to have."""
+    """Return the topics to be created, and how many partitions each is to have."""
     counts = {events: len(found.get(events, {})) or events_partitions for events in expectations.journals}
     most = max(counts.values(), default=events_partitions)
     wanted = dict(counts)
@@ -267,7 +267,7 @@ async def _create(
     made = dict(wanted)
     for topic, code, message in answer.topic_errors:
         error = for_code(code)
-        if error is TopicAlreadyExistsError:  # another instance was quicker, with a number of its own
+        if error is TopicAlreadyExistsError:  # another instance has created it, maybe with another number of partitions
             made[topic] = 1
         elif code:
             raise error(f"{topic}: {message or error.__name__}")

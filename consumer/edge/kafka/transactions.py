@@ -1,7 +1,7 @@
-"""Records to partitions in transactions: each whole or not at all, and one process at a time for each name. Reads nothing.
+"""Publishes records in Kafka transactions: each whole or not at all, one process at a time for each name. Reads nothing.
 
-Whoever starts with the same name fences who was there before: what that one has not committed is aborted by the
-brokers, and it can write no more.
+A producer that starts with a transactional ID fences the earlier one with the same ID: the brokers abort its open
+transaction, and it can write no more.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerFenced
 from aiokafka.producer.transaction_manager import TransactionState
 
 from consumer.edge.kafka.batch_producer import LASTING
-from consumer.edge.kafka.clients import bury, cut_off, ended, fill
+from consumer.edge.kafka.clients import close_producer, cut_off, ended, fill
 from consumer.edge.kafka.connection import (
     REFUSALS,
     KafkaConnection,
@@ -26,41 +26,41 @@ from consumer.service.ports import PlainMessage
 
 BATCH_BYTES = 512 * 1024
 TRANSACTION_SECONDS = 30.0
-"""Brokers abort what is open for longer. Until then it holds up everybody who reads the partition behind it."""
+"""Brokers abort a transaction that is open for longer. An open one holds up all who read the partition behind it."""
 PUBLISH_SECONDS = 25.0
-"""For a whole transaction: less than that, so that a slow broker is not taken for another process."""
+"""The time limit for a whole transaction: less than that, so that a slow broker is not taken for another process."""
 START_SECONDS = 60.0
 END_SECONDS = 5.0
 
 
 class FencedError(Exception):
-    """Another process has started with the same name, or the brokers took us for gone. Nothing open was committed."""
+    """Another process has started with the same name, or the brokers timed us out. The open transaction was aborted."""
 
 
 class NotCommittedError(Exception):
-    """A transaction may be committed, or may not: whoever starts anew finds it one or the other, and for good."""
+    """It is unknown whether a transaction was committed. After the next `start` it is either committed or aborted."""
 
 
 class RefusedRecordsError(Exception):
-    """The brokers do not take these records as the topic is set; nothing of the transaction was committed."""
+    """The brokers refuse these records because of the topic's settings; the transaction was not committed."""
 
 
 class TransactionalProducer:
     """Publishes one transaction after the other. After any error it has to be started again."""
 
     def __init__(self, connection: KafkaConnection, *, name: str, on_trouble: Callable[[str], None]) -> None:
-        """Prepare. `name` is the transactional ID, `on_trouble` hears why the brokers are waited for."""
+        """Prepare. `name` is the transactional ID; `on_trouble` gets why we wait for the brokers."""
         self._connection = connection
         self._name = name
         self._on_trouble = on_trouble
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Take the name. Once this returns, each transaction of before is committed or aborted.
+        """Take the name. When this returns, each earlier transaction of this name is committed or aborted.
 
         Raises:
             KafkaRefusedError: the brokers refuse us.
-            KafkaUnreachableError: they do not let us begin.
+            KafkaUnreachableError: they do not answer in time.
         """
         assert self._producer is None
         await until_reachable(self._connection, on_trouble=self._on_trouble)
@@ -116,7 +116,7 @@ class TransactionalProducer:
             raise NotCommittedError(f"{_name(target)}: {words(error)}") from error
 
     async def stop(self) -> None:
-        """End what is open, so that nobody waits for it, and disconnect; within a bounded time."""
+        """End an open transaction, so that no reader waits for it, and disconnect; within a bounded time."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
@@ -132,7 +132,7 @@ class TransactionalProducer:
 
 
 async def _taken(producer: AIOKafkaProducer, target: TopicPartition, messages: Sequence[PlainMessage]) -> None:
-    """Hand the records over and look at every batch: a commit would succeed although one of them has failed."""
+    """Send the records and check every batch: the commit would succeed even if one of them had failed."""
     futures: list[asyncio.Future[Any]] = []
     rest = messages
     try:
@@ -146,13 +146,13 @@ async def _taken(producer: AIOKafkaProducer, target: TopicPartition, messages: S
     finally:
         for future in futures:
             if not future.cancel() and not future.cancelled():
-                future.exception()  # nobody is to miss what became of it
+                future.exception()  # else it would be reported as never retrieved
 
 
 async def _dropped(producer: AIOKafkaProducer) -> None:
     cut_off(producer)
-    await bury(producer)
-    waiter = producer._txn_manager._transaction_waiter  # noqa: SLF001 - it would be reported as missed
+    await close_producer(producer)
+    waiter = producer._txn_manager._transaction_waiter  # noqa: SLF001 - else it would be reported as never retrieved
     if waiter is not None and waiter.done() and not waiter.cancelled():
         waiter.exception()
 

@@ -1,7 +1,7 @@
-"""Reads the head of an HTTP answer, leniently: a status line that can be read counts. Reads no body, judges no status.
+"""A lenient parser of an HTTP answer's head: a readable status line is enough. Reads no body, judges no status.
 
-What a platform has done is told by its status line. A cookie of ten kilobytes, a line without a colon or a length that
-is said twice change nothing about that; they only make it uncertain where the body ends, and then no body is read.
+The status line says what the platform has done. A cookie of ten kilobytes, a line without a colon or a length that is
+given twice do not change that. They only make it uncertain where the body ends, and then no body is read.
 """
 
 import re
@@ -11,14 +11,14 @@ from enum import Enum, auto
 from typing import Final
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-"""Of one head. Servers keep theirs below 16 KiB; what has not ended by then is no head."""
+"""The bound on one head. Servers keep theirs below 16 KiB; what is longer is no head."""
 
 KEEP_ALIVE_MARGIN_SECONDS: Final = 1.0
-"""A server counts from when its answer left, and closes before our next request comes in: two ways through the
-network, and its timers are coarse. Of a time-out below two seconds half is left."""
+"""Subtracted from a server's keep-alive time: the server counts from when its answer left, our next request takes time to
+arrive, and its timers are coarse. Of a time-out below two seconds, half is left."""
 
 END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
-"""Some servers end their lines with a line feed alone, and whoever reads may take it (RFC 9112, 2.2)."""
+"""Some servers end their lines with a line feed alone; a reader may accept that (RFC 9112, 2.2)."""
 
 _STATUS_LINE = re.compile(rb"HTTP/(\d{1,3}(?:\.\d{1,3})?)[ \t]+(\d{3})(?=[ \t\r\n])[^\n]*\n", re.IGNORECASE)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
@@ -44,7 +44,7 @@ class Framing(Enum):
     CHUNKED = auto()
     END_OF_CONNECTION = auto()
     UNCLEAR = auto()
-    """The head is not by the book, or contradicts itself: nothing that follows is read."""
+    """The head is malformed or contradicts itself: no body is read."""
 
 
 _PLAIN: Final[Mapping[Framing, bytes]] = {
@@ -58,7 +58,7 @@ _PLAIN: Final[Mapping[Framing, bytes]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerHead:
-    """What is read of a head. The texts are as they came, one character a byte; empty where nothing was said."""
+    """What is read of a head. Texts are as received, one character a byte; empty where the field is missing."""
 
     status: int
     framing: Framing
@@ -66,18 +66,18 @@ class AnswerHead:
     reusable: bool
     """Whether another request may use the connection."""
     keep_alive_seconds: float | None = None
-    """How long it may be idle until then by the server's word, less the margin."""
+    """How long the connection may be idle, as the server says, less the margin."""
     retry_after: str = ""
     date: str = ""
     content_encoding: str = ""
 
     @property
     def is_interim(self) -> bool:
-        """Whether the answer itself is still to come."""
+        """Whether this is an interim answer (1xx), so that the final one is still to come."""
         return self.status // 100 == 1 and self.status != _SWITCHING_PROTOCOLS
 
     def plain(self) -> bytes:
-        """Return a head for a parser that is stricter than this one: how the body is framed, and nothing else."""
+        """Return a simplified head for a stricter parser: it says how the body is framed, and nothing else."""
         framing = _PLAIN[self.framing]
         if self.framing is Framing.LENGTH:
             framing %= self.length
@@ -85,14 +85,14 @@ class AnswerHead:
 
 
 def may_become_a_head(raw: bytearray) -> bool:
-    """Whether what has come so far can be the beginning of a head: what is none must not be waited for."""
+    """Return whether these bytes can be the beginning of a head; if not, there is nothing to wait for."""
     if raw[: len(_SCHEME)].upper() != _SCHEME[: len(raw)]:
         return False
     return b"\n" not in raw or _STATUS_LINE.match(raw) is not None
 
 
 def read_head(raw: bytes | bytearray) -> AnswerHead | None:
-    """Read a complete head, up to and with its empty line; None where its status line cannot be read."""
+    """Read a complete head, including its empty line; None where its status line cannot be read."""
     line = _STATUS_LINE.match(raw)
     if line is None:
         return None
@@ -122,7 +122,7 @@ def read_head(raw: bytes | bytearray) -> AnswerHead | None:
 
 
 def _framing(said: dict[bytes, list[bytes]], version: bytes) -> tuple[Framing, int]:
-    """Where a body ends (RFC 9112, 6.3); unclear wherever two readers could disagree."""
+    """Return where the body ends (RFC 9112, 6.3); unclear where two readers could disagree."""
     lengths, codings = said.get(b"content-length", []), said.get(b"transfer-encoding", [])
     if version not in (b"1.0", b"1.1") or len(lengths) + len(codings) > 1:
         return Framing.UNCLEAR, 0
@@ -138,7 +138,7 @@ def _framing(said: dict[bytes, list[bytes]], version: bytes) -> tuple[Framing, i
 
 
 def _reusable(said: dict[bytes, list[bytes]], status: int, version: bytes, framing: Framing) -> bool:
-    """Whether the connection outlives this answer. 421 says that it leads to the wrong server."""
+    """Return whether the connection may be used again after this answer. 421 says that it leads to the wrong server."""
     ends_somewhere = framing in (Framing.EMPTY, Framing.LENGTH, Framing.CHUNKED) or status in _BODILESS
     if framing is Framing.UNCLEAR or not ends_somewhere or status in (_SWITCHING_PROTOCOLS, _MISDIRECTED):
         return False

@@ -1,7 +1,7 @@
-"""The SMS platform's send endpoint. Tells what came back from one request; never repeats one, never says what it means.
+"""The HTTP client of the SMS platform's send endpoint. Makes one attempt; never retries, never judges an answer.
 
-`Unreachable` is said only where surely not one byte went out. Once a byte may have gone out, anything but a complete
-head is `Lost`; a complete head whose body is cut, garbled or too large is still an answer.
+The answer is `Unreachable` only where surely no byte went out. Once a byte may have gone out, anything but a complete
+head is `Lost`. A complete head is an answer, even if its body is cut, garbled or too large.
 """
 
 import asyncio
@@ -35,24 +35,24 @@ from consumer.edge.platform.transport import AiohttpTransport, CookielessClient
 from consumer.service.ports import Clock
 
 MAX_BODY_BYTES = 1024 * 1024
-"""Of an answer's body, as sent and as decoded: 500 contacts with an item of 2 KiB each."""
+"""The bound on an answer's body, as sent and as decoded: 500 contacts with an item of 2 KiB each."""
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
-"""A platform that asks for more than a day has made a mistake; retries are bounded by their age anyway."""
+"""The bound on a `Retry-After`: a longer one is most likely a mistake, and retries are bounded by their age anyway."""
 
 MAX_DATE_CHARACTERS = 64
-"""Of a date in a head: the longest in use, with a weekday's full name, takes 33."""
+"""The bound on a date in a head: the longest in use, with a weekday's full name, takes 33."""
 
 PAST_DEADLINE_SECONDS = 0.5
-"""So long past a deadline a connection is waited for: it serves the others of the request, and the next one. What has
-expired has its outcome a second after its deadline at the latest."""
+"""How long past an event's deadline a connection is waited for: it also serves the request's other events, and the next
+request. An expired event gets its outcome a second after its deadline at the latest."""
 
 NOBODY = b'{"contacts":[]}'
-"""A request that texts nobody: no campaign, no contact."""
+"""The body of a request that texts nobody: no campaign, no contact."""
 
 
 class KeyVerdict(StrEnum):
-    """What an answer to a request for nobody says about key and address."""
+    """What the answer to a request without contacts says about server key and URL."""
 
     FINE = "fine"
     REFUSED = "refused"
@@ -62,7 +62,7 @@ class KeyVerdict(StrEnum):
 
 
 KEY_VERDICTS = {
-    400: KeyVerdict.FINE,  # it read our request, and missed the contacts
+    400: KeyVerdict.FINE,  # the platform has read the request, and missed the contacts
     401: KeyVerdict.REFUSED,
     403: KeyVerdict.REFUSED,
     404: KeyVerdict.WRONG_URL,
@@ -75,7 +75,7 @@ KEY_VERDICTS_BY_CLASS = {2: KeyVerdict.FINE, 3: KeyVerdict.WRONG_URL}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCheck:
-    """The platform's answer to a request for nobody, and what it says about key and address."""
+    """The platform's answer to a request without contacts, and what it says about server key and URL."""
 
     verdict: KeyVerdict
     answer: Answer
@@ -94,19 +94,18 @@ class PlatformClient:
         keep_alive_seconds: float,
         max_connections: int,
         clock: Clock,
-        on_surprise: Callable[[Exception], None],
+        on_unexpected_error: Callable[[Exception], None],
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         """`timeout_seconds` run from the first byte, `connect_timeout_seconds` from the call to the first byte.
 
         They cover DNS, TCP, TLS and the wait for one of `max_connections`. A connection that has been idle for
-        `keep_alive_seconds` is not used again, unless the server has named another time. `on_surprise` is told of
-        errors that nobody expected here: the attempt ends as one that met the network's. `ssl_context` is for a
-        platform whose certificate the system does not know; without one, certificates are verified against the
-        system's.
+        `keep_alive_seconds` is not used again, unless the server has named another time. `on_unexpected_error` gets
+        errors that are bugs of ours; the attempt ends as after a network error. `ssl_context` is for a platform whose
+        certificate the system does not know; without one, certificates are verified against the system's.
 
         Raises:
-            ValueError: no header can carry the key.
+            ValueError: the key has a character that is not allowed in a header.
         """
         key = server_key.get_secret_value()
         if not (key.isascii() and key.isprintable()):
@@ -124,30 +123,30 @@ class PlatformClient:
         self._timeout_seconds = timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
         self._clock = clock
-        self._on_surprise = on_surprise
+        self._on_unexpected_error = on_unexpected_error
         self._client = CookielessClient(
             transport=AiohttpTransport(
                 max_connections=max_connections, keep_alive_seconds=keep_alive_seconds, ssl_context=ssl_context
             ),
-            timeout=None,  # httpx's own reach no transport but its own: the deadline of each attempt covers it
+            timeout=None,  # httpx's time-outs do not reach a foreign transport: each attempt has a deadline of its own
             trust_env=False,
         )
 
     async def post(
         self, body: bytes, *, last_look: Callable[[], Withholding | None], expires_in_seconds: float | None = None
     ) -> Exchange:
-        """Make one attempt. `last_look` is asked with the connection in hand, right before the first byte.
+        """Make one attempt. `last_look` is called with the connection in hand, right before the first byte.
 
-        A connection is waited for until shortly after `expires_in_seconds`, where those who are carried expire.
+        Where an event of the request expires, a connection is waited for until shortly after `expires_in_seconds`.
 
-        Raises what `last_look` raises, and for nothing else. Cancelled after the first byte, the attempt's fate is
+        Raises only what `last_look` raises. If the call is cancelled after the first byte, the attempt's fate is
         unknown.
         """
         request = httpx.Request("POST", self._url, headers=self._headers, stream=httpx.ByteStream(body))
         return await self._attempt(request, last_look, expires_in_seconds)
 
     async def ask_status(self) -> Answer:
-        """Ask whether the platform can be reached at all; needs no key."""
+        """Ask for the platform's status, to see whether it can be reached; needs no key."""
         url = self._url.copy_with(path="/v1/status", query=None, fragment=None)
         headers = {
             name: value for name, value in self._headers.items() if name not in {"authorization", "content-type"}
@@ -156,12 +155,12 @@ class PlatformClient:
         return (await self._attempt(request, _go_ahead, None)).answer
 
     async def ask_key(self) -> KeyCheck:
-        """Ask whether key and address are right, by a request that texts nobody."""
+        """Check server key and URL with a request that texts nobody."""
         answer = (await self.post(NOBODY, last_look=_go_ahead)).answer
         return KeyCheck(verdict=_verdict_on_key(answer), answer=answer)
 
     async def close(self) -> None:
-        """Close every connection. Requests that are out end as lost."""
+        """Close all connections. Requests in flight end as lost."""
         await self._client.aclose()
 
     async def _attempt(
@@ -200,11 +199,11 @@ class PlatformClient:
         except Exception as error:
             if attempt.look_failed:
                 raise
-            self._on_surprise(error)
+            self._on_unexpected_error(error)
             answer = _failed(attempt, f"unexpected {type(error).__name__}")
         finally:
             attempt.close()
-        if attempt.head is not None:  # the platform has answered, whatever came next
+        if attempt.head is not None:  # the platform has answered, whatever failed after the head
             answer = self._answered(attempt.head, body)
         assert answer is not None
         return Exchange(answer=answer, started_at=attempt.started_at, finished_at=self._clock.now().wall)
@@ -212,8 +211,8 @@ class PlatformClient:
     def _answered(self, head: AnswerHead, body: bytes | None) -> Answered:
         try:
             seconds = _retry_after_seconds(head, self._clock.now().wall)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the status line has said what happened
-            self._on_surprise(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the status decides
+            self._on_unexpected_error(error)
             seconds = None
         return Answered(status=head.status, retry_after_seconds=seconds, body=body)
 
@@ -243,7 +242,7 @@ def _verdict_on_key(answer: Answer) -> KeyVerdict:
 
 
 async def _body(response: httpx.Response, head: AnswerHead) -> bytes | None:
-    """The whole body, decoded; None where it cannot be read to its end, or is larger than `MAX_BODY_BYTES`."""
+    """Return the whole body, decoded; None where it cannot be read to its end or is larger than `MAX_BODY_BYTES`."""
     if head.framing is Framing.UNCLEAR:
         return None
     received = bytearray()
@@ -259,7 +258,7 @@ async def _body(response: httpx.Response, head: AnswerHead) -> bytes | None:
 
 
 def _decoded(received: bytes, encodings: str) -> bytes | None:
-    """A body as it was before it was encoded. Where there is none, there is nothing that could be unreadable."""
+    """Return a body without its content encodings, None where they cannot be decoded. An empty body always can."""
     named = [encoding.strip().lower() for encoding in encodings.split(",")]
     match [encoding for encoding in named if encoding not in ("", "identity")]:
         case []:
@@ -285,9 +284,9 @@ def _inflated(received: bytes, window_bits: int) -> bytes | None:
 
 
 def _retry_after_seconds(head: AnswerHead, now: Instant) -> float | None:
-    """Seconds to wait from now on, at least 0; None where the platform did not say, or not in a way that can be read.
+    """Return the seconds to wait, at least 0; None where the platform named none, or none that can be read.
 
-    A date is compared with the answer's own `Date`, so that a clock that is wrong on one side does no harm.
+    A date is compared with the answer's own `Date`, so that a wrong clock on one side does no harm.
     """
     said = head.retry_after.strip()
     if not said:
@@ -306,9 +305,9 @@ def _retry_after_seconds(head: AnswerHead, now: Instant) -> float | None:
 
 
 def _instant(date: str) -> float | None:
-    """Seconds since 1970; None where the words are no date, or one of a year or zone that no calendar knows."""
+    """Return seconds since 1970; None where the text is no date, or its year or time zone is impossible."""
     try:
         parsed: datetime = parsedate_to_datetime(date[:MAX_DATE_CHARACTERS])
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError, TypeError, LookupError):  # what the standard library's own parser stumbles over
+    except (ValueError, OverflowError, TypeError, LookupError):  # the standard library's parser raises all of these
         return None

@@ -1,8 +1,8 @@
-"""One connection to the platform: when a request may use it, and what came back. Never makes one, never retries.
+"""One connection to the platform: when a request may use it, and what came back. Opens none, never retries.
 
-aiohttp's parser refuses heads for reasons that change nothing about what the platform has done, and drops a complete
-head when what follows it in the same segment is garbled. So heads are read here, from the bytes as they come; the parser
-gets a plain one in their place and does the rest: chunks, lengths, the end.
+aiohttp's parser refuses some heads although their status is clear, and drops a complete head when garbled bytes follow
+it in the same segment. So this module reads heads itself. The parser gets a simplified head in their place, and parses
+the body: chunks, lengths, the end.
 """
 
 import asyncio
@@ -25,15 +25,15 @@ from consumer.edge.platform.answer_head import (
     may_become_a_head,
     read_head,
 )
-from consumer.edge.platform.tcp_evidence import Baseline, Remains
+from consumer.edge.platform.tcp_evidence import Baseline, ClosedConnection
 from consumer.service.ports import Clock
 
 MAX_KEEP_ALIVE_SECONDS = 60.0
-"""A server's word is obeyed up to here: what lies between forgets idle connections (NAT, after some minutes)."""
+"""The bound on a server's keep-alive time: devices on the way (NAT) forget idle connections after some minutes."""
 
 
 class WithheldError(Exception):
-    """The last look said no, and nothing went out."""
+    """The last look forbade the request, and nothing went out."""
 
 
 class UnfitConnectionError(aiohttp.ClientConnectionError):
@@ -45,15 +45,15 @@ class UnfitConnectionError(aiohttp.ClientConnectionError):
 
 
 class NoHeadError(aiohttp.ClientConnectionError):
-    """What came back is no head of an answer, and will never be one."""
+    """What came back cannot be the head of an HTTP answer."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Attempt:
-    """One request on its way: what it asks before its first byte, and what it says afterwards.
+    """The state of one request: its checks before the first byte, and its answer.
 
-    `deadline` bounds the wait for a connection; with the first byte it starts anew, with `timeout_seconds`.
-    `give_up_at`, where it is known, is when that wait has no sense any more, by the loop's clock.
+    `deadline` bounds the wait for a connection; with the first byte it starts again, with `timeout_seconds`.
+    `give_up_at` ends the wait for a connection earlier, where it is set; by the loop's clock.
     """
 
     last_look: Callable[[], Withholding | None]
@@ -63,21 +63,21 @@ class Attempt:
     connect_timeout_seconds: float
     give_up_at: float | None
     waits_since: float
-    """By the loop's clock, too."""
+    """Since when a connection is waited for; by the loop's clock."""
     withheld: Withholding | None = None
     look_failed: bool = False
-    """Whether the last look raised: that is a mistake of ours, and nothing that the network does."""
+    """Whether the last look raised: that is a bug of ours, no network error."""
     started_at: Instant | None = None
     wire: "Wire | None" = None
     head: AnswerHead | None = None
-    """Set as soon as its last byte is here. From then on the platform has answered, whatever comes next."""
-    remains: Remains | None = None
-    """The connection, where it ended before anything came back and may have ended before the request."""
+    """Set as soon as the head is complete. From then on the platform has answered, whatever comes next."""
+    closed: ClosedConnection | None = None
+    """The connection, if the peer closed it before it sent anything: it may have closed before the request came."""
 
     def begin(self) -> None:
-        """Look for the last time; on return, the very next thing has to be the first byte.
+        """Take the last look; on return, the caller must write the first byte at once.
 
-        The clock is read before the look: what the look has found to be in time is recorded as in time.
+        The clock is read before the look, so that `started_at` is never after a deadline that the look found in time.
 
         Raises:
             WithheldError: nothing may go out.
@@ -92,14 +92,14 @@ class Attempt:
         self.deadline.reschedule(asyncio.get_running_loop().time() + self.timeout_seconds)
 
     def close(self) -> None:
-        """Let go of what is left of the connection."""
-        if self.remains is not None:
-            self.remains.close()
-            self.remains = None
+        """Release the kept connection, if there is one."""
+        if self.closed is not None:
+            self.closed.close()
+            self.closed = None
 
     async def never_arrived(self) -> bool:
-        """Return whether it is proven that nobody has seen a byte of the request; it may begin anew then."""
-        if self.remains is None or not await self.remains.never_arrived():
+        """Return whether it is proven that the peer has read no byte of the request; then it may be tried again."""
+        if self.closed is None or not await self.closed.never_arrived():
             return False
         self.close()
         self.started_at = None
@@ -115,7 +115,7 @@ class Attempt:
 
 
 class Wire(asyncio.Protocol):
-    """Stands between a connection's transport and aiohttp's parser, from its first request on."""
+    """The protocol between a connection's transport and aiohttp's parser, from the first request on."""
 
     def __init__(self, handler: ResponseHandler, transport: asyncio.Transport, *, keep_alive_seconds: float) -> None:
         self._handler = handler
@@ -127,7 +127,7 @@ class Wire(asyncio.Protocol):
         self._baseline: Baseline | None = None
         self._written_bytes = 0
         self._head = bytearray()
-        """What has come of a head that is not complete."""
+        """The bytes of a head that is not complete yet."""
         self._body: aiohttp.StreamReader | None = None
         self._poll = select.poll()
         self._poll.register(self._socket.fileno(), _unwelcome_events(transport))
@@ -137,10 +137,10 @@ class Wire(asyncio.Protocol):
 
     @staticmethod
     def of(connection: Connection, *, keep_alive_seconds: float) -> "Wire":
-        """The wire of a connection in hand; made at its first request.
+        """Return the wire of a connection; it is made at the first request.
 
         Raises:
-            UnfitConnectionError: it is closed already, and so it is a new one: the pool hands out no others.
+            UnfitConnectionError: the connection is closed. It is a new one then: the pool returns no closed ones.
         """
         handler, transport = connection.protocol, connection.transport
         if handler is None or transport is None:
@@ -154,9 +154,9 @@ class Wire(asyncio.Protocol):
         return wire
 
     def must_be_fit(self) -> None:
-        """Make sure that the peer has neither closed this connection nor said anything unasked, and will not soon.
+        """Make sure that the peer has not closed this connection, has sent nothing unasked, and will not close it soon.
 
-        What the event loop has not yet noticed, the kernel is asked for: the peer's FIN is often there already.
+        The kernel is asked, too: it may have the peer's FIN before the event loop notices it.
 
         Raises:
             UnfitConnectionError: no request can be answered here.
@@ -166,7 +166,7 @@ class Wire(asyncio.Protocol):
             raise UnfitConnectionError(reused=self.reused)
 
     def expect(self, attempt: Attempt, *, request_bytes: int) -> None:
-        """The first byte of this attempt's request is written next: what comes from now on is its answer."""
+        """Treat what comes from now on as the answer to this attempt, whose first byte is written next."""
         attempt.wire = self
         self._attempt = attempt
         self._baseline = Baseline.of(self._socket, written_bytes=self._written_bytes) if self.reused else None
@@ -174,12 +174,12 @@ class Wire(asyncio.Protocol):
         self._head.clear()
 
     def answered(self, body: aiohttp.StreamReader) -> None:
-        """The head is in hand; `body` is told when what follows turns out to be garbled."""
+        """Note the stream of an answer's body, and fail it if the body turns out to be garbled."""
         self._body = body
-        self._tell_if_broken()
+        self._fail_body_if_broken()
 
     def leave(self) -> None:
-        """The request is over. Where the answer came before all of it was written, the connection is not used again."""
+        """End the request. If its answer came before all of it was written, the connection is not used again."""
         attempt, self._attempt, self._body = self._attempt, None, None
         if self._transport.is_closing():
             return
@@ -196,13 +196,13 @@ class Wire(asyncio.Protocol):
         """Close the connection if nobody has used it for as long as it may be idle."""
         self._retirement = None
         if self._attempt is not None or self._transport.is_closing():
-            return  # `leave` sees to it again
+            return  # `leave` starts the timer again
         if self._loop.time() < self._usable_until:
             self._retirement = self._loop.call_at(self._usable_until, self._retire)
         else:
             self._transport.close()
 
-    def _tell_if_broken(self) -> None:
+    def _fail_body_if_broken(self) -> None:
         error = self._handler.exception()
         if error is not None and self._body is not None and not self._body.is_eof():
             self._body.set_exception(aiohttp.ClientPayloadError("the answer's body is garbled"), error)
@@ -210,7 +210,7 @@ class Wire(asyncio.Protocol):
     # ------------------------------------------------------------------------------------- asyncio calls these
 
     def data_received(self, data: bytes) -> None:
-        """Read heads; hand on what follows them. What comes where nothing was asked ends the connection."""
+        """Read heads; pass on what follows them. Data without a request closes the connection."""
         attempt, self._baseline = self._attempt, None
         if attempt is None:
             self._transport.close()
@@ -218,7 +218,7 @@ class Wire(asyncio.Protocol):
             self._head_grows(attempt, data)
         elif attempt.head.framing is not Framing.UNCLEAR:
             self._handler.data_received(data)
-            self._tell_if_broken()
+            self._fail_body_if_broken()
 
     def _head_grows(self, attempt: Attempt, data: bytes) -> None:
         raw, known = self._head, len(self._head)
@@ -247,31 +247,31 @@ class Wire(asyncio.Protocol):
         self._handler.data_received(head.plain())
         if rest and head.framing is not Framing.UNCLEAR and not self._transport.is_closing():
             self._handler.data_received(rest)
-        self._tell_if_broken()
+        self._fail_body_if_broken()
 
     def eof_received(self) -> None:
-        """Hand on. Where nothing has come back, keep what tells whether the peer had closed before the request."""
+        """Pass on. If nothing has come back, keep the connection, to find out whether the peer closed before the request."""
         if self._attempt is not None and self._baseline is not None:
-            self._attempt.remains = Remains(self._socket, self._baseline)
+            self._attempt.closed = ClosedConnection(self._socket, self._baseline)
             self._baseline = None
         self._handler.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Hand on."""
+        """Pass on."""
         if self._retirement is not None:
             self._retirement.cancel()
         self._handler.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Hand on."""
+        """Pass on."""
         self._handler.pause_writing()
 
     def resume_writing(self) -> None:
-        """Hand on."""
+        """Pass on."""
         self._handler.resume_writing()
 
 
 def _unwelcome_events(transport: asyncio.Transport) -> int:
-    """What must not be pending where nothing was asked. Under TLS the server may send session tickets unasked."""
+    """Return the poll events that make an idle connection unfit. Under TLS, data is allowed: session tickets come unasked."""
     closed = select.POLLHUP | select.POLLERR | getattr(select, "POLLRDHUP", 0)  # POLLRDHUP: Linux
     return closed if transport.get_extra_info("sslcontext") is not None else closed | select.POLLIN

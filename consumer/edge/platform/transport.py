@@ -1,9 +1,9 @@
-"""Carries httpx requests over aiohttp, and knows when a request's first byte leaves. Never retries what has begun.
+"""An httpx transport over aiohttp that knows when a request's first byte is written. Never retries a started request.
 
-httpx's own pool collapses under concurrency, and the ready-made transports report an answer that was lost after the
-request went out as a connect error. Here it is the request itself that says whether it has begun: `Attempt.started_at`
-is set in the same breath as the first byte is written, with no await between. Until then a broken connection may be
-replaced by another; from then on whatever happens belongs to this request.
+httpx's own connection pool is slow under concurrency, and the existing aiohttp transports report an answer that was lost
+after the request went out as a connect error. Here `Attempt.started_at` says whether a request has started: it is set
+right before the first byte is written, with no await between. Until then a broken connection may be replaced by another;
+from then on every failure is this request's.
 """
 
 import os
@@ -35,10 +35,10 @@ NETWORK_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError, U
 
 
 class _Request(ClientRequest):
-    """A request that is written at once, head and body together, after its attempt has had its last look.
+    """A request that writes head and body at once, right after its attempt's last look.
 
-    aiohttp's own `send` leaves the writing to a task of its own: between the look and the first byte anything could
-    happen. What is written here is what it would write (aiohttp 3.14).
+    aiohttp's own `send` writes in a separate task: between the look and the first byte anything could happen. The bytes
+    are those that aiohttp would write (3.14).
     """
 
     attempt: Attempt
@@ -54,7 +54,7 @@ class _Request(ClientRequest):
         try:
             self.attempt.begin()
         except WithheldError:
-            conn.release()  # as good as before
+            conn.release()  # nothing was written: it can be used again
             raise
         conn.add_callback(wire.leave)
         wire.expect(self.attempt, request_bytes=len(self.content))
@@ -77,7 +77,7 @@ class _Request(ClientRequest):
 
 @dataclass(slots=True, kw_only=True)
 class _Outgoing:
-    """Takes an attempt through aiohttp: as a middleware, it meets the request before a connection is looked for."""
+    """An aiohttp middleware that gives a request its attempt, and tries again while no byte of it has arrived."""
 
     attempt: Attempt
     content: bytes
@@ -102,7 +102,7 @@ class _Outgoing:
 
 @dataclass(slots=True, kw_only=True)
 class _Body(httpx.AsyncByteStream):
-    """An answer's body as it comes from the wire, still encoded."""
+    """An answer's body as received, still encoded."""
 
     response: ClientResponse
 
@@ -119,7 +119,7 @@ class _Body(httpx.AsyncByteStream):
         return chunk
 
     async def aclose(self) -> None:
-        """Give the connection back where all was read; else close it: what is still to come belongs to nobody."""
+        """Return the connection to the pool if the body was read to its end; otherwise close it."""
         self.response.close()
 
 
@@ -137,7 +137,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
-        """Make the session at its first use: it belongs to the loop that runs then."""
+        """Return the session; it is made at its first use, because it belongs to the loop that runs then."""
         if self._session is None:
             connector = aiohttp.TCPConnector(
                 limit=self._max_connections,
@@ -156,12 +156,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return self._session
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Make the attempt; return with the answer's status, and its head beside it: `attempt.head`.
+        """Make the attempt; return a response with the answer's status and body. The head is in `attempt.head`.
 
-        httpx gets no header: it acts on `Location` and `Set-Cookie` unasked, and trips over bad ones.
+        httpx gets no headers: it acts on `Location` and `Set-Cookie` by itself, and fails on malformed ones.
 
         Raises:
-            WithheldError: the last look said no.
+            WithheldError: the last look forbade the request.
             httpx.ConnectError: nothing went out.
             httpx.ReadError: something may have gone out, and no complete head came back.
         """
@@ -190,16 +190,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         return httpx.Response(head.status, stream=_Body(response=response))
 
     async def aclose(self) -> None:
-        """Close every connection; requests that are out end as lost."""
+        """Close all connections; requests in flight end as lost."""
         if self._session is not None:
             await self._session.close()
 
 
 class _NoCookies(httpx.Cookies):
-    """Takes none: a load balancer's cookie would tie all requests to one of its machines, and parsing costs a sixth."""
+    """Ignores all cookies: a load balancer's cookie would tie all requests to one machine, and parsing costs a sixth."""
 
     def extract_cookies(self, response: httpx.Response) -> None:
-        """Leave them."""
+        """Ignore them."""
 
 
 class CookielessClient(httpx.AsyncClient):
@@ -216,7 +216,7 @@ class CookielessClient(httpx.AsyncClient):
 
 
 def describe(error: BaseException) -> str:
-    """An error in words that hold no URL, header or body: its kind, and what the system or TLS said."""
+    """Return a description of an error without URL, header or body: its type, or what the system or TLS reported."""
     if isinstance(error, NoHeadError):
         return str(error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

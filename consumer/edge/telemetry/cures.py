@@ -1,4 +1,4 @@
-"""What a person can do about a problem, in words for its log line; and HTTP statuses as labels. Tells nobody anything."""
+"""What a person can do about a problem, as text for its log line; and HTTP statuses as labels. Writes no log line."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,7 +7,7 @@ from consumer.core.outcome import Reason, Status
 from consumer.service.facts import RetryReason, StopWhy
 
 OUT_OF_CREDIT: Final = 402
-PROXYS_PASSWORD: Final = 407
+PROXY_AUTHENTICATION: Final = 407
 COMMON_STATUSES: Final = frozenset(
     {200, 201, 202, 204, 301, 302, 307, 308, 400, 401, 402, 403, 404, 407, 408, 409}
     | {413, 421, 422, 425, 429, 500, 502, 503, 504}
@@ -23,7 +23,7 @@ OUTCOME_CURES: Final[Mapping[tuple[Status, Reason | None], str]] = {
     (Status.IN_DOUBT, Reason.SERVER_ERROR): "the platform's reports know whether these went out; then replay or not",
     (Status.IN_DOUBT, Reason.OWNER_LOST): "the platform's reports know whether these went out; then replay or not",
 }
-"""What to do about outcomes that somebody may have to do something about."""
+"""Cures for outcomes that may need an action by a person."""
 
 RETRY_CURES: Final[Mapping[RetryReason, str]] = {
     RetryReason.THROTTLED: "normal under load; lasting: lower CAMPAIGN_DELIVERY__MAX_CONCURRENCY",
@@ -36,7 +36,7 @@ RETRY_CURES: Final[Mapping[RetryReason, str]] = {
 
 
 def code(status: int | None) -> str:
-    """Return an HTTP status as a label of bounded variety."""
+    """Return an HTTP status as a label value: common statuses as they are, others by their class."""
     if status is None:
         return "none"
     if status in COMMON_STATUSES:
@@ -45,7 +45,7 @@ def code(status: int | None) -> str:
 
 
 def stop_cure(why: StopWhy, status: int | None) -> str:
-    """Return what to check when the platform does not let us in, or is not there."""
+    """Return what to check when the platform refuses us or cannot be reached."""
     if status is None:
         return RETRY_CURES[RetryReason.UNREACHABLE]
     if why is StopWhy.FIRST_CONTACT:
@@ -54,6 +54,6 @@ def stop_cure(why: StopWhy, status: int | None) -> str:
         return "check CAMPAIGN_API__URL: the platform redirects elsewhere, and redirects are not followed"
     if status == OUT_OF_CREDIT:
         return "the platform wants to be paid (402): check the account's credit; sending goes on by itself"
-    if status == PROXYS_PASSWORD:
+    if status == PROXY_AUTHENTICATION:
         return "a proxy wants a password (407): check HTTPS_PROXY"
     return "check CAMPAIGN_API__SERVER_KEY, the region in CAMPAIGN_API__URL, the key's role and client addresses"

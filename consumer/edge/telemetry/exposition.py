@@ -1,7 +1,7 @@
-"""Writes metric families as Prometheus text and as OpenMetrics, whichever is asked for. Owns no metric.
+"""Encodes metric families as Prometheus text or OpenMetrics, whichever the scraper asks for. Owns no metric.
 
-The same bytes as the client's own encoders (a test compares them) in a quarter of the time: a scrape is answered on
-the event loop, between two heartbeats and in front of an OTP.
+The output equals that of the Prometheus client's encoders (a test compares them), in a quarter of the time. A scrape is
+encoded on the event loop, where it delays heartbeats and urgent events.
 """
 
 import re
@@ -16,7 +16,7 @@ from prometheus_client.utils import floatToGoString
 
 
 class Format(Enum):
-    """What we speak; a value is its content type."""
+    """The supported formats; a value is its content type."""
 
     TEXT = "text/plain; version=0.0.4; charset=utf-8"
     OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -34,13 +34,13 @@ _WEIGHT = re.compile(r"[01](\.\d{0,3})?")
 
 
 def render(registry: CollectorRegistry, accept: str) -> tuple[str, bytes]:
-    """Return content type and body in the format that an `Accept` header asks for; text where we speak none."""
+    """Return content type and body in the format that an `Accept` header asks for; text where it names no supported one."""
     chosen = negotiated(accept)
     return chosen.value, encode(registry.collect(), chosen)
 
 
 def negotiated(accept: str) -> Format:
-    """Return the format that is wanted most among those we speak."""
+    """Return the supported format with the highest weight in an `Accept` header."""
     chosen, most = Format.TEXT, 0.0
     for entry in accept.split(","):
         media, *rest = (part.strip().lower() for part in entry.split(";"))
@@ -54,7 +54,7 @@ def negotiated(accept: str) -> Format:
 
 
 def encode(families: Iterable[Metric], chosen: Format) -> bytes:
-    """Return counters, gauges and histograms as they are written in one format."""
+    """Return counters, gauges and histograms, encoded in the chosen format."""
     lines: list[str] = []
     for family in families:
         lines += _head(family, chosen)
@@ -80,7 +80,7 @@ def _head(family: Metric, chosen: Format) -> list[str]:
             assert_never(chosen)
 
 
-@lru_cache(maxsize=8192)  # as many series as a member of hundreds of partitions has; they come again every scrape
+@lru_cache(maxsize=8192)  # as many series as a member with hundreds of partitions has; each scrape needs them again
 def _labels(labels: tuple[tuple[str, str], ...]) -> str:
     texts = (f'{name}="{_escaped(value)}"' for name, value in sorted(labels))
     return f"{{{','.join(texts)}}}"

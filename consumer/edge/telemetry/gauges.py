@@ -1,4 +1,4 @@
-"""Every gauge: name, labels, meaning, and where in the service's status it is read. Never changes what it reads."""
+"""Every gauge: name, labels, meaning, and the field of the service's status that it shows. Changes nothing."""
 
 import platform
 from collections.abc import Callable, Iterable
@@ -13,7 +13,7 @@ PARTITION = ("topic", "partition")
 def gauge(
     name: str, labels: tuple[str, ...], meaning: str, read: Callable[[ServiceStatus], Iterable[tuple[Key, float]]]
 ) -> GaugeReading[ServiceStatus]:
-    """Declare a gauge and where it is read."""
+    """Declare a gauge; `read` returns its samples from a status."""
     return GaugeReading(described=Described(name=name, kind="gauge", labels=labels, meaning=meaning), read=read)
 
 

@@ -1,8 +1,8 @@
-"""How log lines look and where they go: one line a fact, UTC, no secrets. Owns no fact: `telemetry.py` does.
+"""The format and destination of log lines: one line a fact, UTC, no secrets. Writes no line: `telemetry.py` does.
 
-Our own lines are values in named fields. Lines of libraries are free text that may quote what they were handed,
-so every text is masked, libraries are never let below INFO (aiokafka prints whole requests at DEBUG), and a line
-that a library repeats is written once in a while, with the number of those left out.
+Our own lines have values in named fields. A library's line is free text and may quote the library's input. So every text
+is masked, and libraries never log below INFO (aiokafka prints whole requests at DEBUG). A line that a library repeats is
+written once in a while, with the number of those left out.
 """
 
 import logging
@@ -47,7 +47,7 @@ PLAIN_FIELDS: Final = frozenset(
 
 
 class RepeatedLines:
-    """Which of many equal lines to write: the first, then one in `REPEAT_SECONDS`. Pure, given the time."""
+    """Limits equal lines: the first is written, then one in `REPEAT_SECONDS`. Reads no clock."""
 
     def __init__(self, *, every_seconds: float = REPEAT_SECONDS) -> None:
         self._every_seconds = every_seconds
@@ -67,14 +67,14 @@ class RepeatedLines:
 
 
 class _RepeatFilter(logging.Filter):
-    """Leaves out what a library says over and over; a line's kind is its text before the values are filled in."""
+    """Leaves out a library's repeated lines; two lines are of one kind if their texts without values are equal."""
 
     def __init__(self) -> None:
         super().__init__()
         self._repeats = RepeatedLines()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.name == OURS:  # telemetry limits its own, by what they mean
+        if record.name == OURS:  # telemetry limits its own lines, by fact
             return True
         kind = (record.name, record.levelno, record.msg if isinstance(record.msg, str) else type(record.msg))
         left_out = self._repeats.admit(kind, Ticks(record.created))
@@ -84,12 +84,12 @@ class _RepeatFilter(logging.Filter):
 
 
 def origin_of(error: BaseException) -> tuple[str, list[str]]:
-    """Return an error's kind with those of its causes, and where it came from: its traceback without any value.
+    """Return the type names of an error and its causes, and the frames of its traceback without any value.
 
-    An error's own words may quote what it choked on: a name, a custom field.
+    The error's message is left out, because it may quote personal data: a name, a custom field.
     """
-    told = traceback.TracebackException.from_exception(error, lookup_lines=False)
-    frames = [f"{'/'.join(Path(frame.filename).parts[-4:])}:{frame.lineno} {frame.name}" for frame in told.stack]
+    trace = traceback.TracebackException.from_exception(error, lookup_lines=False)
+    frames = [f"{'/'.join(Path(frame.filename).parts[-4:])}:{frame.lineno} {frame.name}" for frame in trace.stack]
     kinds: list[str] = []
     cause: BaseException | None = error
     while cause is not None and len(kinds) < MAX_CAUSES:
@@ -99,7 +99,7 @@ def origin_of(error: BaseException) -> tuple[str, list[str]]:
 
 
 def masked(text: str) -> str:
-    """Return `text` with every run of 7 or more digits, separators between them counted in, made unreadable."""
+    """Return `text` with every run of 7 or more digits, with or without separators between them, masked."""
     return _DIGITS.sub(lambda found: found["address"] or MASK, text)
 
 
@@ -142,8 +142,8 @@ def _renderer(format_: Format, stream: TextIO) -> Processor:
 def configure(format: Format | None, level: str, *, stream: TextIO | None = None) -> None:  # noqa: A002
     """Send all log lines of this process to `stream` (default: standard error).
 
-    `format` None means `console` on a terminal, else `json`. `level` is a name of `logging`'s; libraries speak
-    from WARNING on, from INFO on where we speak from DEBUG on.
+    `format` None means `console` on a terminal, else `json`. `level` is a level name of `logging`. Libraries log from
+    WARNING on; with level DEBUG, from INFO on.
     """
     stream = sys.stderr if stream is None else stream
     format_ = format or ("console" if stream.isatty() else "json")

@@ -1,8 +1,8 @@
 """Counters, distributions, and gauges read at scrape time. Owns no metric's name or meaning.
 
-Families of our own, because the client's cost too much or say too little here: a batch of 500 delays is one call
-(sorted once, then one bisection a bucket), nothing is locked (one event loop tells all facts), no `_created`
-series, and every family knows its labels, so that a page about all of them can be generated.
+These classes replace the Prometheus client's own. A batch of 500 delays is one call (sorted once, then one bisection a
+bucket). Nothing is locked, because one event loop reports all facts. There are no `_created` series. Every family knows
+its labels, so that a page about all of them can be generated.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,7 +15,7 @@ from prometheus_client.utils import floatToGoString
 
 State = TypeVar("State")
 
-SORTED_FROM = 16  # values; below, one by one is quicker than sorting them and going through the buckets
+SORTED_FROM = 16  # values; for fewer, one by one is faster than sorting them and going through the buckets
 
 Key = tuple[object, ...]
 """A family's label values, in the order of its labels; a `Partition` fits (`topic`, `partition`) as it is."""
@@ -147,14 +147,14 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GaugeReading(Generic[State]):
-    """A gauge family that is read off a state when somebody asks."""
+    """A gauge family whose values are read from a state at scrape time."""
 
     described: Described
     read: Callable[[State], Iterable[tuple[Key, float]]]
 
 
 class GaugeReadings(Generic[State]):
-    """Gauge families that are read off one snapshot per scrape; without samples until a source is bound."""
+    """Gauge families that are read from one snapshot per scrape; without samples until a source is bound."""
 
     def __init__(self, readings: Sequence[GaugeReading[State]]) -> None:
         self.readings = readings
@@ -184,7 +184,7 @@ class GaugeReadings(Generic[State]):
 
 
 def label_values(key: Key, texts: dict[Key, list[str]]) -> list[str]:
-    """Return label values as text, `none` for None; remembered in `texts`, since scrapes ask again and again."""
+    """Return label values as text, `none` for None; cached in `texts`, because each scrape needs them again."""
     values = texts.get(key)
     if values is None:
         values = texts[key] = ["none" if part is None else str(part) for part in key]

@@ -1,4 +1,4 @@
-"""Every metric of the service: name, labels, meaning. Never decides when one moves.
+"""Every metric of the service: name, labels, meaning. Never decides when one changes.
 
 Labels are bounded: topics and campaigns by configuration, partitions by the topics, the rest by enums.
 """
@@ -67,7 +67,7 @@ def distribution(
 
 
 class Metrics:
-    """All families, in one registry of their own. Attributes say what is counted, `counter(...)` how it is called."""
+    """All metric families, in one registry. The attribute names are ours; `counter(...)` gives the exported name."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -256,7 +256,7 @@ class Metrics:
         )
 
     def families(self) -> list[Counters | Distribution]:
-        """Return what is counted, without the gauges."""
+        """Return counters and histograms, without the gauges."""
         return [family for family in vars(self).values() if isinstance(family, Counters | Distribution)]
 
     def described(self) -> list[Described]:

@@ -1,7 +1,8 @@
-"""Every fact as its log line and its metrics, together. Owns levels and wording; never decides anything.
+"""Writes each fact's log line and metrics, together. Owns log levels and wording; decides nothing.
 
-A steady state is quiet: what happens per batch or per request is a metric and at most a DEBUG line. A problem is
-one line with its cure; while it lasts it is written twice a minute, with the number of lines `left_out`. What each fact means stands in `service/facts.py`.
+Normal operation is quiet: what happens per batch or per request is a metric and at most a DEBUG line. A problem is one
+line with its cure; while it lasts, it is written twice a minute, with the number of lines `left_out`. `service/facts.py`
+says what each fact means.
 """
 
 import logging
@@ -20,31 +21,31 @@ from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Prior
 from consumer.service.ports import Clock
 from consumer.service.status_shape import ServiceStatus
 
-SLIP_SECONDS: Final = 3600.0  # a slip in a field's name lasts until somebody deploys: a line an hour is enough
+TYPO_SECONDS: Final = 3600.0  # a misspelled field name lasts until its producer is deployed: a line an hour is enough
 LOOP_DELAY_SECONDS: Final = 1.0  # heartbeats run in this loop, one every 2 s by default
 NAMED_CAMPAIGNS: Final = 20
 
 
 class Telemetry(Facts):
-    """Tells facts to people and to Prometheus. For one event loop; all calls are made on it."""
+    """Reports facts as log lines and as Prometheus metrics. All calls are made on one event loop."""
 
     def __init__(self, *, clock: Clock, version: str, campaigns: Collection[int] = ()) -> None:
-        """`campaigns` are those with settings of their own: they alone get a label value of their own."""
+        """`campaigns` are those with settings of their own; only these get a label value of their own."""
         self.metrics = Metrics()
         self._clock = clock
         self._version = version
         self._campaigns = {campaign: str(campaign) for campaign in campaigns}
         self._log: structlog.stdlib.BoundLogger = structlog.get_logger(OURS)
         self._repeats = RepeatedLines()
-        self._slips = RepeatedLines(every_seconds=SLIP_SECONDS)
+        self._typos = RepeatedLines(every_seconds=TYPO_SECONDS)
         self._status: Callable[[], ServiceStatus] | None = None
         self.kafka_troubled_at: Ticks | None = None
-        """When brokers were last in trouble: it explains what stands still."""
-        self._told_at = clock.now().steady
-        self._told = self._tally()
+        """When brokers last had trouble: it may explain a standstill."""
+        self._summary_at = clock.now().steady
+        self._summary_tally = self._tally()
 
     def bind(self, status: Callable[[], ServiceStatus]) -> None:
-        """Read gauges and the summary's state off `status`, which must not block."""
+        """Take gauges and the summary's state from `status`, which must not block."""
         self._status = status
         self.metrics.gauges.bind(status)
 
@@ -54,7 +55,9 @@ class Telemetry(Facts):
 
     @staticmethod
     def _debugged() -> bool:
-        return logging.getLogger(OURS).isEnabledFor(logging.DEBUG)  # a line that nobody wants costs 10 us without this
+        return logging.getLogger(OURS).isEnabledFor(
+            logging.DEBUG
+        )  # without this, a line that is not written costs 10 us
 
     def _problem(
         self,
@@ -104,11 +107,11 @@ class Telemetry(Facts):
 
     def summary(self) -> None:
         at = self._clock.now().steady
-        tally, before = self._tally(), self._told
-        moved = {name: int(value - before.get(name, 0)) for name, value in tally.items() if value != before.get(name)}
-        seconds = at - self._told_at
-        self._told_at, self._told = at, tally
-        if not moved:
+        tally, before = self._tally(), self._summary_tally
+        changes = {name: int(value - before.get(name, 0)) for name, value in tally.items() if value != before.get(name)}
+        seconds = at - self._summary_at
+        self._summary_at, self._summary_tally = at, tally
+        if not changes:
             return
         state: dict[str, object] = {}
         if self._status is not None:
@@ -118,7 +121,7 @@ class Telemetry(Facts):
                 "held": now["buffer"]["events"],
                 "in_flight": now["sends"]["in_flight"],
             }
-        self._log.info("progress", seconds=_short(seconds), **moved, **state)
+        self._log.info("progress", seconds=_short(seconds), **changes, **state)
 
     def _tally(self) -> dict[str, float]:
         metrics = self.metrics
@@ -144,7 +147,7 @@ class Telemetry(Facts):
         self.metrics.unknown_fields.add((meant,), count)
         cure = f"did you mean {meant}? Tell the producer: a field under another name is ignored"
         fields = {"partition": str(partition), "field": name, "count": count}
-        self._problem("unknown field in events", (name, meant), fields, cure=cure, among=self._slips)
+        self._problem("unknown field in events", (name, meant), fields, cure=cure, among=self._typos)
 
     def records_lost(self, partition: Partition, *, start: Offset, stop: Offset) -> None:
         self.metrics.records_lost.add(partition, stop - start)
@@ -175,7 +178,7 @@ class Telemetry(Facts):
     def send_retried(self, *, campaign_id: int, reason: RetryReason, delay_seconds: float, contacts: int) -> None:
         self.metrics.retries.add((reason,), 1)
         cure = RETRY_CURES.get(reason)
-        if cure is None:  # denied: dispatch_stopped has said so
+        if cure is None:  # denied: `probe_failed` reports it
             return
         fields = {"reason": reason.value, "campaign": campaign_id, "contacts": contacts}
         self._problem("send put back", reason, {**fields, "delay_seconds": _short(delay_seconds)}, cure=cure)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.event import UnreadableRecord
-from consumer.edge.kafka.lenient_parser import HandRead
+from consumer.edge.kafka.lenient_parser import LenientRecord
 from consumer.edge.kafka.record_batches import CHUNK_RECORDS, DamagedError, FetchedBytes, Patience, Unpacked
 from tests.support.batches import ABORT, CODECS, COMMIT, TRANSACTIONAL, Raw, batch, body, marker
 
@@ -76,7 +76,7 @@ def test_records_come_once_each_however_many_are_taken_at_a_time_and_from_wherev
     for position in (0, 2, 3, 1_700, 2_503):
         found, behind = read(data, position=position, most=most)
         assert offsets(found) == list(range(position, 2_504))
-        assert not any(isinstance(record, HandRead) for record in found), "the slow way is for what is odd"
+        assert not any(isinstance(record, LenientRecord) for record in found), "the slow way is for what is odd"
         assert behind == 2_504
 
 

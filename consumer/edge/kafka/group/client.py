@@ -1,4 +1,4 @@
-"""The client through which we are a member of the group: its sizes, its patience, and what it lacks. Fetches nothing."""
+"""Makes the Kafka client of a group member: its sizes, time-outs, and patches. Fetches nothing."""
 
 from collections.abc import Callable
 
@@ -10,26 +10,26 @@ from consumer.edge.kafka.connection import KafkaConnection
 from consumer.edge.kafka.record_batches import Patience
 
 FETCH_BYTES = 16 * 1024 * 1024
-"""What one broker answers with at most, and so what is held of it unread: below the buffer, whatever it leads."""
+"""The most that one broker's answer holds, and so the unread data in memory: less than the buffer's bound."""
 PARTITION_FETCH_BYTES = 1024 * 1024
-"""What it answers with for one partition: some 2,500 events, so that one partition is no wait for the others.
+"""The most of one partition in an answer: some 2,500 events, so that one partition does not delay the others.
 
 A `getmany` loop reads as fast with 256 KiB and with 2 MiB (within a machine's noise): memory decides."""
 FETCH_WAIT_SECONDS = 0.1
 """How long a broker waits for records. A partition resumed meanwhile is not asked for until it has answered."""
 LOOK_AT_TOPICS_SECONDS = 10.0
-"""How soon partitions that a topic was given are read: the client's own five minutes would let their events wait."""
+"""How soon a topic's new partitions are noticed; the client's default is five minutes."""
 FOREVER_MS = 7 * 24 * 60 * 60 * 1000
-"""Between two fetches: a member that the client itself throws out may never come back."""
+"""The longest pause between two fetches: a member that the client itself removes for a pause may never rejoin."""
 
 ANSWER_SECONDS = 5.0
-"""A leader that is silent for longer is looked for anew: it may be frozen, and another may have taken its place."""
+"""After a longer silence the client asks who the leader is: the old one may be frozen, and another elected."""
 
 
 def new_group_client(
     connection: KafkaConnection, group: str, *, membership: Membership, instance_id: str | None
 ) -> AIOKafkaConsumer:
-    """Return a client that commits nothing by itself and looks for no position by itself."""
+    """Return a client that neither commits nor chooses a position by itself."""
     consumer = AIOKafkaConsumer(
         **connection.client_arguments(),
         group_id=group,
@@ -54,7 +54,7 @@ def new_group_client(
 async def start_group_client(
     consumer: AIOKafkaConsumer, *, patience: Patience, on_passed: Callable[[TopicPartition, int], None]
 ) -> None:
-    """Connect; joins nothing before it has subscribed. See `hand_out_records` for the rest."""
+    """Connect; the client joins the group only when it subscribes. `hand_out_records` explains the arguments."""
     await consumer.start()
     forget_late_commits(consumer)
     hand_out_records(consumer, patience=patience, on_passed=on_passed)

@@ -1,7 +1,7 @@
-"""What a group has committed, with its metadata, and surely. Never commits.
+"""Reads a group's commits, with their metadata. Never commits.
 
-The member's own client hides the metadata and takes an error of the coordinator for "no commit", so this asks
-through an administrator's client.
+The member's own client hides the metadata, and takes an error of the coordinator for "no commit". So this module uses an
+admin client.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ LONGEST_PAUSE_SECONDS = 2.0
 
 
 class GroupCommits:
-    """Answers what a group has committed; many callers at once."""
+    """Reads what a group has committed; for many callers at once."""
 
     def __init__(self, connection: KafkaConnection, *, group: str, on_trouble: Callable[[str], None]) -> None:
-        """Prepare. `on_trouble` hears why a question is asked again."""
+        """Prepare. `on_trouble` gets why a request is repeated."""
         self._connection = connection
         self._group = group
         self._on_trouble = on_trouble
@@ -34,9 +34,9 @@ class GroupCommits:
         self._waiting: dict[asyncio.Future[Committed | None], Partition] = {}
 
     async def of(self, partition: Partition) -> Committed | None:
-        """Return the group's commit, None where there surely is none. Retries until it knows.
+        """Return the group's commit, None where there is none. Retries until the brokers have said which.
 
-        One question at a time, for everything that is asked by then: a take-over of a hundred partitions takes two.
+        One request at a time, for all callers that wait: a take-over of a hundred partitions takes two.
 
         Raises:
             KafkaRefusedError: the brokers refuse us.
@@ -57,7 +57,7 @@ class GroupCommits:
             self._waiting.pop(answer, None)
 
     async def _answer_all(self) -> str | None:
-        """Ask once for all who wait; return why one of them goes on to wait."""
+        """Send one request for all callers that wait; return why one of them still waits, None if none does."""
         wanted = {TopicPartition(*partition) for partition in self._waiting.values()}
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -74,7 +74,7 @@ class GroupCommits:
         return None if wanted <= offsets.keys() else "the coordinator is not ready"
 
     async def _ask(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, OffsetAndMetadata]:
-        # a client of its own for each question: one that has known brokers die is not worth keeping
+        # a new client for each request: one that has lost brokers would have to find the others first
         admin = AIOKafkaAdminClient(**self._connection.client_arguments())
         try:
             await admin.start()

@@ -1,6 +1,6 @@
-"""Hears from the client what the group gives and takes back, and carries out what goes wrong meanwhile.
+"""The client's rebalance listener: passes on assignments and revokes, and reports exceptions. Decides nothing.
 
-The client would only log an exception of a listener's, and go on.
+The client only logs an exception of a listener, and goes on.
 """
 
 import asyncio
@@ -23,29 +23,29 @@ class GroupListener(ConsumerRebalanceListener):  # type: ignore[misc]  # the cli
         revoked: Callable[[], None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """Prepare. `revoking` is awaited before the group moves on, `revoked` follows it whatever became of it."""
+        """Prepare. `revoking` is awaited before the rebalance goes on; `revoked` is called after it, even if it failed."""
         self._assigned = assigned
         self._revoking = revoking
         self._revoked = revoked
         self._failed = failed
         self.away_since: float | None = _now()
-        """By the loop's clock, since when we have no place in the group; None while we have one."""
+        """Since when we have had no assignment, by the loop's clock; None while we have one."""
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
-        """Everything is taken back before each rebalance; heartbeats go on until this returns."""
+        """Hand all partitions back, as each rebalance requires; heartbeats go on until this returns."""
         partitions = sorted(Partition(*partition) for partition in revoked)
         if not partitions:  # before the first join
             return
         try:
             await self._revoking(partitions)
-        except Exception as error:  # noqa: BLE001 - whatever it is ends the service
+        except Exception as error:  # noqa: BLE001 - any error ends the service
             self._failed(error)
         finally:
             self.away_since = _now()
             self._revoked()
 
     def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """No heartbeat is sent until this returns, so nothing is waited for."""
+        """Take the new assignment. No heartbeat is sent until this returns, so it waits for nothing."""
         self.away_since = None
         try:
             self._assigned(sorted(Partition(*partition) for partition in assigned))

@@ -1,4 +1,4 @@
-"""What it means that a group's coordinator does not take us, or does not keep us: the setting and the cure. Asks nobody."""
+"""What an error of the group's coordinator means, as text with the setting and the cure. Asks no broker."""
 
 from typing import Final
 
@@ -42,7 +42,7 @@ _PROTOCOL: Final = InconsistentGroupProtocolError.__name__
 def refused_by_group(
     error: KafkaError, *, group: str, membership: Membership, instance_id: str | None
 ) -> KafkaRefusedError:
-    """Return what ends a membership, in one line. The client names some errors in its text alone."""
+    """Return why a membership has ended, in one line. The client names some errors only in its message."""
     named = f"{type(error).__name__} {error}"
     if _SESSION in named:
         return KafkaRefusedError(

@@ -1,4 +1,4 @@
-"""A group and its topics, seen from outside: which members it has, how many partitions there are. Changes nothing."""
+"""Reads a group's members and its topics' partition counts, without joining. Changes nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -25,7 +25,7 @@ UUID_LENGTH = 36
 
 
 async def members_of(connection: KafkaConnection, group: str) -> frozenset[str]:
-    """Return the IDs of the group's members now; of a group that nobody knows, none.
+    """Return the IDs of the group's members now; none for a group that does not exist.
 
     Raises:
         KafkaRefusedError: the brokers refuse us.
@@ -38,7 +38,7 @@ async def members_of(connection: KafkaConnection, group: str) -> frozenset[str]:
             except KafkaError as error:
                 if not error.retriable:
                     raise
-            await asyncio.sleep(ASK_AGAIN_SECONDS)  # the group's coordinator moves, or a young cluster has none yet
+            await asyncio.sleep(ASK_AGAIN_SECONDS)  # the group's coordinator moves, or a new cluster has none yet
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> frozenset[str]:
@@ -52,9 +52,9 @@ async def _members(admin: AIOKafkaAdminClient, group: str) -> frozenset[str]:
 
 
 async def is_name_taken(connection: KafkaConnection, group: str, *, instance_id: str, by_others_than: str) -> bool:
-    """Return whether a member other than the one named is in the group under a static name; False where nobody answers.
+    """Return whether another member has this static name in the group; False where no broker answers.
 
-    Brokers name a static member by its name and something unique; they tell the name itself to newer clients only.
+    A static member's ID is its name and something unique. Brokers tell the name itself only to newer clients.
     """
     try:
         members = await members_of(connection, group)
@@ -64,9 +64,9 @@ async def is_name_taken(connection: KafkaConnection, group: str, *, instance_id:
 
 
 def is_static(member: str, instance_id: str) -> bool:
-    """Return whether a member's ID is one that brokers make for a static name: the name, a hyphen and a UUID.
+    """Return whether a member's ID belongs to a static name: it is the name, a hyphen and a UUID.
 
-    No more than that: `worker-1` is not `worker`.
+    So an ID of `worker-1` does not belong to `worker`.
     """
     name, unique = member[:-UUID_LENGTH], member[-UUID_LENGTH:]
     try:

@@ -1,7 +1,7 @@
-"""The group member that reads events. Owns positions and what is read from; never decides what is done with a record.
+"""The group member that reads events. Owns positions and pauses; never decides what is done with a record.
 
-Partitions arrive paused, and nothing of them comes out before they were sought and resumed: the client would take a
-failed look at the commits for a first start, so positions are given to it, never left to it.
+Assigned partitions are paused. They are read only after `seek` and `resume`. The client never chooses a position itself:
+it would take a failed read of the commits for a first start.
 """
 
 import asyncio
@@ -14,7 +14,14 @@ from aiokafka.structs import OffsetAndMetadata
 from config.membership import DEFAULT_MEMBERSHIP, Membership
 from consumer.core.event import Record
 from consumer.core.terms import Offset, Partition
-from consumer.edge.kafka.clients import Seat, client_of, partition_numbers, position_of, seat_of, stop_consumer
+from consumer.edge.kafka.clients import (
+    GroupMember,
+    client_of,
+    group_member_of,
+    partition_numbers,
+    position_of,
+    stop_consumer,
+)
 from consumer.edge.kafka.connection import (
     REFUSALS,
     KafkaConnection,
@@ -41,11 +48,11 @@ START_SECONDS = 30.0
 
 
 class InstanceIdInUseError(Exception):
-    """Another process has taken our seat in the group by our own static name."""
+    """Another process has joined the group with our own static name (`group.instance.id`)."""
 
 
 class GroupConsumer:
-    """A member of the group, one task fetching. Use: `start`, then seek and resume what arrives, `fetch`."""
+    """A member of the group. Use: `start`; `seek` and `resume` what is assigned; `fetch`, from one task."""
 
     def __init__(
         self,
@@ -60,8 +67,8 @@ class GroupConsumer:
     ) -> None:
         """Prepare.
 
-        `on_trouble` hears of passing errors, `on_records_lost` of a range (past-the-end exclusive) that retention
-        removed while the partition was being read; reading goes on behind it.
+        `on_trouble` gets passing errors. `on_records_lost` gets a range (its end is exclusive) that retention removed
+        while the partition was being read; reading goes on behind it.
         """
         self._connection = connection
         self._group = group
@@ -83,8 +90,8 @@ class GroupConsumer:
             on_records_lost=on_records_lost,
             clock=_now,
         )
-        self._place: GroupListener | None = None
-        self._seat: Seat | None = None
+        self._group_listener: GroupListener | None = None
+        self._group_member: GroupMember | None = None
         self._events_topics = EventsTopics(topics, connection)
         self._fetching = Fetching(
             positions=self._positions,
@@ -97,12 +104,12 @@ class GroupConsumer:
     @property
     def member(self) -> str:
         """The member's ID in the group; empty before the first join."""
-        return "" if self._consumer is None else seat_of(self._consumer).member
+        return "" if self._consumer is None else group_member_of(self._consumer).member
 
     @property
     def away_seconds(self) -> float:
-        """For how long the group has given us no place."""
-        since = None if self._place is None else self._place.away_since
+        """For how long we have had no assignment."""
+        since = None if self._group_listener is None else self._group_listener.away_since
         return 0.0 if since is None else _now() - since
 
     async def start(
@@ -137,10 +144,10 @@ class GroupConsumer:
         except (KafkaError, OSError, TimeoutError) as error:
             message = f"the brokers at {self._connection} do not answer questions ({words(error)}): check them"
             raise KafkaUnreachableError(message) from error
-        self._place = self._listener(on_assigned, on_revoked)
-        consumer.subscribe(self._topics, listener=self._place)
+        self._group_listener = self._new_listener(on_assigned, on_revoked)
+        consumer.subscribe(self._topics, listener=self._group_listener)
 
-    def _listener(
+    def _new_listener(
         self,
         on_assigned: Callable[[Iterable[Partition]], None],
         on_revoked: Callable[[Iterable[Partition]], Awaitable[None]],
@@ -159,13 +166,13 @@ class GroupConsumer:
     # ---------------------------------------------------------------- reading
 
     async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[Partition, Sequence[Record]]:
-        """Return what has arrived of resumed partitions; empty after `timeout_seconds`, and through a rebalance.
+        """Return records of resumed partitions; empty after `timeout_seconds`, and during a rebalance.
 
-        Passing errors are reported and waited out, and so is a topic that is gone or refused (`unreadable`). Whatever
-        else goes wrong in the member, in its callbacks too, comes out here.
+        Passing errors are reported and retried, and so is a topic that is gone or refused (`unreadable`). Every other
+        error of the member, also of its callbacks, is raised here.
 
         Raises:
-            KafkaRefusedError: the brokers refuse us, the group does, or a topic could never be read since the start.
+            KafkaRefusedError: the brokers refuse us, the group refuses us, or a topic was refused from the start.
             InstanceIdInUseError: another process uses our static name.
         """
         self._check()
@@ -183,15 +190,15 @@ class GroupConsumer:
         return records
 
     def unreadable(self) -> Mapping[str, str]:
-        """Return the events topics that only a person can bring back, and why; the others are read."""
+        """Return the events topics that only a person can make readable, and why; the others are read."""
         return self._events_topics.unreadable()
 
     def passed(self) -> Mapping[Partition, Offset]:
-        """Return, once, positions that are behind all records handed out: what stands between, nobody may read."""
+        """Return positions past all records handed out, each once: the offsets between have no readable record."""
         return self._positions.take_passed()
 
     def truncated(self) -> Mapping[Partition, str]:
-        """Return, once, partitions whose log has ended below what was read of it for 30 s, and words for that."""
+        """Return partitions whose log has ended before what was already read for 30 s, each once, and a description."""
         return self._edges.take_truncated()
 
     def seek(self, partition: Partition, offset: Offset) -> None:
@@ -201,26 +208,26 @@ class GroupConsumer:
             self._resume_read(partition)
 
     def pause(self, partitions: Iterable[Partition]) -> None:
-        """Hand out nothing more of these. What has been fetched of them stays for when they are resumed."""
+        """Return no more records of these. What was fetched of them is kept until they are resumed."""
         for partition in partitions:
             self._positions.pause(partition)
             self._pause(partition)
 
     def resume(self, partitions: Iterable[Partition]) -> None:
-        """Hand out records of these, once they have been sought. Without effect on those that are not ours."""
+        """Return records of these, once they have a position. Without effect on those that are not ours."""
         for partition in partitions:
             if partition in self._positions.assigned and self._is_known(partition):
                 self._positions.resume(partition)
                 self._resume_read(partition)
 
     def assignment(self) -> frozenset[Partition]:
-        """Return what the group has given us and not taken back."""
+        """Return the partitions that are assigned to us."""
         return self._positions.assigned
 
     # ---------------------------------------------------------------- commits
 
     async def committed(self, partition: Partition) -> Committed | None:
-        """Return the group's commit, None where there surely is none. Retries until it knows.
+        """Return the group's commit, None where there is none. Retries until the brokers have said which.
 
         Raises:
             KafkaRefusedError: the brokers refuse us.
@@ -228,9 +235,9 @@ class GroupConsumer:
         return await self._commits.of(partition)
 
     async def commit(self, offsets: Mapping[Partition, Committed], *, deadline_seconds: float) -> bool:
-        """Commit; False means "not committed, as far as we know", never "not the owner".
+        """Commit, and return whether it was acknowledged. False does not mean that the partition is lost.
 
-        A commit that is late may still land, even after a newer one.
+        A commit that was not acknowledged may still land, even after a newer one.
         """
         consumer = self._running
         ours = consumer.assignment()
@@ -240,8 +247,8 @@ class GroupConsumer:
         }
         if not wanted:
             return True
-        if not wanted.keys() <= ours or seat_of(consumer).generation < 0:
-            return False  # without a generation it would go out as nobody's, which an empty group accepts
+        if not wanted.keys() <= ours or group_member_of(consumer).generation < 0:
+            return False  # a commit without a generation is no member's, and an empty group accepts it
         try:
             async with asyncio.timeout(deadline_seconds):
                 await consumer.commit(wanted)
@@ -253,10 +260,10 @@ class GroupConsumer:
     # ---------------------------------------------------------------- logs
 
     async def log_ends(self, partitions: Collection[Partition]) -> Mapping[Partition, Offset]:
-        """Return the ends of these logs, as far as their brokers answer now. Without any, asks whether one answers.
+        """Return the ends of these logs, for those whose brokers answer now. Without any, checks whether a broker answers.
 
         Raises:
-            NoBrokerError: none does.
+            NoBrokerError: none answers.
         """
         client = client_of(self._running)
         if partitions:
@@ -264,7 +271,7 @@ class GroupConsumer:
         try:
             await partition_numbers(client, self._topics[0])
         except REFUSALS:
-            return {}  # that is an answer, and `unreadable` tells of it
+            return {}  # a broker has answered; `unreadable` reports the topic
         except (KafkaError, OSError) as error:
             raise NoBrokerError(words(error)) from error
         return {}
@@ -285,12 +292,12 @@ class GroupConsumer:
         return record
 
     async def stop(self) -> None:
-        """Leave the group. No revoke is called: drain first."""
+        """Leave the group. `on_revoked` is not called: drain first."""
         if self._consumer is not None:
             await stop_consumer(self._consumer)
         await self._reader.stop()
 
-    # ---------------------------------------------------------------- the group's news
+    # ---------------------------------------------------------------- assignments and revokes
 
     def _revoked(self) -> None:
         self._positions.receive(frozenset())
@@ -299,31 +306,31 @@ class GroupConsumer:
     def _received(self, partitions: frozenset[Partition]) -> None:
         self._positions.receive(partitions)
         self._edges.forget()
-        self._events_topics.given({partition.topic for partition in partitions})
+        self._events_topics.assigned({partition.topic for partition in partitions})
         for partition in partitions:
             self._pause(partition)
-            self._seek(partition, 0)  # any position: without one the client looks for a commit by itself
-        self._check_seat()
+            self._seek(partition, 0)  # any position: without one the client reads the commit by itself
+        self._check_generation()
 
-    def _check_seat(self) -> None:
-        before, seat = self._seat, seat_of(self._running)
-        self._seat = seat
+    def _check_generation(self) -> None:
+        before, now = self._group_member, group_member_of(self._running)
+        self._group_member = now
         if self._instance_id is None or before is None:
             return
-        # A member thrown out for its silence comes back to a new generation; one whose seat was taken by its
-        # own name comes back, as another member, to the same.
-        if before.generation == seat.generation and before.member != seat.member:
+        # A member that was removed for its silence rejoins in a new generation. A member whose static name was taken by
+        # another process rejoins, with another ID, in the same generation.
+        if before.generation == now.generation and before.member != now.member:
             raise self._in_use()
 
     async def _check_name(self) -> None:
-        """Look whether the seat that we have lost was taken by our own name: then do not take it back, and so on."""
-        if self._instance_id is None or self._seat is None or seat_of(self._running).generation >= 0:
+        """If another process has taken our static name, do not rejoin: the two would take it from each other for ever."""
+        if self._instance_id is None or self._group_member is None or group_member_of(self._running).generation >= 0:
             return
         if await is_name_taken(
-            self._connection, self._group, instance_id=self._instance_id, by_others_than=self._seat.member
+            self._connection, self._group, instance_id=self._instance_id, by_others_than=self._group_member.member
         ):
             self._fail(self._in_use())
-            await asyncio.Event().wait()  # the client joins again when we return; `stop` ends this
+            await asyncio.Event().wait()  # the client rejoins when we return; `stop` ends this
 
     def _in_use(self) -> InstanceIdInUseError:
         return InstanceIdInUseError(
@@ -346,7 +353,7 @@ class GroupConsumer:
         return self._consumer
 
     def _is_known(self, partition: Partition) -> bool:
-        """Whether the client, too, has the partition: it may be ahead of what its listener has been told."""
+        """Return whether the client still has the partition: its assignment may change before our listener is called."""
         return TopicPartition(*partition) in self._running.assignment()
 
     def _seek(self, partition: Partition, offset: int) -> bool:

@@ -1,4 +1,4 @@
-"""Which events topics cannot be read at work, and why, in words that say what to do. Asks no broker, reads no record."""
+"""Which events topics cannot be read, and why, as text that says what to do. Asks no broker, reads no record."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -11,35 +11,35 @@ from consumer.edge.kafka.connection import KafkaConnection, refused
 GONE_SECONDS = 5.0
 """A broker that has just started may not know a topic for a moment."""
 START_SECONDS = 30.0
-"""So soon after the start, a topic that was never read and is refused is a mistake in what the service was given."""
+"""A topic that is refused this soon after the start, and was never read, is an error in the configuration."""
 
 
 class EventsTopics:
-    """Topics that are there and may be read, and those that only a person can bring back; the others go on."""
+    """Tracks which topics are gone or refused, so that only a person can make them readable; the others are read."""
 
     def __init__(self, topics: Iterable[str], connection: KafkaConnection) -> None:
         self._topics = tuple(topics)
         self._connection = connection
-        self._given: frozenset[str] = frozenset()
+        self._assigned: frozenset[str] = frozenset()
         self._started_at: float | None = None
         self._read: set[str] = set()
-        """Those of which something was asked for and answered, with or without records."""
+        """Topics for which a fetch was answered, with or without records."""
         self._absent_since: dict[str, float] = {}
         self._absent: dict[str, str] = {}
         self._refused: dict[str, str] = {}
         self._read_at: dict[str, int] = {}
-        """Of those refused: when they were read last, by the client's clock."""
+        """For refused topics: when they were last read, by the client's clock."""
 
     def unreadable(self) -> Mapping[str, str]:
         """Return the topics that cannot be read, and why."""
         return self._absent | self._refused
 
-    def given(self, topics: Collection[str]) -> None:
-        """The group has given us partitions of these topics alone: whether we may read others does not matter."""
-        self._given = frozenset(topics)
+    def assigned(self, topics: Collection[str]) -> None:
+        """Note the topics of our assignment: whether we may read others does not matter."""
+        self._assigned = frozenset(topics)
 
     def look(self, consumer: AIOKafkaConsumer, now: float) -> Collection[str]:
-        """Take note of what the client knows by now; return topics that were refused and are read again."""
+        """Update from what the client knows; return topics that were refused and are read again."""
         if self._started_at is None:
             self._started_at = now
         cluster = client_of(consumer).cluster
@@ -53,17 +53,17 @@ class EventsTopics:
                 self._absent[topic] = self._words(topic)
             elif now - self._absent_since.setdefault(topic, now) > GONE_SECONDS:
                 self._absent[topic] = "it does not exist (any more): create it with as many partitions as it had"
-        self._refused = {topic: why for topic, why in self._refused.items() if topic in self._given}
+        self._refused = {topic: why for topic, why in self._refused.items() if topic in self._assigned}
         again = [topic for topic in self._refused if last_read_at(consumer, topic) > self._read_at[topic]]
         for topic in again:
             del self._refused[topic]
         return again
 
     def refuse(self, consumer: AIOKafkaConsumer, topic: str, now: float) -> None:
-        """A broker refuses to let us read a topic.
+        """Note that a broker refuses to let us read a topic.
 
         Raises:
-            KafkaRefusedError: it has from the start.
+            KafkaRefusedError: the topic was refused from the start.
         """
         assert self._started_at is not None, "look comes first"
         if topic not in self._read and now - self._started_at <= START_SECONDS:

@@ -1,6 +1,6 @@
-"""One round of reading: records of what can be read, and a look at what could not be. Owns no position, joins no group.
+"""One round of reading: fetches records, and retries partitions that could not be read. Owns no position, joins no group.
 
-What is wrong with one partition or topic holds up no other: it is set aside and tried by itself, without waiting.
+A partition or topic that cannot be read holds up no other: it is set aside and retried by itself, without waiting.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from consumer.edge.kafka.reading.positions import Positions
 from consumer.edge.kafka.record_batches import DamagedError
 
 LATE_SECONDS = 0.1
-"""The client waits through a rejoin whatever it was told; so long after the time-out it is not waited for."""
+"""During a rejoin the client ignores its time-out; we wait this much longer than the time-out, and no more."""
 
-_NOWHERE = Partition("", -1)  # asked for where nothing is to be read: no names would mean all
+_NOWHERE = Partition("", -1)  # asked for where nothing is to be read: an empty list would mean all partitions
 
 Records = dict[Partition, Sequence[Record]]
 
@@ -43,22 +43,22 @@ class Fetching:
         self._on_trouble = on_trouble
         self._clock = clock
         self._passed: dict[Partition, int] = {}
-        """In the round of now: the client's positions that are behind the records handed out."""
+        """In this round: the client's positions that are past the records handed out."""
         self._outside: dict[Partition, int] = {}
-        """Positions that are outside of their logs, each named by an answer of its own; looked at together."""
+        """Positions outside of their logs. Each comes with an error of its own; they are examined together."""
 
     def has_passed(self, partition: TopicPartition, position: int) -> None:
-        """Hear of the client's position behind the records that it hands out."""
+        """Note the client's position past the records that it returns."""
         self._passed[Partition(*partition)] = position
 
     async def records(
         self, consumer: AIOKafkaConsumer, *, max_records: int, timeout_seconds: float
     ) -> Mapping[Partition, Sequence[Record]]:
-        """Return what has arrived of resumed partitions; empty after `timeout_seconds`, and through a rebalance.
+        """Return records of resumed partitions; empty after `timeout_seconds`, and during a rebalance.
 
         Raises:
-            KafkaRefusedError: a topic may not be read, and never could since the start.
-            KafkaError: the membership has ended, or the brokers do not let us in.
+            KafkaRefusedError: a topic was refused from the start.
+            KafkaError: the membership has ended, or the brokers refuse us.
         """
         for topic in self._topics.look(consumer, self._clock()):
             self._positions.take_back(topic)
@@ -80,7 +80,7 @@ class Fetching:
             self._edges.read(partition)
         for partition, position in self._passed.items():
             self._positions.passed(partition, position)
-        if self._outside and len(self._outside) == known:  # nobody names another one
+        if self._outside and len(self._outside) == known:  # this round has brought no further one
             outside, self._outside = self._outside, {}
             await self._edges.look(outside)
         return records
@@ -88,14 +88,14 @@ class Fetching:
     async def _take(
         self, consumer: AIOKafkaConsumer, wanted: Collection[Partition], *, max_records: int, timeout_seconds: float
     ) -> Records:
-        """Return what has come of these; what cannot be read of them is set aside, one partition at a time."""
+        """Return records of these; a partition that cannot be read is set aside, one at a time."""
         asked = [TopicPartition(*partition) for partition in wanted]
         try:
             async with asyncio.timeout(timeout_seconds + LATE_SECONDS):
                 fetched = await consumer.getmany(
                     *asked, timeout_ms=int(timeout_seconds * 1000), max_records=max_records
                 )
-        except (TimeoutError, NoOffsetForPartitionError):  # the latter: the client was quicker than our position for it
+        except (TimeoutError, NoOffsetForPartitionError):  # the latter: the client has not got our position for it yet
             return {}
         except TopicAuthorizationFailedError as error:
             (topic,) = error.args
@@ -112,9 +112,9 @@ class Fetching:
         return {}
 
     def _damaged(self, consumer: AIOKafkaConsumer, error: DamagedError, wanted: Collection[Partition]) -> None:
-        """Set the damaged partition aside, and go back in all that were asked for to where the last records handed out end.
+        """Set the damaged partition aside, and seek all others back to the end of the records handed out.
 
-        The client drops what it had unpacked of other partitions together with the bad batch, and has moved on.
+        With the bad batch, the client drops what it had unpacked of other partitions; its positions are past that.
         """
         self._on_trouble(f"reading: {words(error)}; tried again")
         for partition in wanted:

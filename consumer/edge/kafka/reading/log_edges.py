@@ -1,6 +1,6 @@
-"""Where a log does not hold what is to be read of it: retention has gone past us, or it has become shorter. Reads nothing.
+"""Handles positions outside of their logs: retention has removed records, or the log was truncated. Reads no records.
 
-Each partition by itself: what is wrong with one holds up no other.
+Each partition is handled by itself and holds up no other.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ TRUNCATED_SECONDS = 30.0
 """A broker that has just become leader may know a shorter log for a moment."""
 
 ANSWER_SECONDS = 5.0
-"""For the ends of logs, of all that are asked for together."""
+"""How long to wait for the bounds of logs."""
 
 
 class LogEdges:
-    """Goes on where a log begins now, and gives up a partition whose log ends below what was read of it."""
+    """Moves a position to the log's new beginning, or gives up a partition whose log ends before what was already read."""
 
     def __init__(
         self,
@@ -42,28 +42,28 @@ class LogEdges:
         self._truncated: dict[Partition, str] = {}
 
     def forget(self) -> None:
-        """Forget all: every partition is given anew."""
+        """Forget everything, because there is a new assignment."""
         self._beyond_since.clear()
         self._truncated.clear()
 
     def read(self, partition: Partition) -> None:
-        """Records of this one have come: its log holds what is asked for."""
+        """Note that records of a partition were read, so its position is inside of its log."""
         if self._beyond_since:
             self._beyond_since.pop(partition, None)
 
     def take_truncated(self) -> Mapping[Partition, str]:
-        """Return the partitions that were given up since this was asked last, and why."""
+        """Return the partitions that were given up since the last call, and why."""
         truncated, self._truncated = self._truncated, {}
         return truncated
 
     async def look(self, asked: Mapping[Partition, int]) -> None:
-        """A broker says that these positions are outside of their logs; those that are left by now do not matter.
+        """Examine positions that a broker has called outside of their logs. Those that have changed since are ignored.
 
-        Reading waits for what comes of it, so it is not waited for long: who gives no answer is asked again.
+        Reading waits for this, so it does not wait long: a broker that does not answer is asked again later.
         """
         async with asyncio.TaskGroup() as tasks:
             for partition, position in asked.items():
-                if self._stands(partition, position):
+                if self._is_current(partition, position):
                     self._positions.set_aside(partition, self._clock())
                     tasks.create_task(self._look_at(partition, position), name=f"edges of {partition}")
 
@@ -72,9 +72,9 @@ class LogEdges:
             async with asyncio.timeout(ANSWER_SECONDS):
                 first, end = await self._bounds(partition)
         except TimeoutError:
-            self._on_trouble(f"{partition}: nobody says where its log begins and ends; tried again")
+            self._on_trouble(f"{partition}: no broker says where its log begins and ends; tried again")
             return
-        if not self._stands(partition, position):
+        if not self._is_current(partition, position):
             return
         if position < first:
             self._seek(partition, first)
@@ -84,10 +84,11 @@ class LogEdges:
         else:
             self._on_trouble(f"{partition}: its leader does not have offset {position} yet; tried again")
 
-    def _stands(self, partition: Partition, position: int) -> bool:
-        """Whether the partition is read from, and from there: not from where records were handed out last.
+    def _is_current(self, partition: Partition, position: int) -> bool:
+        """Return whether the partition is read, and `position` is the client's present position in it.
 
-        Behind those may stand what nobody reads, such as the marker that ends a transaction.
+        The end of the records handed out will not do: after them may come what is never returned, such as the marker
+        that ends a transaction.
         """
         return self._positions.next_of(partition) is not None and self._position_of(partition) == position
 

@@ -1,4 +1,4 @@
-"""How far many logs reach, asked of all their brokers at once: one question a broker. Waits for no broker that is away."""
+"""Reads the ends of many logs, with one request to each leader. Waits for no broker that is away."""
 
 import asyncio
 from collections import defaultdict
@@ -19,10 +19,10 @@ NO_REPLICA = -1
 
 
 async def log_ends(client: AIOKafkaClient, partitions: Collection[Partition]) -> Mapping[Partition, Offset]:
-    """Return one past the last readable offset of each, where its leader is known and answers.
+    """Return one past the last readable offset of each partition whose leader is known and answers.
 
     Raises:
-        NoBrokerError: there are partitions, and nobody answers for any of them.
+        NoBrokerError: no leader answers.
     """
     by_leader: defaultdict[int, list[Partition]] = defaultdict(list)
     for partition in partitions:
@@ -47,7 +47,7 @@ async def log_ends(client: AIOKafkaClient, partitions: Collection[Partition]) ->
 
 
 async def _ask(client: AIOKafkaClient, broker: int, partitions: Collection[Partition]) -> dict[Partition, Offset] | str:
-    """Return what a broker says of its partitions, or why it says nothing."""
+    """Return the ends of a broker's partitions, or why it does not answer."""
     by_topic: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for partition in partitions:
         by_topic[partition.topic].append((partition.number, LATEST))

@@ -1,6 +1,6 @@
-"""Reads ranges of partitions, outside any group, at the reader's own pace. Commits nothing, follows nothing.
+"""Reads ranges of partitions, outside of any group. Commits nothing, follows no partition.
 
-Readers are kept for the next question, a bounded number of them; each looks at one partition at a time.
+A bounded number of readers (Kafka consumers) is kept for the next request; each reads one partition at a time.
 """
 
 import asyncio
@@ -21,32 +21,32 @@ from consumer.service.ports import TopicGoneError
 T = TypeVar("T")
 
 AT_ONCE = 8
-"""Readers at work: a take-over of a hundred partitions opens no hundred connections."""
-SICK_AT_ONCE = 8
-"""Of questions that were not answered at first: partitions without a leader, however many, take no reader of the others."""
+"""How many readers work at once: a take-over of a hundred partitions opens no hundred connections."""
+RETRIES_AT_ONCE = 8
+"""The same for requests that failed at first: many partitions without a leader must not take all readers."""
 KEPT_IDLE = 4
 ANSWER_SECONDS = 10.0
-"""A broker that says nothing for so long is asked again, over a new connection."""
+"""A request without an answer for this long is repeated over a new connection."""
 LONGEST_PAUSE_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 0.1
 GONE_AFTER = 5
-"""So many times in a row a broker has to say that a topic or a partition does not exist."""
+"""How many times in a row a broker has to say that a topic or a partition does not exist."""
 
 FETCH_BYTES = 1024 * 1024
-"""Of one partition in one round: some 2,500 entries or more, and what a reader holds at once."""
+"""The most that one fetch brings, and that a reader holds: some 2,500 entries or more."""
 FETCH_WAIT_SECONDS = 0.005
-"""How long a broker waits for records at the end of a log: all that is asked for stands there, and the next question
-to this broker waits as long."""
+"""How long a broker waits for records at the end of a log. All records that we read exist already, and the next request to
+this broker waits as long."""
 TURN_SECONDS = 0.1
 TURN_RECORDS = 2_000
-"""Unpacked in one turn: some milliseconds of the loop."""
+"""The most that is unpacked in one turn: some milliseconds of the loop."""
 REQUEST_SECONDS = 10.0
 DAMAGED_SECONDS = 30.0
-"""What is damaged is asked for again for so long: another replica may lead meanwhile. Then it cannot be read."""
+"""How long damaged data is fetched again: another replica may become leader. After that it counts as unreadable."""
 
 
 class Isolation(Enum):
-    """Whether what a transaction wrote is seen before it is committed."""
+    """Whether records of open and aborted transactions are read."""
 
     COMMITTED = "read_committed"
     UNCOMMITTED = "read_uncommitted"
@@ -57,22 +57,22 @@ class _MissingError(Exception):
 
 
 class TopicReader:
-    """Answers questions about single partitions; many callers at once."""
+    """Reads single partitions and their bounds; for many callers at once."""
 
     def __init__(self, connection: KafkaConnection, *, isolation: Isolation, on_trouble: Callable[[str], None]) -> None:
-        """Prepare. `on_trouble` hears why a question is asked again."""
+        """Prepare. `on_trouble` gets why a request is repeated."""
         self._connection = connection
         self._isolation = isolation
         self._on_trouble = on_trouble
         self._idle: list[AIOKafkaConsumer] = []
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._patience = Patience(seconds=DAMAGED_SECONDS, clock=lambda: asyncio.get_running_loop().time())
-        self._sick_slots = asyncio.Semaphore(SICK_AT_ONCE)
+        self._retry_slots = asyncio.Semaphore(RETRIES_AT_ONCE)
 
     async def read(self, partition: TopicPartition, start: int, stop: int) -> Sequence[Any]:
         """Return the records from `start` up to but without `stop`, as far as they exist.
 
-        Tries for as long as it takes; so do the other questions.
+        Retries for as long as it takes; so do the other methods.
 
         Raises:
             TopicGoneError: there is no such topic, or no such partition of it.
@@ -81,7 +81,7 @@ class TopicReader:
         return await self._read(partition, start, stop, enough=stop - start)
 
     async def read_some(self, partition: TopicPartition, start: int, stop: int) -> Sequence[Any]:
-        """Return the first records of a range, as many as come at once: none only where there are no more."""
+        """Return the first records of a range, as many as one fetch brings; none only where there are no more."""
         return await self._read(partition, start, stop, enough=1)
 
     async def _read(self, partition: TopicPartition, start: int, stop: int, *, enough: int) -> Sequence[Any]:
@@ -107,7 +107,7 @@ class TopicReader:
     async def each(
         self, partition: TopicPartition, start: int, stop: int, take: Callable[[Sequence[Any]], Awaitable[None]]
     ) -> None:
-        """Hand the records of a range over, as they come and each once: the whole range is never held."""
+        """Call `take` with the records of a range, piece by piece and each once: the whole range is never in memory."""
         position = start
 
         async def go_on(consumer: AIOKafkaConsumer) -> None:
@@ -125,7 +125,7 @@ class TopicReader:
                     reached = await _take(consumer, partition, position, last, read)
                 while read and read[-1].offset >= stop:
                     read.pop()
-                position = reached  # before they are handed over: what fails there is not asked for again
+                position = reached  # before `take`: if that fails, these records are not read again
                 if read:
                     await take(read)
                 gc.collect(0)  # as in `_reader`
@@ -138,11 +138,11 @@ class TopicReader:
         return records[0] if records else None
 
     async def bounds(self, partition: TopicPartition) -> tuple[int, int]:
-        """Return the partition's first offset and its end (of what may be read)."""
+        """Return the partition's first offset and its end (one past the last readable record)."""
         return await self._ask(partition, lambda consumer: _bounds(consumer, partition))
 
     async def offset_at(self, partition: TopicPartition, timestamp_ms: int) -> int | None:
-        """Return the first offset whose record is at least as young, None where none is."""
+        """Return the first offset whose record is not older than the timestamp, None where there is none."""
 
         async def ask(consumer: AIOKafkaConsumer) -> int | None:
             async with asyncio.timeout(ANSWER_SECONDS):
@@ -176,7 +176,7 @@ class TopicReader:
                 why = str(error)
             except (KafkaError, OSError, TimeoutError) as error:
                 missing, why = 0, words(error)
-                slots = self._sick_slots
+                slots = self._retry_slots
             self._on_trouble(f"reading {partition.topic}:{partition.partition}: {why}; tried again")
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
@@ -192,7 +192,7 @@ class TopicReader:
         for partition in consumer.assignment():
             consumer.pause(partition)
         forget_fetched(consumer)
-        gc.collect(0)  # the client's answers are cycles of a few objects and a MiB: nobody would collect them for long
+        gc.collect(0)  # the client's answers are reference cycles that hold a MiB each: free them now
         if len(self._idle) < KEPT_IDLE:
             self._idle.append(consumer)
         else:
@@ -221,11 +221,11 @@ class TopicReader:
 
 
 async def _look_at(consumer: AIOKafkaConsumer, partition: TopicPartition) -> None:
-    """Let a reader look at one partition, paused, and make sure that it exists."""
+    """Assign one partition to a reader, paused, and make sure that it exists."""
     if consumer.assignment() != {partition}:
         consumer.assign([partition])
     consumer.pause(partition)
-    consumer.seek(partition, 0)  # without a position the client would look for a commit
+    consumer.seek(partition, 0)  # without a position the client would read a commit
     async with asyncio.timeout(ANSWER_SECONDS):
         client = client_of(consumer)
         if _is_led(client, partition):
@@ -236,7 +236,7 @@ async def _look_at(consumer: AIOKafkaConsumer, partition: TopicPartition) -> Non
         if partition.partition not in numbers:
             raise _MissingError(f"topic {partition.topic!r} has {len(numbers)} partitions, no {partition.partition}")
         await client.force_metadata_update()
-        if not _is_led(client, partition):  # a question would wait for it, with a reader in hand
+        if not _is_led(client, partition):  # a request would wait for a leader, and occupy a reader
             raise LeaderNotAvailableError(f"{partition.topic}:{partition.partition} has no leader")
 
 
@@ -254,7 +254,7 @@ async def _bounds(consumer: AIOKafkaConsumer, partition: TopicPartition) -> tupl
 async def _take(
     consumer: AIOKafkaConsumer, partition: TopicPartition, position: int, last: int, read: list[Any]
 ) -> int:
-    """Wait until the reader has come further than `position`; return how far. What it read is added to `read`."""
+    """Fetch until the reader's position is past `position`; return the new one. Records are added to `read`."""
     timeout_ms, wanted = int(TURN_SECONDS * 1000), min(last - position, TURN_RECORDS)
     while True:
         fetched = await consumer.getmany(partition, timeout_ms=timeout_ms, max_records=wanted)

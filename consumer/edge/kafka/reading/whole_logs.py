@@ -1,6 +1,6 @@
-"""Reads whole logs, for those who look at everything there is: as many records at a time as fit into one fetch.
+"""Reads whole logs, for `audit` and `replay`: as many records at a time as one fetch brings.
 
-Outside any group; commits nothing and creates nothing.
+Joins no group, commits nothing and creates nothing.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ ANSWER_SECONDS = 10.0
 
 
 class WholeLogs:
-    """Logs, their bounds, and what a group has committed; one question at a time."""
+    """Reads logs, their bounds and a group's commits; one call at a time."""
 
     def __init__(self, connection: KafkaConnection, *, group: str, on_trouble: Callable[[str], None]) -> None:
-        """Prepare. `on_trouble` hears why a question is asked again."""
+        """Prepare. `on_trouble` gets why a request is repeated."""
         self._connection = connection
         self._reader = TopicReader(connection, isolation=Isolation.COMMITTED, on_trouble=on_trouble)
         self._ends = TopicReader(connection, isolation=Isolation.UNCOMMITTED, on_trouble=on_trouble)
@@ -44,7 +44,7 @@ class WholeLogs:
         return len(numbers)
 
     async def cluster_id(self) -> str:
-        """Return what the brokers call their cluster: two clusters never share it."""
+        """Return the cluster's ID, which no other cluster has."""
         async with self._admin() as admin:
             return str((await admin.describe_cluster())["cluster_id"])
 
@@ -59,7 +59,7 @@ class WholeLogs:
             await close(client_of(admin))
 
     async def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """Return a partition's first offset and its end (of what may be read).
+        """Return a partition's first offset and its end (one past the last readable record).
 
         Raises:
             TopicGoneError: there is no such topic, or no such partition of it.
@@ -78,11 +78,14 @@ class WholeLogs:
         return None if found is None else found.offset
 
     async def offset_at(self, topic: str, partition: int, timestamp_ms: int) -> int | None:
-        """Return the first offset whose record is at least as young, None where none is; raises as `bounds` does."""
+        """Return the first offset whose record is not older than the timestamp, None where there is none.
+
+        Raises as `bounds` does.
+        """
         return await self._reader.offset_at(TopicPartition(topic, partition), timestamp_ms)
 
     async def read(self, topic: str, partition: int, start: int, stop: int) -> AsyncIterator[Sequence[Any]]:
-        """Yield the records of a range in their order, as many at a time as come at once; raises as `bounds` does."""
+        """Yield the records of a range in order, as many at a time as one fetch brings; raises as `bounds` does."""
         while records := await self._reader.read_some(TopicPartition(topic, partition), start, stop):
             yield records
             start = records[-1].offset + 1
