@@ -129,18 +129,16 @@ def read_plan(plan_file: Path) -> "Plan":
 def _tell(prepared: "Prepared") -> None:
     from consumer.replay.rows import RowState
 
-    plan = prepared.plan
+    plan, rest, left_out = prepared.plan, prepared.count(RowState.TO_PUBLISH), prepared.count(RowState.LEFT_OUT)
     click.echo(f"{plan.resend_id}, planned {plan.made_at}", err=True)
-    for count, what in (
-        (prepared.published, "published by an earlier run of this plan"),
-        (
-            prepared.count(RowState.LEFT_OUT),
-            "left out: the text has reached them since the plan was made, or is on its way",
-        ),
-        (prepared.count(RowState.TO_PUBLISH), "texts to send"),
-    ):
-        if count or what.startswith("texts"):
-            click.echo(f"{count:>12,}  {what}", err=True)
+    if prepared.published:
+        click.echo(f"{prepared.published:>12,}  published by an earlier run of this plan", err=True)
+    if left_out:
+        click.echo(
+            f"{left_out:>12,}  left out: the text has reached them since the plan was made, or is on its way", err=True
+        )
+    people = f", to {plan.counts.people:,} people" if rest == plan.counts.would_send and plan.counts.people else ""
+    click.echo(f"{rest:>12,}  texts to send{people}", err=True)
 
 
 def _ask(count: int) -> None:
