@@ -109,13 +109,22 @@ def _statuses(_context: click.Context, _parameter: click.Parameter, values: tupl
 @config_option
 @click.option("--from", "since", type=_Point(), metavar="FROM", help="First record.  [default: the start of the log]")
 @click.option("--to", "until", type=_Point(), metavar="TO", help="Past the last one.  [default: the end of the log]")
-@click.option("--topic", "topics", multiple=True, help="Only this events topic; may be given again.")
-@click.option("--partition", "partitions", type=click.IntRange(min=0), multiple=True, help="Only this partition.")
-@click.option("--campaign", "campaigns", type=click.IntRange(min=1), multiple=True, help="Only this campaign.")
-@click.option("--event-type", "event_types", multiple=True, help="Only events of this type.")
+@click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="Only this events topic; may be given again.")
+@click.option(
+    "--partition", "partitions", type=click.IntRange(min=0), multiple=True, metavar="N", help="Only this partition."
+)
+@click.option(
+    "--campaign", "campaigns", type=click.IntRange(min=1), multiple=True, metavar="ID", help="Only this campaign."
+)
+@click.option("--event-type", "event_types", multiple=True, metavar="TYPE", help="Only events of this type.")
 @click.option("--event", "events", multiple=True, metavar="ID", help="Only the event with this ID.")
 @click.option(
-    "--events", "event_files", type=click.File("r", "utf-8-sig"), multiple=True, help="The same, an ID a line."
+    "--events",
+    "event_files",
+    type=click.File("r", "utf-8-sig"),
+    multiple=True,
+    metavar="FILE",
+    help="The same, an ID a line.",
 )
 @click.option("--contact", "contacts", multiple=True, metavar="PHONE|CODE", help="Only events for this person.")
 @click.option(
@@ -123,6 +132,7 @@ def _statuses(_context: click.Context, _parameter: click.Parameter, values: tupl
     "exclude_files",
     type=click.File("r", "utf-8-sig"),
     multiple=True,
+    metavar="FILE",
     help="Leave these out: event IDs, phones, codes, one a line.",
 )
 @click.option(
@@ -138,11 +148,31 @@ def _statuses(_context: click.Context, _parameter: click.Parameter, values: tupl
 @click.option("--dead-letters", "only_dead_letters", is_flag=True, help="Only what stands in the dead-letter topic.")
 @click.option("--reason-contains", metavar="TEXT", help="With --dead-letters: only where the reason holds this.")
 @click.option(
-    "--edit", "edit_file", type=click.Path(path_type=Path), help="With --dead-letters: write them for `produce`."
+    "--edit",
+    "edit_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --dead-letters: write them for `produce`.",
 )
-@click.option("--extend-expiry", type=_Duration(), help="A new deadline where it has passed, from publication on.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Records a second, to say how long it takes.")
-@click.option("--output", "output_file", type=click.Path(path_type=Path), help="Write the plan here, for `replay run`.")
+@click.option(
+    "--extend-expiry",
+    type=_Duration(),
+    metavar="DURATION",
+    help="A new deadline where it has passed, from publication on.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    help="Records a second, to say how long it takes.",
+)
+@click.option(
+    "--output",
+    "output_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the plan here, for `replay run`.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The plan as JSON, on stdout.")
 def command(
     *,

@@ -1,6 +1,7 @@
 """From the options of `replay plan` to what is planned: points in time, criteria, limits. Reads files, no topic."""
 
 import math
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,6 +80,7 @@ def question_of(settings: Settings, asked: Asked, now: Now) -> tuple[Question, S
     if by_offset and (len(topics), len(set(asked.partitions))) != (1, 1):
         raise click.UsageError("an offset says something in one partition alone: name it with --topic and --partition")
     in_files, excluded = _lines(asked.event_files, "--events"), _lines(asked.exclude_files, "--exclude")
+    _check_text((*asked.events, *asked.contacts))
     criteria = Criteria(
         campaigns=frozenset(asked.campaigns),
         event_types=frozenset(asked.event_types),
@@ -129,6 +131,14 @@ def _selection(asked: Asked, topics: tuple[str, ...], *, events_in_files: int, e
 
 def _point(text: str | None, now: Now) -> At:
     return (None if text is None else point_of(text, now=now.wall)) or At()
+
+
+def _check_text(values: Iterable[str]) -> None:
+    """Refuse what a shell has handed on without being text: it would match nothing."""
+    try:
+        "".join(values).encode()
+    except UnicodeEncodeError:
+        raise click.UsageError("--event and --contact: not UTF-8") from None
 
 
 def _lines(files: tuple[TextIO, ...], option: str) -> list[str]:

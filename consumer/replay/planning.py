@@ -125,7 +125,10 @@ class _Work:
 
     async def find_skips(self) -> None:
         """Narrow the ranges to what a forward move has passed over."""
-        bounds = [await self._bounds(one.journal, one.partition) for one in self.ranges]
+        bounds = [
+            await self._since(one.journal, one.partition, await self._bounds(one.journal, one.partition))
+            for one in self.ranges
+        ]
         self._progress.stage("journals", sum(end - start for start, end in bounds))
         for one, (start, end) in zip(self.ranges, bounds, strict=True):
             skips: list[tuple[int, int]] = []
@@ -144,13 +147,24 @@ class _Work:
                 if letter is not None and one is not None and self._take(letter, record, one):
                     wanted.setdefault((letter.topic, letter.partition), set()).add(letter.offset)
 
-        bounds = [await self._logs.bounds(topic, number) for number in range(await self._logs.partitions(topic))]
+        bounds = [
+            await self._since(topic, number, await self._logs.bounds(topic, number))
+            for number in range(await self._logs.partitions(topic))
+        ]
         self._progress.stage("dead letters", sum(end - start for start, end in bounds))
         for number, (start, end) in enumerate(bounds):
             await self._read(topic, number, start, end, take)
         for place, one in ranges.items():
             one.only = frozenset(wanted.get(place, ()))
             one.runs = within(runs_of(one.only), one.start, one.stop)
+
+    async def _since(self, topic: str, partition: int, bounds: tuple[int, int]) -> tuple[int, int]:
+        """Return which part of a log may speak of the records that are asked for: none is older than they are."""
+        asked_ms, (start, end) = self._question.since.timestamp_ms, bounds
+        if asked_ms is None or start == end:
+            return bounds
+        found = await self._logs.offset_at(topic, partition, self._earlier(asked_ms))
+        return end if found is None else found, end
 
     def _take(self, letter: Letter, record: Record, one: Range) -> bool:
         """Whether a letter is asked for; one that is still no valid event is to be mended."""

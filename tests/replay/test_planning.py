@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from consumer.core.journal.entries import Skipped
 from consumer.core.policy import Policies
-from consumer.core.terms import Instant, Now, Ticks
+from consumer.core.terms import Instant, Now, Offset, Ticks
 from consumer.replay.criteria import Criteria
 from consumer.replay.planning import Drawn, draw_up
 from consumer.replay.ranges import At, NothingToPlanError, Question
@@ -134,6 +135,23 @@ async def test_what_was_passed_over_is_not_resent_where_nobody_can_know_that_it_
     logs.topics[JOURNAL][0].trim(1)
     nobody_knows = await drawn(logs, only_skipped=True)
     assert (places(nobody_knows), nobody_knows.conclusion.counts.unsettled) == (set(), 2)
+
+
+async def test_what_was_written_before_the_records_is_not_searched_for_what_became_of_them() -> None:
+    logs = logs_of()
+    for age in (90_000.0, 3_600.0):
+        place = logs.event(1, seconds_ago=age, valid=False)
+        logs.entry(Skipped(start=Offset(place[2]), stop=Offset(place[2] + 1), skipped_at=Instant(NOW)), seconds_ago=age)
+        headers = [("dlq-reason", b"schema"), ("dlq-topic", EVENTS.encode()), ("dlq-partition", b"0")]
+        headers += [("dlq-offset", str(place[2]).encode())]
+        logs.topics[DEAD_LETTERS][0].append(age, headers=headers)
+    recent = At(timestamp_ms=round((NOW - 7_200) * 1000))
+
+    skipped = await drawn(logs, only_skipped=True, since=recent)
+    letters = await drawn(logs, only_dead_letters=True, since=recent)
+
+    assert (skipped.conclusion.counts.invalid, letters.conclusion.counts.invalid) == (1, 1)
+    assert (logs.read_from[JOURNAL, 0], logs.read_from[DEAD_LETTERS, 0]) == (1, 1)
 
 
 async def test_offsets_that_retention_has_removed_are_counted_and_the_rest_is_planned() -> None:
