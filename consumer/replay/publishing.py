@@ -31,6 +31,8 @@ CHUNK_BYTES: Final = 4 * 1024 * 1024
 """Of one transaction: large enough that its end costs little, and it is over in a moment."""
 CHUNK_SECONDS: Final = 0.25
 CHUNKS_AHEAD: Final = 1
+LOOK_AGAIN_SECONDS: Final = 2.0
+"""So often a run looks at what others publish: a slow one lasts for hours, and another plan may hold the same events."""
 TRIES: Final = 5
 """Transactions in a row that came to nothing. Each has waited for the brokers, and so has each new start."""
 
@@ -109,6 +111,7 @@ class Publishing:
         """
         await self._take_over()
         await self._prepared.join(self._logs)
+        await self._prepared.settle(self._logs, self._on_trouble)  # somebody may have thought about the plan for long
         self.before = self._prepared.published
         failures = 0
         while True:
@@ -142,24 +145,32 @@ class Publishing:
     async def _publish_all(self, ahead: "asyncio.Queue[_Chunk | None]") -> None:
         loop = asyncio.get_running_loop()
         started, done = loop.time(), 0
+        look_at = started + LOOK_AGAIN_SECONDS
         while (chunk := await ahead.get()) is not None:
             if self._per_second is not None:
                 await asyncio.sleep(max(0.0, started + done / self._per_second - loop.time()))
-            await self._publish(chunk)
-            done += len(chunk.originals)
+            if loop.time() >= look_at:
+                await self._prepared.look_again(self._logs)
+                look_at = loop.time() + LOOK_AGAIN_SECONDS
+            done += await self._publish(chunk)
 
-    async def _publish(self, chunk: _Chunk) -> None:
+    async def _publish(self, chunk: _Chunk) -> int:
+        """Publish what of it is still to be published; return how many records that were."""
         rows = chunk.rows
+        left = [one for one in chunk.originals if rows.states[one[0]] == RowState.TO_PUBLISH]
+        if not left:
+            return 0
         marks, extended = self._marks.at(self._wall())
         messages: list[PlainMessage] = [
             (record.key, record.value, [*record.headers, *(extended if planned.extended else marks)])
-            for _, planned, record in chunk.originals
+            for _, planned, record in left
             if record is not None
         ]
         await self._producer.publish(TopicPartition(rows.planned.topic, rows.planned.partition), messages)
-        for row, _, _ in chunk.originals:
+        for row, _, _ in left:
             rows.states[row] = RowState.PUBLISHED
         self._on_published(len(messages))
+        return len(messages)
 
     async def _read(self, ahead: "asyncio.Queue[_Chunk | None]") -> None:
         """Take the partitions by turns, so that none of them waits for the others."""

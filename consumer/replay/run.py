@@ -66,6 +66,12 @@ class Prepared:
             waiting = self._waiting()
         self._leave_out(self._since.pending)
 
+    async def look_again(self, logs: LogsWithOpenEnds) -> None:
+        """Leave out, without waiting, what another plan or a producer has sent on its way since the last look."""
+        await self.tail.look(logs)
+        await self.join(logs)
+        self._leave_out(self._since.pending)
+
     def _waiting(self) -> int:
         pending = self._since.pending
         return sum(rows.count_of(pending) for rows in self.rows.values()) if pending else 0

@@ -146,6 +146,44 @@ async def test_what_is_still_on_its_way_after_the_bound_is_left_out_and_a_later_
     assert [record.value for record in again] == [event(0), event(2), event(3), event(1)]
 
 
+async def test_what_sets_out_while_somebody_thinks_about_the_number_is_waited_for_as_well(
+    kafka: Cluster, topics: Topics, tmp_path: Path
+) -> None:
+    topic, results = await originals(kafka, topics, partitions=1, count=4)
+    file = str(saved(await plan_of_all(kafka, topic, results), tmp_path / "plan.json"))
+    run = await started(kafka, "run", file, "--json")
+    assert run.stderr is not None
+    assert run.stdin is not None
+    await run.stderr.readuntil(b"Type the number")
+    theirs = Written(value=event(1), headers=[("resend-id", b"replay-theirs")])
+    [(_, offset)] = await write(kafka.bootstrap_servers, topic, [theirs])
+    run.stdin.write(b"4\n")
+    assert b": 1 of these events" in await run.stderr.readuntil(b"on their way already")
+    accepted = result("e-1", "accepted", topic=topic, offset=offset, resend_id="replay-theirs")
+    await write(kafka.bootstrap_servers, results, [Written(value=accepted)])
+    done = await ended(run)
+    report = orjson.loads(done.said)
+    assert (done.code, report["published"], report["leftOut"]) == (0, 3, 1)
+
+
+async def test_what_another_plan_publishes_while_this_one_is_published_slowly_is_left_out(
+    kafka: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.replay.publishing.LOOK_AGAIN_SECONDS", 0.0)
+    topic, results = await originals(kafka, topics, partitions=1, count=24)
+    plan = await plan_of_all(kafka, topic, results)
+
+    async def begun() -> bool:
+        return bool(resends(await committed(kafka, topic), plan))
+
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(run_here(kafka, plan, per_second=12.0))
+        await eventually(begun, within_seconds=30, what="something is published")
+        theirs = Written(value=event(23), headers=[("resend-id", b"replay-theirs")])
+        await write(kafka.bootstrap_servers, topic, [theirs])
+    assert running.result() == (23, 0, 1)
+
+
 async def test_somebody_elses_open_transaction_is_waited_for_because_ours_may_stand_behind_it(
     kafka: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
