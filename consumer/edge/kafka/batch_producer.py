@@ -3,7 +3,7 @@
 aiokafka's idempotent producer cannot be used any more once a batch has failed, never gives a batch up, and may hang in
 `stop`. So every batch has a deadline here. A producer that misses one is cut off at once: it retries nothing, though what
 it has sent may still land. A partition whose batch failed gets a producer of its own until a batch succeeds again, so that
-one failing partition does not hold up the others.
+one failing partition does not hold up the others: `partition_producers.py` says which producer a partition uses.
 """
 
 import asyncio
@@ -97,7 +97,10 @@ class _Running:
 
 
 class BatchProducer:
-    """Sends batches, each to one partition, one caller for each partition at a time."""
+    """Sends batches, each to one partition.
+
+    A caller who wants batches of a partition in order sends one of them at a time.
+    """
 
     def __init__(
         self,
@@ -122,16 +125,16 @@ class BatchProducer:
         self._cut_off: list[AIOKafkaProducer] = []
 
     async def start(self) -> None:
-        """Connect; patient with brokers that are starting.
+        """Wait until the brokers can be reached: they may still be starting.
 
         Raises:
             KafkaRefusedError: the brokers refuse us.
-            KafkaUnreachableError: none answers.
+            KafkaUnreachableError: no broker answers.
         """
         await until_reachable(self._connection, on_trouble=self._on_trouble)
 
     async def stop(self) -> None:
-        """Disconnect. What is not acknowledged by then may or may not land."""
+        """Disconnect. A batch that is not acknowledged by then may or may not land."""
         for running in self._producers.stop():
             self._cut(running, "stopped")
         await self._close_cut_off()
@@ -239,6 +242,7 @@ class BatchProducer:
             await asyncio.sleep(ASK_AGAIN_SECONDS)
 
     async def _known(self, running: _Running, topic: str) -> frozenset[int]:
+        """Return the topic's partitions once the producer's client knows them."""
         client = running.producer.client
         denials = 0
         while (numbers := client.cluster.partitions_for_topic(topic)) is None:
@@ -252,7 +256,7 @@ class BatchProducer:
         return frozenset(numbers)
 
     async def _running(self, target: TopicPartition) -> _Running:
-        """Return the producer that the partition sends through; start it where nobody has."""
+        """Return the producer that the partition sends through, and start it if nobody has."""
         while True:
             match self._producers.use_of(target):
                 case ProducerUse.SHARES:
@@ -263,7 +267,7 @@ class BatchProducer:
                     await self._start_own(target)
 
     async def _shared(self) -> _Running:
-        """Return the producer that all share; the first who needs it starts it, the others wait for that."""
+        """Return the producer that all share. The first caller who needs it starts it, and the others wait."""
         async with self._starting_shared:
             running = self._producers.shared
             if running is None:
@@ -273,7 +277,7 @@ class BatchProducer:
             return running
 
     async def _start_own(self, target: TopicPartition) -> None:
-        """Start a producer for the partition alone, unless somebody else has while this waited."""
+        """Start a producer for the partition alone, unless another caller has done so while this one waited."""
         async with self._starting_own[target]:
             if self._producers.use_of(target) is ProducerUse.NEEDS_ITS_OWN:
                 self._producers.own_started(target, await self._started())
@@ -315,7 +319,7 @@ class BatchProducer:
             self._producers.no_leader(target)
 
     def _succeeded(self, target: TopicPartition, running: _Running) -> None:
-        """Let the partition share again; its own producer, if it had one, has done its work."""
+        """Let the partition share again, and cut off its own producer if it had one."""
         unneeded = self._producers.succeeded(target, running)
         if unneeded is not None:
             self._cut(unneeded, "no longer needed")

@@ -46,7 +46,7 @@ class KafkaJournal:
         on_replaced: Callable[[str], None],
         on_trouble: Callable[[str], None] = lambda _why: None,
     ) -> None:
-        """Prepare.
+        """Connect to nothing yet.
 
         `{topic}` in `topic_template` stands for the events topic's name. `on_replaced` gets why a producer was replaced,
         `on_trouble` why a read is tried again.
@@ -65,22 +65,22 @@ class KafkaJournal:
         self._grown_at: dict[str, float] = {}
 
     async def start(self) -> None:
-        """Connect; patient with brokers that are starting.
+        """Wait until the brokers can be reached: they may still be starting.
 
         Raises:
             KafkaRefusedError: the brokers refuse us.
-            KafkaUnreachableError: none answers.
+            KafkaUnreachableError: no broker answers.
         """
         await self._producer.start()
 
     async def append(self, partition: Partition, values: Sequence[bytes]) -> JournalOffset:
-        """Append as one batch; return the first one's offset.
+        """Append `values` as one batch; return the first one's offset.
 
         Raises:
-            UnsureAppendError: no acknowledgement in 5 s, or a failed producer (it has been replaced), or no such
-                journal partition yet.
-            AppendTooLargeError: it does not fit into one batch (only a batch lands in one piece); nothing landed.
-            AppendRefusedError: the brokers refuse it: permissions or the topic's settings are wrong.
+            UnsureAppendError: it was not acknowledged within 5 s, or its producer failed and was replaced, or the
+                journal has no such partition yet.
+            AppendTooLargeError: it does not fit into one batch, and only a batch lands whole or not at all; it did not.
+            AppendRefusedError: permissions or the topic's settings are wrong.
             TopicGoneError: there is no such journal.
         """
         assert values, "an append says something"
@@ -136,7 +136,7 @@ class KafkaJournal:
         return None if record is None else record.value or b""
 
     async def bounds(self, partition: Partition) -> tuple[JournalOffset, JournalOffset]:
-        """Return the journal partition's first offset and its end; raises as `read` does."""
+        """Return the journal partition's first offset, and the one behind its last. Raises as `read` does."""
         first, end = await self._reader.bounds(self._journal_of(partition))
         return JournalOffset(first), JournalOffset(end)
 
@@ -149,7 +149,7 @@ class KafkaJournal:
         return None if offset is None else JournalOffset(offset)
 
     async def stop(self) -> None:
-        """Disconnect. What is not acknowledged by then may or may not land."""
+        """Disconnect. An append that is not acknowledged by then may or may not land."""
         await self._producer.stop()
         await self._reader.stop()
 

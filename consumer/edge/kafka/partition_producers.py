@@ -1,7 +1,7 @@
 """Which producer each partition sends through: the one that all share, or one of its own. Starts and stops none.
 
-A producer is of no use once a batch of it has failed, and every other batch in it is lost with it. So a partition in
-trouble leaves the producer that all share, and sends through one of its own until a batch of it succeeds.
+A producer is of no use once a batch of it has failed, and every other batch in it is lost with it. So a partition
+whose batch failed leaves the producer that all share, and sends through one of its own until a batch of it succeeds.
 """
 
 from enum import Enum, auto
@@ -97,7 +97,7 @@ class PartitionProducers(Generic[P]):
     def failed(self, target: TopicPartition, producer: P) -> None:
         """Give `producer` to nobody any more, since a batch of the partition has failed in it.
 
-        Other partitions that shared it go on sharing, with the next one: the first failure is the sick partition's.
+        Other partitions that shared it go on sharing, with the next one: the first failure is taken for the partition's own.
         """
         if self._is_own(target, producer):
             self._move(target, ProducerEvent.OWN_FAILED)

@@ -1,4 +1,4 @@
-"""Publishes results and dead letters, as large batches, until the brokers have acknowledged them. Never reads a topic.
+"""Publishes results and dead letters in large batches until the brokers have acknowledged them. Never reads a topic.
 
 At least once: what was not acknowledged is sent again, so after an error a message may be in the topic twice.
 """
@@ -34,7 +34,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 
 
 class KafkaResults:
-    """Publishes to any topic; one caller for each partition number at a time."""
+    """Publishes to any topic, for one caller at a time of each partition number."""
 
     def __init__(
         self,
@@ -60,18 +60,18 @@ class KafkaResults:
         )
 
     async def start(self) -> None:
-        """Connect; patient with brokers that are starting.
+        """Wait until the brokers can be reached: they may still be starting.
 
         Raises:
             KafkaRefusedError: the brokers refuse us.
-            KafkaUnreachableError: none answers.
+            KafkaUnreachableError: no broker answers.
         """
         await self._producer.start()
 
     async def publish(self, topic: str, partition: int | None, messages: Sequence[PlainMessage]) -> None:
-        """Return once the brokers have acknowledged all of `messages`; retries for as long as it takes.
+        """Return once the brokers have acknowledged all of `messages`. Retries for as long as it takes.
 
-        `partition` is taken modulo the topic's partition count; None spreads by key. One caller per partition.
+        `partition` is taken modulo the topic's partition count. None spreads the messages by key.
 
         Raises:
             MessageTooLargeError: a single message is larger than the topic allows.
@@ -91,7 +91,7 @@ class KafkaResults:
             await self._publish(topic, number, part)
 
     async def stop(self) -> None:
-        """Disconnect. What is not acknowledged by then may or may not land."""
+        """Disconnect. A message that is not acknowledged by then may or may not land."""
         await self._producer.stop()
 
     async def _publish(self, topic: str, number: int, messages: Sequence[PlainMessage]) -> None:

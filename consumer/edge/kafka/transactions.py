@@ -46,7 +46,7 @@ class RefusedRecordsError(Exception):
 
 
 class TransactionalProducer:
-    """Publishes one transaction after the other. After any error it has to be started again."""
+    """Publishes one transaction after the other. After an error it has to be stopped and started again."""
 
     def __init__(self, connection: KafkaConnection, *, name: str, on_trouble: Callable[[str], None]) -> None:
         """Prepare. `name` is the transactional ID; `on_trouble` gets why we wait for the brokers."""
@@ -91,7 +91,7 @@ class TransactionalProducer:
         self._producer = producer
 
     async def publish(self, target: TopicPartition, messages: Sequence[PlainMessage]) -> None:
-        """Publish these records, in their order, as one transaction; return once it is committed.
+        """Publish `messages`, in their order, as one transaction; return once it is committed.
 
         Raises:
             FencedError: another process has taken the name.
