@@ -46,7 +46,7 @@ def command(*, events: int, seed: int, rate: float | None, keep: bool, bootstrap
     from consumer.cli.main import Failure, environment
     from consumer.demo.apache_kafka import KafkaStartError
     from consumer.demo.processes import ProcessError
-    from consumer.demo.stage import Script, play
+    from consumer.demo.run import Script, play
     from consumer.demo.surroundings import ClusterError
     from consumer.traffic.connection import BadBrokersError, hush_client_library, kafka_settings
     from consumer.traffic.publisher import PublishError

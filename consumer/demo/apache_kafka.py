@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from consumer.demo import jars, quick_start
+from consumer.demo import jars, aot_cache
 from consumer.demo.broker import Broker, KafkaStartError, PortTakenError
 from consumer.demo.java import Java, JavaMissingError
 from consumer.demo.places import find_places, new_cluster_id
@@ -91,7 +91,7 @@ class ApacheKafka:
         """
         try:
             class_path = await asyncio.to_thread(jars.fetch, self._tell)
-            recorded = await quick_start.recording(class_path, self._tell)
+            recorded = await aot_cache.recording(class_path, self._tell)
             for attempt in range(1, _ATTEMPTS + 1):
                 try:
                     return await self._start_once(class_path, recorded)
