@@ -1,4 +1,4 @@
-"""The operator's settings: read, checked and frozen here. Knows nothing of Kafka clients or sends."""
+"""The operator's settings: reads, checks and freezes them. Knows nothing of Kafka clients or sends."""
 
 from config.mistakes import ConfigurationError, Mistake
 from config.settings import Settings

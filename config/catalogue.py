@@ -1,4 +1,4 @@
-"""Which settings there are, by path, as the models of `settings.py` say. Never holds a value that somebody set."""
+"""The catalogue of all settings, by path, made from the models in `settings.py`. Holds no configured value."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from config.kinds import KeyRule
 from config.settings import Section, Settings
 
 Path = tuple[str, ...]
-"""Where a setting stands: its names from the outermost table inwards, in lower case."""
+"""A setting's path: its names from the outermost table inwards, in lower case."""
 
 PREFIX: Final = "CAMPAIGN_"
 DELIMITER: Final = "__"
@@ -20,7 +20,7 @@ DELIMITER: Final = "__"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One setting: what it holds when nobody sets it, and what it means."""
+    """One setting: its default, its meaning, and how it is shown."""
 
     default: object
     required: bool
@@ -28,10 +28,10 @@ class Leaf:
     unit: Unit | None
     description: str
     example: object
-    """What to write where the default is to be left; None where the default itself shows it."""
+    """A value for examples; None where the default is example enough."""
 
     def spell(self, value: object) -> str:
-        """Return `value`, of this setting's own type, the way an operator would write it."""
+        """Return `value`, which has this setting's type, as an operator would write it."""
         if self.secret:
             return "(hidden)"
         if self.unit is not None and isinstance(value, (int, float)):
@@ -49,7 +49,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A group of settings: under names, or under numbers (`key_rule`), all of which hold the same (`entry`)."""
+    """A group of settings: by names, or by numbers (`key_rule`), each of which has the same settings (`entry`)."""
 
     members: Mapping[str, "Leaf | Table"] = field(default_factory=dict)
     key_rule: KeyRule | None = None
@@ -62,7 +62,7 @@ def setting_name(path: Path) -> str:
 
 
 def find(path: Path) -> Leaf | Table | None:
-    """Return what stands at `path`, None where there is no such setting. Numbers are not judged here."""
+    """Return the setting or table at `path`, None where there is none. Numbers are not checked here."""
     node: Leaf | Table | None = CATALOGUE
     for name in path:
         if not isinstance(node, Table):
@@ -72,7 +72,7 @@ def find(path: Path) -> Leaf | Table | None:
 
 
 def leaf_of(path: Path) -> tuple[Path, Leaf] | None:
-    """Return the setting that `path` leads to or into (an item of its list, say), with that setting's own path."""
+    """Return the setting at `path` or above it (`path` may be an item of its list), with the setting's own path."""
     for length in range(len(path), 0, -1):
         node = find(path[:length])
         if isinstance(node, Leaf):
@@ -81,7 +81,7 @@ def leaf_of(path: Path) -> tuple[Path, Leaf] | None:
 
 
 def leaves(table: Table | None = None, above: Path = (), number: str = "<id>") -> Iterator[tuple[Path, Leaf]]:
-    """Yield every setting with its path, a table's own before its tables'; `number` stands for a number in a path."""
+    """Yield every setting with its path; `number` replaces a number in a path. A table's settings come before its tables."""
     table = CATALOGUE if table is None else table
     members = dict(table.members)
     if table.entry is not None:
@@ -94,7 +94,7 @@ def leaves(table: Table | None = None, above: Path = (), number: str = "<id>") -
 
 
 def set_in(section: Section, above: Path = ()) -> Iterator[tuple[Path, object]]:
-    """Yield what somebody set in a table and its tables, by path from `above`; defaults are left out."""
+    """Yield the values that were set in a table and its tables, by path from `above`; defaults are left out."""
     for name in sorted(section.model_fields_set):
         path = (*above, type(section).model_fields[name].alias or name)
         value = getattr(section, name)

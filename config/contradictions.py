@@ -1,4 +1,4 @@
-"""Settings that are right one by one and wrong together, and settings that deserve a word. Mends nothing."""
+"""Settings that contradict each other, and settings that deserve a note. Changes none."""
 
 import ipaddress
 import ssl
@@ -35,7 +35,7 @@ SEND_NAMES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contradiction:
-    """What is wrong with the setting at `path`, given those at `others`."""
+    """A problem of the setting at `path`, because of those at `others`."""
 
     path: Path
     others: tuple[Path, ...]
@@ -43,7 +43,7 @@ class Contradiction:
 
 
 def contradictions(settings: Settings) -> Iterator[Contradiction]:
-    """Yield every contradiction between settings that are each within their own bounds."""
+    """Yield every contradiction between settings that are valid one by one."""
     yield from _times(settings)
     yield from _field_names(settings)
     yield from _topics(settings)
@@ -51,7 +51,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
 
 
 def notes(settings: Settings) -> Iterator[str]:
-    """Yield what is allowed and yet should be known, a line each, the most harmful first."""
+    """Yield a note for each setting that is allowed but may do harm, the most harmful first."""
     if urlsplit(settings.api.url).scheme == "http" and not _on_this_machine(urlsplit(settings.api.url).hostname or ""):
         yield "CAMPAIGN_API__URL is http, not https: the server key and the phones travel in the clear."
     brokers = [server.rpartition(":")[0].strip("[]") for server in settings.kafka.bootstrap_servers]
@@ -204,7 +204,7 @@ def _security(settings: Settings) -> Iterator[Contradiction]:
 
 
 def _is_pair(certificate: FilePath, key: FilePath | None) -> bool:
-    """Say whether a client can show this certificate; an empty password keeps OpenSSL from asking for one."""
+    """Return whether certificate and key fit together; with an empty password OpenSSL does not prompt for one."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
     except ssl.SSLError:

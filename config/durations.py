@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: "250ms", "1 MiB". Owns the spelling, never a limit or a default."""
+"""Parses and writes durations and sizes such as "250ms" and "1 MiB". Owns no limit and no default."""
 
 import math
 import re
@@ -22,17 +22,17 @@ QUANTITY: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", re.AS
 DURATION_HINT: Final = 'must be a duration: seconds, or for example "250ms", "2s", "5m", "1h"'
 SIZE_HINT: Final = 'must be a size: bytes, or for example "512 KiB", "1 MiB"'
 NO_VALUE: Final = "none"
-"""How a setting that may be left out is taken back, where a lower source or the default has set it."""
+"""The value that unsets an optional setting which a weaker source or the default has set."""
 
 
 class Unit(Enum):
-    """What a number in the settings counts; stands in a field's annotation, so that messages can spell it."""
+    """The unit of a setting's number; part of a field's annotation, so that messages can show the unit."""
 
     SECONDS = auto()
     BYTES = auto()
 
     def spell(self, value: float) -> str:
-        """Return `value` the way an operator would write it."""
+        """Return `value` as text with its unit."""
         return spell_duration(value) if self is Unit.SECONDS else spell_size(int(value))
 
 
@@ -78,7 +78,7 @@ def parse_size(value: object) -> int:
 
 
 def spell_duration(seconds: float) -> str:
-    """Return the shortest spelling that `parse_duration` reads back as the same number."""
+    """Return the shortest text that `parse_duration` turns into the same number."""
     if seconds and seconds % SECONDS_IN["h"] == 0:
         return f"{seconds / SECONDS_IN['h']:.0f}h"
     if seconds and seconds % SECONDS_IN["m"] == 0:
@@ -90,7 +90,7 @@ def spell_duration(seconds: float) -> str:
 
 
 def spell_size(size_bytes: int) -> str:
-    """Return the shortest spelling that `parse_size` reads back as the same number."""
+    """Return the shortest text that `parse_size` turns into the same number."""
     for unit, name in (("GIB", "GiB"), ("MIB", "MiB"), ("KIB", "KiB")):
         if size_bytes and size_bytes % BYTES_IN[unit] == 0:
             return f"{size_bytes // BYTES_IN[unit]} {name}"
@@ -98,7 +98,7 @@ def spell_size(size_bytes: int) -> str:
 
 
 def _plain(number: Decimal) -> str:
-    """Digits without an exponent or closing zeros."""
+    """Return a number without exponent and trailing zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

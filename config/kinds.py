@@ -1,4 +1,4 @@
-"""What one setting's value may look like, as annotated types. Knows no setting by name and compares no two."""
+"""The types of settings' values, as annotated types with validators. Knows no setting by name, compares no two."""
 
 import re
 import ssl
@@ -16,21 +16,21 @@ LARGEST_CAMPAIGN_ID: Final = 2**63 - 1
 LARGEST_PORT: Final = 2**16 - 1
 KAFKA_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 JSON_LIST: Final = re.compile(r"""\s*\[\s*["\]]""")
-"""How a list in JSON begins; an IPv6 address begins with a bracket, too."""
+"""The beginning of a JSON list; an IPv6 address begins with a bracket, too."""
 NOT_YET: Final = "not available in this version; leave it out"
 URL_EXAMPLE: Final = "https://eu.example.com/v2/sms/send/list"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRule:
-    """Which keys a table of numbers may have; `what` names one of them."""
+    """The allowed keys of a table whose keys are numbers; `what` describes one for messages."""
 
     lowest: int
     highest: int
     what: str
 
     def admits(self, key: str) -> bool:
-        """Say whether `key` is such a number in its plain spelling: no sign, space or leading zero."""
+        """Return whether `key` is such a number, without sign, space or leading zero."""
         return re.fullmatch(r"[1-9][0-9]{0,18}", key, re.ASCII) is not None and self.lowest <= int(key) <= self.highest
 
 
@@ -166,7 +166,7 @@ ServerKey = Annotated[SecretStr, AfterValidator(_server_key)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 CertificatesFile = Annotated[Path, AfterValidator(_certificates)]
 Unavailable = Annotated[None, BeforeValidator(_not_yet)]
-"""A setting of the contract that a later version acts on: it may be left out, or be "none"."""
+"""A setting for a later version: it may only be left out, or be "none"."""
 OnUnknownOutcome = Literal["resend", "hold"]
 SameContact = Annotated[Literal["separate", "keep_latest", "keep_first"], AfterValidator(_separate_alone)]
 Meaning = Literal["accepted", "refused", "not_delivered", "unknown"]

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, one line a mistake: setting, value, source, cure. Never shows a secret."""
+"""Mistakes in a configuration, each as one line: setting, value, source, cure. Never shows a secret."""
 
 import difflib
 import json
@@ -13,14 +13,14 @@ from config.catalogue import Leaf, Path, leaves, setting_name
 
 LONGEST_VALUE_SHOWN: Final = 80
 CREDENTIALS: Final = re.compile(r"""[^\s/@"',]+@""")
-"""What stands before an @ in a URL or an address may be a password."""
+"""The part before an @ in a URL or an address, which may be a password."""
 KUBERNETES_LINK: Final = re.compile(r"_SERVICE_(HOST|PORT)(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?$")
 ALIKE: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """One thing to mend. `value` is what people may see of the setting's value; None: nothing."""
+    """One mistake. `value` is the setting's value as it may be shown; None if it may not be, or there is none."""
 
     setting: str
     value: str | None
@@ -33,7 +33,7 @@ class Mistake:
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used; `mistakes` says all that is wrong with it."""
+    """The configuration cannot be used; `mistakes` lists everything that is wrong with it."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(mistakes)
@@ -41,7 +41,7 @@ class ConfigurationError(Exception):
 
 
 def one_line(text: str) -> str:
-    """Return `text` with whatever would break or blur a line written as an escape."""
+    """Return `text` with unprintable characters, such as line breaks, as escapes."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
@@ -49,7 +49,7 @@ def one_line(text: str) -> str:
 
 
 def shown(value: object, leaf: Leaf) -> str | None:
-    """Return what people may see of a value as it was written, None for a secret's."""
+    """Return a value for a message, as it was written and without credentials; None for a secret."""
     if leaf.secret:
         return None
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
@@ -58,7 +58,7 @@ def shown(value: object, leaf: Leaf) -> str | None:
 
 
 def nearest(path: Path) -> Path | None:
-    """Return the setting that somebody who wrote `path` may have meant, None where none is near."""
+    """Return the setting whose name is most like `path`, None where none is similar."""
     known: dict[str, Path] = {}
     for candidate, _ in leaves():
         meant = tuple(
@@ -70,7 +70,7 @@ def nearest(path: Path) -> Path | None:
 
 
 def unknown(path: Path, spell: Callable[[Path], str]) -> str:
-    """Return the problem of a setting that does not exist; `spell` writes a path as its source does."""
+    """Return the problem of a setting that does not exist; `spell` writes a path in its source's notation."""
     if KUBERNETES_LINK.search(setting_name(path)):
         return "unknown setting; Kubernetes sets it for a Service of that name: enableServiceLinks: false in the pod"
     meant = nearest(path)
@@ -78,7 +78,7 @@ def unknown(path: Path, spell: Callable[[Path], str]) -> str:
 
 
 def problem_of(error: ErrorDetails, leaf: Leaf) -> str:
-    """Return what is wrong with a value and what it must be, without the value."""
+    """Return what a value must be, without the value."""
     context = error.get("ctx", {})
     said = PROBLEMS.get(error["type"])
     if said is not None:

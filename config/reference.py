@@ -1,6 +1,6 @@
-"""The settings for readers: `SETTINGS.md` and `example.toml`, written from the models. Never read by the service.
+"""Writes the documentation of the settings, `SETTINGS.md` and `example.toml`, from the models. The service never uses it.
 
-`python -m config.reference` writes both anew.
+`python -m config.reference` writes both files.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from config.settings import Settings
 EXAMPLE_FILE: Final = FilePath(__file__).with_name("example.toml")
 PAGE_FILE: Final = FilePath(__file__).with_name("SETTINGS.md")
 SET_IN_EXAMPLE: Final = frozenset({("api", "url"), ("api", "field_names", "scheduled_at")})
-"""Settings without a default that the example gives a value all the same."""
+"""Settings without a default for which the example has a value."""
 EXAMPLE_HEAD: Final = """\
 # Every setting of the campaign consumer with its default. Written by `python -m config.reference`.
 #
@@ -103,7 +103,7 @@ def _default(leaf: Leaf) -> str:
 
 
 def _toml(table: Table, above: Path) -> Iterator[str]:
-    """Yield a table's settings, then its tables; campaigns stand in the example's tail."""
+    """Yield a table's settings, then its tables; campaigns are in `EXAMPLE_TAIL`."""
     if above and any(isinstance(node, Leaf) for node in (*table.members.values(), table.entry)):
         yield f"\n[{'.'.join(above)}]\n"
     for name, node in table.members.items():

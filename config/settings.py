@@ -262,7 +262,7 @@ class Campaign(Section):
 
 
 class Settings(BaseSettings):
-    """All settings. `config.load` reads them; built directly, nothing but the arguments counts."""
+    """All settings. `config.load` reads them; a direct call uses only its arguments."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -290,7 +290,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Nothing from the process's surroundings: what is read, and in which order, is `config.sources`'s matter."""
+        """Use the arguments alone: `config.sources` reads environment and files, in its own order."""
         return (init_settings,)
 
     def journal_topic(self, events_topic: str) -> str:
@@ -312,7 +312,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 def overridden(section: SectionT, by: Section) -> SectionT:
-    """Return `section` with what was set in `by`, table by table; what `by` merely has as a default does not count."""
+    """Return `section`, overridden by the values that were set in `by`, table by table; defaults in `by` do not count."""
     changes: dict[str, object] = {}
     for name in by.model_fields_set:
         ours, theirs = getattr(section, name), getattr(by, name)

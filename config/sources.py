@@ -1,4 +1,4 @@
-"""Where settings come from: environment, secrets directory, TOML file, in that order. Judges no value by itself."""
+"""Reads settings from the environment, the secrets directory and a TOML file, in that order. Validates no value itself."""
 
 import errno
 import os
@@ -20,12 +20,12 @@ from config.settings import Settings
 CONFIG_VARIABLE: Final = "CAMPAIGN_CONFIG"
 SECRETS_VARIABLE: Final = "CAMPAIGN_SECRETS_DIR"
 TEST_PREFIX: Final = "CAMPAIGN_TEST_"
-"""Variables of the test suite; the service leaves them alone."""
+"""Variables of the test suite; the service ignores them."""
 LARGEST_SECRET_BYTES: Final = 64 * 1024
 
 
 class Layer(PydanticBaseSettingsSource):
-    """What one source says: values by path, and what is wrong with the source itself."""
+    """One source of settings: its values by path, and the mistakes in it."""
 
     def __init__(self, source: str) -> None:
         super().__init__(Settings)
@@ -33,7 +33,7 @@ class Layer(PydanticBaseSettingsSource):
         self.values: dict[Path, object] = {}
         self.mistakes: list[Mistake] = []
         self.unread = False
-        """The source is there and could not be read: nobody knows what else it would have said."""
+        """Whether the source exists and could not be read, so that settings may seem to be missing."""
 
     def __call__(self) -> dict[str, Any]:
         """Return the values as tables within tables, which is how pydantic-settings merges sources."""
@@ -46,27 +46,27 @@ class Layer(PydanticBaseSettingsSource):
         return tables
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Answer the library's question about one field; it asks sources as a whole instead."""
+        """Return one field, as the library's interface requires; it calls the source as a whole instead."""
         return self().get(field_name), field_name, field.annotation is None
 
     def origin(self, path: Path) -> str:  # noqa: ARG002  # a directory of secrets answers by path
-        """Return where exactly the value at `path` comes from, for people."""
+        """Return where exactly the value at `path` comes from, for messages."""
         return self.source
 
     def spell(self, path: Path) -> str:
-        """Return the name of the setting at `path` the way this source writes it."""
+        """Return the name of the setting at `path` in this source's notation."""
         return setting_name(path)
 
     def refuse(self, setting: str, problem: str, *, value: str | None = None, source: str | None = None) -> None:
-        """Note a mistake."""
+        """Record a mistake."""
         self.mistakes.append(
             Mistake(setting=one_line(setting), value=value, source=one_line(source or self.source), problem=problem)
         )
 
-    def drop_strays(self) -> None:
-        """Note what is no setting, and drop it."""
+    def drop_unknown(self) -> None:
+        """Record every value that belongs to no setting as a mistake, and drop it."""
         for path, value in list(self.values.items()):
-            problem = _stray(path, value, self.spell)
+            problem = _why_unknown(path, value, self.spell)
             if problem is not None:
                 del self.values[path]
                 self.refuse(self.spell(path), problem, source=self.origin(path))
@@ -86,7 +86,7 @@ class EnvironmentLayer(Layer):
                 self.refuse(name, f"must be written in capitals: {one_line(name.upper())}")
                 continue
             self.values[tuple(name.removeprefix(PREFIX).lower().split(DELIMITER))] = value
-        self.drop_strays()
+        self.drop_unknown()
 
 
 class SecretsLayer(Layer):
@@ -115,7 +115,7 @@ class SecretsLayer(Layer):
                 self.refuse(setting_name(path), f"cannot be read: {mistake.strerror}", source=self.origin(path))
             except ValueError as mistake:
                 self.refuse(setting_name(path), str(mistake), source=self.origin(path))
-        self.drop_strays()
+        self.drop_unknown()
 
     def origin(self, path: Path) -> str:
         """Name the file."""
@@ -143,7 +143,7 @@ class FileLayer(Layer):
         else:
             self.values.update(_flat(tables, above=()))
         self.unread = bool(self.mistakes)
-        self.drop_strays()
+        self.drop_unknown()
 
     def spell(self, path: Path) -> str:
         """Write a path as TOML's dotted key."""
@@ -169,7 +169,7 @@ def load(config_file: FilePath | None, environ: Mapping[str, str]) -> Settings:
             broken.add(path)
             if not already_said:
                 mistakes.append(_mistake(path, leaf, layers, problem_of(details, leaf)))
-    for found in contradictions(settings or _mended(layers, broken)):
+    for found in contradictions(settings or _without_broken(layers, broken)):
         if broken.isdisjoint((found.path, *found.others)):
             leaf = _leaf_at(found.path)
             mistakes.append(_mistake(found.path, leaf, layers, found.problem))
@@ -179,7 +179,7 @@ def load(config_file: FilePath | None, environ: Mapping[str, str]) -> Settings:
 
 
 def _layers(config_file: FilePath | None, environ: Mapping[str, str]) -> tuple[Layer, ...]:
-    """Return the sources there are, the strongest first."""
+    """Return the existing sources, the strongest first."""
     layers: list[Layer] = [EnvironmentLayer(environ)]
     if (directory := environ.get(SECRETS_VARIABLE)) is not None:
         layers.append(SecretsLayer(directory))
@@ -191,21 +191,21 @@ def _layers(config_file: FilePath | None, environ: Mapping[str, str]) -> tuple[L
 
 
 def _settings(layers: Iterable[Layer], required: Mapping[Path, object]) -> Settings:
-    """Return what the layers give together; `required` stands in for required settings that none of them has."""
+    """Return the layers' settings together; `required` fills in required settings that none of them has."""
     lowest = Layer("stand-in")
     lowest.values.update(required)
     return Settings(_build_sources=((*layers, lowest), {}))
 
 
-def _mended(layers: tuple[Layer, ...], broken: set[Path]) -> Settings:
-    """Return the settings without the broken ones, so that the others can still be held against one another."""
+def _without_broken(layers: tuple[Layer, ...], broken: set[Path]) -> Settings:
+    """Return the settings without the invalid ones, so that the others can still be checked for contradictions."""
     for layer in layers:
         layer.values = {path: value for path, value in layer.values.items() if path not in broken}
     return _settings(layers, {("api", "url"): URL_EXAMPLE, ("api", "server_key"): "stand-in"})
 
 
 def _mistake(path: Path, leaf: Leaf, layers: Iterable[Layer], problem: str) -> Mistake:
-    """Return the mistake about the value that counts at `path`."""
+    """Return the mistake about the value at `path` from the strongest source."""
     for layer in layers:
         if path in layer.values:
             value, source = shown(layer.values[path], leaf), one_line(layer.origin(path))
@@ -220,7 +220,7 @@ def _blamed(location: tuple[int | str, ...]) -> tuple[Path, Leaf]:
     path = tuple(map(str, location))
     found = leaf_of(path)
     if found is None:
-        raise AssertionError(f"an error at {path}, where no setting stands")
+        raise AssertionError(f"an error at {path}, where there is no setting")
     return found
 
 
@@ -230,8 +230,8 @@ def _leaf_at(path: Path) -> Leaf:
     return leaf
 
 
-def _stray(path: Path, value: object, spell: Callable[[Path], str]) -> str | None:
-    """Return why `path` is no setting's, None where it is one's."""
+def _why_unknown(path: Path, value: object, spell: Callable[[Path], str]) -> str | None:
+    """Return why there is no setting at `path`, None where there is one."""
     node: Leaf | Table = CATALOGUE
     for name in path:
         if isinstance(node, Leaf):
@@ -251,7 +251,7 @@ def _stray(path: Path, value: object, spell: Callable[[Path], str]) -> str | Non
 
 
 def _named(path: str) -> FilePath:
-    """Return a path that somebody named; an empty one would be the working directory."""
+    """Return a configured path; an empty one is an error, because it would mean the working directory."""
     if not path:
         raise OSError(errno.ENOENT, "nothing is named; leave it out")
     return FilePath(path)
@@ -269,7 +269,7 @@ def _secret_in(file: FilePath) -> str:
 
 
 def _flat(tables: Mapping[str, object], above: Path) -> Iterator[tuple[Path, object]]:
-    """Yield what stands in tables within tables, by path; an empty table is a value."""
+    """Yield the values of nested tables, by path; an empty table is a value."""
     for name, value in tables.items():
         path = (*above, name)
         if isinstance(value, dict) and value:

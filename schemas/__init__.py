@@ -1,1 +1,1 @@
-"""The shapes that cross the service's borders, as models. Imports nothing of the service and touches nothing."""
+"""Models of the data that the service reads and writes. Imports nothing of the service, does no I/O."""

@@ -1,7 +1,7 @@
-"""The body of a campaign send as the platform reads it, under the default wire names. Writes no body.
+"""The body of a campaign send, with the default JSON names of the platform. Writes no body.
 
-The wire names are configuration (`API__FIELD_NAMES__*`) and the schedule's has no default, so other names are let
-through unread.
+The JSON names are configurable (`API__FIELD_NAMES__*`), and the schedule's has no default. So unknown names are allowed and
+ignored.
 """
 
 from typing import Annotated, Literal, Self

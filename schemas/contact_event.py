@@ -1,4 +1,4 @@
-"""The contact event: the truth about what a valid event is. Never decodes bytes and never sends.
+"""The contact event: this model defines what a valid event is. Never decodes bytes and never sends.
 
 Strict in types, tolerant of unknown fields; an optional member that is null counts as left out.
 """
@@ -13,8 +13,8 @@ from pydantic.alias_generators import to_camel
 from schemas.instants import InstantText, instant_of
 from schemas.mistake import SchemaError, mistake_of
 
-# Beyond 64 bits a JSON reader silently rounds: better refused than texted wrong. The bounds of a float leave out the
-# doubles that integers just beyond the bounds are rounded to.
+# Many JSON parsers silently round numbers beyond 64 bits: it is better to refuse them than to text a wrong number. The
+# bounds of a float exclude the doubles that integers just beyond the bounds are rounded to.
 LEAST_INTEGER: Final = -(2**63)
 GREATEST_INTEGER: Final = 2**64 - 1
 LEAST_FLOAT: Final = -(2.0**63)
@@ -32,7 +32,7 @@ Scalar = (
 
 
 def _sendable(data: dict[str, object]) -> dict[str, object]:
-    """Check that any reader reads the same numbers, and that no reader runs out of stack."""
+    """Check that every JSON parser reads the same numbers, and that the nesting is bounded."""
     level: list[object] = [data]
     for _ in range(MAX_ORIGIN_DATA_DEPTH):
         if not level:
@@ -65,7 +65,7 @@ _NAMES: Final = ("phoneE164", "phoneNumber", "externalCode")
 
 
 class Contact(_Model):
-    """One person, named by a phone, a code, or both, with what the campaign's template says to them."""
+    """One person, named by a phone, a code, or both, with the variables of the campaign's template."""
 
     model_config = ConfigDict(
         json_schema_extra={"anyOf": [{"required": [n], "properties": {n: {"type": "string"}}} for n in _NAMES]}
@@ -109,7 +109,7 @@ class SendOptions(_Model):
 
 
 class ContactEvent(_Model):
-    """A wish of an upstream service: tell this person this, by this campaign."""
+    """A request of an upstream service: send a person a text of this campaign."""
 
     event_id: Identifier = Field(description="The identity for deduplication.")
     event_type: Identifier

@@ -1,4 +1,4 @@
-"""What may stand around an event: CloudEvents 1.0 and the schema-registry wire format. Opens it, judges no event.
+"""The envelopes that an event may have: CloudEvents 1.0 and the schema-registry wire format. Validates no event.
 
 Sources: CloudEvents 1.0.2, its JSON event format and its Kafka protocol binding; Confluent's wire format.
 """
@@ -42,7 +42,7 @@ _validate = CloudEvent.__pydantic_validator__.validate_python
 
 
 def structured_data_of(envelope: Mapping[str, object]) -> object:
-    """The data of a structured CloudEvent: as it stands, or the bytes of `data_base64`.
+    """Return the data of a structured CloudEvent: as it is, or the bytes of `data_base64`.
 
     Raises:
         SchemaError: there is no data, or both kinds of it, or no base64.
@@ -59,7 +59,7 @@ def structured_data_of(envelope: Mapping[str, object]) -> object:
 
 
 def filled(data: Mapping[str, object], attributes: Mapping[str, object]) -> dict[str, object]:
-    """The event of a CloudEvent: its data, with the attributes filling what the data leaves out."""
+    """Return the event of a CloudEvent: its data; fields that are missing there come from the attributes."""
     document = dict(data)
     for name, attribute in _FILLED:
         if document.get(name) is None and attributes.get(attribute) is not None:

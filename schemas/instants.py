@@ -1,7 +1,7 @@
-"""Instants as text: RFC 3339 with an offset, read and written. Never reads a clock.
+"""Reads and writes instants as text: RFC 3339 with an offset. Never reads a clock.
 
-One reader for every path: it is the definition of a valid instant, and cheap, because what repeats from event to
-event (the second, and the fraction with its offset) is remembered in two small tables.
+All code uses this one parser, which defines what a valid instant is. It is fast, because the parts that repeat from event
+to event (the second, and the fraction with its offset) are cached in two small tables.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, WithJsonSchema
 
 END_OF_TIME: Final = 253_402_300_800.0
-"""10000-01-01T00:00:00Z, the first instant that cannot be written any more."""
+"""10000-01-01T00:00:00Z, the first instant that cannot be written."""
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - both sides of the subtraction are naive UTC
 _SECOND_CHARS: Final = 19  # 2026-11-24T15:40:19
@@ -29,7 +29,7 @@ _tails: dict[str, float] = {}
 
 
 def instant_of(text: str) -> float:
-    """Seconds since 1970-01-01T00:00:00Z of an RFC 3339 instant; a leap second counts as the next one's first.
+    """Return an RFC 3339 instant as seconds since 1970-01-01T00:00:00Z; a leap second equals the next second.
 
     Raises:
         ValueError: `text` is no RFC 3339 instant with an offset; the message never quotes it.
@@ -75,9 +75,9 @@ def _read_tail(text: str) -> float:
 
 
 def text_of(instant: float) -> str:
-    """RFC 3339 in UTC, rounded to the millisecond, with `Z`.
+    """Return an instant in RFC 3339: UTC, rounded to the millisecond, with `Z`.
 
-    Rounded, not cut: an instant that was itself rounded to the millisecond reads the same as before.
+    It is rounded, not cut: an instant that was read from text with milliseconds gives the same text.
     """
     seconds, milliseconds = divmod(round(instant * 1000), 1000)
     return f"{_second_text(seconds)}.{milliseconds:03d}Z"

@@ -15,18 +15,18 @@ SUBJECTS: Final[Mapping[str, type[BaseModel]]] = {
     "result": SendResult,
     "dead-letter": DeadLetterHeaders,
 }
-"""What can be asked for, by the name of its file in `schemas/published`."""
+"""The models with a published schema, by the name of its file in `schemas/published`."""
 
 
 def json_schema(subject: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one of `SUBJECTS`."""
+    """Return the JSON Schema (draft 2020-12) of one of `SUBJECTS`."""
     mode: Final = "validation"
     schema = SUBJECTS[subject].model_json_schema(mode=mode)
     return {"$schema": DIALECT, **cast("dict[str, Any]", _without_noise(schema))}
 
 
 def _without_noise(node: Any) -> Any:
-    """Drop what pydantic adds and no reader needs: titles made from names, and defaults that are null."""
+    """Remove what pydantic adds and readers do not need: titles made from names, and defaults that are null."""
     if isinstance(node, list):
         return [_without_noise(each) for each in node]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""What is wrong with a document, in one line for people. Never holds a value of the document."""
+"""Describes what is wrong with a document, in one line. Never quotes a value of the document."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -13,16 +13,16 @@ class SchemaError(ValueError):
 
 
 def mistake_of(error: ValidationError, *, open_fields: Mapping[str, str]) -> SchemaError:
-    """Tell a model's mistakes by field path and rule.
+    """Return an error that lists a model's mistakes by field path and rule.
 
-    `open_fields` are the fields whose inner names and values are the writer's own, with the rule that they keep:
-    of those nothing further in is told.
+    `open_fields` are the fields whose inner names are the writer's own, each with the rule for it. A mistake within one is
+    listed as a mistake of the field itself, because an inner name could be personal data.
     """
-    told: dict[str, str] = {}
+    rules: dict[str, str] = {}
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         path, rule = _placed(each["loc"], open_fields)
-        told.setdefault(path, rule or _rule(each))
-    lines = [f"{path}: {rule}" if path else rule for path, rule in told.items()]
+        rules.setdefault(path, rule or _rule(each))
+    lines = [f"{path}: {rule}" if path else rule for path, rule in rules.items()]
     more = len(lines) - _MOST_MISTAKES
     return SchemaError("; ".join(lines[:_MOST_MISTAKES]) + (f"; and {more} more" if more > 0 else ""))
 

@@ -1,4 +1,4 @@
-"""The page about results for readers, `RESULTS.md`: statuses, reasons, fields. Never read by the service.
+"""Writes the page about results, `RESULTS.md`: statuses, reasons, fields. The service never uses it.
 
 `python -m schemas.reference` prints it. What a status and a reason mean is written here; fields come from the models.
 """
@@ -11,7 +11,7 @@ from schemas.json_schema import json_schema
 
 
 class Explained(NamedTuple):
-    """What a status tells the sender of an event. `reasons` has None where the status can stand without a reason."""
+    """What a status tells the sender of an event. `reasons` has None if the status can occur without a reason."""
 
     meaning: str
     publish_again: str
@@ -144,7 +144,7 @@ Every field is always there; null says that there is nothing to say. Instants ar
 | field | type | meaning |
 |---|---|---|
 """
-LETTERS_HEAD: Final = """
+DEAD_LETTERS_HEAD: Final = """
 What the platform says is passed on with runs of seven and more digits masked. Key and external reference are the sender's own
 words and travel as they are. No phone, name or custom field is in a result.
 
@@ -167,16 +167,16 @@ def page() -> str:
         for status, each in STATUSES.items()
         for reason, meaning in each.reasons.items()
     )
-    letters = (
+    dead_letters = (
         f"| `{name}` | {field['description']} |" for name, field in json_schema("dead-letter")["properties"].items()
     )
-    tables = (statuses, reasons, _fields(json_schema("result")), letters)
-    heads = (HEAD, REASONS_HEAD, FIELDS_HEAD, LETTERS_HEAD)
+    tables = (statuses, reasons, _fields(json_schema("result")), dead_letters)
+    heads = (HEAD, REASONS_HEAD, FIELDS_HEAD, DEAD_LETTERS_HEAD)
     return "".join(head + _lines(table) for head, table in zip(heads, tables, strict=True))
 
 
 def _fields(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Yield a row for each field of a result, an object's own fields behind it."""
+    """Yield a row for each field of a result; the fields of an object follow it."""
     for name, field in schema["properties"].items():
         kinds = " or ".join(each.get("type", "object") for each in field.get("anyOf", (field,)))
         yield f"| `{above}{name}` | {kinds} | {field['description']} |"

@@ -1,4 +1,4 @@
-"""The send result: what becomes of every record read. Describes and checks; `consumer.core.results.result` writes it."""
+"""The send result: the outcome of one record. Only describes and validates; `consumer.core.results.result` writes it."""
 
 from typing import Annotated, Literal
 
@@ -59,7 +59,7 @@ class ResultRelated(_Model):
 
 
 class ResultSource(_Model):
-    """Where the record stands."""
+    """The record's topic, partition and offset."""
 
     topic: str = Field(description="The record's topic.")
     partition: Annotated[int, Field(ge=0)] = Field(description="The record's partition.")

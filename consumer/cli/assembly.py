@@ -1,4 +1,4 @@
-"""Puts the service together from its settings: edges, service, HTTP side. Starts nothing and decides nothing."""
+"""Builds the service from its settings: edges, service, HTTP server. Starts nothing and decides nothing."""
 
 from config import Settings
 from config.membership import Membership
@@ -79,7 +79,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
 
 
 def http_server_of(settings: Settings, service: Service, telemetry: Telemetry) -> HttpServer:
-    """Return the HTTP side, telling of the service."""
+    """Return the HTTP server that shows the service's state."""
     board = StatusBoard(
         service,
         request_seconds=settings.api.connect_timeout_seconds + settings.api.timeout_seconds,

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 TABLE_COLUMNS = 110
 
-HELP = """Prove the promises from what stands in the topics: events, journal, results and dead letters.
+HELP = """Prove the promises from the content of the topics: events, journal, results and dead letters.
 
-Every record below the committed offset must have exactly one outcome in the journal and a result that says the same,
-whoever may have been texted twice must be marked, and nothing may be there that has no record. Records beyond the
-committed offset are held to the same as far as they are settled; --complete asks that all of them are.
+Every record below the committed offset must have exactly one outcome in the journal, and a result that says the same.
+A contact that may have been texted twice must be marked. There must be no outcome or result without a record. Records
+from the committed offset on are checked if they are settled; --complete demands that all of them are settled.
 
-The exit code is 0 if everything is proven, 1 if anything is wrong: each violation is named with topic, partition and
-offset. Reads whole topics and needs some 200 bytes of memory for each record of a partition's range: --from and --to
-narrow it, by offset or by instant.
+The exit code is 0 if everything is proven, 1 if anything is wrong. Each violation is named with topic, partition and
+offset. The audit reads whole topics and needs some 200 bytes of memory for each record of a partition's range; --from
+and --to narrow the range, by offset or by instant.
 
 \b
 campaign-consumer audit
@@ -55,13 +55,13 @@ class _Point(click.ParamType[At]):
 
 @click.command(help=HELP, short_help="Prove the promises from events, journal and results; exit 1 names violations.")
 @config_option
-@click.option("--topic", "topics", multiple=True, help="Only this events topic; may be given again.")
+@click.option("--topic", "topics", multiple=True, help="Only this events topic; may be repeated.")
 @click.option(
     "--partition",
     "partitions",
     type=click.IntRange(min=0),
     multiple=True,
-    help="Only this partition; may be given again.",
+    help="Only this partition; may be repeated.",
 )
 @click.option("--from", "since", type=_Point(), default=At(), show_default="the start of the log", help="First record.")
 @click.option(
@@ -79,7 +79,7 @@ def command(
     is_complete: bool,
     as_json: bool,
 ) -> None:
-    """Prove, show, and end with the verdict's exit code."""
+    """Run the audit, print its report, and exit with its code."""
     from dataclasses import replace
 
     import orjson
@@ -103,7 +103,7 @@ def command(
         click.echo(orjson.dumps(report_of(found)).decode())
     else:
         console = Console()
-        console.width = max(console.width, TABLE_COLUMNS)  # rather broken lines than numbers cut short
+        console.width = max(console.width, TABLE_COLUMNS)  # wrapped lines are better than numbers that are cut
         show(console, found)
     if not found.proven:
         raise click.exceptions.Exit(FAILED)

@@ -1,4 +1,4 @@
-"""`campaign-consumer check`: says what would be used and what is in its way. Sends nobody anything, changes nothing."""
+"""`campaign-consumer check`: prints the configuration and what is wrong with it. Texts nobody, changes nothing."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ def command(*, config_file: Path | None, connect: bool) -> None:
     for note in notes(settings):
         click.echo(f"note: {note}")
     if connect:
-        # Kafka's client logs what it runs into; here that is said once, in a line of ours.
+        # Kafka's client logs its errors, too; here each is one line of ours.
         logging.getLogger("aiokafka").disabled = True
         obstacles = asyncio.run(_reach(settings))
         if obstacles:
@@ -47,7 +47,7 @@ def command(*, config_file: Path | None, connect: bool) -> None:
 
 
 def summary(settings: "Settings") -> Iterator[tuple[str, str]]:
-    """Yield what would be used, in a few lines: a label and a text."""
+    """Yield the configuration in a few lines: a label and a text each."""
     from config.durations import spell_duration, spell_size
 
     kafka, api, window, delivery = settings.kafka, settings.api, settings.window, settings.delivery
@@ -95,7 +95,7 @@ def _own(settings: "Settings", campaign_id: int) -> Iterator[str]:
 
 
 async def _reach(settings: "Settings") -> list[str]:
-    """Look at everything outside; return what is in the way, a line each. Brokers and platform are asked at once."""
+    """Check brokers and platform, both at once; return the problems, a line each."""
     async with asyncio.TaskGroup() as tasks:
         kafka = tasks.create_task(_reach_kafka(settings), name="kafka")
         platform = tasks.create_task(_reach_platform(settings), name="platform")
@@ -125,8 +125,8 @@ async def _reach_kafka(settings: "Settings") -> list[str]:
 
 
 async def _look_at_journals(settings: "Settings") -> list[str]:
-    """Return which partitions would not start, judged by their journals; what does no harm is a note."""
-    from consumer.cli.inspect import look, room_for
+    """Return the partitions that would not start, and why, by their journals; print the others' remarks as notes."""
+    from consumer.cli.inspect import inspect_tools, look
     from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.inspection.report import remarks
     from consumer.inspection.view import State
@@ -134,8 +134,8 @@ async def _look_at_journals(settings: "Settings") -> list[str]:
     obstacles: list[str] = []
     views: list[PartitionView] = []
     try:
-        async with room_for(settings.kafka) as room:
-            views = await look(room)
+        async with inspect_tools(settings.kafka) as tools:
+            views = await look(tools)
     except* (KafkaRefusedError, KafkaUnreachableError) as group:
         obstacles += [f"the journals cannot be read: {error}" for error in group.exceptions]
     for view in views:
@@ -161,7 +161,7 @@ async def _reach_platform(settings: "Settings") -> list[str]:
         keep_alive_seconds=settings.api.keep_alive_seconds,
         max_connections=1,
         clock=SystemClock(),
-        on_unexpected_error=lambda _error: None,  # the answer names it
+        on_unexpected_error=lambda _error: None,  # the answer's detail names the error
     )
     try:
         obstacle = _no_way_to_platform(settings, await client.ask_status())
@@ -176,7 +176,7 @@ async def _reach_platform(settings: "Settings") -> list[str]:
 
 
 def _no_way_to_platform(settings: "Settings", status: "Answer") -> str | None:
-    """Return why the platform cannot be reached at all; any answer says that it can."""
+    """Return why the platform cannot be reached, None if it has answered anything."""
     from consumer.core.platform.answer import Answered
 
     if isinstance(status, Answered):
@@ -189,7 +189,7 @@ def _no_way_to_platform(settings: "Settings", status: "Answer") -> str | None:
 
 
 def _not_let_in(settings: "Settings", key: "KeyCheck") -> str | None:
-    """Return why the platform would take no send of ours."""
+    """Return why the platform would refuse our sends, None if it would not."""
     from consumer.core.platform.answer import Answered
     from consumer.edge.platform.client import KeyVerdict
 
@@ -210,12 +210,12 @@ def _not_let_in(settings: "Settings", key: "KeyCheck") -> str | None:
 
 
 def _detail(answer: "Answer") -> str:
-    """Return the client's words for why there is no answer."""
+    """Return the client's description of why there is no answer."""
     from consumer.core.platform.answer import Lost, Unreachable
 
     return answer.detail if isinstance(answer, (Lost, Unreachable)) else "no answer"
 
 
 def _plain(url: str) -> str:
-    """Return a URL without its query, which may hold what is nobody's business."""
+    """Return a URL without its query, which may hold secrets."""
     return urlunsplit(urlsplit(url)._replace(query=""))

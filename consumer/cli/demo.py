@@ -9,7 +9,7 @@ PUBLISHING_SECONDS = 8.0
 """How long publishing lasts where no rate is asked for: with Kafka's start and the last window well under 30 s."""
 FASTEST_PER_SECOND = 10_000.0
 PLAIN_COLUMNS = 100
-"""Where there is no terminal that says how wide it is."""
+"""The width where there is no terminal."""
 
 
 @click.command()
@@ -46,7 +46,7 @@ def command(*, events: int, seed: int, rate: float | None, keep: bool, bootstrap
     from consumer.cli.main import Failure, environment
     from consumer.demo.apache_kafka import KafkaStartError
     from consumer.demo.processes import ProcessError
-    from consumer.demo.run import Script, play
+    from consumer.demo.run import DemoOptions, run_demo
     from consumer.demo.surroundings import ClusterError
     from consumer.traffic.connection import BadBrokersError, hush_client_library, kafka_settings
     from consumer.traffic.publisher import PublishError
@@ -60,13 +60,13 @@ def command(*, events: int, seed: int, rate: float | None, keep: bool, bootstrap
     except BadBrokersError as error:
         raise click.BadParameter(str(error), param_hint="--bootstrap-servers") from None
     pace = min(events / PUBLISHING_SECONDS, FASTEST_PER_SECOND) if rate is None else rate or None
-    script = Script(events=events, seed=seed, per_second=pace, cluster=cluster, keep=keep)
+    options = DemoOptions(events=events, seed=seed, per_second=pace, cluster=cluster, keep=keep)
     hush_client_library()
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = PLAIN_COLUMNS
     try:
-        account = asyncio.run(play(script, console))
+        account = asyncio.run(run_demo(options, console))
     except ProcessError as error:
         if error.tail:
             console.print(f"what it said last ({error.log}):", markup=False)

@@ -1,4 +1,4 @@
-"""`campaign-consumer inspect`: the group's state, read from Kafka alone; and an operator's word for a stopped partition."""
+"""`campaign-consumer inspect`: shows the group's state; writes an operator's decision about a stopped partition."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from consumer.inspection.view import PartitionView
 
 ENOUGH_SECONDS = 60.0
-"""Everything is asked again and again until it is answered; after so long somebody wants to know that it is not."""
+"""Requests to the brokers are retried without end; after this long the command gives up and says so."""
 
 EDGES = ("beginning", "end")
 
 
 class InspectTools(NamedTuple):
-    """What a run of the command works with."""
+    """What the command needs: an inspector, and the partitions."""
 
     inspector: "Inspector"
     partitions: "Sequence[Partition]"
 
 
 class TopicQuestions(NamedTuple):
-    """What answers questions about topics, and how many partitions each has."""
+    """Readers of events topics and journals, and how many partitions each topic has."""
 
     events: "GroupConsumer"
     journal: "KafkaJournal"
@@ -62,14 +62,14 @@ def command(
     at: str | None,
     yes: bool,
 ) -> None:
-    """Show how each partition stands, from Kafka alone: commits, journal, log ends.
+    """Show each partition's state, from Kafka alone: commits, journal, log ends.
 
-    Works whether or not a service runs; joins no group, and writes nothing but an operator's word.
+    Works whether or not a service runs; joins no group, and writes nothing but an operator's decision.
 
     A partition stops where the evidence contradicts itself: its topic was recreated or truncated, its journal has
     lost its beginning or its end, or belongs to another group. --accept says what will happen, asks, and writes into
-    the journal that the partition may start anew at an offset, with everything from there on as if nothing had been
-    sent. A service that runs notices within seconds. --accept-all does so for every stopped partition.
+    the journal that the partition may start at an offset. From there on everything counts as never sent. A running
+    service notices that within seconds. --accept-all does so for every stopped partition.
     """
     from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.inspection.inspector import NotAcceptedError
@@ -114,8 +114,8 @@ async def _show(kafka: "Kafka", *, as_json: bool) -> None:
     from consumer.edge.clock import SystemClock
     from consumer.inspection.report import document, table
 
-    async with room_for(kafka) as room:
-        views = await look(room)
+    async with inspect_tools(kafka) as tools:
+        views = await look(tools)
     now = SystemClock().now().wall
     if as_json:
         click.echo(document(views, group=kafka.group_id, now=now))
@@ -124,10 +124,10 @@ async def _show(kafka: "Kafka", *, as_json: bool) -> None:
             click.echo(line)
 
 
-async def look(room: InspectTools) -> "list[PartitionView]":
-    """Return how each partition stands."""
+async def look(tools: InspectTools) -> "list[PartitionView]":
+    """Return each partition's state."""
     async with asyncio.TaskGroup() as tasks:
-        looks = [tasks.create_task(room.inspector.look(each), name=f"look at {each}") for each in room.partitions]
+        looks = [tasks.create_task(tools.inspector.look(each), name=f"look at {each}") for each in tools.partitions]
     return [look.result() for look in looks]
 
 
@@ -136,19 +136,19 @@ async def _accept(kafka: "Kafka", wanted: str, *, at: str | None, sure: bool) ->
     from consumer.inspection.inspector import check_may_start
     from consumer.inspection.report import forecast
 
-    async with room_for(kafka, writes=True) as room:
-        found = [partition for partition in room.partitions if str(partition) == wanted]
+    async with inspect_tools(kafka, writes=True) as tools:
+        found = [partition for partition in tools.partitions if str(partition) == wanted]
         if not found:
             raise Failure(f"--accept {wanted}: there is no such partition of {', '.join(kafka.events_topics)}", MISUSED)
-        seen = await room.inspector.look(found[0])
+        seen = await tools.inspector.look(found[0])
         start = _start(seen, at)
         check_may_start(seen, start)
         for line in forecast(seen, start):
             click.echo(line)
         if not sure and not await asyncio.to_thread(click.confirm, f"Let {wanted} start at offset {start}?"):
             raise Failure(f"{wanted} stays stopped; nothing was written")
-        landed = await room.inspector.accept(seen, start, SystemClock().now().wall)
-    _tell_accepted(wanted, start, landed)
+        landed = await tools.inspector.accept(seen, start, SystemClock().now().wall)
+    _print_accepted(wanted, start, landed)
 
 
 async def _accept_all(kafka: "Kafka", *, at: str | None, sure: bool) -> None:
@@ -158,9 +158,9 @@ async def _accept_all(kafka: "Kafka", *, at: str | None, sure: bool) -> None:
     from consumer.inspection.view import State
 
     refusals: list[str] = []
-    async with room_for(kafka, writes=True) as room:
+    async with inspect_tools(kafka, writes=True) as tools:
         chosen = []
-        for seen in [view for view in await look(room) if view.state is State.STOPPED]:
+        for seen in [view for view in await look(tools) if view.state is State.STOPPED]:
             start = _start(seen, at)
             try:
                 check_may_start(seen, start)
@@ -176,16 +176,16 @@ async def _accept_all(kafka: "Kafka", *, at: str | None, sure: bool) -> None:
             raise Failure("all of them stay stopped; nothing was written")
         for seen, start in chosen:
             try:
-                landed = await room.inspector.accept(seen, start, SystemClock().now().wall)
+                landed = await tools.inspector.accept(seen, start, SystemClock().now().wall)
             except NotAcceptedError as error:
                 refusals.append(str(error))
                 continue
-            _tell_accepted(str(seen.partition), start, landed)
+            _print_accepted(str(seen.partition), start, landed)
     if refusals:
         raise Failure("\n".join(refusals))
 
 
-def _tell_accepted(partition: str, start: int, landed: int) -> None:
+def _print_accepted(partition: str, start: int, landed: int) -> None:
     click.echo(
         f"{partition} may start at offset {start} (journal offset {landed}): a service that runs starts it within "
         "seconds, otherwise the next one does"
@@ -207,11 +207,11 @@ def _start(seen: "PartitionView", at: str | None) -> "Offset":
 
 
 @asynccontextmanager
-async def room_for(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[InspectTools]:
-    """Yield what looks at the partitions; what it opened is closed.
+async def inspect_tools(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[InspectTools]:
+    """Yield an inspector and the partitions; its connections are closed at the end.
 
     Raises:
-        KafkaUnreachableError: it took too long.
+        KafkaUnreachableError: it took longer than `ENOUGH_SECONDS`.
     """
     from consumer.edge.kafka.connection import KafkaUnreachableError
     from consumer.edge.kafka.group.view import members_of
@@ -220,15 +220,15 @@ async def room_for(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[Ins
 
     troubles: list[str] = []
     try:
-        async with asyncio.timeout(None if writes else ENOUGH_SECONDS), desk_for(kafka, troubles) as desk:
+        async with asyncio.timeout(None if writes else ENOUGH_SECONDS), topic_questions(kafka, troubles) as topics:
             layout = Layout(
-                events=desk.counts,
-                journals={topic: (name, desk.journal_counts[topic]) for topic, name in _journals(kafka).items()},
+                events=topics.counts,
+                journals={topic: (name, topics.journal_counts[topic]) for topic, name in _journals(kafka).items()},
                 members=await members_of(connection_of(kafka), kafka.group_id),
             )
             if writes:
-                await desk.journal.start()
-            inspector = Inspector(events=desk.events, journal=desk.journal, layout=layout, group=kafka.group_id)
+                await topics.journal.start()
+            inspector = Inspector(events=topics.events, journal=topics.journal, layout=layout, group=kafka.group_id)
             yield InspectTools(inspector, layout.partitions())
     except TimeoutError as error:
         why = troubles[-1] if troubles else "no answer"
@@ -236,15 +236,15 @@ async def room_for(kafka: "Kafka", *, writes: bool = False) -> AsyncIterator[Ins
 
 
 @asynccontextmanager
-async def desk_for(kafka: "Kafka", troubles: list[str]) -> AsyncIterator[TopicQuestions]:
-    """Yield what answers questions about partitions, joins nothing, and is closed in the end."""
+async def topic_questions(kafka: "Kafka", troubles: list[str]) -> AsyncIterator[TopicQuestions]:
+    """Yield readers of topics and journals that join no group; they are closed at the end."""
     from consumer.edge.kafka.group.view import partitions_of
     from consumer.edge.kafka.journal_log import KafkaJournal
     from consumer.edge.kafka.reading.events_consumer import GroupConsumer
     from consumer.traffic.connection import connection_of
 
     connection, journals = connection_of(kafka), _journals(kafka)
-    # Neither of the two is started as a service would: they answer questions, and join nothing.
+    # Neither of the two is started as in a service: they only read, and join no group.
     events = GroupConsumer(connection, group=kafka.group_id, topics=kafka.events_topics, on_trouble=troubles.append)
     journal = KafkaJournal(
         connection, topic_template=kafka.journal_topic, on_replaced=troubles.append, on_trouble=troubles.append

@@ -1,4 +1,4 @@
-"""`campaign-consumer`: finds the command that was asked for and says in one line what failed. Does no work itself.
+"""`campaign-consumer`: finds and invokes a command, and prints its failure in one line. Does no work itself.
 
 A command is a module of this package with a `command`; only the one that is invoked is imported.
 """
@@ -27,7 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("consumer.cli.run", "Run the service until SIGTERM or SIGINT, then drain and stop."),
     "demo": ("consumer.cli.demo", "Run Kafka, platform, events and service on this machine, and check the totals."),
     "check": ("consumer.cli.check", "Check the configuration; with --connect brokers, topics and platform, too."),
-    "inspect": ("consumer.cli.inspect", "Show how each partition stands, from Kafka alone; let a stopped one start."),
+    "inspect": ("consumer.cli.inspect", "Show each partition's state, from Kafka alone; let a stopped one start."),
     "audit": ("consumer.cli.audit", "Prove the promises from events, journal and results; exit 1 names violations."),
     "replay": ("consumer.cli.replay", "Resend on purpose: plan it, run it, follow it."),
     "produce": ("consumer.cli.produce", "Publish contact events from JSON Lines, or made-up ones."),
@@ -38,7 +38,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 class Failure(click.ClickException):
-    """What ends a command: a line for people on stderr (or several, one for each thing), and an exit code."""
+    """Ends a command with a message on stderr (one line, or one for each problem) and an exit code."""
 
     def __init__(self, message: str, exit_code: int = FAILED) -> None:
         super().__init__(message)
@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; what an operator can mend ends it in a line a mistake, without a traceback."""
+        """Run a command; a mistake in the configuration ends it with one line for each, without a traceback."""
         try:
             return super().invoke(ctx)
         except _configuration_error() as error:
@@ -90,15 +90,15 @@ config_option = click.option(
 
 
 def environment() -> Mapping[str, str]:
-    """Return the process's environment, read here and handed on from here."""
+    """Return the process's environment; only this function reads it."""
     return os.environ
 
 
 def load_settings(config_file: Path | None) -> "Settings":
-    """Return the settings that hold here and now.
+    """Return the settings of this process.
 
     Raises:
-        Failure: they cannot be used: a line a mistake, exit code 2.
+        Failure: they are wrong: one line for each mistake, exit code 2.
     """
     from config import load
 
@@ -109,7 +109,7 @@ def load_settings(config_file: Path | None) -> "Settings":
 
 
 def _configuration_error() -> "type[ConfigurationError]":
-    """Look up a class that costs the import of all the settings: Python evaluates this when something was raised."""
+    """Return the class; it is imported only when something was raised, because the import loads all settings."""
     from config.mistakes import ConfigurationError
 
     return ConfigurationError

@@ -1,4 +1,4 @@
-"""`campaign-consumer produce`: publishes events from JSON Lines, or made-up ones. Never makes a topic."""
+"""`campaign-consumer produce`: publishes events from JSON Lines, or made-up ones. Never creates a topic."""
 
 import asyncio
 import signal
@@ -49,7 +49,7 @@ class Publication:
 
 @dataclass(slots=True, kw_only=True)
 class Tally:
-    """What has come of it so far."""
+    """What was published so far, and what was left out."""
 
     bad_lines: int = 0
     partitions: set[int] = field(default_factory=set)
@@ -82,7 +82,7 @@ def _key_field(_context: click.Context, _parameter: click.Parameter, value: str 
 @click.option(
     "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Records a second.  [default: all at once]"
 )
-@click.option("--key-field", callback=_key_field, metavar="PATH", help="Where the key stands, as contact.externalCode.")
+@click.option("--key-field", callback=_key_field, metavar="PATH", help="Field with the key, as contact.externalCode.")
 @click.option("--header", "headers", multiple=True, callback=_header, metavar="NAME=VALUE", help="Add to every record.")
 @click.option(
     "--compression",
@@ -135,7 +135,7 @@ def command(
         seconds = asyncio.run(_produce(publisher, plan, tally))
     except PublishError as error:
         raise Failure(str(error)) from error
-    _tell(publisher, tally, seconds, topic)
+    _print_summary(publisher, tally, seconds, topic)
     if tally.bad_lines:
         raise Failure(
             "1 bad line was left out" if tally.bad_lines == 1 else f"{tally.bad_lines:,} bad lines were left out"
@@ -143,12 +143,12 @@ def command(
 
 
 async def _produce(publisher: TrafficPublisher, plan: Publication, tally: Tally) -> float:
-    """Publish everything, or as much as there is until a signal comes; return the seconds that it took."""
+    """Publish everything, or until a signal comes; return the seconds that it took."""
     loop = asyncio.get_running_loop()
     await publisher.start()
     us = asyncio.current_task()
     assert us is not None
-    loop.add_signal_handler(signal.SIGTERM, us.cancel)  # as asyncio.run does it for SIGINT
+    loop.add_signal_handler(signal.SIGTERM, us.cancel)  # asyncio.run does the same for SIGINT
     started = loop.time()
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("publishing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -196,7 +196,7 @@ async def _from_lines(
         yield good
 
 
-def _tell(publisher: TrafficPublisher, tally: Tally, seconds: float, topic: str) -> None:
+def _print_summary(publisher: TrafficPublisher, tally: Tally, seconds: float, topic: str) -> None:
     rate = publisher.published / seconds if seconds > 0 else 0.0
     where = f"{len(tally.partitions)} partition{'' if len(tally.partitions) == 1 else 's'} of {topic}"
     stopped = " (stopped by a signal)" if tally.stopped else ""

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 GC_THRESHOLDS = (10_000, 20, 20)
-"""Events are structs without cycles: the collector has little to find and a large heap to look through."""
+"""Events are structs without reference cycles: the garbage collector finds little and has a large heap to search."""
 
 
 class UnfitError(Exception):
-    """Topics are missing or unfit; a line each."""
+    """Topics are missing or unfit; the message has a line for each."""
 
 
 @click.command()
@@ -31,9 +31,9 @@ class UnfitError(Exception):
 def command(*, config_file: Path | None) -> None:
     """Consume contact events and send campaigns until SIGTERM or SIGINT; then drain and stop.
 
-    A second signal stops at once (exit code 130): requests that are out then stay of unknown fate.
+    A second signal stops at once (exit code 130): the outcome of requests in flight is then unknown.
     """
-    heard = hear_signals()
+    received = collect_signals()
     import uvloop
 
     from consumer.edge.http_server import CannotListenError
@@ -57,28 +57,28 @@ def command(*, config_file: Path | None) -> None:
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            interrupted = runner.run(_run(settings, heard))
+            interrupted = runner.run(_run(settings, received))
     except* expected as group:
         raise Failure("\n".join(str(error) for error in _leaves(group))) from None
     if interrupted:
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-def hear_signals() -> list[int]:
-    """Hear signals from now on, while half a second of imports is still to come; return what will have been heard.
+def collect_signals() -> list[int]:
+    """Collect signals during the imports, which take half a second; return the list that they are appended to.
 
-    The second one is as a second Ctrl-C. The event loop's own handlers take over from this.
+    The second signal raises KeyboardInterrupt. The event loop's own handlers replace these later.
     """
-    heard: list[int] = []
+    received: list[int] = []
 
-    def hear(number: int, _frame: object) -> None:
-        heard.append(number)
-        if len(heard) > 1:
+    def collect(number: int, _frame: object) -> None:
+        received.append(number)
+        if len(received) > 1:
             raise KeyboardInterrupt
 
     for number in STOPPING:
-        signal.signal(number, hear)
-    return heard
+        signal.signal(number, collect)
+    return received
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
@@ -88,8 +88,8 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return leaves
 
 
-async def _run(settings: "Settings", heard: list[int]) -> bool:
-    """Run the service; return whether a second signal cut it short."""
+async def _run(settings: "Settings", received: list[int]) -> bool:
+    """Run the service; return whether a second signal has cut it short. `received` are signals that came before."""
     stop = asyncio.Event()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
@@ -104,13 +104,13 @@ async def _run(settings: "Settings", heard: list[int]) -> bool:
 
     for number in STOPPING:
         loop.add_signal_handler(number, on_signal)
-    if heard:
+    if received:
         return False
     try:
         async with _service(settings) as service:
             joined = True
             gc.collect()
-            gc.freeze()  # what is there by now stays: no collection looks through it again
+            gc.freeze()  # objects that exist by now stay for ever: no collection needs to search them
             await service.run(stop)
     except asyncio.CancelledError:
         if not stop.is_set():
@@ -124,21 +124,21 @@ async def _look_at_journals(settings: "Settings") -> None:
     Raises:
         SharedJournalError: they do.
     """
-    from consumer.cli.inspect import desk_for
+    from consumer.cli.inspect import topic_questions
     from consumer.core.terms import Partition
-    from consumer.inspection.journals import refuse_anothers
+    from consumer.inspection.journals import refuse_foreign_journals
     from consumer.service.evidence import PartitionEvidence
 
-    async with desk_for(settings.kafka, []) as desk:
-        journals = [Partition(topic, number) for topic, count in desk.journal_counts.items() for number in range(count)]
-        await refuse_anothers(
-            PartitionEvidence(events=desk.events, journal=desk.journal), journals, settings.kafka.group_id
-        )
+    async with topic_questions(settings.kafka, []) as topics:
+        counts = topics.journal_counts
+        journals = [Partition(topic, number) for topic, count in counts.items() for number in range(count)]
+        evidence = PartitionEvidence(events=topics.events, journal=topics.journal)
+        await refuse_foreign_journals(evidence, journals, settings.kafka.group_id)
 
 
 @asynccontextmanager
 async def _service(settings: "Settings") -> "AsyncIterator[Service]":
-    """Yield the service with its HTTP side up, once the brokers answer and the topics are fit."""
+    """Start the HTTP server, wait for the brokers, check the topics, and yield the service."""
     from config.contradictions import notes
     from consumer import __version__
     from consumer.cli.assembly import http_server_of, service_of

@@ -1,4 +1,4 @@
-"""`campaign-consumer sandbox`: runs the sandbox platform until it is told to stop. Owns options, no behaviour."""
+"""`campaign-consumer sandbox`: runs the sandbox platform until a signal. Owns options, no behaviour."""
 
 import asyncio
 import gc
@@ -21,11 +21,11 @@ SECONDS_IN = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0}
 ONE_LATENCY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|)")
 BASE_LATENCY = "latency-option"
 GC_THRESHOLDS = (50_000, 20, 100)
-"""Almost nothing the sandbox keeps can be part of a cycle: looking for some less often saves a tenth of its time."""
+"""The sandbox keeps almost no reference cycles: collecting less often saves a tenth of its time."""
 
 
 def read_latency(_: click.Context, __: click.Parameter, text: str | None) -> float | tuple[float, float] | None:
-    """Seconds, or a range of them, from `50ms`, `0.2`, `2s` or two of these with `..` between."""
+    """Return seconds, or a range of them, from `50ms`, `0.2`, `2s` or two of these with `..` between."""
     if text is None:
         return None
     found = [ONE_LATENCY.fullmatch(part) for part in text.split("..", maxsplit=1)]
@@ -47,16 +47,14 @@ def print_fault_page(ctx: click.Context, _: click.Parameter, value: object) -> N
 @click.command(short_help="Run a strict double of the SMS platform that misbehaves on demand.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free one.")
-@click.option("--server-key", default="sandbox-key", show_default=True, help="The only key that is let in.")
-@click.option(
-    "--schedule-field", default="scheduleAt", show_default=True, help="What the schedule is called on the wire."
-)
+@click.option("--server-key", default="sandbox-key", show_default=True, help="The only key that is accepted.")
+@click.option("--schedule-field", default="scheduleAt", show_default=True, help="The JSON name of the schedule.")
 @click.option("--max-contacts", type=click.IntRange(min=1), help="Refuse requests with more contacts (413).")
 @click.option(
     "--latency", callback=read_latency, metavar="DURATION", help="Answer later: 50ms, 2s, or anything from 50ms..200ms."
 )
 @click.option("--faults", "fault_file", type=click.Path(path_type=Path), help="JSON file with faults.")
-@click.option("--fault", "fault_texts", multiple=True, metavar="JSON", help="One fault; may be given again and again.")
+@click.option("--fault", "fault_texts", multiple=True, metavar="JSON", help="One fault; may be repeated.")
 @click.option("--log", is_flag=True, help="Print one line for each request; never a phone number.")
 @click.option(
     "--help-faults",
@@ -64,7 +62,7 @@ def print_fault_page(ctx: click.Context, _: click.Parameter, value: object) -> N
     is_eager=True,
     expose_value=False,
     callback=print_fault_page,
-    help="Describe all faults and questions on one page.",
+    help="Describe all faults and endpoints on one page.",
 )
 def command(
     *,
@@ -80,9 +78,9 @@ def command(
 ) -> None:
     """Run the sandbox: a strict double of POST /v2/sms/send/list on this machine.
 
-    It checks every rule of the platform, drops what the platform drops, sends nothing, remembers every contact that
-    it accepted, answers questions about them (GET /sandbox/summary) and fails in every way you ask for. Once it
-    listens it prints one line with its address. SIGTERM or SIGINT end it at once.
+    It checks every rule of the platform, drops what the platform drops, and sends nothing. It remembers every contact
+    that it accepted, shows them (GET /sandbox/summary), and fails in every way you ask for. Once it listens, it prints
+    one line with its address. SIGTERM or SIGINT end it at once.
     """
     from consumer.sandbox.server import Sandbox
 

@@ -1,4 +1,4 @@
-"""`campaign-consumer schema`: prints JSON Schema of what is read and written. Asks only the models."""
+"""`campaign-consumer schema`: prints JSON Schema of what is read and written. Needs only the models."""
 
 import json
 
@@ -12,7 +12,7 @@ from schemas.json_schema import SUBJECTS, json_schema
 def command(subject: str | None) -> None:
     """Print JSON Schema of a contact event, a send result or a dead letter's headers.
 
-    Without an argument all of them are printed as one JSON object, by name. The same schemas stand in
+    Without an argument all of them are printed as one JSON object, by name. The same schemas are in
     schemas/published.
     """
     document = json_schema(subject) if subject else {name: json_schema(name) for name in SUBJECTS}

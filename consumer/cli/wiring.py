@@ -1,4 +1,4 @@
-"""From settings to the values that core and edge ask for. Copies, never judges: `config` has judged already."""
+"""Turns settings into the values that core and edge need. Checks nothing: `config` has checked them."""
 
 from collections.abc import Mapping
 from dataclasses import astuple
@@ -14,7 +14,7 @@ from consumer.traffic.connection import connection_of
 
 
 def policies(settings: Settings) -> Policies:
-    """Return all that the core asks the operator's settings for."""
+    """Return the settings that the core needs."""
     return Policies(
         default=_campaign_policy(settings, None),
         campaigns={campaign_id: _campaign_policy(settings, campaign_id) for campaign_id in settings.campaigns},
@@ -31,13 +31,13 @@ def policies(settings: Settings) -> Policies:
 
 
 FINGERPRINT_ROUNDS = 100_000
-"""Some 30 ms once: whoever reads the journal must not be able to try keys by the million."""
+"""Some 30 ms, once. The hash is in the journal, and its readers must not be able to try keys by the million."""
 
 
 def fingerprint(settings: Settings) -> str:
-    """Return what tells this configuration of the platform from others: a slow, salted hash of URL, key and field names.
+    """Return a slow, salted hash of URL, key and field names, which identifies this configuration of the platform.
 
-    It stands in the journal. The key cannot be read off it, and another group's or URL's hash of the same key differs.
+    It is written to the journal. The key cannot be derived from it. Another group or URL with the same key has another hash.
     """
     names = orjson.dumps(astuple(field_names(settings)))
     salt = orjson.dumps(["campaign-consumer", settings.kafka.group_id, settings.api.url]) + names
@@ -66,12 +66,12 @@ def field_names(settings: Settings) -> FieldNames:
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
-    """Return where the brokers are and how they know us."""
+    """Return the brokers' addresses and our credentials."""
     return connection_of(settings.kafka)
 
 
 def expectations(settings: Settings) -> Expectations:
-    """Return the topics that must be there."""
+    """Return the topics that must exist."""
     kafka = settings.kafka
     return Expectations(
         journals={topic: settings.journal_topic(topic) for topic in kafka.events_topics},
@@ -81,7 +81,7 @@ def expectations(settings: Settings) -> Expectations:
 
 
 def _campaign_policy(settings: Settings, campaign_id: int | None) -> CampaignPolicy:
-    """Return one campaign's policy; None asks for that of campaigns which have nothing of their own."""
+    """Return a campaign's policy; None: that of campaigns without settings of their own."""
     window = settings.window if campaign_id is None else settings.window_of(campaign_id)
     delivery = settings.delivery if campaign_id is None else settings.delivery_of(campaign_id)
     return CampaignPolicy(

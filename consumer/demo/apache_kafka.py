@@ -1,6 +1,7 @@
-"""An Apache Kafka of one or three brokers on this machine, to use and to break. Listens on loopback only.
+"""An Apache Kafka of one or three brokers on this machine, for the demo and for tests. Listens on loopback only.
 
-Needs no Java, and the network only for its first start; ends with the process that started it, however that ends.
+It needs no installed Java, and the network only for its first start. It ends with the process that started it, also when
+that process is killed.
 """
 
 import asyncio
@@ -13,14 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from consumer.demo import jars, aot_cache
+from consumer.demo import aot_cache, jars
 from consumer.demo.broker import Broker, KafkaStartError, PortTakenError
 from consumer.demo.java import Java, JavaMissingError
 from consumer.demo.places import find_places, new_cluster_id
 
 __all__ = ["ApacheKafka", "KafkaStartError"]
 
-_ATTEMPTS = 3  # to find ports that stay free until they are bound
+_ATTEMPTS = 3  # another process may take a free port before the broker binds it
 
 
 def _say_nothing(_line: str) -> None:
@@ -30,7 +31,7 @@ def _say_nothing(_line: str) -> None:
 class ApacheKafka:
     """Use as `async with ApacheKafka(brokers=3) as kafka`, or call `start` and `stop`; brokers are numbered from 1.
 
-    Nothing in it belongs to an event loop: it may be started in one and used from another.
+    It belongs to no event loop: it may be started in one and used from another.
     """
 
     def __init__(
@@ -43,8 +44,8 @@ class ApacheKafka:
     ) -> None:
         """Start nothing yet.
 
-        `folder` keeps the data after `stop` (a temporary folder goes); `settings` are added to every broker's
-        properties; `tell` is called with a line for people before something that takes long.
+        `folder` keeps the data after `stop`; without it a temporary folder is used and removed. `settings` are added to
+        every broker's properties. `tell` gets a line for people before each step that takes long.
         """
         if brokers not in {1, 3}:
             raise ValueError(f"brokers={brokers}: one broker or three")
@@ -58,7 +59,7 @@ class ApacheKafka:
 
     @property
     def bootstrap_servers(self) -> str:
-        """All brokers' addresses, as clients are given them; empty while nothing is started."""
+        """All brokers' addresses, in the form that clients take; empty while nothing is started."""
         return ",".join(broker.place.address for broker in self._brokers)
 
     @property
@@ -85,9 +86,9 @@ class ApacheKafka:
         await self.stop()
 
     async def start(self) -> None:
-        """Fetch what is missing, start every broker and wait until all know each other.
+        """Download missing jars, start every broker and wait until all know each other.
 
-        KafkaStartError when that fails; nothing is left running then.
+        Raises KafkaStartError when that fails; no process is left running then.
         """
         try:
             class_path = await asyncio.to_thread(jars.fetch, self._tell)
@@ -102,11 +103,11 @@ class ApacheKafka:
             raise KafkaStartError(str(error)) from error
 
     async def stop(self) -> None:
-        """End every broker, and drop the data unless its folder was given. Harmless when nothing runs."""
-        farewell = signal.SIGKILL if self._kept_folder is None else signal.SIGTERM
+        """Stop every broker, and remove the data unless its folder was given. Does nothing when nothing runs."""
+        stopping = signal.SIGKILL if self._kept_folder is None else signal.SIGTERM
         for broker in self._brokers:
             if broker.runs:
-                broker.send(farewell)
+                broker.send(stopping)
                 broker.send(signal.SIGCONT)
         for broker in self._brokers:
             await broker.until_ended()
@@ -121,8 +122,8 @@ class ApacheKafka:
             (folder / "tmp").mkdir(parents=True, exist_ok=True)
             self._java = java = Java(class_path=tuple(class_path), temporary_folder=folder / "tmp", recorded=recorded)
             places = list(find_places(self._count, folder))
-            litter = folder if self._kept_folder is None else None
-            self._brokers = tuple(Broker(place, places, self._settings, litter=litter) for place in places)
+            removed = folder if self._kept_folder is None else None
+            self._brokers = tuple(Broker(place, places, self._settings, remove_if_killed=removed) for place in places)
             await self._format(java, new_cluster_id())
             for broker in self._brokers:
                 await broker.start(java)
@@ -146,13 +147,13 @@ class ApacheKafka:
     # --- to break it --------------------------------------------------------------------------------------------------
 
     async def kill_broker(self, number: int = 1) -> None:
-        """Kill it with SIGKILL: no farewell to anybody. Returns when the process is gone."""
+        """Kill it with SIGKILL. Returns when the process has ended."""
         broker = self.broker(number)
         broker.send(signal.SIGKILL)
         await broker.until_ended()
 
     async def stop_broker(self, number: int = 1) -> None:
-        """Let it shut down in order, its leaderships handed over first where there is a successor."""
+        """Shut it down in order (SIGTERM); it hands its partition leaderships over first."""
         broker = self.broker(number)
         broker.send(signal.SIGTERM)
         await broker.until_ended()
@@ -162,13 +163,13 @@ class ApacheKafka:
         self.broker(number).send(signal.SIGSTOP)
 
     def thaw_broker(self, number: int = 1) -> None:
-        """Let it go on (SIGCONT) where it was frozen."""
+        """Continue a frozen broker (SIGCONT)."""
         self.broker(number).send(signal.SIGCONT)
 
     async def start_broker(self, number: int = 1) -> None:
         """Start a killed or stopped broker on its old port with its old data, and wait until it answers.
 
-        KafkaStartError when it does not; one of three needs another that runs, or starts meanwhile.
+        Raises KafkaStartError when it does not. One of three brokers needs a second one that runs or starts.
         """
         broker = self.broker(number)
         assert self._java is not None, "a broker exists, so the cluster was started"
@@ -176,7 +177,7 @@ class ApacheKafka:
         await broker.until_ready(frozenset({number}))
 
     def tool(self, main_class: str, *arguments: str) -> list[str]:
-        """Give the command line that runs one of Kafka's own tools, such as org.apache.kafka.tools.TopicCommand."""
+        """Return the command line that runs one of Kafka's own tools, such as org.apache.kafka.tools.TopicCommand."""
         if self._java is None:
             raise KafkaStartError("the embedded Apache Kafka is not started")
         return self._java.command(main_class, *arguments, log_level="error")
@@ -187,7 +188,7 @@ async def _prepare() -> None:
         print(f"Apache Kafka {jars.KAFKA_VERSION} starts and answers at {kafka.bootstrap_servers}.")  # noqa: T201 - a command
 
 
-if __name__ == "__main__":  # what `make setup` runs: everything is fetched, and later starts are quick
+if __name__ == "__main__":  # `make setup` runs this to download everything, so that later starts are fast
     try:
         asyncio.run(_prepare())
     except KafkaStartError as error:

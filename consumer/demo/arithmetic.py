@@ -1,12 +1,12 @@
-"""The arithmetic that shows that nothing went missing. Never reads a topic or asks anybody: counts are handed in.
+"""Checks that the totals of a run agree. Reads no topic; all counts are arguments.
 
-It knows the service only from outside: which records were published, which results were read, which contacts
-the platform says it texted. What it checks:
+It knows the service only from outside: which records were published, which results were read, which contacts the platform
+has texted. It checks:
 
     records          = distinct results                    every record has one result, and no result has no record
-    contacts texted  = accepted results + repeats          and, where results are in doubt, those texted nonetheless
+    contacts texted  = accepted results + repeats          plus, for results in doubt, those that were texted
 
-where a repeat must be marked `possibleDuplicate`, and a result can account for no more texts than it had attempts.
+A repeat must be marked `possibleDuplicate`. A result can explain no more texts than it had attempts.
 """
 
 from collections import Counter, defaultdict
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 
 class RecordPlace(NamedTuple):
-    """Where a record stands in the events topic."""
+    """A record's partition and offset in the events topic."""
 
     partition: int
     offset: int
@@ -28,7 +28,7 @@ class RecordPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenResult:
-    """One result as it was read; instants are Unix seconds. Equal fingerprints mean equal content, as JSON values."""
+    """One result as it was read; instants are Unix seconds. Results with equal fingerprints have equal JSON content."""
 
     result_id: str
     place: RecordPlace
@@ -43,7 +43,7 @@ class SeenResult:
 
 
 class FaultKind(StrEnum):
-    """What can be wrong, in the words of the summary."""
+    """What can be wrong, as the summary prints it."""
 
     NO_RESULT = "record without a result"
     NO_RECORD = "result without a record"
@@ -64,7 +64,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The counts, and every place where they do not add up."""
+    """The counts, and every violation."""
 
     records: int
     results: int
@@ -90,10 +90,10 @@ def settle_accounts(
     results: Iterable[SeenResult],
     texts: Mapping[str, int],
 ) -> Account:
-    """Add everything up.
+    """Compare published records, results and texts.
 
-    `produced` has every published record, with the reason its result must give where it is invalid. `texts`
-    counts by external reference how often the platform texted a contact.
+    `produced` has every published record; for an invalid one, with the reason that its result must give. `texts` has the
+    number of texts that the platform sent, by external reference.
     """
     first_of, again, faults = _distinct(results)
     distinct = list(first_of.values())
@@ -142,7 +142,7 @@ def _records_against_results(produced: Mapping[RecordPlace, str | None], results
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Texted:
-    """What texts beyond the first of each accepted result come down to."""
+    """What explains the texts beyond the first of each accepted result."""
 
     repeats: int
     in_doubt: int
@@ -163,7 +163,7 @@ def _texts_against_results(results: Sequence[SeenResult], texts: Mapping[str, in
         if surplus < 0:
             faults += [Fault(FaultKind.LOST_TEXT, reference)] * -surplus
             continue
-        # the deciding attempt of an accepted result is its one text; each other attempt can have been one more
+        # the deciding attempt of an accepted result is one text; each other attempt may have been one more
         may_repeat = sum(result.attempts - 1 for result in accepted if result.possible_duplicate)
         may_doubt = sum(result.attempts for result in of_reference if result.status == "in_doubt")
         repeated = min(surplus, may_repeat)
@@ -185,7 +185,7 @@ class Delay:
 
 
 def acceptance_delay(results: Iterable[SeenResult], places: frozenset[RecordPlace]) -> Delay:
-    """From the event to the platform's yes, of those accepted results whose records stand at `places`."""
+    """Return the delays from event to acceptance, for the accepted results of the records at `places`."""
     first_of = {result.result_id: result for result in results}
     delays = sorted(
         result.completed_at - result.occurred_at
@@ -196,7 +196,7 @@ def acceptance_delay(results: Iterable[SeenResult], places: frozenset[RecordPlac
 
 
 def _percentile(ordered: Sequence[float], percent: int) -> float | None:
-    """Nearest rank: a value that really occurred. Source: ISO 16269-4 and common practice."""
+    """Return a percentile by nearest rank: a value that occurred. Source: ISO 16269-4 and common practice."""
     if not ordered:
         return None
     return ordered[-(-len(ordered) * percent // 100) - 1]

@@ -1,4 +1,4 @@
-"""One broker of the embedded Apache Kafka: its properties, its process, and whether it answers. Knows no cluster."""
+"""One broker of the embedded Apache Kafka: its properties, its process, and whether it answers. Owns no cluster."""
 
 import asyncio
 import signal
@@ -13,8 +13,8 @@ from aiokafka.protocol.metadata import MetadataRequest
 from consumer.demo.child_process import ChildProcess
 from consumer.demo.java import ENVIRONMENT, Java
 
-START_SECONDS = 120.0  # three brokers take 9 on two idle cores; a busy machine takes its time
-STOP_SECONDS = 30.0  # a controlled shutdown takes 1 to 3, writing a recording 10; after that the broker is killed
+START_SECONDS = 120.0  # three brokers take 9 on two idle cores; a busy machine takes longer
+STOP_SECONDS = 30.0  # a controlled shutdown takes 1 to 3, writing an AOT cache 10; after that the broker is killed
 FORMAT_SECONDS = 60.0  # a JVM that writes one file: 1 to 3
 HEAP_MEBIBYTES = 512
 _POLL_SECONDS = 0.05
@@ -22,16 +22,16 @@ _TAIL_LINES = 25
 
 
 class KafkaStartError(RuntimeError):
-    """The embedded Apache Kafka did not start as it should; the message says why and what to do."""
+    """The embedded Apache Kafka did not start; the message says why and what to do."""
 
 
 class PortTakenError(KafkaStartError):
-    """Another process took a port between our looking and the broker's binding."""
+    """Another process took a port before the broker could bind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerPlace:
-    """Where one broker, which is a controller as well, lives: its node ID, ports and folder."""
+    """The node ID, ports and folder of one broker, which is a controller as well."""
 
     number: int
     port: int
@@ -44,7 +44,7 @@ class BrokerPlace:
 
     @property
     def voter(self) -> str:
-        """As the controllers' quorum names it."""
+        """Its entry in `controller.quorum.voters`."""
         return f"{self.number}@127.0.0.1:{self.controller_port}"
 
     @property
@@ -53,14 +53,14 @@ class BrokerPlace:
 
     @property
     def log_file(self) -> Path:
-        """What its JVM prints."""
+        """The output of its JVM."""
         return self.folder / "broker.log"
 
 
 class Broker:
-    """One broker of a cluster of `places`; `settings` win over the properties below.
+    """One broker of a cluster of `places`; `settings` override the properties below.
 
-    `litter` is a folder that goes if this process is killed: nobody would be there to remove it.
+    `remove_if_killed` is a folder that is removed if this process is killed, since `stop` cannot do it then.
     """
 
     def __init__(
@@ -69,10 +69,10 @@ class Broker:
         places: Sequence[BrokerPlace],
         settings: Mapping[str, str],
         *,
-        litter: Path | None = None,
+        remove_if_killed: Path | None = None,
     ) -> None:
         self.place = place
-        self._litter = litter
+        self._remove_if_killed = remove_if_killed
         self._process: ChildProcess | None = None
         place.folder.mkdir(parents=True, exist_ok=True)
         properties = {**_properties(place, places), **settings}
@@ -85,11 +85,11 @@ class Broker:
 
     @property
     def pid(self) -> int:
-        """The JVM's process ID. KafkaStartError when it was never started, or ended."""
+        """The JVM's process ID. Raises KafkaStartError when it does not run."""
         return self._running().pid
 
     async def format(self, java: Java, cluster_id: str) -> None:
-        """Prepare the data folder for a cluster. Harmless where that was done before."""
+        """Format the data folder for a cluster, unless that was done before."""
         command = java.command(
             *("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster_id),
             *("-c", str(self.place.properties_file)),
@@ -104,16 +104,16 @@ class Broker:
             raise KafkaStartError(f"broker {self.place.number} could not prepare its folder:\n{self.log_tail()}")
 
     async def start(self, java: Java) -> None:
-        """Start the process; `until_ready` waits for the broker in it."""
+        """Start the process; `until_ready` waits until the broker answers."""
         if self.runs:
             raise KafkaStartError(f"broker {self.place.number} runs already")
         command = java.command("kafka.Kafka", str(self.place.properties_file), heap_mebibytes=HEAP_MEBIBYTES)
         self._process = await asyncio.to_thread(self._watcher, command)
 
     async def until_ready(self, numbers: frozenset[int]) -> None:
-        """Wait until this broker itself says that it knows these brokers, itself among them.
+        """Wait until this broker says that it knows these brokers, including itself.
 
-        KafkaStartError when it ends, or does not say so within START_SECONDS; PortTakenError when that was why.
+        Raises KafkaStartError when it ends or START_SECONDS are over, PortTakenError when a port was taken.
         """
         process = self._running()
         try:
@@ -126,11 +126,11 @@ class Broker:
             raise self._start_failure(f"did not answer within {START_SECONDS:g} s") from error
 
     def send(self, what: signal.Signals) -> None:
-        """Send the JVM a signal. KafkaStartError when it does not run."""
+        """Send the JVM a signal. Raises KafkaStartError when it does not run."""
         self._running().send(what)
 
     async def until_ended(self) -> None:
-        """Wait for the process's end; past STOP_SECONDS it is killed. Harmless when it does not run."""
+        """Wait until the process has ended; after STOP_SECONDS it is killed. Does nothing when it does not run."""
         process = self._process
         if process is None:
             return
@@ -142,7 +142,7 @@ class Broker:
         self._process = None
 
     def log_tail(self) -> str:
-        """The last lines of what the JVM printed."""
+        """Return the last lines of the JVM's output."""
         lines = self.place.log_file.read_text("utf-8", errors="replace").splitlines()
         return "\n".join(lines[-_TAIL_LINES:])
 
@@ -162,7 +162,7 @@ class Broker:
     def _start_failure(self, what: str) -> KafkaStartError:
         tail = self.log_tail()
         kind = PortTakenError if "Address already in use" in tail else KafkaStartError
-        kept = f", {self.place.log_file}" if self._litter is None else ""
+        kept = f", {self.place.log_file}" if self._remove_if_killed is None else ""
         return kind(f"broker {self.place.number} {what}; the end of its log{kept}:\n{tail}")
 
     def _running(self) -> ChildProcess:
@@ -171,7 +171,12 @@ class Broker:
         return self._process
 
     def _watcher(self, command: Sequence[str]) -> ChildProcess:
-        return ChildProcess.start(command, output=self.place.log_file, environment=ENVIRONMENT, litter=self._litter)
+        return ChildProcess.start(
+            command,
+            output=self.place.log_file,
+            environment=ENVIRONMENT,
+            remove_if_killed=self._remove_if_killed,
+        )
 
 
 def _properties(place: BrokerPlace, places: Sequence[BrokerPlace]) -> dict[str, str]:
@@ -185,19 +190,19 @@ def _properties(place: BrokerPlace, places: Sequence[BrokerPlace]) -> dict[str, 
         "controller.listener.names": "CONTROLLER",
         "controller.quorum.voters": ",".join(other.voter for other in places),
         "log.dirs": str(place.folder / "data"),
-        # as a cluster for production would have it
+        # as in a production cluster
         "auto.create.topics.enable": "false",
         "default.replication.factor": copies,
         "min.insync.replicas": in_sync,
         "unclean.leader.election.enable": "false",
-        # quick to start, to rebalance and to fail over
+        # fast starts, rebalances and failovers
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
         "broker.session.timeout.ms": "4000",
         "broker.heartbeat.interval.ms": "500",
         "controller.quorum.election.timeout.ms": "500",
         "controller.quorum.fetch.timeout.ms": "1000",
-        # few partitions and small buffers for the topics that Kafka keeps for itself
+        # few partitions and small buffers for Kafka's internal topics
         "offsets.topic.num.partitions": "4",
         "offsets.topic.replication.factor": copies,
         "transaction.state.log.num.partitions": "4",

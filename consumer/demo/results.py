@@ -1,4 +1,4 @@
-"""Every result of a topic, from its beginning, as the demo's judge sees them. Joins no group, commits nothing."""
+"""Reads every result of a topic from its beginning, for the demo's check. Joins no group, commits nothing."""
 
 import asyncio
 from datetime import datetime
@@ -17,10 +17,10 @@ CATCH_UP_SECONDS = 15.0
 
 
 def seen_result(value: bytes) -> SeenResult:
-    """Take from a result what the arithmetic asks for.
+    """Return the fields of a result that `arithmetic.py` needs.
 
     Raises:
-        KeyError, ValueError: it is no result as the contract describes one.
+        KeyError, ValueError: it is no valid result.
     """
     content: dict[str, Any] = orjson.loads(value)
     source = content["source"]
@@ -39,7 +39,7 @@ def seen_result(value: bytes) -> SeenResult:
 
 
 def _instant(text: str | None) -> float | None:
-    """None as well where an invalid event has something else there."""
+    """Return Unix seconds; None for None, and for the text of an invalid event that is no instant."""
     try:
         return None if text is None else datetime.fromisoformat(text).timestamp()
     except ValueError:

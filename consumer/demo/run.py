@@ -1,6 +1,6 @@
-"""The demo from its first process to its last sum: who is started, what is published, when it is over.
+"""Runs the demo: starts the processes, publishes events, waits for their results. Prints and checks nothing itself.
 
-Judges nothing: `arithmetic.py` does. Draws nothing: `show.py` does.
+`arithmetic.py` checks the totals, `show.py` prints them.
 """
 
 import asyncio
@@ -39,11 +39,11 @@ from consumer.traffic.record import GeneratedRecord, RecordKind
 
 LOOK_SECONDS = 0.25
 STALLED_SECONDS = 60.0
-"""No new result for so long means that none will come; a kill costs a session time-out of 10 s and a rebalance."""
+"""After this long without a new result, none will come; a kill costs a session time-out of 10 s and a rebalance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Script:
+class DemoOptions:
     """What the user asked for."""
 
     events: int
@@ -62,80 +62,80 @@ class PublishedRecords:
     first_occurred_at: float = 0.0
 
     def note(self, partition: int, offset: int, records: Sequence[Publishable]) -> None:
-        """Note an acknowledged batch."""
+        """Record an acknowledged batch."""
         for number, record in enumerate(records, start=offset):
             assert isinstance(record, GeneratedRecord)
             self.kinds[RecordPlace(partition, number)] = record.kind
             self.first_occurred_at = min(self.first_occurred_at or record.occurred_at, record.occurred_at)
 
     def of(self, *kinds: RecordKind) -> frozenset[RecordPlace]:
-        """Return where the records of these kinds stand."""
+        """Return partition and offset of the records of these kinds."""
         return frozenset(place for place, kind in self.kinds.items() if kind in kinds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DemoStage:
+class RunningDemo:
     """Everything that runs while events are published."""
 
-    script: Script
+    options: DemoOptions
     console: Console
     cluster: Cluster
     sandbox: SandboxClient
     service: ServiceProcess
     results: ResultsReader
-    ledger: PublishedRecords = field(default_factory=PublishedRecords)
+    published: PublishedRecords = field(default_factory=PublishedRecords)
 
 
-async def play(script: Script, console: Console) -> Account:
-    """Run the demo and return its account; with `keep`, only once the user has had enough.
+async def run_demo(options: DemoOptions, console: Console) -> Account:
+    """Run the demo and return its account; with `keep`, only after Ctrl-C.
 
     Raises:
-        KafkaStartError, ClusterError, ProcessError, PublishError: it could not be played to its end.
+        KafkaStartError, ClusterError, ProcessError, PublishError: it could not be finished.
     """
     async with AsyncExitStack() as stack:
         kept = stack.enter_context(logs_folder(console))
         logs = kept.folder
         cluster = await stack.enter_async_context(
-            embedded_cluster(console) if script.cluster is None else users_cluster(script.cluster, console)
+            embedded_cluster(console) if options.cluster is None else users_cluster(options.cluster, console)
         )
         sandbox_url = await _start_sandbox(stack, logs, console)
         port = free_port()
 
-        def invite(pid: int) -> None:
+        def print_process(pid: int) -> None:
             console.print(f"service at http://127.0.0.1:{port}, process {pid}: kill it if you like")
 
         service = ServiceProcess(
             environment=service_environment(cluster, sandbox_url=sandbox_url, port=port),
             log=logs / "service.log",
-            on_restarted=invite,
+            on_restarted=print_process,
             on_died=lambda code: console.print(f"the service {_end(code)}; it is started again"),
         )
         await service.start()
         stack.push_async_callback(lambda: stop(service.process))
         await answers(f"http://127.0.0.1:{port}/readyz", service.process, name="service", log=service.log)
-        invite(service.process.pid)  # from here on it is started again whenever it dies
+        print_process(service.process.pid)  # from here on it is restarted whenever it dies
         results = ResultsReader(topic=cluster.topics.results, connection=connection_of(cluster.kafka))
-        stage = DemoStage(
-            script=script,
+        demo = RunningDemo(
+            options=options,
             console=console,
             cluster=cluster,
             service=service,
             sandbox=await stack.enter_async_context(SandboxClient(sandbox_url)),
             results=await stack.enter_async_context(results),
         )
-        await _perform(stage)
-        if not script.keep:
-            await _stop_in_order(stage)
-        account = await _settle(stage)
+        await _publish_and_wait(demo)
+        if not options.keep:
+            await _stop_service(demo)
+        account = await _check(demo)
         kept.wanted = not account.holds
-        if script.keep:
+        if options.keep:
             show_surroundings(console, service.environment, port=port, sandbox_url=sandbox_url, logs=logs)
             await _until_interrupted(service)
         return account
 
 
 async def _start_sandbox(stack: AsyncExitStack, logs: Path, console: Console) -> str:
-    """Start the platform's double as a process of its own; return its URL."""
+    """Start the sandbox as a process of its own; return its URL."""
     port = free_port()
     url, log = f"http://127.0.0.1:{port}", logs / "sandbox.log"
     options = ("--port", str(port), "--server-key", SERVER_KEY, "--schedule-field", SCHEDULE_FIELD)
@@ -148,97 +148,98 @@ async def _start_sandbox(stack: AsyncExitStack, logs: Path, console: Console) ->
     return url
 
 
-async def _perform(stage: DemoStage) -> None:
-    """Publish everything and read results until every record has one, or none comes any more."""
+async def _publish_and_wait(demo: RunningDemo) -> None:
+    """Publish everything and read results until every record has one, or no more come."""
     failures: Sequence[Exception] = ()
-    with progress_of(stage.script.events, stage.console) as gauge:
+    with progress_of(demo.options.events, demo.console) as gauge:
         try:
             async with asyncio.TaskGroup() as tasks:
                 background = (
-                    tasks.create_task(stage.service.supervise(), name="supervise the service"),
-                    tasks.create_task(stage.results.read_on(), name="read results"),
-                    tasks.create_task(_show_progress(stage, gauge), name="show progress"),
+                    tasks.create_task(demo.service.supervise(), name="supervise the service"),
+                    tasks.create_task(demo.results.read_on(), name="read results"),
+                    tasks.create_task(_show_progress(demo, gauge), name="show progress"),
                 )
-                await _publish(stage)
-                await _until_settled(stage)
+                await _publish(demo)
+                await _until_settled(demo)
                 for task in background:
                     task.cancel()
         except* (ProcessError, PublishError) as group:
             failures = group.exceptions
-        gauge.show(await _progress(stage))
+        gauge.show(await _progress(demo))
     for failure in failures:
         raise failure
 
 
-async def _publish(stage: DemoStage) -> None:
-    script = stage.script
+async def _publish(demo: RunningDemo) -> None:
+    options = demo.options
     publisher = TrafficPublisher(
-        topic=stage.cluster.topics.events,
-        connection=connection_of(stage.cluster.kafka),
-        on_acknowledged=stage.ledger.note,
+        topic=demo.cluster.topics.events,
+        connection=connection_of(demo.cluster.kafka),
+        on_acknowledged=demo.published.note,
     )
     await publisher.start()
     try:
         now = SystemClock().now().wall
-        events = generate(count=script.events, seed=script.seed, now=now, per_second=script.per_second)
-        await publish_all(publisher, in_batches(events), per_second=script.per_second)
+        events = generate(count=options.events, seed=options.seed, now=now, per_second=options.per_second)
+        await publish_all(publisher, in_batches(events), per_second=options.per_second)
     finally:
         await publisher.stop()
 
 
-async def _until_settled(stage: DemoStage) -> None:
+async def _until_settled(demo: RunningDemo) -> None:
     loop = asyncio.get_running_loop()
     count, moved_at = 0, loop.time()
-    while not stage.ledger.kinds.keys() <= stage.results.places:
-        if len(stage.results.places) > count:
-            count, moved_at = len(stage.results.places), loop.time()
+    while not demo.published.kinds.keys() <= demo.results.places:
+        if len(demo.results.places) > count:
+            count, moved_at = len(demo.results.places), loop.time()
         if loop.time() - moved_at > STALLED_SECONDS:
-            stage.console.print(f"[red]no result for {STALLED_SECONDS:.0f} s: not waiting any longer[/]")
+            demo.console.print(f"[red]no result for {STALLED_SECONDS:.0f} s: not waiting any longer[/]")
             return
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _show_progress(stage: DemoStage, gauge: Gauge) -> None:
+async def _show_progress(demo: RunningDemo, gauge: Gauge) -> None:
     while True:
-        gauge.show(await _progress(stage))
+        gauge.show(await _progress(demo))
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _progress(stage: DemoStage) -> Progressed:
-    texted = (await stage.sandbox.summary()).accepted
-    return Progressed(published=len(stage.ledger.kinds), results=len(stage.results.places), texted=texted)
+async def _progress(demo: RunningDemo) -> Progressed:
+    texted = (await demo.sandbox.summary()).accepted
+    return Progressed(published=len(demo.published.kinds), results=len(demo.results.places), texted=texted)
 
 
-async def _stop_in_order(stage: DemoStage) -> None:
-    """End the service as an orchestrator would, so that the account is of everything that it has ever done.
+async def _stop_service(demo: RunningDemo) -> None:
+    """Stop the service with SIGTERM before the check, so that the check covers all of its work.
 
     Raises:
-        ProcessError: it did not drain and end well.
+        ProcessError: its exit code is not 0.
     """
-    service = stage.service
+    service = demo.service
     await stop(service.process)
     if service.process.exit_code != 0:
         raise ProcessError(f"the service {_end(service.process.exit_code or 0)} after SIGTERM", service.log)
 
 
-async def _settle(stage: DemoStage) -> Account:
-    """Bring together what was published, what was reported and what the platform saw; show it."""
-    kinds, results = stage.ledger.kinds, stage.results
+async def _check(demo: RunningDemo) -> Account:
+    """Compare what was published, the results, and what the platform saw; print the summary."""
+    kinds, results = demo.published.kinds, demo.results
     await results.catch_up()
-    texts = Counter([contact.reference or "" async for contact in stage.sandbox.stream_contacts()])
+    texts = Counter([contact.reference or "" async for contact in demo.sandbox.stream_contacts()])
     account = settle_accounts(
         produced={place: kind.invalid_reason for place, kind in kinds.items()}, results=results.seen, texts=texts
     )
-    last_completed_at = max((result.completed_at for result in results.seen), default=stage.ledger.first_occurred_at)
+    last_completed_at = max((result.completed_at for result in results.seen), default=demo.published.first_occurred_at)
     show_summary(
-        stage.console,
+        demo.console,
         account,
-        await stage.sandbox.summary(),
-        immediate=acceptance_delay(results.seen, stage.ledger.of(RecordKind.ONE_TIME_PASSWORD)),
+        await demo.sandbox.summary(),
+        immediate=acceptance_delay(results.seen, demo.published.of(RecordKind.ONE_TIME_PASSWORD)),
         normal=acceptance_delay(
-            results.seen, stage.ledger.of(RecordKind.SHIPPING_NOTICE, RecordKind.APPOINTMENT_REMINDER, RecordKind.BULK)
+            results.seen,
+            demo.published.of(RecordKind.SHIPPING_NOTICE, RecordKind.APPOINTMENT_REMINDER, RecordKind.BULK),
         ),
-        seconds=last_completed_at - stage.ledger.first_occurred_at,
+        seconds=last_completed_at - demo.published.first_occurred_at,
     )
     return account
 
@@ -249,7 +250,7 @@ async def _until_interrupted(service: ServiceProcess) -> None:
     try:
         await service.supervise()
     except asyncio.CancelledError:
-        us.uncancel()  # Ctrl-C is how this is meant to end
+        us.uncancel()  # Ctrl-C is the normal end
 
 
 def _end(exit_code: int) -> str:

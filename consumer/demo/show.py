@@ -1,4 +1,4 @@
-"""What people see of a demo while it runs and when it ends. Counts nothing and decides nothing itself."""
+"""Prints a demo's progress and summary. Counts nothing and decides nothing itself."""
 
 import shlex
 from collections import Counter
@@ -16,16 +16,16 @@ from consumer.demo.arithmetic import Account, Delay, FaultKind
 from consumer.sandbox.facts import Summary
 
 PLACES_SHOWN = 3
-"""Of each kind of fault."""
+"""The most places listed for each kind of fault."""
 NOT_SHARED = frozenset({"CAMPAIGN_HTTP__PORT", "CAMPAIGN_LOG__FORMAT", "CAMPAIGN_KAFKA__SASL_PASSWORD"})
-"""Of the service's settings: what another command must choose for itself, and what is not for the screen."""
+"""Settings of the service that are not printed for other commands: they need their own, or it is a secret."""
 PLAIN_STEPS = 5
 """Lines of progress where there is no terminal to draw on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progressed:
-    """How far the demo is."""
+    """A demo's progress."""
 
     published: int
     results: int
@@ -33,7 +33,7 @@ class Progressed:
 
 
 class Gauge(Protocol):
-    """Something that shows how far the demo is."""
+    """Shows a demo's progress."""
 
     def show(self, now: Progressed) -> None:
         """Show it."""
@@ -71,7 +71,7 @@ class _Lines:
 
 @contextmanager
 def progress_of(total: int, console: Console) -> Iterator[Gauge]:
-    """Bars on a terminal; elsewhere a line now and then."""
+    """Yield progress bars on a terminal; elsewhere a line now and then."""
     if not console.is_terminal:
         yield _Lines(console, total)
         return
@@ -83,7 +83,7 @@ def progress_of(total: int, console: Console) -> Iterator[Gauge]:
 def show_summary(
     console: Console, account: Account, sent: Summary, *, immediate: Delay, normal: Delay, seconds: float
 ) -> None:
-    """Print what became of everything, and whether it adds up."""
+    """Print what became of all records, and whether the totals agree."""
     table = Table(title="What became of it", title_justify="left", show_header=False, min_width=60)
     table.add_column()
     table.add_column(justify="right")

@@ -1,4 +1,4 @@
-"""Where a demo plays: its folder, its topics, its environment, an embedded Apache Kafka or a cluster of the user's."""
+"""What a demo runs in: log folder, topics, environment variables, and an embedded Apache Kafka or the user's cluster."""
 
 import os
 import shutil
@@ -37,45 +37,45 @@ class ClusterError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topics:
-    """The demo's topics; on a user's cluster their names are nobody else's."""
+    """The demo's topics; on a user's cluster their names have a unique prefix."""
 
     prefix: str = ""
 
     @property
     def events(self) -> str:
-        """Where events are published."""
+        """The events topic."""
         return f"{self.prefix}contact-events"
 
     @property
     def results(self) -> str:
-        """Where results are read."""
+        """The results topic."""
         return f"{self.prefix}campaign-send-results"
 
     @property
     def dead_letter(self) -> str:
-        """Where the bytes of invalid records go."""
+        """The dead-letter topic."""
         return f"{self.events}-dead-letter"
 
     @property
     def all(self) -> Sequence[str]:
-        """Every topic that the service makes."""
+        """Every topic that the service creates."""
         return (self.events, f"{self.events}-journal", self.results, self.dead_letter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """The brokers, and what is ours there."""
+    """The brokers, and the demo's topics there."""
 
     kafka: Kafka
     topics: Topics
 
     @property
     def bootstrap_servers(self) -> str:
-        """The brokers' addresses, as people and settings write them."""
+        """The brokers' addresses, in the form of the setting."""
         return ",".join(self.kafka.bootstrap_servers)
 
     def environment(self) -> Mapping[str, str]:
-        """Return what our other commands need to reach the same brokers and topics."""
+        """Return the environment variables with which other commands reach the same brokers and topics."""
         found = {
             "CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "CAMPAIGN_KAFKA__GROUP_ID": f"{self.topics.prefix}campaign-consumer",
@@ -93,7 +93,7 @@ class Cluster:
 
 
 def plain_environment() -> Mapping[str, str]:
-    """Return the environment without what the user has set for a service of their own."""
+    """Return the environment without the user's own CAMPAIGN_* variables."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGN_")}
 
 
@@ -113,16 +113,16 @@ def service_environment(cluster: Cluster, *, sandbox_url: str, port: int) -> Map
 
 @dataclass(slots=True)
 class ProcessLogs:
-    """Where the processes' logs are."""
+    """The folder of the processes' logs."""
 
     folder: Path
     wanted: bool = False
-    """Whether they tell of something that did not go well."""
+    """Whether something went wrong, so that the logs are kept."""
 
 
 @contextmanager
 def logs_folder(console: Console) -> Iterator[ProcessLogs]:
-    """A folder for logs: it goes at the end, but where something went wrong it stays, and is named."""
+    """Yield a folder for logs. It is removed at the end; if something went wrong, it is kept and its path is printed."""
     logs = ProcessLogs(Path(tempfile.mkdtemp(prefix="campaign-demo-")))
     try:
         yield logs
@@ -138,7 +138,7 @@ def logs_folder(console: Console) -> Iterator[ProcessLogs]:
 
 @asynccontextmanager
 async def embedded_cluster(console: Console) -> AsyncIterator[Cluster]:
-    """Apache Kafka on this machine, for as long as it is used.
+    """Run Apache Kafka on this machine, and stop it at the end.
 
     Raises:
         KafkaStartError: it did not start.
@@ -150,7 +150,7 @@ async def embedded_cluster(console: Console) -> AsyncIterator[Cluster]:
 
 @asynccontextmanager
 async def users_cluster(kafka: Kafka, console: Console) -> AsyncIterator[Cluster]:
-    """The user's brokers, with topics of our own that are deleted at the end.
+    """Use the user's brokers, with topics of our own that are deleted at the end.
 
     Raises:
         ClusterError: no broker answers.

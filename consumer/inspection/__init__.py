@@ -1,1 +1,1 @@
-"""The group's state as an operator sees it from outside, and the word that lets a stopped partition start."""
+"""The group's state, read from Kafka alone, and the operator's decision that lets a stopped partition start."""

@@ -1,4 +1,4 @@
-"""Reads the group's state from Kafka alone, and writes an operator's word into a journal. Joins no group, commits nothing."""
+"""Reads the group's state from Kafka, and writes an operator's decision to a journal. Joins no group, commits nothing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from consumer.service.evidence import JournalReading, PartitionEvidence
 from consumer.service.ports import EventsLog, JournalLog, UnsureAppendError
 
 TRIES = 5
-"""Between looking and writing somebody may have claimed the partition; then it is looked at again."""
+"""If a member claims the partition between our read and our write, it is read again; at most so often."""
 
 
 class NotAcceptedError(Exception):
-    """The partition is not let start; the message is a line that says why, and what to do."""
+    """The partition may not start; the message is a line that says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """The partitions that there are, and the group's members."""
+    """The existing partitions, and the group's members."""
 
     events: Mapping[str, int]
     """Events topics, and how many partitions each has."""
@@ -45,7 +45,7 @@ class Layout:
 
 
 class Inspector:
-    """Looks at partitions, and lets stopped ones start."""
+    """Reads the state of partitions, and lets stopped ones start."""
 
     def __init__(self, *, events: EventsLog, journal: JournalLog, layout: Layout, group: str) -> None:
         self._evidence = PartitionEvidence(events=events, journal=journal)
@@ -54,7 +54,7 @@ class Inspector:
         self._group = group
 
     async def look(self, partition: Partition) -> PartitionView:
-        """Return how a partition stands."""
+        """Return a partition's state."""
         missing = self._layout.journal_missing(partition)
         if missing is not None:
             return PartitionView(partition=partition, state=State.NO_JOURNAL, why=missing)
@@ -97,22 +97,23 @@ class Inspector:
         return Instant(entries[0].timestamp_ms / 1000) if entries else None
 
     async def accept(self, seen: PartitionView, start: Offset, now: Instant) -> JournalOffset:
-        """Let a stopped partition start at an offset; return where that stands in its journal.
+        """Let a stopped partition start at an offset; return the journal offset of that decision.
 
         Raises:
-            NotAcceptedError: it may not, or somebody else was quicker.
+            NotAcceptedError: it may not start, or other writers always came first.
         """
         for _ in range(TRIES):
             check_may_start(seen, start)
             assert seen.journal_end is not None
             assert seen.log_end is not None
             assert seen.why is not None
-            word = Accepted(group=self._group, start=start, end=seen.log_end, why=seen.why, accepted_at=now)
+            decision = Accepted(group=self._group, start=start, end=seen.log_end, why=seen.why, accepted_at=now)
             try:
-                landed = await self._journal.append(seen.partition, [encode(word, seen.journal_end)])
+                landed = await self._journal.append(seen.partition, [encode(decision, seen.journal_end)])
             except UnsureAppendError as error:
                 message = (
-                    f"{seen.partition}: nobody knows whether it was written ({error}): look with inspect, try again"
+                    f"{seen.partition}: it is unknown whether the decision was written ({error}): run inspect, then "
+                    "try again"
                 )
                 raise NotAcceptedError(message) from error
             if landed == seen.journal_end:
@@ -122,10 +123,10 @@ class Inspector:
 
 
 def check_may_start(seen: PartitionView, start: Offset) -> None:
-    """Make sure that the partition is stopped, and that it could start there.
+    """Make sure that the partition is stopped, and that it can start at this offset.
 
     Raises:
-        NotAcceptedError: it is not, or could not.
+        NotAcceptedError: it is not stopped, or cannot start there.
     """
     if seen.state is not State.STOPPED:
         detail = "" if seen.why is None else f" ({seen.why})"

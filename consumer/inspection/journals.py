@@ -1,4 +1,7 @@
-"""Whose the journals are, before a service joins its group: one that was started on another's must not write. Reads only."""
+"""Checks which group the journals belong to, before the service joins its own. Reads only.
+
+A service that was started on another group's journals by mistake must not write to them.
+"""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -9,36 +12,37 @@ from consumer.service.evidence import PartitionEvidence
 from consumer.service.ports import TopicGoneError
 
 LOOK_SECONDS = 10.0
-"""What is not known by then is looked at when its partition is assigned: a leaderless one holds up nobody's start."""
+"""Journals that were not read by then are checked when their partition is assigned: one without a leader must not delay the
+start."""
 
 
 class SharedJournalError(Exception):
-    """The journals belong to another consumer group: neither could tell its own attempts from the other's."""
+    """The journals belong to another consumer group: neither group could tell its own attempts from the other's."""
 
 
-async def refuse_anothers(past: PartitionEvidence, partitions: Iterable[Partition], group: str) -> None:
-    """Make sure that not all of the journals that belong to somebody belong to other groups.
+async def refuse_foreign_journals(evidence: PartitionEvidence, partitions: Iterable[Partition], group: str) -> None:
+    """Make sure that the journals do not all belong to other groups.
 
-    Where some are ours, it is no mistake in our settings: those of others stop when they are assigned, one by one.
+    If some are ours, the settings are right. Partitions with another group's journal then stop when they are assigned.
 
     Raises:
-        SharedJournalError: they do.
+        SharedJournalError: all journals that belong to a group belong to another one.
     """
-    groups = await _groups(past, partitions)
+    groups = await _groups(evidence, partitions)
     others = {partition: other for partition, other in groups.items() if other != group}
     if others and len(others) == len(groups):
         partition, other = next(iter(others.items()))
         raise SharedJournalError(f"partition {partition}: {not_ours(other, group)} (inspect --accept-all)")
 
 
-async def _groups(past: PartitionEvidence, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
-    """Return whose the journals are, as far as they are anybody's and it can be known soon."""
+async def _groups(evidence: PartitionEvidence, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+    """Return the groups that the journals belong to, for those that belong to one and were read within `LOOK_SECONDS`."""
     found: dict[Partition, str] = {}
 
     async def look(partition: Partition) -> None:
         try:
-            group = await past.group(partition)
-        except TopicGoneError:  # a journal that is yet to grow
+            group = await evidence.group(partition)
+        except TopicGoneError:  # the journal lacks this partition; it is added later
             return
         if group is not None:
             found[partition] = group
@@ -46,7 +50,7 @@ async def _groups(past: PartitionEvidence, partitions: Iterable[Partition]) -> M
     try:
         async with asyncio.timeout(LOOK_SECONDS), asyncio.TaskGroup() as tasks:
             for partition in partitions:
-                tasks.create_task(look(partition), name=f"whose is the journal of {partition}")
+                tasks.create_task(look(partition), name=f"group of the journal of {partition}")
     except TimeoutError:
         pass
     return found

@@ -1,4 +1,4 @@
-"""What `inspect` prints: a table for people, JSON for scripts, and what an operator's word will do. Prints nothing itself."""
+"""What `inspect` prints: a table, JSON, and what an operator's decision will do. Prints nothing itself."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -17,23 +17,23 @@ EPILOG = """\
 \b
 Columns (in brackets: the name in --json)
   partition   topic:number (topic, partition)
-  state       ordinary; stopped: does not start before somebody has decided; accepted: somebody has; rewound and
-              skipped: a tool has moved the group; records_lost: retention was quicker; no_journal (state, why)
-  committed   what the group has committed (committed); where reading would begin now (watermark)
-  ahead       records above that with an outcome (settledAhead)
-  unknown     records above that with an attempt that is out, or of unknown fate (unknown)
+  state       ordinary; stopped: does not start before an operator has decided; accepted: an operator has decided;
+              rewound and skipped: a tool has moved the group; records_lost: retention removed unread records;
+              no_journal: the journal lacks this partition (state, why)
+  committed   the offset that the group has committed (committed); where reading would begin now (watermark)
+  ahead       records from there on that have an outcome (settledAhead)
+  unknown     records from there on with an attempt in flight or of unknown fate (unknown)
   lag         records up to the log's end (lag, logStart, logEnd)
-  checkpoint  age of the last snapshot in the journal (checkpoint: journalOffset, ageSeconds)
-  claim       where in the journal its owner claims it (claimOffset, journalEnd)
+  checkpoint  age of the last checkpoint in the journal (checkpoint: journalOffset, ageSeconds)
+  claim       journal offset of the owner's claim (claimOffset, journalEnd)
   since       age of that claim (owner: since, RFC 3339)
-  (notes)     below the table: what others have written into its journal by mistake (notes)
-  owner       the member that claimed it, "gone" where the group has it no more (owner: member, process, version,
-              inGroup)
+  owner       the member that claimed it; "gone" if it has left the group (owner: member, process, version, inGroup)
+  (notes)     below the table: what others have written into the journal by mistake (notes)
 """
 
 
 def table(views: Sequence[PartitionView], now: Instant) -> Iterator[str]:
-    """Yield the table's lines, and below it a line for each partition that there is something to say about."""
+    """Yield the table's lines, and below it the remarks about partitions."""
     rows = [COLUMNS, *(_row(view, now) for view in views)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(COLUMNS))]
     for row in rows:
@@ -47,7 +47,7 @@ def table(views: Sequence[PartitionView], now: Instant) -> Iterator[str]:
 
 
 def remarks(view: PartitionView) -> Iterator[str]:
-    """Yield what there is to say about a partition beside its numbers, a line each."""
+    """Yield remarks about a partition: why it is in its state, and notes. A line each."""
     if view.why is not None:
         yield f"{view.partition} is {view.state.value}: {view.why}{_cure(view)}"
     for note in view.notes:
@@ -82,14 +82,14 @@ def _age(instant: Instant | None, now: Instant) -> str:
     if instant is None:
         return NONE
     seconds = max(0, int(now - instant))
-    for unit, letter in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m")):
+    for unit, symbol in ((DAY, "d"), (HOUR, "h"), (MINUTE, "m")):
         if seconds >= 2 * unit:
-            return f"{seconds // unit}{letter}"
+            return f"{seconds // unit}{symbol}"
     return f"{seconds}s"
 
 
 def document(views: Sequence[PartitionView], *, group: str, now: Instant) -> bytes:
-    """Return the same for scripts."""
+    """Return the table's content as JSON."""
     return orjson.dumps(
         {"group": group, "at": _rfc3339(now), "partitions": [_fields(view, now) for view in views]},
         option=orjson.OPT_INDENT_2,
@@ -136,7 +136,7 @@ def _rfc3339(instant: Instant) -> str:
 
 
 def forecast(view: PartitionView, start: Offset) -> Iterator[str]:
-    """Yield what letting a stopped partition start at an offset will do, before it is done."""
+    """Yield lines that say what happens if a stopped partition starts at an offset."""
     assert view.log_end is not None
     yield f"{view.partition} is stopped: {view.why}"
     yield (
@@ -144,7 +144,7 @@ def forecast(view: PartitionView, start: Offset) -> Iterator[str]:
         f"{view.log_end}). Up to {view.log_end - start} records are considered anew, as if nothing had been sent."
     )
     yield (
-        "Whoever has got one of these before gets it again, unmarked, unless it is older than "
+        "People who have got one of these texts before get it again, unmarked, unless the event is older than "
         "CAMPAIGN_KAFKA__MAX_EVENT_AGE."
     )
     yield (

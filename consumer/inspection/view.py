@@ -1,4 +1,4 @@
-"""What is seen of a partition from outside: where it stands, who owns it, what is unknown. Values; reads nothing itself."""
+"""A partition's state as `inspect` shows it: offsets, owner, unknown attempts. Holds values; reads nothing itself."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -12,33 +12,33 @@ from consumer.service.evidence import JournalReading
 
 
 class State(StrEnum):
-    """How a partition stands, in the words that scripts go by."""
+    """A partition's state, as `--json` names it."""
 
     ORDINARY = "ordinary"
     STOPPED = "stopped"
-    """It does not start before somebody has decided."""
+    """It does not start before an operator has decided."""
     ACCEPTED = "accepted"
-    """Somebody has decided; the next owner starts there, or is about to."""
+    """An operator has decided; the next owner starts there."""
     REWOUND = "rewound"
-    """A tool moved the group back: nothing changes, nobody is texted again."""
+    """A tool moved the group back: ignored, nobody is texted again."""
     SKIPPED = "skipped"
-    """A tool moved the group forward: the next owner obeys, the records between are never sent."""
+    """A tool moved the group forward: the records between are never sent."""
     RECORDS_LOST = "records_lost"
     """Retention has removed records before they were read."""
     NO_JOURNAL = "no_journal"
-    """The journal has no such partition, so it waits."""
+    """The journal lacks this partition, so its events wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owner:
-    """Whose claim is the newest."""
+    """The member whose claim is the newest."""
 
     member: str
     process: str
     version: str
     claimed_at: Instant
     in_group: bool
-    """Whether the group has such a member now."""
+    """Whether it is a member of the group now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,42 +47,42 @@ class Gathered:
 
     partition: Partition
     group: str
-    """The one that asks."""
+    """The group of our settings."""
     reading: JournalReading
     evidence: Evidence
     journal_end: JournalOffset
     members: Collection[str]
     claim: tuple[JournalOffset, Claim | None] | None
-    """Where the newest claim stands, and what it says where it is still there."""
+    """The journal offset of the newest claim, and the claim itself unless retention has removed it."""
     checkpoint_written_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionView:
-    """One partition. Offsets are of the events partition, where it does not say journal."""
+    """One partition. Offsets are those of the events partition unless they are called journal offsets."""
 
     partition: Partition
     state: State
     why: str | None = None
     committed: Offset | None = None
     watermark: Offset | None = None
-    """Where reading would begin now; of a stopped partition, what its last checkpoint says."""
+    """Where reading would begin now; for a stopped partition, the watermark of its last checkpoint."""
     settled_ahead: int = 0
-    """Records above the watermark that have an outcome."""
+    """Records from the watermark on that have an outcome."""
     unknown: int = 0
-    """Records above the watermark with an attempt of unknown fate, or on its way."""
+    """Records from the watermark on with an attempt in flight or of unknown fate."""
     log_start: Offset | None = None
     log_end: Offset | None = None
     owner: Owner | None = None
     claim_offset: JournalOffset | None = None
-    """Where the owner's claim stands in the journal."""
+    """The journal offset of the owner's claim."""
     checkpoint_offset: JournalOffset | None = None
     checkpoint_written_at: Instant | None = None
     journal_end: JournalOffset | None = None
     notes: tuple[str, ...] = ()
-    """What others have written into its journal by mistake since the last checkpoint: it does no harm."""
+    """What others have written into the journal by mistake since the last checkpoint; it has no effect."""
     at_work: bool = False
-    """Whether the owner is a member of the group and has begun, and has not found out by itself that it must stop."""
+    """Whether the owner is a member of the group, has started the partition, and has not stopped it itself."""
 
     @property
     def lag(self) -> int | None:
@@ -93,10 +93,10 @@ class PartitionView:
 
 
 def view(seen: Gathered) -> PartitionView:
-    """Judge a partition as its next owner would."""
+    """Return a partition's state as its next owner would find it."""
     other = group_of(seen.reading.replay.people)
     if other not in (None, seen.group):
-        return _anothers(seen, other)
+        return _foreign(seen, other)
     evidence, reading = seen.evidence, seen.reading
     point = starting_point(evidence)
     state, why = _state(point, evidence)
@@ -126,8 +126,8 @@ def view(seen: Gathered) -> PartitionView:
     )
 
 
-def _anothers(seen: Gathered, other: str) -> PartitionView:
-    """A partition whose journal says nothing about this group."""
+def _foreign(seen: Gathered, other: str) -> PartitionView:
+    """Return the state of a partition whose journal belongs to another group."""
     evidence = seen.evidence
     return PartitionView(
         partition=seen.partition,

@@ -1,4 +1,4 @@
-"""Faults as they are armed: which requests they fit, how often they struck. Never touches a connection."""
+"""The armed faults: which requests they match, and how often they fired. Never touches a connection."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -14,36 +14,36 @@ from consumer.sandbox.wire import RequestedContact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Strike:
-    """What the faults do to one request. `positions` are the contacts that `fault` asked for, if it asked for any."""
+class FiredFaults:
+    """What the faults do to one request. `positions` are the contacts that match `fault`, if it names contacts."""
 
     latency_seconds: float = 0.0
     held_by: tuple[asyncio.Event, ...] = ()
-    """What the answer waits for: each is set when a hold is removed."""
+    """Events that the answer waits for: each is set when a hold is removed."""
     name: str | None = None
     fault: Deciding | None = None
     positions: tuple[int, ...] = ()
 
 
-NO_STRIKE = Strike()
+NOTHING_FIRED = FiredFaults()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Armed:
-    """One fault with its counts, its dice and what it looks for."""
+    """One fault with its counts, its random numbers and its parsed conditions."""
 
     name: str
     fault: Fault
     matched: int = 0
     fired: int = 0
     removed: asyncio.Event = field(default_factory=asyncio.Event)
-    dice: Random = field(init=False)
+    rng: Random = field(init=False)
     persons: frozenset[Person] = field(init=False)
     codes: frozenset[str] = field(init=False)
     references: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.dice = Random(self.fault.seed)
+        self.rng = Random(self.fault.seed)
         self.persons = frozenset(person_named(text) for text in _texts(self.fault.person))
         self.codes = frozenset(
             person.removeprefix(CODE_PREFIX) for person in self.persons if person.startswith(CODE_PREFIX)
@@ -51,7 +51,7 @@ class _Armed:
         self.references = frozenset(_texts(self.fault.reference))
 
     def positions(self, contacts: Sequence[RequestedContact], persons: Sequence[Person]) -> tuple[int, ...]:
-        """Where the contacts stand that it looks for."""
+        """Return the indices of the contacts that match."""
         if self.fault.person is not None and not self.codes and self.persons.isdisjoint(persons):
             return ()
         return tuple(
@@ -69,26 +69,26 @@ class _Armed:
             or (contact.external_code is not UNSET and contact.external_code in self.codes)
         )
 
-    def strikes_now(self) -> bool:
-        """Count one request that it fits, and say whether it is struck."""
+    def fires_now(self) -> bool:
+        """Count a request that matches, and return whether the fault fires for it."""
         self.matched += 1
         if self.matched <= self.fault.after or (self.fault.times is not None and self.fired >= self.fault.times):
             return False
-        if self.fault.probability < 1.0 and self.dice.random() >= self.fault.probability:
+        if self.fault.probability < 1.0 and self.rng.random() >= self.fault.probability:
             return False
         self.fired += 1
         return True
 
 
 class ArmedFaults:
-    """All faults in force, in the order in which they are asked."""
+    """All armed faults, in the order in which they are evaluated."""
 
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
         self._numbered = 0
 
     def arm(self, faults: Iterable[Fault]) -> list[str]:
-        """Put faults behind those in force; one with the name of another takes its place. Returns their names."""
+        """Add faults after the armed ones; one with the name of an armed fault replaces it. Return their names."""
         names = []
         for fault in faults:
             self._numbered += 1
@@ -104,7 +104,7 @@ class ArmedFaults:
         return names
 
     def disarm(self, name: str | None = None) -> int:
-        """Take away one fault, or all; returns how many."""
+        """Remove one fault, or all; return how many."""
         removed = [armed for armed in self._armed if name in {None, armed.name}]
         self._armed = [armed for armed in self._armed if armed not in removed]
         for armed in removed:
@@ -112,19 +112,19 @@ class ArmedFaults:
         return len(removed)
 
     def states(self) -> list[FaultState]:
-        """Every fault in force with its counts."""
+        """Return every armed fault with its counts."""
         return [
             FaultState(name=armed.name, matched=armed.matched, fired=armed.fired, fault=as_document(armed.fault))
             for armed in self._armed
         ]
 
-    def strike(self, campaign_id: int, contacts: Sequence[RequestedContact], persons: Sequence[Person]) -> Strike:
-        """What happens to this request: every delay that strikes, and the first other fault that does."""
+    def fire(self, campaign_id: int, contacts: Sequence[RequestedContact], persons: Sequence[Person]) -> FiredFaults:
+        """Return what happens to this request: all delays that fire, and the first other fault that does."""
         if not self._armed:
-            return NO_STRIKE
+            return NOTHING_FIRED
         latency_seconds = 0.0
         held_by: list[asyncio.Event] = []
-        decided = NO_STRIKE
+        decided = NOTHING_FIRED
         for armed in self._armed:
             fault = armed.fault
             if fault.campaign not in {None, campaign_id}:
@@ -132,19 +132,19 @@ class ArmedFaults:
             if decided.fault is not None and not isinstance(fault, Latency | Hold):
                 continue
             positions = armed.positions(contacts, persons) if fault.names_contacts else ()
-            if (fault.names_contacts and not positions) or not armed.strikes_now():
+            if (fault.names_contacts and not positions) or not armed.fires_now():
                 continue
             if isinstance(fault, Latency):
-                latency_seconds += _drawn(fault, armed.dice)
+                latency_seconds += _seconds_of(fault, armed.rng)
             elif isinstance(fault, Hold):
                 held_by.append(armed.removed)
             else:
-                decided = Strike(name=armed.name, fault=fault, positions=positions)
+                decided = FiredFaults(name=armed.name, fault=fault, positions=positions)
         return replace(decided, latency_seconds=latency_seconds, held_by=tuple(held_by))
 
 
-def _drawn(fault: Latency, dice: Random) -> float:
-    return dice.uniform(*fault.seconds) if isinstance(fault.seconds, tuple) else fault.seconds
+def _seconds_of(fault: Latency, rng: Random) -> float:
+    return rng.uniform(*fault.seconds) if isinstance(fault.seconds, tuple) else fault.seconds
 
 
 def _texts(value: str | tuple[str, ...] | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Asks a running sandbox over HTTP, in its own process or another's. Owns no records."""
+"""An HTTP client for a running sandbox's endpoints under `/sandbox/`. Owns no records."""
 
 import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -23,21 +23,21 @@ Line = TypeVar("Line")
 
 TIMEOUT_SECONDS = 30.0
 SLACK_SECONDS = 10.0
-"""How much longer a waiting question may take than it waits: the sandbox may be busy with half a million contacts."""
+"""Added to the time-out of `wait`: the sandbox may be busy with half a million contacts."""
 
 
 class SandboxError(Exception):
-    """The sandbox did not like a question; the text is its own."""
+    """The sandbox has answered with an error; the message is the sandbox's."""
 
 
 class SandboxClient:
     """`async with SandboxClient(sandbox.base_url) as ask: await ask.summary()`.
 
-    Takes any address on the sandbox, also that of its send endpoint.
+    Takes any URL of the sandbox, also that of its send endpoint.
     """
 
     def __init__(self, url: str) -> None:
-        # Plain HTTP only: loading the machine's certificates would cost more than all questions of a test.
+        # Plain HTTP only: loading the machine's certificates would take longer than all requests of a test.
         self._http = httpx.AsyncClient(
             base_url=httpx.URL(url).join("/sandbox/"),
             timeout=TIMEOUT_SECONDS,
@@ -56,7 +56,7 @@ class SandboxClient:
     # --- what was seen ------------------------------------------------------------------------------------------------
 
     async def summary(self) -> Summary:
-        """All counts; cheap, may be polled."""
+        """Return all counts; cheap enough to poll."""
         return msgspec.json.decode(await self._ask("GET", "summary"), type=Summary)
 
     async def wait(
@@ -68,10 +68,10 @@ class SandboxClient:
         at_most_in_flight: int | None = None,
         timeout_seconds: int = 30,
     ) -> Summary:
-        """All counts, as soon as so many are reached; without polling.
+        """Return all counts as soon as these are reached, without polling.
 
         Raises:
-            TimeoutError: they were not, in time.
+            TimeoutError: they were not reached in time.
         """
         wanted = Wanted(accepted=accepted, requests=requests, in_flight=in_flight, at_most_in_flight=at_most_in_flight)
         query = {
@@ -96,7 +96,7 @@ class SandboxClient:
         reference: str | None = None,
         after_request_id: int | None = None,
     ) -> list[AcceptedContact]:
-        """Every accepted contact that fits, in the order of acceptance."""
+        """Return every accepted contact that matches, in the order of acceptance."""
         found = self.stream_contacts(
             campaign_id=campaign_id, person=person, reference=reference, after_request_id=after_request_id
         )
@@ -110,7 +110,7 @@ class SandboxClient:
         reference: str | None = None,
         after_request_id: int | None = None,
     ) -> AsyncIterator[AcceptedContact]:
-        """The same one by one, for half a million of them."""
+        """Yield every accepted contact that matches, one by one, for large numbers of them."""
         wanted = {"campaign": campaign_id, "person": person, "reference": reference, "after": after_request_id}
         async for contact in self._lines("contacts", wanted, AcceptedContact):
             yield contact
@@ -123,12 +123,12 @@ class SandboxClient:
         fault: str | None = None,
         after_request_id: int | None = None,
     ) -> list[RequestSeen]:
-        """Every judged request that fits, in the order in which they were judged."""
+        """Return every judged request that matches, in the order in which they were judged."""
         wanted = {"campaign": campaign_id, "outcome": outcome, "fault": fault, "after": after_request_id}
         return [seen async for seen in self._lines("requests", wanted, RequestSeen)]
 
     async def repeats(self, *, campaign_id: int | None = None) -> RepeatedTexts:
-        """Which references were accepted more than once."""
+        """Return the references that were accepted more than once."""
         return msgspec.json.decode(
             await self._ask("GET", "repeats", query={"campaign": campaign_id}), type=RepeatedTexts
         )
@@ -148,26 +148,26 @@ class SandboxClient:
         await self._ask("DELETE", "disabled", content=None if persons is None else {"persons": list(persons)})
 
     async def introduce(self, contacts: Sequence[Mapping[str, object]]) -> None:
-        """Make contacts known, in the endpoint's own spelling, so that they need not be created."""
+        """Make contacts known, in the JSON form of the send endpoint, so that they need not be created."""
         await self._ask("POST", "known", content={"contacts": contacts})
 
     async def faults(self) -> list[FaultState]:
-        """The faults in force, with how often each fitted and struck."""
+        """Return the armed faults, with how often each matched and fired."""
         return msgspec.json.decode(await self._ask("GET", "faults"), type=list[FaultState])
 
     async def set_faults(self, *faults: Fault | Mapping[str, object]) -> list[str]:
-        """Put these faults in the place of all others; returns their names."""
+        """Replace all faults by these; return their names."""
         return await self._arm("PUT", faults)
 
     async def add_faults(self, *faults: Fault | Mapping[str, object]) -> list[str]:
-        """Put these faults behind those in force; returns their names."""
+        """Add these faults after the armed ones; return their names."""
         return await self._arm("POST", faults)
 
     async def clear_faults(self, name: str | None = None) -> None:
-        """Take away the fault of this name, or all."""
+        """Remove the fault of this name, or all."""
         await self._ask("DELETE", "faults" if name is None else f"faults/{name}")
 
-    # --- the way there ------------------------------------------------------------------------------------------------
+    # --- HTTP ---------------------------------------------------------------------------------------------------------
 
     async def _arm(self, method: str, faults: Sequence[Fault | Mapping[str, object]]) -> list[str]:
         documents = [dict(fault) if isinstance(fault, Mapping) else as_document(fault) for fault in faults]

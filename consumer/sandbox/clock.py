@@ -1,4 +1,4 @@
-"""The sandbox's own reading of the wall clock, in Unix seconds: a judge takes no time from the accused."""
+"""The sandbox's own wall clock, in Unix seconds: it shares no code with the service that it tests."""
 
 from time import time as now  # noqa: TID251 - the one place of the sandbox that reads a clock
 

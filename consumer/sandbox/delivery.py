@@ -1,4 +1,4 @@
-"""Puts an answer on the wire, whole or spoilt. Never decides what is answered."""
+"""Writes an answer to its connection, whole or spoilt (broken on purpose). Never decides what is answered."""
 
 import asyncio
 import socket
@@ -17,15 +17,15 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Nothing(web.StreamResponse):
-    """No answer from aiohttp: the connection is gone, or was written to by hand."""
+    """No answer from aiohttp: the connection is closed, or `spoil` has written to it."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's name
-        """Tell aiohttp that the client has left, which it takes quietly."""
+        """Raise what aiohttp takes for a client that has closed the connection; it logs nothing then."""
         raise ConnectionResetError("the sandbox ended this connection")
 
 
 def whole(reply: Reply) -> web.Response:
-    """A proper answer."""
+    """Return aiohttp's form of a whole answer."""
     if not reply.headers:
         return web.Response(status=reply.status, body=reply.body, content_type="application/json")
     headers = CIMultiDict({"Content-Type": "application/json"})
@@ -34,7 +34,7 @@ def whole(reply: Reply) -> web.Response:
 
 
 async def spoil(request: web.BaseRequest, spoilt: Spoilt) -> web.StreamResponse:
-    """Break the answer in the way that is asked for."""
+    """Break the answer in the given way."""
     transport = request.transport
     if transport is None:
         return Nothing()
@@ -59,7 +59,7 @@ async def spoil(request: web.BaseRequest, spoilt: Spoilt) -> web.StreamResponse:
 
 
 async def _until_the_client_leaves() -> NoReturn:
-    """Wait to be cancelled: the server does so when the client is gone or when it stops."""
+    """Wait until the server cancels us: when the client closes the connection, or when the server stops."""
     await asyncio.Event().wait()
     raise AssertionError("nobody sets this event")
 

@@ -1,6 +1,6 @@
-"""The shapes in which the sandbox tells what it saw, the same for server and client. Owns no state.
+"""The types of the sandbox's answers under `/sandbox/`, shared by server and client. Owns no state.
 
-Instants are Unix seconds by the sandbox's wall clock. On the wire all names are camelCase.
+Instants are Unix seconds by the sandbox's wall clock. In JSON all names are camelCase.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class RequestOutcome(StrEnum):
     """What became of one request."""
 
     ACCEPTED = "accepted"
-    """Read, found right, recorded; the answer may still have been spoilt by a fault, see `fault`."""
+    """Valid and recorded; a fault may still have broken the answer, see `fault`."""
     INVALID = "invalid"
     """The body breaks a rule of the platform: 400, 413 or 422."""
     UNAUTHORIZED = "unauthorized"
@@ -21,9 +21,9 @@ class RequestOutcome(StrEnum):
     NOT_FOUND = "not_found"
     """A path or method that is not the endpoint's: 404 or 405."""
     UNREADABLE = "unreadable"
-    """The whole body never came, or it was not sent as JSON."""
+    """The body broke off, or it was not sent as JSON."""
     FAULT = "fault"
-    """A fault decided before anything was accepted."""
+    """A fault fired, and nothing was accepted."""
 
 
 class RequestSeen(msgspec.Struct, kw_only=True, gc=False, rename="camel"):
@@ -33,18 +33,18 @@ class RequestSeen(msgspec.Struct, kw_only=True, gc=False, rename="camel"):
     outcome: RequestOutcome
     first_byte_at: float
     received_at: float
-    """When the whole body was there and read: what was accepted, was accepted at this instant."""
+    """When the complete body was read. Contacts of an accepted request are accepted at this instant."""
     ended_at: float | None = None
-    """When the answer went out or the client left; None while the request is in flight."""
+    """When the answer went out or the client closed the connection; None while the request is in flight."""
     status: int | None = None
-    """The status whose whole head went out; None where there was none (yet)."""
+    """The status of the answer, if its complete head went out."""
     connection: int
-    """Number of the TCP connection that brought it, from 1."""
+    """Number of the request's TCP connection, from 1."""
     campaign_id: int | None = None
     fault: str | None = None
-    """Name of the fault that decided it."""
+    """Name of the fault that decided the answer."""
     message: str | None = None
-    """The words of a refusal."""
+    """The message of a refusal."""
     body_bytes: int = 0
     contacts: int = 0
     accepted: int = 0
@@ -56,7 +56,7 @@ class RequestSeen(msgspec.Struct, kw_only=True, gc=False, rename="camel"):
 
 
 class Options(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, rename="camel"):
-    """The send-level options of a request; what stood at its default is left out."""
+    """The send-level options of a request; those with their default are left out."""
 
     schedule_at: str | None = None
     flash: bool = False
@@ -77,14 +77,14 @@ class AcceptedContact(msgspec.Struct, kw_only=True, frozen=True, rename="camel")
     first_byte_at: float
     request_id: int
     position: int
-    """Where it stood in `contacts`, from 0."""
+    """Its index in `contacts`, from 0."""
     options: Options
     contact: msgspec.Raw
     """The contact as it was sent; read it with `msgspec.json.decode`."""
 
 
 class CampaignSummary(msgspec.Struct, kw_only=True, rename="camel"):
-    """What came for one campaign, or for all of them."""
+    """Counts for one campaign, or for all of them."""
 
     requests: int = 0
     contacts: int = 0
@@ -95,20 +95,20 @@ class CampaignSummary(msgspec.Struct, kw_only=True, rename="camel"):
     refused: int = 0
     in_flight: int = 0
     max_in_flight: int = 0
-    """Most at once: for all from the head on, for one campaign from the whole body on. A client that gives up a
-    request and starts another may be seen with both: the end of the first comes over another connection."""
+    """The most requests at once: for all, from a request's head on; for one campaign, from the complete body on. A client that
+    gives up a request and starts another may be counted with both: the end of the first comes over another connection."""
     by_status: dict[str, int] = msgspec.field(default_factory=dict)
-    """Ended requests by answered status; `none` where no whole head went out."""
+    """Ended requests by answered status; `none` if no complete head went out."""
 
 
 class Summary(CampaignSummary, kw_only=True, rename="camel"):
-    """Everything that came."""
+    """All counts of the sandbox."""
 
     distinct_persons: int = 0
-    """People who were texted at all."""
+    """People who were texted at least once."""
     by_outcome: dict[str, int] = msgspec.field(default_factory=dict)
     connections: int = 0
-    """TCP connections that were ever opened, those of the questions included."""
+    """TCP connections that were ever opened, including those for `/sandbox/`."""
     open_connections: int = 0
     first_accepted_at: float | None = None
     last_accepted_at: float | None = None
@@ -117,7 +117,7 @@ class Summary(CampaignSummary, kw_only=True, rename="camel"):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Counts that somebody waits for: at least so many, and at most so many in flight."""
+    """Counts to wait for: at least these, and at most `at_most_in_flight` requests in flight."""
 
     accepted: int = 0
     requests: int = 0
@@ -144,7 +144,7 @@ class RepeatedReference(msgspec.Struct, kw_only=True, frozen=True, rename="camel
 
 
 class RepeatedTexts(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
-    """The arithmetic of doubled texts, for all campaigns or one."""
+    """How many texts were repeats, for all campaigns or one."""
 
     accepted: int
     distinct_persons: int
@@ -155,7 +155,7 @@ class RepeatedTexts(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
 
 
 class FaultState(msgspec.Struct, kw_only=True, frozen=True, rename="camel"):
-    """One fault as it is armed: what it is, how many requests it fitted and how many it hit."""
+    """One armed fault: how many requests matched its conditions, and for how many it fired."""
 
     name: str
     matched: int

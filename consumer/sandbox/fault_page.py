@@ -1,4 +1,4 @@
-"""The one page that describes the sandbox's faults and questions to people. Owns words, no behaviour."""
+"""The help page about the sandbox's faults and its endpoints under `/sandbox/`. Text only."""
 
 PAGE = """\
 A fault is a JSON object. Give it at start (--fault JSON, again and again; --faults FILE with
@@ -26,20 +26,20 @@ WHAT IT DOES: "fault" is one of
   unreadable       a whole 2xx whose body is not JSON; "status": 200
   The last seven accept the contacts first; with "accept": false nothing is accepted.
 
-WHEN IT STRIKES: every condition that is given must hold
+WHEN IT FIRES: every condition that is given must hold
   "campaign": 421            only this campaign
   "person": "+34600111222"   only requests with this person: a phone, an external code (code:123 for
                              one that looks like a phone), or a list of them
   "reference": "order-1"     only requests with this customData, or one of a list
-  "after": 2                 spares the first two requests that fit
-  "times": 3                 strikes three times, then never again
-  "probability": 0.1         strikes one in ten, "seed": 7 says which
+  "after": 2                 does not fire for the first two requests that match
+  "times": 3                 fires three times, then never again
+  "probability": 0.1         fires for one request in ten; "seed": 7 says for which
   "name": "slow-otp"         what it is called in answers and logs; arming the name again replaces it
-Every latency and hold that strikes delays; of the other faults the first that strikes decides. Faults look at
-requests with the right key and a valid body only. What is accepted is recorded the instant the whole
-body is there, before any delay and any answer.
+Every latency and hold that fires delays the answer. Of the other faults, the first that fires decides it.
+Faults apply only to requests with the right key and a valid body. Accepted contacts are recorded as soon as
+the body is complete, before any delay and any answer.
 
-QUESTIONS (no key needed)
+ENDPOINTS (no key needed)
   GET    /sandbox/summary     all counts, live: accepted, duplicates, disabled, created, statuses,
                               most requests in flight at once; for all and by campaign.
                               ?wait=SECONDS answers once &accepted= &requests= &inFlight= are reached
@@ -49,7 +49,7 @@ QUESTIONS (no key needed)
   GET    /sandbox/requests    every request, JSON Lines; ?campaign= &outcome= &fault= &after=REQUEST_ID
   GET    /sandbox/repeats     references that were accepted more than once; ?campaign=
   DELETE /sandbox/records     forget requests, contacts and people; faults and disabled people stay
-  GET    /sandbox/faults      faults in force, how often each fitted and struck
+  GET    /sandbox/faults      armed faults, how often each matched and fired
   PUT, POST, DELETE           PUT replaces all, POST adds, DELETE removes all; DELETE /sandbox/faults/NAME
   POST   /sandbox/disabled    {"persons": [...]} get no texts; GET lists, DELETE enables them again
   POST   /sandbox/known       {"contacts": [{"phoneE164": ..., "externalCode": ...}]} exist already

@@ -1,6 +1,6 @@
-"""Which faults there are: a typed, checked model of each. Owns no state and does nothing.
+"""The models of all faults, typed and checked. Owns no state and does nothing.
 
-`fault_page.py` describes all of them to people; a test holds the two together.
+`fault_page.py` describes all of them for people; a test checks that the two agree.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -15,7 +15,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
 class Conditions(BaseModel):
-    """When a fault strikes. Every condition that is given must hold."""
+    """When a fault fires. Every condition that is given must hold."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, allow_inf_nan=False
@@ -32,12 +32,12 @@ class Conditions(BaseModel):
 
     @property
     def names_contacts(self) -> bool:
-        """Whether it looks at single contacts."""
+        """Whether the fault depends on single contacts."""
         return self.person is not None or self.reference is not None
 
 
 class Latency(Conditions):
-    """The answer takes longer; goes together with any other fault."""
+    """The answer takes longer; combines with any other fault."""
 
     fault: Literal["latency"]
     seconds: Seconds | tuple[Seconds, Seconds]
@@ -50,7 +50,7 @@ class Latency(Conditions):
 
 
 class Hold(Conditions):
-    """The answer waits until this fault is removed; goes together with any other fault."""
+    """The answer waits until this fault is removed; combines with any other fault."""
 
     fault: Literal["hold"]
 
@@ -97,7 +97,7 @@ class RefuseCampaign(Conditions):
 
 
 class ItemErrors(Conditions):
-    """A 2xx that reports some contacts as errors; those are not texted, unless the item names nobody."""
+    """A 2xx that reports some contacts as errors. Those are not texted, unless the item names nobody."""
 
     fault: Literal["item_errors"]
     status: int = Field(default=200, ge=200, le=299)
@@ -171,16 +171,16 @@ Deciding = (
     | Garbage
     | Unreadable
 )
-"""Faults that decide what is answered; the first that strikes does."""
+"""Faults that decide the answer; of those that fire, the first decides."""
 Delaying = Latency | Hold
-"""Faults that only delay; all that strike do."""
+"""Faults that only delay the answer; all that fire do so."""
 Fault = Delaying | Deciding
 
 _ONE: TypeAdapter[Fault] = TypeAdapter(Annotated[Fault, Field(discriminator="fault")])
 
 
 class FaultMistakeError(ValueError):
-    """A fault that is none; its text is one line that says which field breaks which rule."""
+    """A document is no valid fault; the text is one line that says which field breaks which rule."""
 
 
 def parse_faults(document: object) -> list[Fault]:
@@ -199,12 +199,12 @@ def parse_faults(document: object) -> list[Fault]:
 
 
 def as_document(fault: Fault) -> dict[str, Any]:
-    """The fault as JSON would have it, without what stands at its default."""
+    """Return a fault as a JSON document, without defaults."""
     return fault.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def _in_words(index: int, details: Any) -> str:
-    # The discriminator stands in the location beside the fields; a person has not written it there.
+    # pydantic puts the discriminator into the location; the person who wrote the fault would not know it.
     where = ".".join(str(part) for part in details["loc"][1:])
     message = str(details["msg"]).removeprefix("Value error, ")
     return f"fault {index + 1}: {where + ': ' if where else ''}{message[:1].lower()}{message[1:]}"

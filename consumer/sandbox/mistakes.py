@@ -1,6 +1,6 @@
-"""What is wrong with a refused body, field by field, for people. Never decides whether a body is refused.
+"""Explains what is wrong with a refused body, field by field. Never decides whether a body is refused.
 
-No value of a request is ever repeated here: a mistake names a field and a rule, so that it can be logged anywhere.
+A mistake names a field and a rule, never a value of the request, so that it can be logged anywhere.
 """
 
 import json
@@ -13,7 +13,7 @@ import msgspec
 from consumer.sandbox import rules
 
 MAX_MISTAKES = 10
-"""Told at most; the rest is counted."""
+"""The most mistakes that a message lists; the others are counted."""
 
 Check = Callable[[Any], str | None]
 """Returns the rule that a value breaks, or None."""
@@ -44,10 +44,10 @@ def find_mistakes(body: bytes, *, schedule_field: str) -> tuple[int, list[Broken
 
 
 def in_words(mistakes: list[BrokenRule]) -> str:
-    """All mistakes in one line, the first ones in full."""
-    told = "; ".join(f"{mistake.field}: {mistake.rule}" for mistake in mistakes[:MAX_MISTAKES])
-    untold = len(mistakes) - MAX_MISTAKES
-    return f"{told}; and {untold} more" if untold > 0 else told
+    """Return the first mistakes in one line, and how many more there are."""
+    listed = "; ".join(f"{mistake.field}: {mistake.rule}" for mistake in mistakes[:MAX_MISTAKES])
+    more = len(mistakes) - MAX_MISTAKES
+    return f"{listed}; and {more} more" if more > 0 else listed
 
 
 def _in_request(document: dict[str, Any], schedule_field: str) -> Iterator[BrokenRule]:

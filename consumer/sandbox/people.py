@@ -1,7 +1,8 @@
-"""Whom a contact names, and which people the platform knows. Never sends, never counts requests.
+"""Which person a contact names, and which people the platform knows. Never sends, never counts requests.
 
-A phone is the person; a code without a phone is the person that was created with that code, or one of its own.
-As a platform does that knows the countries it texts to, it drops from a number what is dialled at home only.
+A phone identifies a person. A code without a phone means the person that was created with that code; if there is none, it
+is a person of its own. Prefixes that are dialled only within a country are removed from numbers, because a platform that
+knows the countries it texts to does so as well.
 """
 
 import re
@@ -28,18 +29,18 @@ _COUNTRIES = {
     "55": ("", 11),
     "61": ("", 9),
 }
-"""By country code: what else than 0 may stand before a national number, and how many digits that has at most."""
+"""By country code: the prefix, other than 0, that may come before a national number, and the number's most digits."""
 _KEEPS_ITS_ZERO = "39"
 _MOBILE_AT_HOME = re.compile(r"([0-9]{2,4})15([0-9]{6,8})")
-"""Argentina's: a prefix between area and number."""
+"""Argentina's mobile prefix, between area code and number."""
 _OPENINGS = frozenset(f"+{opening}" for opening in range(10, 100) if {str(opening), str(opening)[0]} & {*_COUNTRIES})
-"""`+` and two digits of all their numbers."""
+"""The first three characters of all E.164 numbers of these countries."""
 _NO_DIGITS = re.compile(r"[^0-9]")
 _LIKE_A_PHONE = re.compile(r"[+(]?[0-9][0-9 ./()-]*")
 
 
 def person_named(text: str) -> Person:
-    """The person that somebody means by a phone, a code or `code:` and a code that looks like a phone."""
+    """Return the person for a phone or a code; a code that looks like a phone has `code:` before it."""
     if text.startswith(CODE_PREFIX) or not _LIKE_A_PHONE.fullmatch(text):
         return CODE_PREFIX + text.removeprefix(CODE_PREFIX)
     return _from_number(text, None)
@@ -55,7 +56,7 @@ def _from_number(number: str, country_code: str | None) -> Person:
 
 
 def _international(digits: str) -> Person:
-    """The one number that these digits reach, whatever is dialled at home only or stands there twice."""
+    """Return the E.164 number for these digits, without national prefixes and without a doubled country code."""
     code = next((code for code in (digits[:1], digits[:2]) if code in _COUNTRIES), "")
     if not code:
         return "+" + digits
@@ -78,7 +79,7 @@ class PeopleOfThePlatform:
     def __init__(self) -> None:
         self.disabled: set[Person] = set()
         self.known: set[Person] = set()
-        """Those who were there before the first send; not counted as created."""
+        """People who were known before the first send; not counted as created."""
         self.texted: set[Person] = set()
         self._by_code: dict[str, Person] = {}
         self._noted: list[tuple[list[str | UnsetType], list[Person]]] = []
@@ -86,14 +87,14 @@ class PeopleOfThePlatform:
         dictionary of half a million costs more than all the rest of this class."""
 
     def forget(self) -> None:
-        """Forget everybody except who is disabled."""
+        """Forget everybody, but not who is disabled."""
         self.known.clear()
         self.texted.clear()
         self._by_code.clear()
         self._noted.clear()
 
     def persons(self, contacts: Iterable[RequestedContact]) -> list[Person]:
-        """Whom each contact names, in order."""
+        """Return the person that each contact names, in order."""
         return [
             phone if (phone := each.phone_e164) is not UNSET and phone[:3] not in _OPENINGS else self._person(each)
             for each in contacts
@@ -106,7 +107,7 @@ class PeopleOfThePlatform:
         self.known.update(persons)
 
     def text(self, contacts: Sequence[RequestedContact], persons: Sequence[Person]) -> int:
-        """Note that these people, each of whom stands there once, get a text; return how many had to be created."""
+        """Record that these people, each named once, get a text; return how many had to be created."""
         new = set(persons) - self.texted
         if new:
             self.texted |= new
@@ -117,7 +118,7 @@ class PeopleOfThePlatform:
     def _note_codes(
         self, contacts: Sequence[RequestedContact], persons: Sequence[Person], created: set[Person]
     ) -> None:
-        """A code given beside a phone is used only where the contact is created, and only if the code is free."""
+        """Note the codes of created people: a code beside a phone counts only at creation, and only if it is free."""
         if len(created) == len(persons):
             self._noted.append(([each.external_code for each in contacts], list(persons)))
         elif created:

@@ -1,6 +1,6 @@
-"""The platform itself: judges one request after another and remembers it. Never touches a connection or a clock.
+"""The platform's behaviour: judges each request and records it. Never touches a connection or a clock.
 
-What is accepted is recorded in the same step that judges the whole body, before any answer, delay or fault.
+Accepted contacts are recorded in the same step that judges the body, before any answer, delay or broken connection.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import assert_never
 from msgspec import UNSET
 
 from consumer.sandbox import replies
-from consumer.sandbox.armed import NO_STRIKE, ArmedFaults, Strike
+from consumer.sandbox.armed import NOTHING_FIRED, ArmedFaults, FiredFaults
 from consumer.sandbox.facts import RequestOutcome, RequestSeen
 from consumer.sandbox.faults import (
     AnswerStatus,
@@ -46,7 +46,7 @@ SPOILINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """How a request came: its first byte's instant, the instant its body was whole, and on which connection."""
+    """When a request's first byte came, when its body was complete, and on which connection."""
 
     first_byte_at: float
     received_at: float
@@ -55,12 +55,12 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestVerdict:
-    """What was noted about a request, and what it gets for an answer."""
+    """The record of a request, and its answer."""
 
     seen: RequestSeen
     answer: Answer
-    strike: Strike = NO_STRIKE
-    """What delays the answer."""
+    fired: FiredFaults = NOTHING_FIRED
+    """The faults that delay the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,56 +84,58 @@ class SandboxPlatform:
         self.records = Records(reader=self._reader, directory=self.directory)
 
     def forget(self) -> None:
-        """Start afresh; faults and disabled people stay, they have endpoints of their own."""
+        """Forget requests and people; faults and disabled people stay, they have endpoints of their own."""
         self.directory.forget()
         self.records.forget()
 
-    def turn_away(
+    def refuse_unread(
         self, arrival: Arrival, reply: Reply, *, outcome: RequestOutcome, message: str, body_bytes: int = 0
     ) -> RequestVerdict:
-        """Note a request that is answered without a look at what it asks for."""
+        """Record a request that is refused before its contacts are looked at."""
         seen = self._seen(arrival, outcome, message=message, body_bytes=body_bytes)
         self.records.judge(seen)
         return RequestVerdict(seen=seen, answer=reply)
 
     def receive(self, body: bytes, arrival: Arrival) -> RequestVerdict:
-        """Judge the whole body of a request that brought the right key."""
+        """Judge the body of a request with the right key."""
         request = self._reader.read(body)
         if isinstance(request, InvalidRequest):
             reply = replies.invalid(request.status, request.mistakes)
             message = f"{request.mistakes[0].field}: {request.mistakes[0].rule}"
-            return self.turn_away(arrival, reply, outcome=RequestOutcome.INVALID, message=message, body_bytes=len(body))
+            return self.refuse_unread(
+                arrival, reply, outcome=RequestOutcome.INVALID, message=message, body_bytes=len(body)
+            )
         persons = self.directory.persons(request.contacts)
-        strike = self.faults.strike(request.campaign_id, request.contacts, persons)
-        if strike.fault is None or isinstance(strike.fault, ItemErrors) or _accepts(strike.fault):
-            return self._accept(body, arrival, request=request, persons=persons, strike=strike)
+        fired = self.faults.fire(request.campaign_id, request.contacts, persons)
+        if fired.fault is None or isinstance(fired.fault, ItemErrors) or _accepts(fired.fault):
+            return self._accept(body, arrival, request=request, persons=persons, fired=fired)
         seen = self._seen(arrival, RequestOutcome.FAULT, body_bytes=len(body))
         seen.campaign_id = request.campaign_id
         seen.contacts = len(persons)
-        seen.fault = strike.name
+        seen.fault = fired.name
         self.records.judge(seen)
-        answer = _answer_to(strike.fault, strike.positions, request_id=seen.request_id, now=arrival.received_at)
-        return RequestVerdict(seen=seen, answer=answer, strike=strike)
+        answer = _answer_to(fired.fault, fired.positions, request_id=seen.request_id, now=arrival.received_at)
+        return RequestVerdict(seen=seen, answer=answer, fired=fired)
 
     def _accept(
-        self, body: bytes, arrival: Arrival, *, request: SendRequest, persons: list[Person], strike: Strike
+        self, body: bytes, arrival: Arrival, *, request: SendRequest, persons: list[Person], fired: FiredFaults
     ) -> RequestVerdict:
         seen = self._seen(arrival, RequestOutcome.ACCEPTED, body_bytes=len(body))
         refused: tuple[int, ...] = ()
         answer: Answer
-        match strike.fault:
+        match fired.fault:
             case None:
                 answer = replies.accepted(seen.request_id)
             case ItemErrors() as fault:
-                named = strike.positions or tuple(range(min(fault.count, len(persons))))
+                named = fired.positions or tuple(range(min(fault.count, len(persons))))
                 errors = _item_errors(fault, [request.contacts[position] for position in named])
                 answer = replies.accepted_with_errors(seen.request_id, errors, status=fault.status)
                 refused = () if fault.named_by == "nobody" else named
             case _ as fault:
-                answer = _answer_to(fault, strike.positions, request_id=seen.request_id, now=arrival.received_at)
+                answer = _answer_to(fault, fired.positions, request_id=seen.request_id, now=arrival.received_at)
         kept = self._take(request.contacts, persons, refused=refused)
         seen.campaign_id = request.campaign_id
-        seen.fault = strike.name
+        seen.fault = fired.name
         seen.contacts = len(persons)
         seen.accepted = kept.accepted
         seen.created = kept.created
@@ -143,10 +145,10 @@ class SandboxPlatform:
         self.records.judge(seen)
         if kept.accepted:
             self.records.keep(seen, body=body, left_out=kept.left_out)
-        return RequestVerdict(seen=seen, answer=answer, strike=strike)
+        return RequestVerdict(seen=seen, answer=answer, fired=fired)
 
     def _take(self, contacts: list[RequestedContact], persons: list[Person], *, refused: Sequence[int]) -> _Kept:
-        """Text everybody once: refused, disabled and repeated contacts are left out."""
+        """Text each person once; refused, disabled and repeated contacts are left out."""
         disabled = self.directory.disabled
         if not refused and len(set(persons)) == len(persons) and (not disabled or disabled.isdisjoint(persons)):
             created = self.directory.text(contacts, persons)
@@ -185,22 +187,22 @@ def _accepts(fault: Deciding) -> bool:
 
 
 def _answer_to(fault: Deciding, positions: Sequence[int], *, request_id: int, now: float) -> Answer:
-    """What a fault answers, apart from item errors."""
+    """Return a fault's answer. `ItemErrors` is handled by the caller."""
     match fault:
         case AnswerStatus():
             return _status(fault, now=now)
         case RefuseContact():
             who = ", ".join(f"contacts[{position}]" for position in positions[:10])
-            return replies.told(fault.status, f"{who} {fault.message}")
+            return replies.with_message(fault.status, f"{who} {fault.message}")
         case RefuseCampaign():
-            return replies.told(fault.status, fault.message)
+            return replies.with_message(fault.status, fault.message)
         case Unreadable():
             return Reply(status=fault.status, body=b"<html><body>OK</body></html>")
         case HalfBody() | HalfHead():
             reply = (
                 replies.accepted(request_id)
                 if fault.status < HTTPStatus.MULTIPLE_CHOICES
-                else replies.told(fault.status, "spoilt")
+                else replies.with_message(fault.status, "spoilt")
             )
             return Spoilt(how=SPOILINGS[type(fault)], reply=replace(reply, status=fault.status))
         case Hang() | Reset() | Close() | Garbage():
@@ -215,13 +217,13 @@ def _status(fault: AnswerStatus, *, now: float) -> Reply:
     headers = dict(fault.headers)
     if fault.retry_after_seconds is not None:
         if fault.retry_after_form == "date":
-            # A date has whole seconds: rounded up, so that who obeys never comes too early.
+            # A date has whole seconds; it is rounded up, so that a client that obeys never comes too early.
             headers["Retry-After"] = formatdate(math.ceil(now + fault.retry_after_seconds), usegmt=True)
         else:
             headers["Retry-After"] = f"{fault.retry_after_seconds:g}"
     if fault.status < HTTPStatus.BAD_REQUEST or fault.location is not None:
         headers.setdefault("Location", fault.location or "/v2/sms/send/elsewhere")
-    return replies.told(fault.status, fault.message or replies.phrase(fault.status), headers=headers)
+    return replies.with_message(fault.status, fault.message or replies.phrase(fault.status), headers=headers)
 
 
 def _item_errors(fault: ItemErrors, contacts: list[RequestedContact]) -> list[dict[str, object]]:
@@ -231,7 +233,7 @@ def _item_errors(fault: ItemErrors, contacts: list[RequestedContact]) -> list[di
 
 
 def _names(contact: RequestedContact, named_by: str) -> dict[str, object]:
-    """The fields of a contact that an error item carries; `everything` is all but the custom fields."""
+    """Return the fields of a contact that an error item has; `everything` is all but the custom fields."""
     every: dict[str, object] = {
         "customData": contact.custom_data,
         "phoneE164": contact.phone_e164,

@@ -1,4 +1,4 @@
-"""The sandbox's own endpoints, `/sandbox/...`: what it saw, whom it knows, which faults are in force. Never sends."""
+"""The sandbox's own endpoints, `/sandbox/...`: requests, people, faults. Never handles a send."""
 
 import asyncio
 import contextlib
@@ -20,11 +20,11 @@ from consumer.sandbox.wire import RequestedContact
 Asked = TypeVar("Asked")
 
 LINES_AT_ONCE = 500
-"""Lines written before others get their turn."""
+"""Lines written before other tasks run."""
 
 
 class QuestionError(Exception):
-    """A question that cannot be answered; its text is one line for the person who asked."""
+    """A request that cannot be answered; its text is one line for the person who sent it."""
 
 
 class _Disabled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Questions:
-    """Answers the questions of tests, of the demo and of people with curl."""
+    """Answers requests under `/sandbox/`: from tests, the demo, and people with curl."""
 
     def __init__(self, platform: SandboxPlatform, *, connections: Callable[[], tuple[int, int]]) -> None:
         self._platform = platform
@@ -61,16 +61,16 @@ class Questions:
         }
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one question; a mistake in it gets 4xx and one line that says what is wrong."""
+        """Answer one request; a mistake in it gets 4xx and one line that says what is wrong."""
         name = request.path.split("/")[2]
         handler = self._handlers.get((request.method, name))
         if handler is None:
             known = ", ".join(f"{method} /sandbox/{path}" for method, path in self._handlers)
-            return whole(replies.told(404, f"no such question; there are {known}"))
+            return whole(replies.with_message(404, f"no such endpoint; there are {known}"))
         try:
             return await handler(request)
         except QuestionError as error:
-            return whole(replies.told(422, str(error)))
+            return whole(replies.with_message(422, str(error)))
 
     # --- what was seen ------------------------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ class Questions:
 
     async def _forget(self, _: web.BaseRequest) -> web.StreamResponse:
         self._platform.forget()
-        return whole(replies.told(200, "forgotten"))
+        return whole(replies.with_message(200, "forgotten"))
 
     # --- people -------------------------------------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class Questions:
         if any(each.phone_e164 == each.phone_number == each.external_code for each in contacts):
             raise QuestionError("a contact needs one of phoneE164, phoneNumber, externalCode")
         self._platform.directory.introduce(contacts)
-        return whole(replies.told(200, "known", {"contacts": len(contacts)}))
+        return whole(replies.with_message(200, "known", {"contacts": len(contacts)}))
 
     # --- faults -------------------------------------------------------------------------------------------------------
 
@@ -186,8 +186,8 @@ class Questions:
         name = request.path.partition("/sandbox/faults/")[2] or None
         removed = self._platform.faults.disarm(name)
         if name is not None and not removed:
-            return whole(replies.told(404, "no fault of this name is in force"))
-        return whole(replies.told(200, "removed", {"faults": removed}))
+            return whole(replies.with_message(404, "no fault of this name is armed"))
+        return whole(replies.with_message(200, "removed", {"faults": removed}))
 
 
 def _json(value: object) -> web.Response:
@@ -198,7 +198,7 @@ def _decode(body: bytes, kind: type[Asked]) -> Asked:
     try:
         return msgspec.json.decode(body, type=kind)
     except ValueError as error:
-        raise QuestionError(f"the body is not what is asked for: {error}") from None
+        raise QuestionError(f"the body is not as expected: {error}") from None
 
 
 def _number(request: web.BaseRequest, name: str) -> int | None:

@@ -1,7 +1,7 @@
-"""Memory of every request and every accepted contact, lean enough for millions. Never judges and never answers.
+"""Stores every request and every accepted contact, compact enough for millions. Never judges and never answers.
 
-A request keeps its compressed body; its contacts are read again when somebody asks. What costs memory is one
-short entry a request, a tenth of the bytes that came, and the names of the people.
+A request's body is kept compressed; its contacts are parsed again when they are asked for. Memory holds one short entry a
+request, a tenth of the received bytes, and each person's name.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from consumer.sandbox.wire import RequestReader, SendRequest
 
 
 class _Contacts(msgspec.Struct, frozen=True):
-    """The contacts of a body as they were written."""
+    """The contacts of a body, unparsed."""
 
     contacts: list[msgspec.Raw]
 
@@ -56,7 +56,7 @@ class Records:
         self._change: asyncio.Event | None = None
 
     def forget(self) -> None:
-        """Forget everything but what is in flight. Request IDs go on, so that none ever stands for two requests."""
+        """Forget everything but requests in flight. Request IDs go on, so that each stays unique."""
         self.requests = []
         self._accepted = []
         in_flight = {campaign: old.in_flight for campaign, old in self._total.campaigns.items() if old.in_flight}
@@ -67,18 +67,18 @@ class Records:
     # --- what comes in ------------------------------------------------------------------------------------------------
 
     def arrive(self) -> None:
-        """A request's head is here."""
+        """Count a request whose head has come."""
         self._total.in_flight += 1
         self._total.max_in_flight = max(self._total.max_in_flight, self._total.in_flight)
         self._changed()
 
     def next_request_id(self) -> int:
-        """The ID of the request that is judged now."""
+        """Return a new request ID."""
         self._last_request_id += 1
         return self._last_request_id
 
     def judge(self, seen: RequestSeen) -> None:
-        """Note what was decided about a request whose body is here."""
+        """Record what was decided about a request whose body has come."""
         self.requests.append(seen)
         total = self._total
         total.by_outcome[seen.outcome] = total.by_outcome.get(seen.outcome, 0) + 1
@@ -98,7 +98,7 @@ class Records:
         self._total.last_accepted_at = seen.received_at
 
     def end(self, seen: RequestSeen | None, *, status: int | None, now: float) -> None:
-        """A request left: answered with `status`, or without a whole head. None: it was never judged."""
+        """Record a request's end. `status` is None if no complete head went out; `seen` is None if it was never judged."""
         self._total.in_flight -= 1
         self._changed()
         if seen is None:
@@ -113,7 +113,7 @@ class Records:
             campaign.by_status[text] = campaign.by_status.get(text, 0) + 1
 
     def next_change(self) -> asyncio.Event:
-        """What is set when the counts have changed; made only while somebody waits."""
+        """Return an event that is set when the counts change; it is made only while somebody waits."""
         if self._change is None:
             self._change = asyncio.Event()
         return self._change
@@ -132,7 +132,7 @@ class Records:
     # --- questions ----------------------------------------------------------------------------------------------------
 
     def summary(self) -> Summary:
-        """The counts as they stand, cheap however much was recorded."""
+        """Return the present counts; cheap, however much was recorded."""
         self._total.distinct_persons = len(self._directory.texted)
         return self._total
 
@@ -144,7 +144,7 @@ class Records:
         reference: str | None = None,
         after_request_id: int = 0,
     ) -> Iterator[list[AcceptedContact]]:
-        """Yield the accepted contacts that fit, one list a request, as recorded when the first is asked for."""
+        """Yield the accepted contacts that match, one list a request; later requests are left out."""
         accepted = self._accepted
         for index in range(len(accepted)):
             entry = accepted[index]
@@ -178,7 +178,7 @@ class Records:
 
 
 class RepeatCounter:
-    """Counts who was texted how often; fed request by request, so that asking never stops the sandbox for long."""
+    """Counts who was texted how often, request by request, so that a query never blocks the sandbox for long."""
 
     def __init__(self) -> None:
         self._accepted = 0
@@ -188,7 +188,7 @@ class RepeatCounter:
         self._repeats: dict[tuple[int, str], list[tuple[float, int]]] = {}
 
     def count(self, contacts: list[AcceptedContact]) -> None:
-        """Take in the accepted contacts of one request."""
+        """Count the accepted contacts of one request."""
         for contact in contacts:
             self._accepted += 1
             self._persons.add((contact.campaign_id, contact.person))
@@ -202,7 +202,7 @@ class RepeatCounter:
                 self._repeats.setdefault(key, [first]).append(this)
 
     def result(self) -> RepeatedTexts:
-        """What was counted so far."""
+        """Return what was counted so far."""
         return RepeatedTexts(
             accepted=self._accepted,
             distinct_persons=len(self._persons),

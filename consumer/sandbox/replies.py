@@ -1,6 +1,6 @@
-"""What the platform answers, as values. Never touches a connection.
+"""The platform's answers, as values. Never touches a connection.
 
-An answer is a whole one (`Reply`) or one of the ways to spoil it (`Spoilt`).
+An answer is whole (`Reply`) or spoilt, which means broken on purpose in one of several ways (`Spoilt`).
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Reply:
 
 
 class Spoiling(Enum):
-    """Ways not to answer properly."""
+    """The ways to break an answer."""
 
     HANG = auto()
     RESET = auto()
@@ -37,14 +37,14 @@ class Spoiling(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spoilt:
-    """An answer that does not come, or not whole. `reply` is what it would have been."""
+    """An answer that is missing or incomplete. `reply` is the whole answer."""
 
     how: Spoiling
     reply: Reply
 
     @property
     def status(self) -> int | None:
-        """The status whose whole head goes out."""
+        """The answer's status, if its complete head goes out."""
         return self.reply.status if self.how is Spoiling.HALF_BODY else None
 
 
@@ -52,28 +52,28 @@ Answer = Reply | Spoilt
 
 
 def accepted(request_id: int, *, status: int = 200) -> Reply:
-    """The platform's OK. It says nothing of contacts that it dropped: neither does the real one."""
+    """Return the platform's OK. Like the real platform's, it does not mention dropped contacts."""
     return Reply(status=status, body=b'{"statusCode":%d,"message":"OK","data":{"id":%d}}' % (status, request_id))
 
 
 def accepted_with_errors(request_id: int, errors: list[dict[str, object]], *, status: int) -> Reply:
-    """An OK that reports single contacts as errors."""
-    return told(status, "OK", {"id": request_id, "errors": errors})
+    """Return an OK that reports single contacts as errors."""
+    return with_message(status, "OK", {"id": request_id, "errors": errors})
 
 
 def invalid(status: int, mistakes: list[BrokenRule]) -> Reply:
-    """A refusal of a body that breaks rules; `data.mistakes` lists the first ones."""
-    return told(status, in_words(mistakes), {"mistakes": mistakes[:MAX_MISTAKES], "total": len(mistakes)})
+    """Return the refusal of an invalid body; `data.mistakes` lists the first mistakes."""
+    return with_message(status, in_words(mistakes), {"mistakes": mistakes[:MAX_MISTAKES], "total": len(mistakes)})
 
 
-def told(status: int, message: str, data: object = None, *, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
-    """Any answer in the platform's shape."""
+def with_message(status: int, message: str, data: object = None, *, headers: Mapping[str, str] = NO_HEADERS) -> Reply:
+    """Return an answer in the platform's JSON form."""
     body = msgspec.json.encode({"statusCode": status, "message": message, "data": data})
     return Reply(status=status, body=body, headers=headers)
 
 
 def phrase(status: int) -> str:
-    """The standard words for a status."""
+    """Return the standard reason phrase of a status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -1,4 +1,4 @@
-"""The sandbox as an HTTP server: connections, the key, the way to platform and questions. Never judges a body."""
+"""The sandbox's HTTP server: connections, key check, routing to platform and `/sandbox/`. Never judges a body."""
 
 import asyncio
 import hmac
@@ -27,13 +27,13 @@ DEFAULT_SERVER_KEY = "sandbox-key"
 MAX_BODY_BYTES = 64 * 1024 * 1024
 READ_BYTES = 1024 * 1024
 STOP_SECONDS = 0.01
-"""How long stopping waits for requests in flight: they may hang on purpose, so not at all (0 would mean for ever)."""
+"""How long stopping waits for requests in flight. They may hang on purpose, so as short as possible; 0 means for ever."""
 
 Log = Callable[[str], None]
 
 
 class Connection(web.RequestHandler):
-    """One TCP connection; knows when the first byte of the request came that it is receiving."""
+    """One TCP connection; knows when the first byte of the present request came."""
 
     __slots__ = ("first_byte_at", "number")
 
@@ -43,21 +43,21 @@ class Connection(web.RequestHandler):
         self.first_byte_at: float | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes; the first ones after a whole request begin the next."""
+        """Receive bytes; the first ones after a complete request begin the next one."""
         if self.first_byte_at is None:
             self.first_byte_at = clock.now()
         super().data_received(data)
 
 
 class SandboxHttpServer(web.Server):
-    """The listening side. Low level on purpose: no routes, no middlewares, about 0.1 ms a request."""
+    """The HTTP server. Low level, for speed: no routes, no middlewares, about 0.1 ms a request."""
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
         super().__init__(handler, request_factory=self._request, handler_cancellation=True)
         self.connections_ever = 0
 
     def count_connection(self) -> int:
-        """Number the connection that is opened now."""
+        """Count a new connection, and return its number."""
         self.connections_ever += 1
         return self.connections_ever
 
@@ -128,7 +128,7 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """The whole address of the send endpoint."""
+        """The URL of the send endpoint."""
         return self.base_url + SEND_PATH
 
     @property
@@ -147,12 +147,12 @@ class Sandbox:
         await request.read()
         _connection(request).first_byte_at = None
         if is_probe:
-            return whole(replies.told(200, "OK", {"service": "sandbox"}))
+            return whole(replies.with_message(200, "OK", {"service": "sandbox"}))
         assert self._questions is not None
         return await self._questions.answer(request)
 
     async def _count(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Count a request from here until it is answered or its client has left."""
+        """Handle a request to the platform, and count it from its head to its end."""
         records = self.platform.records
         records.arrive()
         seen: RequestSeen | None = None
@@ -160,9 +160,9 @@ class Sandbox:
         try:
             verdict = await self._judge(request)
             seen = verdict.seen
-            if verdict.strike.latency_seconds:
-                await asyncio.sleep(verdict.strike.latency_seconds)
-            for removed in verdict.strike.held_by:
+            if verdict.fired.latency_seconds:
+                await asyncio.sleep(verdict.fired.latency_seconds)
+            for removed in verdict.fired.held_by:
                 await removed.wait()
             if isinstance(verdict.answer, Reply):
                 status = verdict.answer.status
@@ -187,19 +187,19 @@ class Sandbox:
             problem = (400, "the body broke off")
         connection.first_byte_at = None
         arrival = Arrival(first_byte_at=first_byte_at, received_at=clock.now(), connection=connection.number)
-        turned_away = self._turn_away(request, problem)
-        if turned_away is None:
+        refusal = self._refusal_of(request, problem)
+        if refusal is None:
             assert body is not None
             return self.platform.receive(body, arrival)
-        reply, outcome, message = turned_away
-        return self.platform.turn_away(
+        reply, outcome, message = refusal
+        return self.platform.refuse_unread(
             arrival, reply, outcome=outcome, message=message, body_bytes=0 if body is None else len(body)
         )
 
-    def _turn_away(
+    def _refusal_of(
         self, request: web.BaseRequest, problem: tuple[int, str] | None
     ) -> tuple[Reply, RequestOutcome, str] | None:
-        """Why a request is answered without a look at its body; None: it deserves one."""
+        """Return the refusal of a request for its path, method, headers or a broken body; None if it gets none."""
         status, message, outcome = 0, "", RequestOutcome.NOT_FOUND
         headers: dict[str, str] = {}
         if request.path != SEND_PATH:
@@ -217,7 +217,7 @@ class Sandbox:
             status, message = 415, "the header Content-Type must be application/json"
         if not status:
             return None
-        return replies.told(status, message, headers=headers), outcome, message
+        return replies.with_message(status, message, headers=headers), outcome, message
 
 
 def _connection(request: web.BaseRequest) -> Connection:

@@ -1,7 +1,7 @@
-"""What a send request may look like: typed shapes and their strict, fast reading. Never explains a mistake itself.
+"""The types of a send request, and their strict, fast parsing. Never explains a mistake itself.
 
-Most requests are right, so reading is one typed decode and one pattern over all phones at once. What it refuses
-goes to `mistakes.py`, which takes its time to tell a person which field broke which rule.
+Most requests are valid, so parsing is one typed decode and one pattern over all phones at once. An invalid request goes to
+`mistakes.py`, which says slowly and for people which field breaks which rule.
 """
 
 from typing import Annotated, Any, Literal, cast
@@ -27,7 +27,7 @@ class RequestedContact(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown
 
 
 class SendRequest(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, gc=False, rename="camel"):
-    """One whole request. Nobody knows for sure what `schedule_at` is called on the wire, so it can be set."""
+    """A send request. The JSON name of `schedule_at` is not documented by the platform, so it is configurable."""
 
     campaign_id: Annotated[int, Meta(ge=1, le=rules.MAX_CAMPAIGN_ID)]
     schedule_at: Annotated[str, Meta(pattern=rf"\A{rules.SCHEDULE.pattern}\Z")] | UnsetType = UNSET
@@ -46,7 +46,7 @@ class InvalidRequest(msgspec.Struct, frozen=True):
 
 
 class RequestReader:
-    """Reads bodies by one set of wire names and limits."""
+    """Parses bodies by one set of JSON names and limits."""
 
     def __init__(self, *, schedule_field: str, max_contacts: int | None) -> None:
         if schedule_field in rules.FIXED_SEND_FIELDS:
@@ -56,7 +56,7 @@ class RequestReader:
         self._decoder = cast("msgspec.json.Decoder[SendRequest]", msgspec.json.Decoder(_request_type(schedule_field)))
 
     def read(self, body: bytes) -> SendRequest | InvalidRequest:
-        """Return the request that `body` holds, or why it is refused."""
+        """Return the request in `body`, or why it is refused."""
         try:
             request = self._decoder.decode(body)
         except (ValueError, RecursionError) as error:  # msgspec's errors and UnicodeDecodeError are ValueErrors
@@ -71,7 +71,7 @@ class RequestReader:
         return request
 
     def again(self, body: bytes) -> SendRequest:
-        """Read a body that was accepted before."""
+        """Parse a body that was accepted before."""
         return self._decoder.decode(body)
 
     def _refuse(self, body: bytes, *, otherwise: str) -> InvalidRequest:
@@ -94,7 +94,7 @@ def _contacts_are_right(contacts: list[RequestedContact]) -> bool:
 
 
 def _request_type(schedule_field: str) -> type[msgspec.Struct]:
-    """`SendRequest` with the schedule under another wire name; a subclass cannot rename what it inherits."""
+    """Return `SendRequest` with another JSON name for the schedule; a subclass cannot rename an inherited field."""
     fields = msgspec.structs.fields(SendRequest)
     return msgspec.defstruct(
         SendRequest.__name__,

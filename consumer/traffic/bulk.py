@@ -1,7 +1,7 @@
-"""Many plain events quickly, for measuring. Never reads a clock, never publishes.
+"""Makes many plain events fast, for benchmarks. Never reads a clock, never publishes.
 
-`generator.py` makes traffic with everything in it; this makes half a million valid events of about 400 bytes
-in a second or two, so that what is measured is the service.
+`generator.py` makes realistic traffic. This module makes half a million valid events of about 400 bytes in a second or two,
+so that a benchmark measures the service and not the generator.
 """
 
 from collections.abc import Iterator
@@ -24,9 +24,9 @@ _IMMEDIATE = b',"priority":"immediate"'
 def generate_bulk(
     *, count: int, seed: int, now: float, campaigns: int = 20, immediate: frozenset[int] = frozenset()
 ) -> Iterator[GeneratedRecord]:
-    """Yield `count` valid events, each for another person, dealt to campaigns 1000, 1001, ... in turn.
+    """Yield `count` valid events, each for another person, for campaigns 1000, 1001, ... in turn.
 
-    The events at the indices in `immediate` have that priority. All have the header of a trace, as most traffic has.
+    The events at the indices in `immediate` have that priority. All have a trace header, as most traffic has.
     """
     occurred_at = rfc3339(now).encode()
     country_code = COUNTRY_CODE.encode()
@@ -40,7 +40,8 @@ def generate_bulk(
             country_code,
             FIRST_NUMBER + index,
             key,
-            index * 2_654_435_761 & 0xFFFFFFFF,  # Knuth's multiplier: spreads, so that compression is not flattered
+            index * 2_654_435_761
+            & 0xFFFFFFFF,  # Knuth's multiplier: varies the values, so that they do not compress too well
             index,
             _IMMEDIATE if index in immediate else b"",
         )

@@ -1,4 +1,4 @@
-"""How the commands that publish or look reach the brokers: as the service would. Needs no setting of the platform."""
+"""Kafka settings for commands that only publish or read. Needs no setting of the platform."""
 
 import logging
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ _BROKERS: TypeAdapter[tuple[str, ...]] = TypeAdapter(kinds.Brokers)
 
 
 class BadBrokersError(ValueError):
-    """What was given as brokers is no list of host:port; the message is one line."""
+    """The given brokers are no list of host:port; the message is one line."""
 
 
 def kafka_settings(config_file: Path | None, environment: Mapping[str, str], *, bootstrap_servers: str | None) -> Kafka:
-    """Return the settings about Kafka; `bootstrap_servers` wins over environment and file.
+    """Return the settings about Kafka; `bootstrap_servers` overrides environment and file.
 
     Raises:
         config.ConfigurationError: a setting is wrong.
@@ -37,7 +37,7 @@ def kafka_settings(config_file: Path | None, environment: Mapping[str, str], *, 
 
 
 def settings_without_platform(config_file: Path | None, environment: Mapping[str, str]) -> config.Settings:
-    """Return all settings, for commands that have nothing to do with the platform.
+    """Return all settings, for commands that do not use the platform.
 
     Raises:
         config.ConfigurationError: a setting is wrong.
@@ -46,7 +46,7 @@ def settings_without_platform(config_file: Path | None, environment: Mapping[str
 
 
 def connection_of(kafka: Kafka) -> KafkaConnection:
-    """Return how these settings say that the brokers are reached."""
+    """Return the connection that these settings describe."""
     return KafkaConnection(
         bootstrap_servers=kafka.bootstrap_servers,
         security_protocol=kafka.security_protocol,
@@ -60,7 +60,7 @@ def connection_of(kafka: Kafka) -> KafkaConnection:
 
 
 def hush_client_library() -> None:
-    """Keep aiokafka's own log lines off the screen: what went wrong is said once, in a line of ours."""
+    """Silence aiokafka's log lines: the command prints each error itself, in one line."""
     library = logging.getLogger("aiokafka")
     library.addHandler(logging.NullHandler())
     library.propagate = False

@@ -1,8 +1,8 @@
-"""Realistic traffic, the same for the same seed. Never reads a clock, never publishes.
+"""Makes realistic traffic, the same for the same seed. Never reads a clock, never publishes.
 
-One stream holds what upstreams really send: one-time passwords that cannot wait, shipping notices, appointment
-reminders and one bulk campaign; now and then a person gets two messages of one campaign, the second time under
-another spelling; a producer publishes an event twice; and something that is no event at all gets in.
+The stream has what upstream services send: urgent one-time passwords, shipping notices, appointment reminders, and one bulk
+campaign. Some persons get two messages of one campaign, with differently spelled phones. Some events are published twice,
+and some records are no valid events.
 """
 
 from collections import deque
@@ -21,15 +21,15 @@ from consumer.traffic.templates import CAMPAIGNS, ONE_TIME_PASSWORD_LIFE_SECONDS
 INVALID_SHARE = 0.008
 REPEATED_SHARE = 0.008
 SAME_PERSON_SHARE = 0.02
-"""Of the events outside the bulk campaign: those for a person who has just had one of the same campaign."""
+"""The share of events outside the bulk campaign that are for a person who has just had one of the same campaign."""
 ODD_SPELLING_SHARE = 0.25
 FLASH_SHARE = 0.03
 ORIGIN_SHARE = 0.05
 SCHEDULED_SHARE = 0.05
 REMEMBERED_EVENTS = 400
-"""How far back a repeat or a second event for one person reaches."""
+"""A repeat, or a second event for one person, takes one of so many latest events."""
 PEOPLE_PER_EVENT = 20
-"""Size of the crowd: rare enough that a person is met again mostly where it is meant."""
+"""So many people for each event that a person rarely occurs twice by accident."""
 SCHEDULE_STEP_SECONDS = 900.0
 PRODUCED_BY: Headers = (("produced-by", b"campaign-consumer produce"),)
 
@@ -42,13 +42,13 @@ def generate(
     campaigns: Campaigns = CAMPAIGNS,
     per_second: float | None = None,
 ) -> Iterator[GeneratedRecord]:
-    """Yield `count` records that begin to occur at `now` (Unix seconds), `per_second` of them every second.
+    """Yield `count` records. The first occurs at `now` (Unix seconds), the others follow at `per_second`.
 
     Without `per_second` all of them occur at `now`. Keys are customer IDs, so one person's events keep their
     order in their partition. The same arguments give the same bytes.
     """
     stream = _Stream(
-        dice=Random(seed),
+        rng=Random(seed),
         campaigns=campaigns,
         people=min(LAST_PERSON, max(1_000, PEOPLE_PER_EVENT * count)),
     )
@@ -59,7 +59,7 @@ def generate(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Remembered:
-    """A valid event that was published a moment ago."""
+    """A valid event that was made recently."""
 
     campaign_id: int
     person: Person
@@ -68,9 +68,9 @@ class _Remembered:
 
 @dataclass(slots=True, kw_only=True)
 class _Stream:
-    """Everything the next record depends on."""
+    """The generator's state."""
 
-    dice: Random
+    rng: Random
     campaigns: Campaigns
     people: int
     recent: deque[_Remembered] = field(default_factory=lambda: deque(maxlen=REMEMBERED_EVENTS))
@@ -84,16 +84,16 @@ class _Stream:
         self.shares = list(accumulate(template.share for template in self.campaigns.values()))
 
     def record(self, occurred_at: float) -> GeneratedRecord:
-        chance = self.dice.random()
+        chance = self.rng.random()
         if chance < INVALID_SHARE:
             return self._invalid(occurred_at)
         if chance < INVALID_SHARE + REPEATED_SHARE and self.recent:
-            again = self.dice.choice(self.recent).record
+            again = self.rng.choice(self.recent).record
             return again._replace(kind=RecordKind.REPEATED, occurred_at=occurred_at)
-        campaign_id = self.dice.choices(self.ids, cum_weights=self.shares)[0]
+        campaign_id = self.rng.choices(self.ids, cum_weights=self.shares)[0]
         template = self.campaigns[campaign_id]
         person, contact = self._addressee(campaign_id, template)
-        event = self._event(campaign_id, template, contact, template.fields(person, self.dice), occurred_at)
+        event = self._event(campaign_id, template, contact, template.fields(person, self.rng), occurred_at)
         trace_id = int(str(event["eventId"]).replace("-", ""), 16)
         record = GeneratedRecord(
             key=person.customer_id.encode(),
@@ -109,19 +109,19 @@ class _Stream:
         if template.kind is RecordKind.BULK:
             self.bulk_sent += 1
             return (person := Person(self.bulk_sent % self.people)), spelled_plainly(person)
-        if self.dice.random() < SAME_PERSON_SHARE:
+        if self.rng.random() < SAME_PERSON_SHARE:
             known = [event.person for event in self.recent if event.campaign_id == campaign_id]
             if known:
-                return (person := self.dice.choice(known)), spelled_somehow(person, self.dice)
-        person = Person(self.dice.randrange(self.people))
-        if self.dice.random() < ODD_SPELLING_SHARE:
-            return person, spelled_somehow(person, self.dice)
+                return (person := self.rng.choice(known)), spelled_somehow(person, self.rng)
+        person = Person(self.rng.randrange(self.people))
+        if self.rng.random() < ODD_SPELLING_SHARE:
+            return person, spelled_somehow(person, self.rng)
         return person, spelled_plainly(person)
 
     def _event(
         self, campaign_id: int, template: Template, contact: Contact, fields: Fields, occurred_at: float
     ) -> dict[str, object]:
-        event_id = event_id_at(occurred_at, self.dice)
+        event_id = event_id_at(occurred_at, self.rng)
         event: dict[str, object] = {
             "eventId": event_id,
             "eventType": template.event_type,
@@ -139,23 +139,23 @@ class _Stream:
         return event
 
     def _options(self, kind: RecordKind, occurred_at: float) -> dict[str, object]:
-        chance = self.dice.random()
+        chance = self.rng.random()
         if kind is RecordKind.ONE_TIME_PASSWORD and chance < FLASH_SHARE:
             return {"flash": True}
         if kind is RecordKind.SHIPPING_NOTICE and chance < ORIGIN_SHARE:
-            return {"originData": {"warehouse": self.dice.choice(("BCN", "MAD"))}}
+            return {"originData": {"warehouse": self.rng.choice(("BCN", "MAD"))}}
         if kind is RecordKind.APPOINTMENT_REMINDER and chance < SCHEDULED_SHARE:
-            steps = occurred_at // SCHEDULE_STEP_SECONDS + self.dice.randint(5, 8)
+            steps = occurred_at // SCHEDULE_STEP_SECONDS + self.rng.randint(5, 8)
             return {"scheduledAt": rfc3339(steps * SCHEDULE_STEP_SECONDS)}
         return {}
 
     def _invalid(self, occurred_at: float) -> GeneratedRecord:
         kind, spoil = INVALID[self.invalid_sent % len(INVALID)]
         self.invalid_sent += 1
-        person = Person(self.dice.randrange(self.people))
+        person = Person(self.rng.randrange(self.people))
         campaign_id, template = next(iter(self.campaigns.items()))
         event = self._event(
-            campaign_id, template, spelled_plainly(person), template.fields(person, self.dice), occurred_at
+            campaign_id, template, spelled_plainly(person), template.fields(person, self.rng), occurred_at
         )
         return GeneratedRecord(
             key=person.customer_id.encode(), value=spoil(event), headers=PRODUCED_BY, kind=kind, occurred_at=occurred_at
@@ -176,17 +176,17 @@ INVALID: tuple[tuple[RecordKind, Spoiler], ...] = (
     (RecordKind.INVALID_SCHEMA, lambda event: orjson.dumps({name: event[name] for name in event if name != "contact"})),
     (RecordKind.INVALID_SCHEMA, lambda event: orjson.dumps(event | {"occurredAt": "yesterday"})),
 )
-"""Each reason, in turn, so that even a short stream holds all of them."""
+"""Used in turn, so that even a short stream has every reason."""
 
 
-def event_id_at(occurred_at: float, dice: Random) -> str:
-    """Return a UUID of version 7: it begins with the instant, so a log reads in order, and ends with chance."""
+def event_id_at(occurred_at: float, rng: Random) -> str:
+    """Return a UUID of version 7: it begins with the instant, so that IDs sort by time, and ends with random bits."""
     milliseconds = int(occurred_at * 1_000) & (1 << 48) - 1
-    bits = milliseconds << 80 | 0x7 << 76 | dice.getrandbits(12) << 64 | 0b10 << 62 | dice.getrandbits(62)
+    bits = milliseconds << 80 | 0x7 << 76 | rng.getrandbits(12) << 64 | 0b10 << 62 | rng.getrandbits(62)
     digits = f"{bits:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def rfc3339(instant: float) -> str:
-    """Write an instant (Unix seconds) as upstreams do: UTC, to the millisecond."""
+    """Return an instant (Unix seconds) in RFC 3339: UTC, with milliseconds."""
     return datetime.fromtimestamp(instant, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

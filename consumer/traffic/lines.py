@@ -1,7 +1,7 @@
-"""JSON Lines: what `produce` reads from files and pipes. Never publishes, never judges whether an event is valid.
+"""Parses the JSON Lines that `produce` reads from files and pipes. Never publishes, never validates an event.
 
-A line is either an event, or `{"key": ..., "value": ..., "headers": {...}}` around one. There, a `value` that is
-a string is published as those characters, null is a tombstone, and anything else is published as JSON.
+A line is either an event, or `{"key": ..., "value": ..., "headers": {...}}` around one. In the second form, a `value` that
+is a string is published as it is, null is a tombstone, and anything else is published as JSON.
 """
 
 import codecs
@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
 
 class BadLine(NamedTuple):
-    """A line that cannot be published. `why` never holds a value of the line."""
+    """A line that cannot be published. `why` never quotes the line."""
 
     number: int
     why: str
@@ -38,7 +38,7 @@ class BadLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyField:
-    """Where a record's key stands in its event: member names, outermost first."""
+    """The field of an event that is the record's key: member names, outermost first."""
 
     path: tuple[str, ...]
 
@@ -46,13 +46,15 @@ class KeyField:
 def read_lines(
     lines: Iterable[bytes], *, first_number: int = 1, key_field: KeyField | None = None, headers: Headers = ()
 ) -> Iterator[Line | BadLine]:
-    """Yield what stands on each line that is not blank; the first is line `first_number`.
+    """Yield a record for each line that is not blank; the first is line `first_number`.
 
-    The key is the line's own, else what stands at `key_field`, else a person's external code, else a hash of
-    their phone: events for one person get one key and so keep their order. `headers` are added to every record.
+    The key is the line's own, else the value of `key_field`, else the contact's external code, else a hash of the phone. So
+    events for one person have one key, and keep their order. `headers` are added to every record.
     """
     for number, raw in enumerate(lines, start=first_number):
-        text = (raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw).strip()  # editors on Windows begin so
+        text = (
+            raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+        ).strip()  # some Windows editors write a byte order mark
         if text:
             yield _read(number, text, key_field, headers)
 
@@ -99,7 +101,7 @@ def _key_of(event: object, key_field: KeyField | None) -> bytes | None:
 
 
 def _phone_digits(contact: object) -> bytes:
-    """Bring the spellings of one phone together; empty where there is none."""
+    """Return the same digits for all spellings of a phone; empty where there is none."""
     for name, country_code in (("phoneE164", b""), ("phoneNumber", _text(_at(contact, ("countryCode",))) or b"")):
         written = _text(_at(contact, (name,)))
         if written is not None:

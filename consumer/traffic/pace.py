@@ -1,4 +1,4 @@
-"""When each record goes out: at once, or so many a second. Never makes records, never publishes by itself."""
+"""Publishes records at a given rate, or as fast as possible. Makes no records; the publisher sends them."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
@@ -7,12 +7,12 @@ from itertools import islice
 from consumer.traffic.publisher import Publishable, TrafficPublisher
 
 RECORDS_AT_ONCE = 500
-"""Small enough that progress moves and other tasks get their turn, large enough to cost nothing."""
+"""Small enough for smooth progress and for other tasks to run, large enough to be efficient."""
 SHORTEST_WAIT_SECONDS = 0.002
 
 
 async def in_batches(records: Iterable[Publishable]) -> AsyncIterator[Sequence[Publishable]]:
-    """Take records from a generator a few at a time, and let others run in between."""
+    """Yield a generator's records in batches, and let other tasks run in between."""
     source = iter(records)
     while some := list(islice(source, RECORDS_AT_ONCE)):
         yield some
@@ -26,10 +26,10 @@ async def publish_all(
     per_second: float | None = None,
     on_progress: Callable[[int], None] = lambda _count: None,
 ) -> None:
-    """Publish all records and return once they are acknowledged; `per_second` None means as fast as it goes.
+    """Publish all records and return once they are acknowledged; `per_second` None means as fast as possible.
 
-    `on_progress` is told how many were handed over since it was last told. With a rate, the n-th record goes
-    out n / rate seconds after the start and never before; a publisher that falls behind catches up.
+    `on_progress` is called with the number of records that were handed over since its last call. With a rate, the n-th
+    record goes out n / rate seconds after the start, never before; a publisher that falls behind catches up.
 
     Raises:
         PublishError: a batch could not be published.
@@ -51,16 +51,16 @@ async def publish_all(
             if per_second is not None:
                 await publisher.push()
         if len(batch) < RECORDS_AT_ONCE:
-            await publisher.push()  # a source that gives little is a slow one: nobody waits until a batch is full
+            await publisher.push()  # a slow source: do not wait until a batch is full
     await publisher.finish()
 
 
 def due_by_now(per_second: float, elapsed_seconds: float) -> int:
-    """How many records may have gone out `elapsed_seconds` after the start: the first one at once."""
+    """Return how many records may have gone out `elapsed_seconds` after the start; the first one goes at once."""
     return int(elapsed_seconds * per_second) + 1
 
 
 def wait_seconds(handed_over: int, per_second: float, elapsed_seconds: float) -> float:
-    """How long until the next record is due after `handed_over` of them; at least a moment if it is not due yet."""
+    """Return the seconds until the next record is due: 0 if it is, else at least SHORTEST_WAIT_SECONDS."""
     early_seconds = handed_over / per_second - elapsed_seconds
     return max(early_seconds, SHORTEST_WAIT_SECONDS) if early_seconds > 0 else 0.0

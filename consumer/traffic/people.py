@@ -1,7 +1,7 @@
-"""Made-up people and the ways one of them is written down. No number here can ring at anybody's.
+"""Made-up people, and the ways in which upstream services name a person. No number belongs to a real phone.
 
-Numbers begin with +999: that country code is assigned to no country, so a mistake in an address cannot
-text a stranger. The national part is 600 000 000 + n, so a number names its person.
+Numbers begin with +999, a country code that is not assigned. So a wrong platform URL cannot text a stranger. The national
+part is 600 000 000 + n, so a number identifies its person.
 """
 
 from random import Random
@@ -24,12 +24,12 @@ class Person(NamedTuple):
 
     @property
     def customer_id(self) -> str:
-        """The upstream's own name for the person: the record key, and the platform's external code."""
+        """The upstream service's ID of the person: the record key, and the platform's external code."""
         return f"cust-{self.number:08d}"
 
     @property
     def first_name(self) -> str:
-        """What a template may call the person."""
+        """The first name, for templates."""
         return FIRST_NAMES[self.number % len(FIRST_NAMES)]
 
     @property
@@ -39,12 +39,12 @@ class Person(NamedTuple):
 
 
 def spelled_plainly(person: Person) -> Contact:
-    """Name the person as a careful upstream does: E.164, and the code for the platform to remember."""
+    """Return a contact as a careful upstream service writes it: E.164, and the external code."""
     return {"phoneE164": f"+{COUNTRY_CODE}{person.national_number}", "externalCode": person.customer_id}
 
 
-def spelled_somehow(person: Person, dice: Random) -> Contact:
-    """Name the person in one of the ways that upstreams really use; all of them mean the same phone."""
+def spelled_somehow(person: Person, rng: Random) -> Contact:
+    """Return a contact in one of the spellings that upstream services use; all of them mean the same phone."""
     national = person.national_number
     grouped = f"{national[:3]} {national[3:6]} {national[6:]}"
     spellings: tuple[Contact, ...] = (
@@ -54,4 +54,4 @@ def spelled_somehow(person: Person, dice: Random) -> Contact:
         {"phoneNumber": f"00{COUNTRY_CODE}{national}"},
         {"phoneNumber": f"+{COUNTRY_CODE} {grouped.replace(' ', '-')}"},
     )
-    return dict(dice.choice(spellings))
+    return dict(rng.choice(spellings))

@@ -1,6 +1,6 @@
-"""The way of records into a topic: whole batches, one partition's in order, each acknowledged by all replicas.
+"""Publishes records to a topic: in batches, in order within a partition, acknowledged by all replicas.
 
-Never makes a topic, never publishes a record twice, never reads one.
+Never creates a topic, never publishes a record twice, never reads one.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from consumer.traffic.record import Headers
 
 BATCH_BYTES = 128 * 1024
 BATCHES_UNACKNOWLEDGED = 64
-"""What may be out at once: 8 MiB of batches, more than a broker takes in one round trip."""
+"""The most batches in flight: 8 MiB, more than a broker takes in one round trip."""
 CONNECT_SECONDS = 15.0
 ACKNOWLEDGE_SECONDS = 30.0
-"""Longer than a leader election; an idempotent producer by itself would wait for ever."""
+"""Longer than a leader election; without it, an idempotent producer waits for ever."""
 STOP_SECONDS = 5.0
 
 
@@ -47,14 +47,14 @@ class Compression(StrEnum):
 
 
 class Partitioner(StrEnum):
-    """How a record finds its partition: by its key, as Kafka's own clients do it, or by turns."""
+    """How a record's partition is chosen: by its key, as Kafka's own clients do, or in turn."""
 
     MURMUR2 = "murmur2"
     ROUND_ROBIN = "round-robin"
 
 
 class PublishError(Exception):
-    """The records did not get into the topic. The message is one line and says what to do."""
+    """The records were not published. The message is one line and says what to do."""
 
 
 class Publishable(Protocol):
@@ -62,7 +62,7 @@ class Publishable(Protocol):
 
     @property
     def key(self) -> bytes | None:
-        """What decides on the partition."""
+        """The key, which decides the partition."""
         ...
 
     @property
@@ -72,17 +72,17 @@ class Publishable(Protocol):
 
     @property
     def headers(self) -> Headers:
-        """What stands beside the value."""
+        """The record's headers."""
         ...
 
 
 OnAcknowledged = Callable[[int, int, Sequence[Publishable]], None]
-"""Told (partition, offset of the first, records) of each batch that the brokers have acknowledged."""
+"""Called with (partition, offset of the first record, records) for each acknowledged batch."""
 
 
 @dataclass(slots=True)
 class _OpenBatch:
-    """What a partition's next batch holds so far."""
+    """A partition's next batch, which is still being filled."""
 
     builder: Any
     records: list[Publishable] = field(default_factory=list)
@@ -113,7 +113,7 @@ class TrafficPublisher:
         self.published = 0
 
     async def start(self) -> None:
-        """Connect and look the topic up.
+        """Connect, and ask for the topic's partitions.
 
         Raises:
             PublishError: no broker answers, or the topic does not exist.
@@ -149,7 +149,7 @@ class TrafficPublisher:
         self._turns = cycle(range(self._partitions))
 
     async def publish(self, records: Iterable[Publishable]) -> None:
-        """Put records into their partitions' batches; send those batches that are full.
+        """Add records to their partitions' batches; send the batches that are full.
 
         Raises:
             PublishError: a batch could not be published.
@@ -165,7 +165,7 @@ class TrafficPublisher:
                 _append(batch, record)
 
     async def push(self) -> None:
-        """Send the batches as they are, full or not, and note what has been acknowledged by now.
+        """Send all batches, full or not, and process the acknowledgements that have come.
 
         Raises:
             PublishError: a batch could not be published.
@@ -219,7 +219,9 @@ class TrafficPublisher:
         self._on_acknowledged(partition, metadata.offset, records)
 
     async def _abandon(self) -> None:
-        await ended(self._producer.stop(), seconds=STOP_SECONDS)  # else it is of no use any more, and all is said
+        await ended(
+            self._producer.stop(), seconds=STOP_SECONDS
+        )  # if it does not stop in time, the process is about to end anyway
 
     def _failure(self, partition: int, error: Exception) -> PublishError:
         return PublishError(

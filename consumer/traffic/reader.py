@@ -1,4 +1,4 @@
-"""Lines as they arrive in a file or a pipe, without holding up the loop. Never looks into them."""
+"""Reads lines from a file or a pipe without blocking the event loop. Never parses them."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ class Lines(NamedTuple):
 
 
 async def lines_of(descriptor: int) -> AsyncIterator[Lines]:
-    """Yield lines as soon as they are there; the last one may lack its line feed."""
+    """Yield lines as soon as they arrive; the last one may lack its line feed."""
     first_number, rest = 1, b""
     async for chunk in _chunks(descriptor):
         *lines, rest = (rest + chunk).split(b"\n")
@@ -32,7 +32,7 @@ async def lines_of(descriptor: int) -> AsyncIterator[Lines]:
 
 
 async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
-    # A daemon thread and bare reads: a pipe on which nothing comes can hold up neither the loop nor our end.
+    # A daemon thread with unbuffered reads: an idle pipe blocks neither the event loop nor the end of the process.
     loop = asyncio.get_running_loop()
     chunks: asyncio.Queue[bytes | OSError] = asyncio.Queue(CHUNKS_AHEAD)
 
@@ -40,7 +40,7 @@ async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
         asyncio.run_coroutine_threadsafe(chunks.put(chunk), loop).result()
 
     def read() -> None:
-        with contextlib.suppress(RuntimeError, CancelledError):  # the loop has ended: nobody wants the rest
+        with contextlib.suppress(RuntimeError, CancelledError):  # the loop has ended: the rest is not needed
             try:
                 while chunk := os.read(descriptor, CHUNK_BYTES):
                     hand_over(chunk)

@@ -1,4 +1,4 @@
-"""What traffic consists of: one record to be published, and what it stands for. Holds values only."""
+"""The types of generated records and their kinds. Holds values only."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -8,12 +8,12 @@ Headers = Sequence[tuple[str, bytes]]
 
 
 def traceparent(trace_id: int) -> tuple[str, bytes]:
-    """Return the header that tracing puts on nearly every record (W3C Trace Context), for a trace of this ID."""
+    """Return the `traceparent` header (W3C Trace Context) for a trace ID."""
     return "traceparent", b"00-%032x-%016x-01" % (trace_id, trace_id & (1 << 64) - 1)
 
 
 class RecordKind(StrEnum):
-    """What a generated record stands for; `invalid_*` are named after the reason their result gives."""
+    """The kind of a generated record; an `invalid_*` is named after the reason in its result."""
 
     ONE_TIME_PASSWORD = "one_time_password"  # noqa: S105 a kind of event, not a password
     SHIPPING_NOTICE = "shipping_notice"
@@ -28,12 +28,12 @@ class RecordKind(StrEnum):
 
     @property
     def invalid_reason(self) -> str | None:
-        """The reason that the result of an invalid record must give; None for events that are valid."""
+        """The reason that the result of an invalid record must have; None for valid events."""
         return self.removeprefix("invalid_") if self.startswith("invalid_") else None
 
 
 class GeneratedRecord(NamedTuple):
-    """A record as a producer would hand it to Kafka. `occurred_at` is the instant when it is due, in Unix seconds."""
+    """A record to publish. `occurred_at` is the instant when it is due, in Unix seconds."""
 
     key: bytes | None
     value: bytes | None

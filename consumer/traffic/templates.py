@@ -1,4 +1,4 @@
-"""The campaigns of the generated traffic and the variables of their templates. Holds data, makes no records."""
+"""The campaigns of the generated traffic, and their templates' variables. Makes no records."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,36 +12,36 @@ ONE_TIME_PASSWORD_LIFE_SECONDS = 300.0
 Fields = dict[str, object]
 
 
-def _one_time_password(_person: Person, dice: Random) -> Fields:
-    return {"code": f"{dice.randrange(1_000_000):06d}", "minutes": 5}
+def _one_time_password(_person: Person, rng: Random) -> Fields:
+    return {"code": f"{rng.randrange(1_000_000):06d}", "minutes": 5}
 
 
-def _shipping(_person: Person, dice: Random) -> Fields:
-    order = f"A-{dice.randrange(10_000_000):07d}"
-    return {"orderId": order, "carrier": dice.choice(("Correos", "DHL", "SEUR")), "parcels": dice.randint(1, 3)}
+def _shipping(_person: Person, rng: Random) -> Fields:
+    order = f"A-{rng.randrange(10_000_000):07d}"
+    return {"orderId": order, "carrier": rng.choice(("Correos", "DHL", "SEUR")), "parcels": rng.randint(1, 3)}
 
 
-def _appointment(person: Person, dice: Random) -> Fields:
+def _appointment(person: Person, rng: Random) -> Fields:
     return {
         "firstName": person.first_name,
-        "time": f"{dice.randint(8, 18):02d}:{dice.choice((0, 15, 30, 45)):02d}",
-        "place": dice.choice(("Clínica Norte", "Clínica Sur")),
-        "room": dice.choice((None, 3, 12)),
+        "time": f"{rng.randint(8, 18):02d}:{rng.choice((0, 15, 30, 45)):02d}",
+        "place": rng.choice(("Clínica Norte", "Clínica Sur")),
+        "room": rng.choice((None, 3, 12)),
     }
 
 
-def _bulk(person: Person, dice: Random) -> Fields:
-    return {"firstName": person.first_name, "voucher": f"V{dice.getrandbits(32):08X}", "percent": 15}
+def _bulk(person: Person, rng: Random) -> Fields:
+    return {"firstName": person.first_name, "voucher": f"V{rng.getrandbits(32):08X}", "percent": 15}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Template:
-    """One campaign: who publishes for it, how often, and what its text needs."""
+    """One campaign: its events' kind, type and share, and its template's variables."""
 
     kind: RecordKind
     event_type: str
     share: float
-    """Part of the valid events, from 0 to 1."""
+    """Its share of the valid events, from 0 to 1."""
     fields: Callable[[Person, Random], Fields]
 
 

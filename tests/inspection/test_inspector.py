@@ -212,7 +212,7 @@ async def test_a_word_of_unknown_fate_is_not_called_written() -> None:
     journal, log = lost()
     journal.unsure = True
     looks = inspector(journal, log)
-    with pytest.raises(NotAcceptedError, match="nobody knows whether it was written"):
+    with pytest.raises(NotAcceptedError, match="it is unknown whether the decision was written"):
         await looks.accept(await looks.look(P0), Offset(30), NOW)
 
 

@@ -74,7 +74,7 @@ def test_scripts_get_every_field_under_the_name_that_the_help_page_gives() -> No
     assert not [name for name in names if name not in EPILOG], "each name stands in --help"
 
 
-def test_an_operator_reads_first_what_the_word_will_do() -> None:
+def test_an_operator_reads_first_what_the_decision_will_do() -> None:
     said = "\n".join(forecast(STOPPED, Offset(20)))
     assert "Up to 40 records are considered anew" in said
-    assert "gets it again, unmarked" in said
+    assert "get it again, unmarked" in said

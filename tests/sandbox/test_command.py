@@ -101,7 +101,7 @@ async def test_a_taken_port_is_one_line_and_exit_code_1() -> None:
 
 
 async def test_help_is_one_page_and_faults_another() -> None:
-    for option, words in (("--help", "--help-faults"), ("--help-faults", "WHEN IT STRIKES")):
+    for option, words in (("--help", "--help-faults"), ("--help-faults", "WHEN IT FIRES")):
         process = await start_command(option)
         out, err = await process.communicate()
         assert (process.returncode, err) == (0, b"")

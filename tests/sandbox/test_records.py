@@ -242,9 +242,9 @@ async def test_many_contacts_stream_in_order(platform: Sender, ask: SandboxClien
 @pytest.mark.parametrize(
     "method, path, body, words",
     [
-        ("GET", "nothing", None, "no such question; there are GET /sandbox/summary"),
+        ("GET", "nothing", None, "no such endpoint; there are GET /sandbox/summary"),
         ("GET", "contacts?campaign=four", None, "campaign must be a number"),
-        ("POST", "disabled", {"people": []}, "the body is not what is asked for"),
+        ("POST", "disabled", {"people": []}, "the body is not as expected"),
         ("POST", "known", {"contacts": [{"customData": "x"}]}, "a contact needs one of"),
         ("DELETE", "faults/none", None, "no fault of this name"),
     ],
