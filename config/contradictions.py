@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from config.catalogue import Path, setting_name
 from config.durations import spell_duration, spell_size
+from config.kinds import KAFKA_NAME
 from config.membership import REVOKE_DRAIN_SECONDS
 from config.settings import SETTLING_SECONDS, Settings
 
@@ -47,6 +48,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _times(settings)
     yield from _field_names(settings)
     yield from _topics(settings)
+    yield from _control_topic(settings)
     yield from _security(settings)
 
 
@@ -170,6 +172,24 @@ def _topics(settings: Settings) -> Iterator[Contradiction]:
                 others=(path, events),
                 problem=f"must not give the name of another topic: {min(clash)} is in {setting_name(path)}",
             )
+
+
+def _control_topic(settings: Settings) -> Iterator[Contradiction]:
+    """A topic of its own, under a name that Kafka takes: groups may have names that topics may not."""
+    kafka, control, group = settings.kafka, ("kafka", "control_topic"), ("kafka", "group_id")
+    name = kafka.control_topic_name
+    if not KAFKA_NAME.fullmatch(name):
+        yield Contradiction(
+            path=control,
+            others=(group,),
+            problem="must give 1 to 249 of the characters A-Z a-z 0-9 . _ -: name the topic without {group}",
+        )
+    taken = dict.fromkeys(kafka.events_topics, ("kafka", "events_topics"))
+    taken |= {settings.journal_topic(topic): ("kafka", "journal_topic") for topic in kafka.events_topics}
+    taken |= {kafka.results_topic: ("kafka", "results_topic"), kafka.dead_letter_topic: ("kafka", "dead_letter_topic")}
+    if name in taken:
+        problem = f"must not give the name of another topic: {name} is in {setting_name(taken[name])}"
+        yield Contradiction(path=control, others=(taken[name], group), problem=problem)
 
 
 def _security(settings: Settings) -> Iterator[Contradiction]:

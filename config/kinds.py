@@ -94,6 +94,11 @@ def _topic_template(value: str) -> str:
     return value
 
 
+def _control_topic(value: str) -> str:
+    _kafka_name(value.replace("{group}", "g"))
+    return value
+
+
 def _url(value: str) -> str:
     try:
         parts = urlsplit(value)
@@ -159,6 +164,7 @@ Brokers = Annotated[
 Topic = Annotated[str, AfterValidator(_kafka_name)]
 Topics = Annotated[tuple[Topic, ...], BeforeValidator(_list), AfterValidator(_distinct)]
 TopicTemplate = Annotated[str, AfterValidator(_topic_template)]
+ControlTopic = Annotated[str, AfterValidator(_control_topic)]
 InstanceId = Annotated[str, AfterValidator(_kafka_name)]
 EndpointUrl = Annotated[str, AfterValidator(_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]

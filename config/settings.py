@@ -40,6 +40,10 @@ class Kafka(Section):
         "{topic}-journal",
         description="The service's own log, one topic per events topic; `{topic}` is the events topic's name.",
     )
+    control_topic: kinds.ControlTopic = Field(
+        "{group}-control",
+        description="Where `campaigns` writes holds and cancellations, one topic per group; `{group}` is `KAFKA__GROUP_ID`.",
+    )
     security_protocol: kinds.SecurityProtocol = Field(
         "PLAINTEXT", description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`."
     )
@@ -89,6 +93,11 @@ class Kafka(Section):
         description="Static membership: each instance has a name of its own and keeps it across restarts.",
         examples=["campaign-consumer-0"],
     )
+
+    @property
+    def control_topic_name(self) -> str:
+        """The name of this group's control topic."""
+        return self.control_topic.replace("{group}", self.group_id)
 
 
 class FieldNameSettings(Section):

@@ -40,7 +40,7 @@ STATUSES: Final[Mapping[str, Explained]] = {
             "campaign_refused": "The platform refused the whole request for good: 404 or another permanent 4xx, or 413 "
             "for a request with one contact.",
             "schedule_not_configured": "The event has `send.scheduledAt`, but `API__FIELD_NAMES__SCHEDULED_AT` is not set.",
-            "held": "Not in this version.",
+            "held": "An operator holds the campaign and lets its events be rejected: `campaigns hold --reject`.",
         },
     ),
     "failed": Explained(
@@ -99,9 +99,10 @@ STATUSES: Final[Mapping[str, Explained]] = {
         {"newer_event": "Not in this version.", "older_event": "Not in this version."},
     ),
     "cancelled": Explained(
-        "Not in this version: an operator cancelled the event before a request started.",
-        "-",
-        {"operator": "Not in this version."},
+        "Surely not sent: an operator cancelled the event, or its campaign, before a request started that may have been "
+        "received.",
+        "Only if the operator was wrong, with a **new** event ID.",
+        {"operator": "`campaigns cancel`, for what was published before that moment."},
     ),
 }
 """Every status with every reason that it can have."""

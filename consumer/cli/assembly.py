@@ -7,6 +7,7 @@ from consumer.cli.wiring import kafka_connection, policies
 from consumer.core.sending.delivery import Chance
 from consumer.edge.clock import SystemClock, jitter, new_process_id, new_send_id
 from consumer.edge.http_server import HttpServer
+from consumer.edge.kafka.control_log import KafkaControl
 from consumer.edge.kafka.journal_log import KafkaJournal
 from consumer.edge.kafka.reading.events_consumer import GroupConsumer
 from consumer.edge.kafka.results_producer import KafkaResults
@@ -57,6 +58,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
             on_replaced=lambda why: telemetry.producer_replaced(Producer.JOURNAL, why=why),
             on_trouble=on_trouble,
         ),
+        control=KafkaControl(connection, topic=kafka.control_topic_name, on_trouble=on_trouble),
         results=KafkaResults(
             connection,
             on_replaced=lambda why: telemetry.producer_replaced(Producer.RESULTS, why=why),

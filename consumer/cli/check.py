@@ -55,6 +55,7 @@ def summary(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield "events", ", ".join(kafka.events_topics)
     yield "journal", ", ".join(settings.journal_topic(topic) for topic in kafka.events_topics)
     yield "results", f"{kafka.results_topic}; dead letters: {kafka.dead_letter_topic}"
+    yield "control", kafka.control_topic_name
     yield "platform", f"{_plain(api.url)}, an answer within {spell_duration(api.timeout_seconds)}; server key is set"
     yield (
         "window",

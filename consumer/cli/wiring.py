@@ -77,6 +77,7 @@ def expectations(settings: Settings) -> Expectations:
         journals={topic: settings.journal_topic(topic) for topic in kafka.events_topics},
         results=kafka.results_topic,
         dead_letter=kafka.dead_letter_topic,
+        control=kafka.control_topic_name,
     )
 
 

@@ -116,6 +116,8 @@ class Event(msgspec.Struct, gc=False, eq=False):
     """A valid event that no request can carry as things are configured."""
     size_bytes: int
     """Bytes charged to the buffer while the event is held."""
+    timestamp_ms: int
+    """The record's, as Kafka has it; -1 where it has none."""
     # --------------------------------------------------------------------
     received_at: Instant
     arrived: Ticks

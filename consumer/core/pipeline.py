@@ -4,24 +4,24 @@ The shell tells it facts (a batch was fetched, an append landed, a request was a
 then asks with `turn` what to append, read, post and publish next, and when to come back.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import NamedTuple, cast
+from typing import cast
 
-from consumer.core.event import Decoded, Event, Record
+from consumer.core.commands import Commands, Fetched
+from consumer.core.event import Event, Record
 from consumer.core.intake.admit import Door, repeat_of
 from consumer.core.intake.decode import Decoder
-from consumer.core.intake.unknown_fields import Lookalike
 from consumer.core.journal.entries import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
 from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading, settle
-from consumer.core.journal.ledger import Draft, Fit, Gap, Ledger, Standing
+from consumer.core.journal.ledger import Draft, Fit, Ledger, Standing
 from consumer.core.memory.deduplication import Deduplication, Piece
 from consumer.core.memory.segments import Segment
 from consumer.core.outcome import Status, Verdict
 from consumer.core.platform.access import Access
 from consumer.core.platform.answer import Exchange, Withholding
+from consumer.core.platform.holds import Holds
 from consumer.core.platform.post import overhead_bytes
 from consumer.core.policy import Policies
 from consumer.core.sending.delivery import Chance, Delivery
@@ -29,6 +29,7 @@ from consumer.core.sending.send import Send
 from consumer.core.sending.send_queue import SendQueue
 from consumer.core.sending.settle import Decision, closing_verdict
 from consumer.core.sending.window import Windows
+from consumer.core.stops import Places, Stops
 from consumer.core.sweep import Sweep
 from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, Ticks
 
@@ -36,31 +37,6 @@ _VALUE = attrgetter("value")
 
 LOW_WATER = 0.8
 """Reading goes on when the buffer is this full: a pause that ends at once would cost a fetch each time."""
-
-
-@dataclass(slots=True)
-class Commands:
-    """What the shell is to do now. Each thing is handed out once."""
-
-    appends: list[tuple[Lane, list[bytes]]] = field(default_factory=list)
-    gaps: list[tuple[Lane, Gap]] = field(default_factory=list)
-    posts: list[Send] = field(default_factory=list)
-    publications: list[Settlement] = field(default_factory=list)
-    dropped: list[Lane] = field(default_factory=list)
-    """Lanes of which nothing is to be published any more that has not been begun."""
-    wake_at: Ticks | None = None
-
-
-class Fetched(NamedTuple):
-    """A batch as it was taken in."""
-
-    records: Sequence[Decoded]
-    size_bytes: int
-    """What its records are charged with."""
-    value_bytes: int
-    """What their values take, as they were published."""
-    lookalikes: Mapping[Lookalike, int]
-    """Unknown fields whose names are like known ones, with how many of its records have them."""
 
 
 class Pipeline:
@@ -71,15 +47,18 @@ class Pipeline:
         self._group = group
         self._decoder = Decoder(policies)
         self.deduplication = Deduplication.by(policies)
-        self.access = Access(chance.jitter, policies.configuration)
+        holds = Holds(policies.max_event_age_seconds)
+        self.access = Access(chance.jitter, holds, policies.configuration)
         self.queue = SendQueue(policies, self.access)
         self.windows = Windows(policies, lambda group: overhead_bytes(group, policies.field_names))
         self.lanes: dict[Partition, Lane] = {}
         self._heard: dict[Partition, tuple[dict[Offset, Verdict], dict[tuple[SendId, int], Returned]]] = {}
         """What lanes that were lost have heard, and what they could not write down, until the partition is ours again or given back."""
-        self._door = Door(policies, self.deduplication, self.windows, self.queue)
+        self._door = Door(policies, self.deduplication, self.windows, self.queue, holds)
         self.delivery = Delivery(policies, self.lanes, self.queue, self.access, self._door.waiters, chance)
-        self._sweep = Sweep(self._door, self.delivery, self.lanes)
+        waiting = Places(self.windows, self.queue, self.delivery, self._door.waiters)
+        self.stops = Stops(policies, holds, self.lanes, waiting)
+        self._sweep = Sweep(self._door, self.delivery, self.stops, self.lanes)
         self._publications: list[Settlement] = []
         self._dropped: list[Lane] = []
         self._fading: set[Lane] = set()
@@ -265,6 +244,8 @@ class Pipeline:
         in_hand, repeats, persons = lane.in_hand, lane.repeats, lane.persons
         events: list[Event] = []
         for verdict, records in settlement.items:
+            if lane.held_back:
+                lane.held_back.gone(records)
             if verdict.status not in (Status.DUPLICATE, Status.INVALID):
                 events += cast("list[Event]", records)
         fingerprints = [event.fingerprint for event in events]
@@ -392,8 +373,13 @@ class Pipeline:
         self._reading = fill < (1.0 if self._reading else LOW_WATER)
         if not self._reading:
             return set()
+        full = self.stops.is_full
         return {
             partition
             for partition, lane in self.lanes.items()
-            if lane.started and lane.may_send and lane.refused is None and lane.watermark.ahead < policies.max_ahead
+            if lane.started
+            and lane.may_send
+            and lane.refused is None
+            and lane.watermark.ahead < policies.max_ahead
+            and not (full and self.stops.held_back(lane)[0])
         }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from consumer.core.intake.admit import Door
 from consumer.core.journal.lane import Lane
 from consumer.core.sending.delivery import Delivery
+from consumer.core.stops import Stops
 from consumer.core.terms import AT_ONCE, Instant, Now, Partition, Ticks
 
 SWEEP_SECONDS = 0.25
@@ -15,16 +16,19 @@ AT_ONCE_SECONDS = 0.001
 
 
 class Sweep:
-    """Goes by the deadlines of what is queued, and of what waits behind its own person."""
+    """Goes by the deadlines of what is queued, and of what waits behind its own person; and by what operators stop."""
 
-    def __init__(self, door: Door, delivery: Delivery, lanes: Mapping[Partition, Lane]) -> None:
+    def __init__(self, door: Door, delivery: Delivery, stops: Stops, lanes: Mapping[Partition, Lane]) -> None:
         self._door = door
+        self._stops = stops
         self._delivery = delivery
         self._lanes = lanes
         self._next_at = AT_ONCE
 
     def close_due(self, now: Now) -> None:
         """Settle those whose time has come, where a sweep is due."""
+        if self._stops.any_called:
+            self._stops.close_some(now)
         due_at = self._due_at()
         if due_at is None or due_at > now.wall or now.steady < self._next_at:
             return
@@ -36,6 +40,8 @@ class Sweep:
 
     def wake_at(self, now: Now) -> Ticks | None:
         """Return when the next sweep is due, None where nobody's time comes."""
+        if self._stops.any_called:
+            return Ticks(now.steady + AT_ONCE_SECONDS)
         due_at = self._due_at()
         if due_at is None:
             return None

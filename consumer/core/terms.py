@@ -11,6 +11,9 @@ Ticks = NewType("Ticks", float)
 AT_ONCE = Ticks(float("-inf"))
 """Before every reading of the clock: something that is due, or was never put off."""
 
+NEVER = Ticks(float("inf"))
+"""After every reading of the clock: something that only a fact ends."""
+
 Offset = NewType("Offset", int)
 """A position in a partition of an events topic."""
 

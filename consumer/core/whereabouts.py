@@ -18,6 +18,7 @@ class Place(StrEnum):
 
     WINDOW = "waits in an open window"
     QUEUE = "waits in the queue"
+    HELD = "is of a campaign that an operator holds"
     SET_ASIDE = "is set aside for a partition that is unsure of its owner"
     PROVING = "waits for the proof of its intent"
     POSTING = "is in a request"
@@ -42,7 +43,8 @@ def whereabouts(pipeline: Pipeline, lane: Lane) -> Whereabouts:
         if pipeline.windows.find(event) is not None:
             return Whereabouts(place=Place.WINDOW)
         if pipeline.queue.find(event) is not None:
-            return Whereabouts(place=Place.QUEUE)
+            held = pipeline.access.holds.holds_campaign(event.group.campaign_id)
+            return Whereabouts(place=Place.HELD if held else Place.QUEUE)
         send = pipeline.delivery.find(event)
         if send is not None:
             return _in_a_send(send)

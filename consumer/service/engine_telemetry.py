@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from consumer.core.commands import Fetched
 from consumer.core.event import Event, Invalid
 from consumer.core.journal.lane import Settlement
 from consumer.core.outcome import Reason, Status
-from consumer.core.pipeline import Fetched, Pipeline
+from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
 from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
 from consumer.core.platform.post import REFUSALS, Ruling
@@ -36,6 +37,7 @@ DOUBT_OF: dict[Ruling, Reason] = {
 REASON_OF: dict[Withholding, RetryReason] = {
     Withholding.EXPIRED: RetryReason.DEADLINE,
     Withholding.STALE_PROOF: RetryReason.NO_PROOF,
+    Withholding.STOPPED: RetryReason.STOPPED,
     Withholding.NOT_OURS: RetryReason.NOT_OURS,
 }
 

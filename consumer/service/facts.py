@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from consumer.core.outcome import Reason, Status
+from consumer.core.platform.control import Said
 from consumer.core.terms import JournalOffset, Offset, Partition
 
 
@@ -48,6 +49,8 @@ class RetryReason(StrEnum):
     """The proof of ownership was too old before the first byte."""
     DEADLINE = "deadline"
     """A member's deadline came before the first byte: the others go back."""
+    STOPPED = "stopped"
+    """An operator has held the campaign or cancelled a member before the first byte."""
     NOT_OURS = "not_ours"
     """A member's partition was lost or given back before the first byte: the others go back."""
 
@@ -190,6 +193,14 @@ class Facts(Protocol):
 
     def kafka_trouble(self, *, why: str) -> None:
         """A passing error of a broker or of the client; tried again."""
+
+    # Operators
+
+    def operator_said(self, said: Said) -> None:
+        """An operator has held, released or cancelled something, or nobody can read what was said."""
+
+    def control_refused(self, *, why: str) -> None:
+        """The control topic cannot be read before somebody changes something: no request starts."""
 
     # Commits
 

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from consumer.core.event import Record
 from consumer.core.platform.answer import Exchange, Withholding
+from consumer.core.platform.control import ControlRecord
 from consumer.core.terms import JournalOffset, Now, Offset, Partition
 
 
@@ -204,6 +205,30 @@ class JournalLog(JournalReader, Protocol):
             AppendRefusedError: the brokers refuse it; it has most probably not landed.
             AppendTooLargeError: it is more than the journal takes at once; nothing landed.
             TopicGoneError: there is no such journal.
+        """
+        ...
+
+    async def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlRead:
+    """What one look at the control topic has found."""
+
+    records: Sequence[ControlRecord]
+    end: int
+    """Where the topic ended when it was asked: nothing below is missing."""
+
+
+class ControlLog(Protocol):
+    """The control topic, as whoever obeys it reads it."""
+
+    async def read(self, position: int) -> ControlRead:
+        """Return what stands from `position` up to the end that the topic has now; tries for as long as it takes.
+
+        Raises:
+            TopicGoneError: there is no such topic.
+            RefusedError: the brokers refuse us.
         """
         ...
 

@@ -144,6 +144,10 @@ class Progress:
         match found.place:
             case Place.WINDOW:
                 return Cause.OURS if pipeline.windows.next_wake_at() is None else None
+            case Place.HELD:
+                return None  # a person knows
+            case Place.QUEUE if pipeline.access.holds.is_blind(now):
+                return Cause.OUTSIDE
             case Place.QUEUE:
                 queue = pipeline.queue
                 a_while_ago = now._replace(

@@ -9,17 +9,22 @@ from datetime import UTC, datetime
 
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
+from consumer.core.platform.holds import NOBODY, Holds
 from consumer.core.terms import Instant, Now
 
 PATIENCE_SECONDS = 10.0
 """Refused connections and requested pauses that are shorter are not reported."""
 
+BLIND_SECONDS = 1.0
+"""A look at the control topic that comes late for a moment is nobody's business."""
+
 NAMED_CAMPAIGNS = 5
 
 
-def why_not_sending(pipeline: Pipeline, now: Now) -> Iterator[str]:
-    """Yield each reason why the platform keeps us from sending."""
+def why_not_sending(pipeline: Pipeline, now: Now, *, control_trouble: str | None = None) -> Iterator[str]:
+    """Yield what the platform, or a control topic that cannot be read, keeps us from sending."""
     access = pipeline.access
+    yield from _unheard(access.holds, now, control_trouble)
     if access.is_stopped:
         yield (
             "the platform refuses our key, role, credit, proxy or address (401, 402, 403, 407 or a redirect): "
@@ -43,6 +48,20 @@ def why_not_sending(pipeline: Pipeline, now: Now) -> Iterator[str]:
             f"the platform refuses {_campaigns(refused)}, though others get through: check what the key's role may send; "
             "their events wait, and fail (retry_age) after CAMPAIGN_DELIVERY__RETRY__MAX_AGE"
         )
+
+
+def _unheard(holds: Holds, now: Now, trouble: str | None) -> Iterator[str]:
+    """Yield that nobody knows what operators hold; what they do hold is their own wish, and no trouble."""
+    blind_since = holds.blind_since
+    if trouble is not None:
+        yield f"no request starts, since the control topic cannot be read: {trouble}"
+    elif not holds.was_heard:
+        yield "no request starts before the control topic is read"
+    elif blind_since is not None and now.wall - blind_since >= BLIND_SECONDS:
+        yield f"no request starts, since the control topic cannot be read since {_clock(blind_since)}: see the log"
+    unreadable = [hold for hold in holds.holds() if hold.operator == NOBODY]
+    if unreadable:
+        yield f"{unreadable[0].reason}; what it may hold is held: campaign-consumer campaigns list shows what"
 
 
 def _pauses(pipeline: Pipeline, now: Now) -> Iterator[str]:

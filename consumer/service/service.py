@@ -15,12 +15,13 @@ from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
 from consumer.core.sending.delivery import Chance
 from consumer.core.terms import Now, Partition
+from consumer.service.control import Control
 from consumer.service.engine import Engine
 from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import DrainPhase, Facts
 from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
-from consumer.service.ports import Clock, EventsConsumer, JournalLog, Platform, ResultsProducer
+from consumer.service.ports import Clock, ControlLog, EventsConsumer, JournalLog, Platform, ResultsProducer
 from consumer.service.publisher import ResultsPublisher
 from consumer.service.status_shape import ServiceState
 from consumer.service.takeover import Takeover
@@ -64,6 +65,7 @@ class World:
 
     consumer: EventsConsumer
     journal: JournalLog
+    control: ControlLog
     results: ResultsProducer
     platform: Platform
     clock: Clock
@@ -102,6 +104,9 @@ class Service:
         self._tasks = asyncio.TaskGroup()
         self.partitions = self._new_partitions()
         self.engine = self._new_engine()
+        self.control = Control(
+            world.control, pipeline=self.pipeline, inbox=self._inbox, clock=world.clock, facts=world.facts
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop` is set, then drain and leave.
@@ -114,6 +119,7 @@ class Service:
             edges.push_async_callback(world.platform.close)
             await world.journal.start()
             edges.push_async_callback(world.journal.stop)
+            edges.push_async_callback(world.control.stop)
             await world.results.start()
             edges.push_async_callback(world.results.stop)
             try:
@@ -131,6 +137,7 @@ class Service:
         """
         consumer = self._world.consumer
         self._start(self.engine.run(), name="engine")
+        self._start(self.control.follow(), name="control")
         self._start(self._every(COMMIT_EVERY_SECONDS, self.partitions.commit), name="commit")
         self._start(self._every(CHECKPOINT_EVERY_SECONDS, self._checkpoint), name="checkpoint")
         self._start(self._every(RENEW_EVERY_SECONDS, self._renew), name="renew")

@@ -7,6 +7,7 @@ from consumer.core.journal.lane import Lane
 from consumer.core.journal.ledger import Standing
 from consumer.core.platform.access import AccessState
 from consumer.core.terms import Now, Partition, Ticks
+from consumer.service.holding import holds_status
 from consumer.service.progress import STILL_SECONDS, Cause, Progress, Surroundings, is_recent
 from consumer.service.sending import why_not_sending
 from consumer.service.service import Service
@@ -79,6 +80,7 @@ class StatusBoard:
                 "max_concurrency": policies.max_concurrency,
                 "max_concurrency_per_campaign": policies.default.max_concurrency,
             },
+            holds=holds_status(pipeline.access.holds),
             results={status.value: count for status, count in service.results_by_status.items()},
             deduplication={
                 "entries": pipeline.deduplication.entries,
@@ -108,7 +110,21 @@ class StatusBoard:
             paused=lane.partition in partitions.paused,
             why=_stopped(lane.partition, stopped)
             if stopped is not None
-            else lane.refused or lane.trouble or partitions.unreadable.get(lane.partition.topic),
+            else lane.refused
+            or lane.trouble
+            or partitions.unreadable.get(lane.partition.topic)
+            or self._why_full(lane),
+        )
+
+    def _why_full(self, lane: Lane) -> str | None:
+        """Return why a partition at work is not read: events of held campaigns fill their half of the buffer."""
+        stops = self._service.pipeline.stops
+        events, _ = stops.held_back(lane)
+        if not (events and stops.is_full):
+            return None
+        return (
+            f"{events} events of held campaigns wait here, and all such events fill half of the buffer: it is read on "
+            "when they are released, cancelled or past their deadline"
         )
 
     def _access_status(self) -> AccessStatus:
@@ -172,7 +188,7 @@ class StatusBoard:
         elif service.partitions.unanswered:
             names = ", ".join(map(str, service.partitions.unanswered[:NAMED_PARTITIONS]))
             reasons.append(f"no leader answers for {len(service.partitions.unanswered)} partitions ({names})")
-        reasons.extend(why_not_sending(service.pipeline, now))
+        reasons.extend(why_not_sending(service.pipeline, now, control_trouble=service.control.trouble))
         reasons.extend(
             f"partition {partition} is {_stopped(partition, why)}"
             for partition, why in service.partitions.stopped.items()

@@ -87,6 +87,33 @@ class LimitsStatus(TypedDict):
     max_concurrency_per_campaign: int
 
 
+class HoldStatus(TypedDict):
+    """What an operator holds. Spelled as `campaigns list` does; no campaign: everything."""
+
+    campaignId: int | None
+    reject: bool
+    reason: str
+    operator: str
+    since: str
+
+
+class CancellationStatus(TypedDict):
+    """What an operator has cancelled."""
+
+    eventId: str | None
+    campaignId: int | None
+    reason: str
+    operator: str
+    before: str
+
+
+class HoldsStatus(TypedDict):
+    """What operators have said, as `campaigns list --json` prints it."""
+
+    holds: Sequence[HoldStatus]
+    cancellations: Sequence[CancellationStatus]
+
+
 class DeduplicationStatus(TypedDict):
     """How far back a repeated event is recognised."""
 
@@ -108,6 +135,7 @@ class ServiceStatus(TypedDict):
     access: AccessStatus
     buffer: BufferStatus
     limits: LimitsStatus
+    holds: HoldsStatus
     results: Mapping[str, int]
     deduplication: DeduplicationStatus
 

@@ -103,6 +103,7 @@ class Guarded:
                 (*read, *describe, "--topic", stage.events),
                 (*read, *write, *describe, *journal),
                 (*write, *describe, *results, *letters),
+                (*read, *describe, "--topic", stage.control),
                 (*read, "--group", stage.group),
             ):
                 tools.create_task(self.grant(*grant))

@@ -94,12 +94,14 @@ class World:
 async def world(kafka: Cluster, topics: Topics, platform: str) -> World:
     events = await topics.create("events", partitions=2)
     await topics.create_named(f"{events}-journal", partitions=2)
+    await topics.create_named(f"{events}-control", settings={"cleanup.policy": "compact"})
     return World(
         topics=topics,
         settings={
             "KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
             "KAFKA__EVENTS_TOPICS": events,
             "KAFKA__RESULTS_TOPIC": await topics.create("results"),
+            "KAFKA__CONTROL_TOPIC": f"{events}-control",
             "KAFKA__DEAD_LETTER_TOPIC": await topics.create("dead-letters"),
             "API__URL": platform,
             "API__SERVER_KEY": KEY,
@@ -140,7 +142,9 @@ async def test_brokers_that_are_away_are_one_line(world: World) -> None:
     assert "check CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS" in line
 
 
-@pytest.mark.parametrize("setting", ["EVENTS_TOPICS", "RESULTS_TOPIC", "DEAD_LETTER_TOPIC", "JOURNAL_TOPIC"])
+@pytest.mark.parametrize(
+    "setting", ["EVENTS_TOPICS", "RESULTS_TOPIC", "DEAD_LETTER_TOPIC", "JOURNAL_TOPIC", "CONTROL_TOPIC"]
+)
 async def test_a_missing_topic_is_one_line_with_the_setting_that_names_it(world: World, setting: str) -> None:
     journal = {"KAFKA__JOURNAL_TOPIC": world.settings["KAFKA__EVENTS_TOPICS"] + "-journal"}
     line = await obstacle(world, **journal | {f"KAFKA__{setting}": "not-there"})
@@ -165,6 +169,13 @@ async def test_a_journal_with_too_few_partitions_is_one_line(world: World) -> No
 async def test_a_journal_that_kafka_may_compact_is_one_line(world: World) -> None:
     journal = await world.topics.create("journal", partitions=2, settings={"cleanup.policy": "compact,delete"})
     assert "compaction eats entries" in await obstacle(world, KAFKA__JOURNAL_TOPIC=journal)
+
+
+async def test_a_control_topic_that_forgets_or_has_no_order_is_one_line(world: World) -> None:
+    forgetful = await world.topics.create("control", settings={"cleanup.policy": "compact,delete"})
+    assert "holds are forgotten when they are old" in await obstacle(world, KAFKA__CONTROL_TOPIC=forgetful)
+    wide = await world.topics.create("control", partitions=2, settings={"cleanup.policy": "compact"})
+    assert "has 2 partitions: it needs exactly 1" in await obstacle(world, KAFKA__CONTROL_TOPIC=wide)
 
 
 @pytest.mark.parametrize(

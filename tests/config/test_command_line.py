@@ -232,7 +232,9 @@ def test_how_kafka_is_reached_and_which_topics_must_be_there_are_as_set() -> Non
         "sasl_plain_password": "hush-4711",
     }
     journals = {"x": "x-journal", "y": "y-journal"}
-    assert expectations(settings) == Expectations(journals=journals, results="r", dead_letter="d")
+    assert expectations(settings) == Expectations(
+        journals=journals, results="r", dead_letter="d", control="campaign-consumer-control"
+    )
 
 
 def test_what_is_set_for_one_campaign_reaches_the_core_and_no_other_campaign() -> None:

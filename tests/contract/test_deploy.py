@@ -195,8 +195,10 @@ def test_compose_makes_every_topic_with_as_many_partitions_as_its_journal() -> N
         "contact-events-journal",
         "campaign-send-results",
         "contact-events-dead-letter",
+        "campaign-consumer-control",
     }
     assert "cleanup.policy=delete" in script
+    assert re.search(r"create campaign-consumer-control --partitions 1 .*cleanup.policy=compact", script)
 
 
 async def test_the_topics_that_operators_are_told_to_create_are_fit_for_the_service(
@@ -218,6 +220,7 @@ async def test_the_topics_that_operators_are_told_to_create_are_fit_for_the_serv
             journals={f"{prefix}contact-events": f"{prefix}contact-events-journal"},
             results=f"{prefix}campaign-send-results",
             dead_letter=f"{prefix}contact-events-dead-letter",
+            control=f"{prefix}campaign-consumer-control",
         ),
     )
     assert {type(finding) for finding in found} <= {FewCopiesInSync}

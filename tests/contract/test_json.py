@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import click
 import orjson
@@ -10,12 +10,18 @@ import pytest
 
 from consumer.audit.findings import ViolationKind
 from consumer.audit.report import report_of
+from consumer.campaigns.outcomes import Outcomes, ResultLogs
+from consumer.campaigns.report import cancel_document
 from consumer.cli.main import COMMANDS
 from consumer.core.outcome import Status
+from consumer.core.platform.control import CampaignHold, Cancellation, ControlRecord, key_of, value_of
+from consumer.core.platform.holds import Holds
+from consumer.core.terms import AT_ONCE, Now
 from consumer.inspection.report import document
 from consumer.replay.document import document_of
 from consumer.replay.publishing import report_of as resend_report
 from consumer.replay.status import ResendStanding
+from consumer.service.holding import holds_status
 from schemas.json_schema import SUBJECTS, json_schema
 from tests.audit.honest import honest
 from tests.inspection.test_report import AT_WORK, NOW, STOPPED
@@ -43,6 +49,8 @@ DOCUMENTS: Mapping[str, Callable[[], Any]] = {
     "replay status": lambda: ResendStanding(
         resend_id="replay-1", results="results", starts={}, results_starts={}
     ).report(),
+    "campaigns list": lambda: holds_status(_orders()),
+    "campaigns cancel": lambda: cancel_document(_orders().cancellations(), _outcomes()),
     "schema": lambda: {name: json_schema(name) for name in SUBJECTS},
 }
 """By command: what it prints for scripts, with every field there is. `schema` prints nothing else."""
@@ -50,6 +58,21 @@ DOCUMENTS: Mapping[str, Callable[[], Any]] = {
 STATUSES = {each.value for each in Status}
 COUNTED = {"byStatus": STATUSES, "results": STATUSES, "violations": {each.value for each in ViolationKind}}
 """Objects that count by words of ours, as a result's `status`: such a word is a value, also where it is a key."""
+
+
+def _orders() -> Holds:
+    holds = Holds(86_400.0)
+    held = CampaignHold(campaign_id=421, reject=False, reason="r", operator="o", since=NOW, held_since=NOW)
+    cancelled = Cancellation(event_id="e-1", campaign_id=None, reason="r", operator="o", before=NOW)
+    records = [ControlRecord(0, 0, key_of(said), value_of(said)) for said in (held, cancelled)]
+    holds.heard(records, AT_ONCE, Now(NOW, AT_ONCE))
+    return holds
+
+
+def _outcomes() -> Outcomes:
+    outcomes = Outcomes(cast("ResultLogs", None), "results", ["e-1", "e-2"])
+    outcomes.found["e-1"] = {"eventId": "e-1", "status": "cancelled", "reason": "operator", "completedAt": "now"}
+    return outcomes
 
 
 def keys(value: Any, under: str = "") -> Iterator[str]:

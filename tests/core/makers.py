@@ -5,9 +5,10 @@ from typing import Final
 
 from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
 from consumer.core.journal.entries import Claim
+from consumer.core.platform.holds import Holds
 from consumer.core.sending.delivery import Chance
 from consumer.core.sending.send import Send
-from consumer.core.terms import AT_ONCE, Instant, Now, Offset, Partition, SendId, Ticks
+from consumer.core.terms import AT_ONCE, NEVER, Instant, Now, Offset, Partition, SendId, Ticks
 
 EPOCH: Final = 1_795_534_800.0
 P0: Final = Partition("contact-events", 0)
@@ -53,6 +54,7 @@ def make_event(
         immediate=immediate,
         unsendable=None,
         size_bytes=400,
+        timestamp_ms=int(now.wall * 1000),
         received_at=now.wall,
         arrived=now.steady,
     )
@@ -93,3 +95,10 @@ class Names:
     def chance(self) -> Chance:
         """What the pipeline asks for."""
         return Chance(jitter=lambda: self.jitter, send_id=self.send_id)
+
+
+def nothing_held() -> Holds:
+    """What operators say: nothing, now and for ever."""
+    holds = Holds(86_400.0)
+    holds.heard([], NEVER, at(0))
+    return holds

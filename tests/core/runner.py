@@ -60,6 +60,8 @@ class Runner:
     platform: Platform = accepting
     partitions: Sequence[Partition] = (P0,)
     time: float = 0.0
+    hears: bool = True
+    """Whether the control topic is read."""
 
     def __post_init__(self) -> None:
         self.pipeline = Pipeline(self.policies, group="g", chance=Names().chance())
@@ -111,7 +113,8 @@ class Runner:
         lane = self.pipeline.lanes[partition]
         base = lane.watermark.position if first is None else first
         records = [
-            WildRecord(value=orjson.dumps(document), offset=base + index) for index, document in enumerate(documents)
+            WildRecord(value=orjson.dumps(document), offset=base + index, timestamp=int(at(self.time).wall * 1000))
+            for index, document in enumerate(documents)
         ]
         for record in self.pipeline.fetched(lane, records, at(self.time)).records:
             self.records[partition.number, record.offset] = record
@@ -131,9 +134,15 @@ class Runner:
             changes["expiresAt"] = instant(self.time + changes.pop("expires_in"))
         return document | changes
 
+    def hear(self) -> None:
+        """Read the control topic, which is as it was."""
+        self.pipeline.stops.heard([], at(self.time).steady, at(self.time))
+
     def turn(self) -> Ticks | None:
         """Take one turn and do at once what it asks for, requests apart; return when to come back."""
         self.turns += 1
+        if self.hears:
+            self.hear()
         commands = self.pipeline.turn(at(self.time))
         for lane, values in commands.appends:
             if lane.partition in self.sick:

@@ -66,6 +66,18 @@ def status(partitions: int = 2) -> ServiceStatus:
         "partitions": [partition_status(number) for number in range(partitions)],
         "windows_open": 4,
         "sends": {"queued": 2, "in_flight": 7, "in_flight_by_campaign": {str(2**63 - 1): 7}},
+        "holds": {
+            "holds": [
+                {
+                    "campaignId": 421,
+                    "reject": False,
+                    "reason": "wrong template",
+                    "operator": "anna",
+                    "since": "2026-11-24T15:40:19.000Z",
+                }
+            ],
+            "cancellations": [],
+        },
         "access": {
             "state": "open",
             "since": "2026-11-24T15:40:19Z",

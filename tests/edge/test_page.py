@@ -78,7 +78,7 @@ def test_everything_the_script_writes_to_is_there() -> None:
     assert written <= set(IDS)
 
 
-@pytest.mark.parametrize("part", ["sends", "access", "buffer", "limits", "deduplication"])
+@pytest.mark.parametrize("part", ["sends", "access", "buffer", "limits", "deduplication", "holds"])
 def test_everything_the_page_shows_is_in_the_status(part: str) -> None:
     now = status()
     shown = set(re.findall(r"\bnow\.(\w+)", SCRIPT))

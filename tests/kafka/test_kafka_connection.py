@@ -22,7 +22,9 @@ from tests.kafka.support import TEMPLATE
 from tests.support.listeners import Listener, add_listener, free_address
 
 PASSWORD = "correct horse"
-EXPECTATIONS = Expectations(journals={"events": "events-journal"}, results="results", dead_letter="dead")
+EXPECTATIONS = Expectations(
+    journals={"events": "events-journal"}, results="results", dead_letter="dead", control="control"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

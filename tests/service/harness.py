@@ -189,12 +189,18 @@ class Stage:
         """The service's own topic."""
         return f"{self.events}-journal"
 
+    @property
+    def control(self) -> str:
+        """Where operators say what is held."""
+        return f"{self.events}-control"
+
     def environment(self, settings: Settings | None = None) -> dict[str, str]:
         """The service's environment; `settings` are named without their prefix, and win. None leaves one out."""
         chosen: dict[str, str | None] = {
             "KAFKA__BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "KAFKA__GROUP_ID": self.group,
             "KAFKA__EVENTS_TOPICS": self.events,
+            "KAFKA__CONTROL_TOPIC": self.control,
             "KAFKA__RESULTS_TOPIC": self.results_topic,
             "KAFKA__DEAD_LETTER_TOPIC": self.dead_letter_topic,
             "API__URL": self.sandbox.url,
@@ -276,6 +282,7 @@ async def stage_on(
         events = await topics.create("events", partitions=partitions)
         results_topic = await topics.create("results", partitions=results_partitions or partitions)
         await topics.create_named(f"{events}-journal", partitions=partitions)
+        await topics.create_named(f"{events}-control", settings={"cleanup.policy": "compact"})
         sandbox = await stack.enter_async_context(Sandbox(schedule_field=SCHEDULE_FIELD))
         stage = Stage(
             kafka=kafka,

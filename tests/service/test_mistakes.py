@@ -26,7 +26,7 @@ def _for_people(instance: Instance) -> list[str]:
 
 async def test_a_missing_topic_is_named_with_its_setting_and_what_to_do(kafka: Cluster, tmp_path: Path) -> None:
     async with stage_on(kafka, tmp_path, partitions=2) as stage:
-        for setting in ("JOURNAL_TOPIC", "EVENTS_TOPICS", "RESULTS_TOPIC", "DEAD_LETTER_TOPIC"):
+        for setting in ("JOURNAL_TOPIC", "EVENTS_TOPICS", "RESULTS_TOPIC", "DEAD_LETTER_TOPIC", "CONTROL_TOPIC"):
             settings = {f"KAFKA__{setting}": f"{stage.events}-nowhere"}
             if setting == "EVENTS_TOPICS":
                 settings["KAFKA__JOURNAL_TOPIC"] = stage.journal

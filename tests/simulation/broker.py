@@ -23,7 +23,8 @@ from consumer.service.ports import (
     PlainMessage,
     UnsureAppendError,
 )
-from tests.simulation.scenario import OTHER_GROUP, OUR_GROUP, TOPIC, Blow, Publication
+from tests.simulation.blows import Blow
+from tests.simulation.scenario import OTHER_GROUP, OUR_GROUP, TOPIC, Publication
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -115,7 +116,11 @@ class Logs:
         if self._world.dice.strikes("marker"):  # and perhaps an event that was aborted
             log.end += self.seldom((1, 2))
         self._world.note("events", "published", (publication.partition, offset, publication.value))
-        self._world.judge.recorded((publication.partition, offset), publication, key)
+        place = (publication.partition, offset)
+        self._world.judge.recorded(place, publication, key)
+        if publication.valid:
+            event_id = orjson.loads(publication.value or b"")["eventId"]
+            self._world.judge.orders.published(place, record.timestamp, event_id)
         self._world.group.published(log.partition)
 
     def migrated(self, number: int, done: int) -> None:

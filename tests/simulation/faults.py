@@ -52,6 +52,8 @@ class Chances:
     """A commit is not heard of: it has landed, or has not, or will."""
     read_slow: float = 0.0
     """Reading a journal takes seconds."""
+    control_slow: float = 0.0
+    """Reading the control topic takes seconds."""
     hole: float = 0.0
     """Compaction, or a transaction, leaves a hole before an event."""
     marker: float = 0.0
@@ -66,7 +68,14 @@ class Chances:
 NONE = Chances()
 
 JOURNAL = Chances(
-    append_lost=0.03, append_late=0.05, ack_lost=0.04, append_slow=0.03, stunned=0.008, commit_lost=0.1, read_slow=0.1
+    append_lost=0.03,
+    append_late=0.05,
+    ack_lost=0.04,
+    append_slow=0.03,
+    stunned=0.008,
+    commit_lost=0.1,
+    read_slow=0.1,
+    control_slow=0.1,
 )
 """Appends that land when nobody expects them any more."""
 
@@ -83,6 +92,7 @@ PLATFORM = Chances(
     item_error=0.08,
     unreadable=0.04,
     telling_fails=0.02,
+    control_slow=0.05,
 )
 """What a request did is often unknown."""
 

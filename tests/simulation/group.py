@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from config.membership import REVOKE_BOUND_SECONDS
 from consumer.core.terms import Offset, Partition
 from consumer.service.ports import Committed
+from tests.simulation.blows import Blow
 from tests.simulation.broker import Record
-from tests.simulation.scenario import Blow
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from tests.simulation.orders import Orders
 from tests.simulation.scenario import TOPIC, Publication
 
 Place = tuple[int, int]
@@ -86,6 +87,7 @@ class Judge:
         self._snapshots: dict[int, list[tuple[int, float, int]]] = {}
         self._held: dict[str, set[Place]] = {}
         self._read_to: Counter[int] = Counter()
+        self.orders = Orders(self._insist)
 
     def _insist(self, holds: object, what: str, *about: object) -> None:
         """Complain where a promise does not hold."""
@@ -191,6 +193,7 @@ class Judge:
                 continue
             late = truth.expires_at is not None and wall >= truth.expires_at
             self._insist(not late, "a request starts at or after a member's deadline", place)
+            self.orders.starts(place, truth.campaign, time)
             self._is_intended(process, place, time)
             self._keeps_order(process, place, truth)
             self._is_within_budget(process, place, truth)
@@ -317,6 +320,11 @@ class Judge:
         """Return whether a partition has records without result, read or not."""
         return any(place[0] == number for place in self._unsettled)
 
+    def waits_for_a_person(self, number: int) -> bool:
+        """Return whether the oldest record without result of a partition is of a campaign that is held."""
+        oldest = min((place for place in self._unsettled if place[0] == number), default=None)
+        return oldest is not None and self.orders.is_held(self.documents[oldest].publication.campaign)
+
     def stand_of(self, number: int) -> tuple[int, ...]:
         """Return what changes when a partition moves: how far it was read, its outcomes and its results."""
         outcomes = sum(place[0] == number for place in self.outcomes)
@@ -373,6 +381,7 @@ class Judge:
             self._insist(truth.campaign not in self._hold, "marked although the policy is to hold", place)
         if status == "in_doubt":
             self._insist(intents > 0, "in doubt without a reason", place)
+        self.orders.fits(place, truth.campaign, result)
         self._insist(result["attempts"] <= intents, "more attempts than intents", place)
 
 

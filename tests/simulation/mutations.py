@@ -287,4 +287,40 @@ MUTATIONS: tuple[Mutation, ...] = (
         "what has landed lets its campaign go on",
         (f"{CORE}.sending.send_queue:SendQueue.landed", "elif queue.where is _Where.BLOCKED:", "elif False:"),
     ),
+    _mutation(
+        "a hold that is read is obeyed",
+        (
+            f"{CORE}.platform.holds:Holds.holds_campaign",
+            "campaign_id in self._holds or None in self._holds",
+            "False",
+        ),
+    ),
+    _mutation(
+        "what is out is not cancelled",
+        (
+            f"{CORE}.stops:Stops.close_some",
+            """if event.send_id is not None:
+                in_sends.append(event)
+            elif""",
+            """if event.send_id is not None and self._places.queue.find(event) is not None:
+                in_sends.append(event)
+            elif event.send_id is not None or""",
+        ),
+    ),
+    _mutation(
+        "nothing starts before the control topic is read",
+        (f"{CORE}.platform.holds:Holds.is_blind", "self._heard_at is not None and", "self._heard_at is None or"),
+    ),
+    _mutation(
+        "nothing starts on what was heard of holds long ago",
+        (f"{CORE}.platform.holds:Holds.is_blind", "now.steady - self._heard_at <= FRESH_SECONDS", "True"),
+    ),
+    _mutation(
+        "a cancellation is of what was published before it alone",
+        (
+            f"{CORE}.platform.holds:Holds._is_before",
+            "event.timestamp_ms < cancellation.before * 1000",
+            "True",
+        ),
+    ),
 )

@@ -18,7 +18,8 @@ from consumer.core.platform.answer import (
     Withheld,
     Withholding,
 )
-from tests.simulation.scenario import Blow, Mood
+from tests.simulation.blows import Blow
+from tests.simulation.scenario import Mood
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process

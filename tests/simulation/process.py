@@ -21,6 +21,7 @@ from tests.simulation.broker import SimulatedJournal, SimulatedResults
 from tests.simulation.group import Member
 from tests.simulation.judge import ProcessEndedError, Violation
 from tests.simulation.loop import ProcessLoop, SimulatedTask
+from tests.simulation.operators import SimulatedControl
 from tests.simulation.platform import SimulatedPlatform
 from tests.simulation.scenario import EPOCH, OUR_GROUP
 
@@ -81,6 +82,7 @@ class Process:
             world=Edges(
                 consumer=self.member,
                 journal=SimulatedJournal(self),
+                control=SimulatedControl(self),
                 results=SimulatedResults(self),
                 platform=SimulatedPlatform(self),
                 clock=self,

@@ -8,9 +8,9 @@ from consumer.core.journal.ledger import NEXT as STANDINGS
 from consumer.core.journal.ledger import Ledger
 from consumer.core.sending.send import NEXT as STAGES
 from consumer.core.sending.send import Send
+from tests.simulation.blows import BLOWS
 from tests.simulation.faults import FATES
 from tests.simulation.play import play_seeds
-from tests.simulation.scenario import BLOWS
 
 ANSWERS = {
     f"answer {status}"
@@ -41,9 +41,10 @@ TURNS = {
     "writes_taken",
     "withheld EXPIRED",
     "withheld NOT_OURS",
+    "withheld STOPPED",
     "withheld STALE_PROOF",
 }
-STATUSES = {"accepted", "rejected", "failed", "expired", "duplicate", "invalid", "in_doubt"}
+STATUSES = {"accepted", "cancelled", "rejected", "failed", "expired", "duplicate", "invalid", "in_doubt"}
 WANTED = frozenset(
     {
         *(*BLOWS, *FATES, *ANSWERS, *TURNS),

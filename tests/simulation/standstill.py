@@ -37,7 +37,7 @@ class Standstill:
         for number in range(world.scenario.partitions):
             stand = judge.stand_of(number)
             before, since = self._stands.get(number, (None, 0.0))
-            if stand != before or not judge.unsettled_in(number):
+            if stand != before or not judge.unsettled_in(number) or judge.waits_for_a_person(number):
                 self._stands[number] = (stand, world.time)
             elif all_green and world.time - since > BOUND_SECONDS:
                 judge.broken_by(STANDS_STILL, number, round(world.time - since))

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from tests.simulation.blows import Blow
 from tests.simulation.faults import NONE
 from tests.simulation.play import play_seeds, played
-from tests.simulation.scenario import LONG, Blow, scenario_of
+from tests.simulation.scenario import LONG, scenario_of
 
 WORLDS = {"dev": 300, "ci": 2_000, "soak": 20_000}
 PROFILE = os.environ.get("CAMPAIGN_TEST_PROFILE", "dev")

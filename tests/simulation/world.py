@@ -12,13 +12,15 @@ from contextlib import contextmanager
 
 from consumer.core.policy import CampaignPolicy, MemorySizes, OnUnknown, Policies
 from consumer.service import evidence as past
+from tests.simulation.blows import Blow
 from tests.simulation.broker import Logs
 from tests.simulation.faults import Dice
 from tests.simulation.group import Group
 from tests.simulation.judge import LOST_ANSWER_REPEATS, Judge, Violation
+from tests.simulation.operators import Operators
 from tests.simulation.platform import SmsPlatform
 from tests.simulation.process import Process
-from tests.simulation.scenario import EPOCH, LONG, OTHER_GROUP, OUR_GROUP, Blow, Publication, Scenario, last_events
+from tests.simulation.scenario import EPOCH, LONG, OTHER_GROUP, OUR_GROUP, Publication, Scenario, last_events
 from tests.simulation.standstill import LAG_SECONDS, Standstill
 
 CALM_AFTER_SECONDS = 4.0
@@ -60,6 +62,7 @@ class World:
         self.group = Group(self)
         self.groups = {OUR_GROUP: self.group, OTHER_GROUP: Group(self)}
         self.platform = SmsPlatform(self)
+        self.operators = Operators(self)
         self.standstill = Standstill(self)
         self.processes: list[Process] = []
         self.dead: list[Process] = []
@@ -169,6 +172,7 @@ class World:
         self.platform.denied_until = self.platform.away_until = 0.0
         self.logs.calm()
         self.group.calm()
+        self.operators.calm()
         for process in self.processes:
             process.wake()
             process.skew = 0.0
@@ -249,11 +253,18 @@ class World:
     def _befall(self, blow: Blow) -> None:
         if self.calm:
             return
+        self._let_befall(blow)
+        self.reached[blow.kind] += 1
+        self.note("world", blow.kind, (blow.where, blow.amount))
+
+    def _let_befall(self, blow: Blow) -> None:
         match blow.kind:
             case "denied" | "away":
                 self.platform.turns_away(blow)
             case "join" | "stranger":
                 self._visit(blow)
+            case "hold" | "cancel":
+                self.operators.befall(blow)
             case "rebalance":
                 self.group.rebalance("somebody asked for it")
             case "results_down" | "results_refused" | "journal_down" | "journal_small" | "brokers_down":
@@ -265,11 +276,8 @@ class World:
             case "journal_cut" | "events_cut" | "slip" | "intruder":
                 self.logs.touch(blow)
             case _:
-                if not self.processes:
-                    return
-                self._strike(self.processes[blow.where % len(self.processes)], blow)
-        self.reached[blow.kind] += 1
-        self.note("world", blow.kind, (blow.where, blow.amount))
+                if self.processes:
+                    self._strike(self.processes[blow.where % len(self.processes)], blow)
 
     def _visit(self, blow: Blow) -> None:
         """Let one more process run for a while; one of another group finds journals that are somebody's."""

@@ -5,6 +5,8 @@ from xdist.workermanage import WorkerController
 
 BREAKING = ("tests/chaos/", "tests/kafka/")
 BROKERS = (
+    "tests/campaigns/test_command.py",
+    "tests/campaigns/test_page.py",
     "tests/config/test_check.py",
     "tests/contract/test_deploy.py",
     "tests/contract/test_readme.py",

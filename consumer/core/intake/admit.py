@@ -1,11 +1,11 @@
 """The door: what a decoded record becomes first. Settles what needs no request; never decodes, never sends.
 
 In this order: its own offset has an outcome already; it is invalid; it cannot go out any more (too old, expired,
-in doubt); its ID has an outcome or is in hand; else it takes its place in its person's queue.
+in doubt, cancelled, rejected by a hold); its ID has an outcome or is in hand; else it takes its place in its person's queue.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import cast
@@ -15,6 +15,7 @@ from consumer.core.history import UNTRIED
 from consumer.core.journal.lane import Lane, Settlement, settle
 from consumer.core.memory.deduplication import Deduplication
 from consumer.core.outcome import Reason, Related, Status, Verdict
+from consumer.core.platform.holds import Holds
 from consumer.core.platform.retry import may_repeat
 from consumer.core.policy import Policies
 from consumer.core.sending.send_queue import SendQueue
@@ -31,8 +32,11 @@ TOO_OLD = (Status.EXPIRED, Reason.TOO_OLD)
 class Door:
     """Admits the records of fetched batches."""
 
-    def __init__(self, policies: Policies, deduplication: Deduplication, windows: Windows, queue: SendQueue) -> None:
+    def __init__(
+        self, policies: Policies, deduplication: Deduplication, windows: Windows, queue: SendQueue, holds: Holds
+    ) -> None:
         self._policies = policies
+        self._holds = holds
         self._deduplication = deduplication
         self._windows = windows
         self._queue = queue
@@ -51,10 +55,14 @@ class Door:
         in_hand, persons = lane.in_hand, lane.persons
         ready: list[Event] = []
         oldest = now.wall - self._policies.max_event_age_seconds
+        some_stopped = self._holds.settles_any
+        if self._holds.any:
+            self._hold_back(lane, events)
         for event in events:
             ending = None
             if (
                 event.occurred < oldest
+                or some_stopped
                 or event.expires_at is not None
                 or event.unsendable is not None
                 or event.history is not UNTRIED
@@ -126,7 +134,14 @@ class Door:
             return (Status.EXPIRED, Reason.DEADLINE)
         if event.unsendable is not None:
             return (Status.REJECTED, event.unsendable)
-        return None
+        return self._holds.ending(event) if self._holds.settles_any else None
+
+    def _hold_back(self, lane: Lane, events: Iterable[Event]) -> None:
+        """Take note of events whose campaigns are held: they may take half of the buffer."""
+        held = self._holds.held_campaigns()
+        for event in events:
+            if event.group.campaign_id in held:
+                lane.held_back.add(event)
 
     def _wait(self, lane: Lane, event: Event) -> None:
         """Queue an event behind the same person's earlier ones; an immediate one makes those due."""

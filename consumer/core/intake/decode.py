@@ -176,7 +176,7 @@ class Decoder:
             key, event_id, intern(fields.event_type), occurred_at, occurred, reference,
             resend, fingerprint, group, campaign.persons[kind] + person, fragment,
             expires_at if resend.expires_at is None else resend.expires_at,
-            fields.priority == "immediate", unsendable, size_bytes, now.wall, now.steady,
+            fields.priority == "immediate", unsendable, size_bytes, record.timestamp, now.wall, now.steady,
         )  # fmt: skip
 
     def _group(

@@ -12,6 +12,7 @@ from consumer.core.event import Decoded, Event
 from consumer.core.history import History
 from consumer.core.journal.attempts import Attempts
 from consumer.core.journal.entries import Checkpoint, Mark, Outcome, Returned, Settled, Skipped, encode, ranges
+from consumer.core.journal.held_back import HeldBack
 from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
 from consumer.core.journal.watermark import Watermark
 from consumer.core.memory.deduplication import Deduplication, Recalled
@@ -84,6 +85,7 @@ class Lane:
     """The offsets that the three above said something of at the take-over, in order."""
     unpublished: dict[JournalOffset, int] = field(default_factory=dict)
     """Records whose results are not acknowledged yet, by where their outcome stands."""
+    held_back: HeldBack = field(default_factory=HeldBack)
     marks: deque[Mark] = field(default_factory=deque)
     held_events: int = 0
     held_bytes: int = 0

@@ -4,6 +4,7 @@
 - A stop: key, role, credit, proxy or address was refused. A 2xx of another campaign narrows it to those refused.
 - An outage: no connection, several times in a row.
 - A pause that the platform asked for, of everybody or of a campaign.
+- A hold: an operator has stopped a campaign, or everything; or nobody knows, for the control topic was not read lately.
 
 Before the first contact, while stopped and in an outage one real send at a time is the probe. Refusals put off the
 campaign that was refused: the others have their turns soon, and all that were not tried yet are tried within 20 s and
@@ -21,10 +22,11 @@ from enum import StrEnum
 from itertools import islice
 
 from consumer.core.memory.platform_memory import MAX_REMEMBERED, Remembered, Span
+from consumer.core.platform.holds import Holds
 from consumer.core.platform.outages import Outages, tried_seconds
 from consumer.core.platform.pauses import Pauses
 from consumer.core.platform.retry import backoff_seconds
-from consumer.core.terms import AT_ONCE, Instant, Now, Ticks
+from consumer.core.terms import AT_ONCE, NEVER, Instant, Now, Ticks
 
 PROBE_BASE_SECONDS = 0.5
 PROBE_MAX_SECONDS = 30.0
@@ -80,8 +82,9 @@ class Refusal:
 class Access:
     """One for the process: a key is the same for every partition."""
 
-    def __init__(self, jitter: Callable[[], float], configuration: str = "any") -> None:
+    def __init__(self, jitter: Callable[[], float], holds: Holds, configuration: str = "any") -> None:
         self._jitter = jitter
+        self.holds = holds
         self._configuration = configuration
         self._contact: str | None = None
         self._is_stopped = False
@@ -153,8 +156,14 @@ class Access:
         """Whether whose turn it is as the probe depends on what was tried: `turn_at` says."""
         return self._knock is None and not self.settles_refusals
 
-    def shut_until(self) -> Ticks:
+    def may_start(self, campaign_id: int, now: Now) -> bool:
+        """Return whether operators let a request of this campaign start, as far as they can have been heard."""
+        return not (self.holds.is_blind(now) or self.holds.holds_campaign(campaign_id))
+
+    def shut_until(self, now: Now) -> Ticks:
         """Return when anything may start at the earliest; that may be over."""
+        if self.holds.is_blind(now) or self.holds.of_everybody is not None:
+            return NEVER
         knock_at = AT_ONCE if self._knock is None else self._knock.again_at
         probe_at = AT_ONCE if self.settles_refusals else self._probe.again_at
         return max(self.pauses.of_everybody, knock_at, probe_at)
@@ -166,6 +175,8 @@ class Access:
 
     def campaign_at(self, campaign_id: int) -> Ticks:
         """Return when a send of this campaign may start at the earliest, everybody's waits apart."""
+        if self.holds.holds_campaign(campaign_id):
+            return NEVER
         refusal = self.refused.get(campaign_id)
         probe_at = AT_ONCE if refusal is None else refusal.probe_at
         return max(self.pauses.of_campaign(campaign_id), probe_at)
@@ -173,7 +184,8 @@ class Access:
     def next_probe_at(self, now: Now) -> Ticks | None:
         """Return when the next probe may start, None where none is waited for."""
         if self.one_at_a_time:
-            return max(now.steady, self.shut_until())
+            shut_until = self.shut_until(now)
+            return None if shut_until == NEVER else max(now.steady, shut_until)
         return min((max(now.steady, refusal.probe_at) for refusal in self.refused.values()), default=None)
 
     def picked(self, now: Now, *, crowd: int) -> None:
@@ -327,7 +339,7 @@ class Access:
 
     def tried_seconds(self, campaign_id: int, since: Instant, now: Now) -> float:
         """Return for how long something of this campaign is tried, first at `since`: time that nothing could start in is none."""
-        spans = list(self._outages.spans(now.wall))
+        spans = [*self._outages.spans(now.wall), *self.holds.spans(campaign_id, now)]
         known, refusal = self._outages_of.get(campaign_id), self.refused.get(campaign_id)
         if known is not None:
             spans += known.spans(now.wall)
@@ -338,7 +350,10 @@ class Access:
     def refused_seconds(self, campaign_id: int, now: Now) -> float | None:
         """Return for how long a campaign is refused while others might get through; None for one that is not."""
         refusal = self.refused.get(campaign_id)
-        return None if refusal is None else tried_seconds(refusal.first_at, now.wall, self._outages.spans(now.wall))
+        if refusal is None:
+            return None
+        spans = (*self._outages.spans(now.wall), *self.holds.spans(campaign_id, now))
+        return tried_seconds(refusal.first_at, now.wall, spans)
 
     def is_hopeless(self, campaign_id: int, max_age_seconds: float, now: Now) -> bool:
         """Return whether a campaign is refused for too long, and was asked about a moment ago: its events need not wait."""

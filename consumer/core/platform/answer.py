@@ -13,6 +13,8 @@ class Withholding(Enum):
     """A member's deadline has come."""
     STALE_PROOF = auto()
     """The proof that we own the members' partitions is too old; append the intent again."""
+    STOPPED = auto()
+    """An operator has held the campaign, or cancelled a member; or nobody knows whether one has."""
     NOT_OURS = auto()
     """A member's partition was lost or given back."""
 

@@ -98,6 +98,7 @@ class Delivery:
         while self.starting and (send := self._queue.pick(now)) is not None:
             self._joining.leave(send)
             self._endings.close_before_its_turn(send, now)
+            send.stops_known = self._access.holds.version
             parts = self._set_aside_unsure(send)
             if not send.members:
                 self._queue.landed(send)
@@ -199,7 +200,16 @@ class Delivery:
             return Withholding.EXPIRED
         if now.steady - send.proven_at > PROOF_LASTS_SECONDS:
             return Withholding.STALE_PROOF
-        return None
+        return Withholding.STOPPED if self._is_stopped(send, now) else None
+
+    def _is_stopped(self, send: Send, now: Now) -> bool:
+        """Return whether an operator has held or cancelled something of a send since it was picked."""
+        if not self._access.may_start(send.campaign_id, now):
+            return True
+        holds = self._access.holds
+        if send.stops_known == holds.version or not holds.settles_any:
+            return False
+        return any(holds.ending(event) for event in send.members)
 
     # ---------------------------------------------------------------- answers
 
@@ -320,6 +330,16 @@ class Delivery:
                 del self._stalled[send.send_id]
                 send.move(Stage.OVER)
         self._proofs.tear(send for send, parts in self._out.values() if dropped(parts))
+
+    def close_stopped(self, events: Iterable[Event], now: Now) -> None:
+        """Settle those of `events` that operators have stopped, where they are queued.
+
+        Those that are set aside have their turn when their partition is sure of its owner, and are closed then.
+        """
+        queued, _ = self._among(events)
+        for send in queued:
+            self._endings.close_stopped(send, now)
+        self._forget_empty(queued)
 
     def _among(self, events: Iterable[Event]) -> tuple[list[Send], list[Send]]:
         """Return the sends that hold these: those that are queued, and those that are set aside."""

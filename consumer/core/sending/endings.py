@@ -16,7 +16,7 @@ from consumer.core.sending.deadlines import STEP_SECONDS, Deadlines
 from consumer.core.sending.parts import settle_each
 from consumer.core.sending.send import Send, earliest_expiry
 from consumer.core.sending.send_queue import SendQueue
-from consumer.core.sending.settle import closing_verdict, spent
+from consumer.core.sending.settle import closing_verdict, spent, stopped
 from consumer.core.sending.waiters import Waiters
 from consumer.core.terms import Instant, Now, Partition
 
@@ -37,6 +37,7 @@ class Endings:
         self._lanes = lanes
         self._queue = queue
         self._access = access
+        self._holds = access.holds
         self._waiters = waiters
         self._sends: Deadlines[Send] = Deadlines()
         self._campaigns: Deadlines[int] = Deadlines()
@@ -52,6 +53,8 @@ class Endings:
         if send.first_tried_at is not None:
             left = self._policies.of(send.campaign_id).max_age_seconds - self._tried_seconds(send, now)
             dues.append(Instant(now.wall + max(left, LOOK_AGAIN_SECONDS if self._stands_still(send, now) else 0.0)))
+        if self._holds.settles_any and any(self._holds.ending(event) for event in send.members):
+            dues.append(now.wall)
         due_at = min(dues, default=None)
         if due_at is not None:
             self._sends.put(send, due_at)
@@ -168,7 +171,8 @@ class Endings:
     def close_before_its_turn(self, send: Send, now: Now) -> None:
         """A send has its turn: settle those of its members for whom it comes too late."""
         due_at = self.let_go(send)
-        if (due_at is not None and due_at - STEP_SECONDS <= now.wall) or send.first_tried_at is not None:
+        is_due = due_at is not None and due_at - STEP_SECONDS <= now.wall
+        if is_due or send.first_tried_at is not None or self._holds.settles_any:
             self._close_ended(send, now)
 
     def close_expired(self, send: Send, now: Now) -> None:
@@ -177,8 +181,17 @@ class Endings:
             late = [event for event in send.members if event.expires_at is not None and event.expires_at <= now.wall]
             self._close(send, late, Verdict(status=Status.EXPIRED, reason=Reason.DEADLINE, completed_at=now.wall))
 
+    def close_stopped(self, send: Send, now: Now) -> None:
+        """Settle members that operators have cancelled, or whose campaign they let reject."""
+        if not self._holds.settles_any:
+            return
+        stops = {id(event): ending for event in send.members if (ending := self._holds.ending(event)) is not None}
+        for ending in dict.fromkeys(stops.values()):
+            self._close(send, [event for event in send.members if stops.get(id(event)) == ending], stopped(ending, now))
+
     def _close_ended(self, send: Send, now: Now) -> None:
         self.close_expired(send, now)
+        self.close_stopped(send, now)
         if UNTRIED in send.histories():
             longest = self._policies.max_event_age_seconds
             old = [event for event in send.members if event.occurred + longest <= now.wall and _may_be_too_old(event)]

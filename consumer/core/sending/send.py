@@ -56,6 +56,8 @@ class Send:
     unproven: set[Partition] = field(default_factory=set)
     proven_at: Ticks = AT_ONCE
     prove_by: Ticks = AT_ONCE
+    stops_known: int = 0
+    """How much operators had said when it was looked at last: `Holds.version`."""
 
     @property
     def campaign_id(self) -> int:

@@ -14,7 +14,7 @@ from consumer.core.event import Event
 from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
 from consumer.core.sending.send import Send
-from consumer.core.terms import Now, SendId, Ticks
+from consumer.core.terms import NEVER, Now, SendId, Ticks
 
 STALE_ENTRIES = 16
 """Entries of a heap that are not in force, beyond as many as there are others."""
@@ -183,7 +183,7 @@ class SendQueue:
         """Take out the send whose turn it is, None where none may start now. It counts as in flight from here on."""
         self._wake(now)
         access = self._access
-        if self.in_flight >= self._policies.max_concurrency or access.shut_until() > now.steady:
+        if self.in_flight >= self._policies.max_concurrency or access.shut_until(now) > now.steady:
             return None
         if access.one_at_a_time and self.in_flight:
             return None
@@ -252,6 +252,15 @@ class SendQueue:
         if line.idle:
             self._idle.append(line)
 
+    def go_on(self, campaigns: Iterable[int]) -> None:
+        """Operators have released these: they have their turns again."""
+        for campaign_id in campaigns:
+            line = self._lines.get(campaign_id)
+            for queue in line.queues if line is not None else ():
+                if queue.where is _Where.ASLEEP:
+                    self._asleep.gone()
+                    self._join_ring(queue)
+
     def _forget_idle(self) -> None:
         """Forget campaigns that nothing waits of any more; what has landed may have been put back since."""
         idle, self._idle = self._idle, []
@@ -288,10 +297,10 @@ class SendQueue:
         while self._delayed and not self._is_in_force(*self._delayed[0][1:3]):
             heappop(self._delayed)
         delayed_at = self._delayed[0][0] if self._delayed else None
-        shut_until = self._access.shut_until()
+        shut_until = self._access.shut_until(now)
         wakes = [delayed_at, self._asleep.next_at(), self._probed.next_at(), shut_until if any(self._rings) else None]
         due = (max(wake, shut_until) for wake in wakes if wake is not None)
-        return min((wake for wake in due if wake > now.steady), default=None)
+        return min((wake for wake in due if now.steady < wake < NEVER), default=None)
 
     # ---------------------------------------------------------------- what waits
 

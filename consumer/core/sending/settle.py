@@ -165,6 +165,11 @@ def _later(
     return Again(ruling=ruling, fate=fate)
 
 
+def stopped(ending: tuple[Status, Reason], now: Now) -> Verdict:
+    """Return the verdict of an event that an operator has stopped, doubts apart."""
+    return Verdict(status=ending[0], reason=ending[1], completed_at=now.wall)
+
+
 def spent(send: Send, policy: CampaignPolicy, access: Access, now: Now) -> dict[History, Reason | None]:
     """Return why members with a history are given up, None where they are not."""
     reasons: dict[History, Reason | None] = {}

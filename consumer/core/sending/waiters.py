@@ -51,6 +51,14 @@ class Waiters:
             return False
         return True
 
+    def settle(self, event: Event) -> bool:
+        """Return whether an event waits and is not settled yet; from now on it is, by whoever asks."""
+        if event not in self._by_campaign.get(event.group.campaign_id, ()):
+            return False
+        self._let_go(event)
+        self._settled.add(event)
+        return True
+
     def take_due(self, now: Instant) -> Iterator[Event]:
         """Yield those whose time has come, so many at once: each is settled by whoever asks."""
         for count, event in enumerate(self._deadlines.take_due(now), start=1):

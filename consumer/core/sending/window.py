@@ -163,6 +163,16 @@ class Windows:
         windows = () if group is None else group.windows
         return next((window for window in windows if window.holds(event)), None)
 
+    def take_out(self, event: Event) -> bool:
+        """Take an event out that does not go out; return whether it was in an open window."""
+        window = self.find(event)
+        if window is None:
+            return False
+        _take_out(event, window)
+        if not window.by_person:
+            self._forget(window, self._groups[window.key])
+        return True
+
     def next_wake_at(self) -> Ticks | None:
         """Return when the next window is due, None where none is open."""
         timers = self._timers

@@ -24,6 +24,7 @@ class TopicRole(StrEnum):
     JOURNAL = "journal"
     RESULTS = "results"
     DEAD_LETTER = "dead-letter"
+    CONTROL = "control"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +67,8 @@ class Missing(TopicFinding):
 
     def __str__(self) -> str:
         setting = f"CAMPAIGN_KAFKA__{_SETTINGS[self.role]}"
-        how = "" if self.partitions is None else f" with {self.partitions} partitions"
-        policy = " and cleanup.policy=delete" if self.role is TopicRole.JOURNAL else ""
+        how = "" if self.partitions is None else f" with {self.partitions} partition{'s' * (self.partitions != 1)}"
+        policy = _POLICIES.get(self.role, "")
         return (
             f"{setting}: the {self.role.value} topic {self.topic!r} does not exist: create it{how}{policy}, "
             "or set CAMPAIGN_KAFKA__CREATE_TOPICS=true"
@@ -99,6 +100,34 @@ class Compacted(TopicFinding):
 
     def __str__(self) -> str:
         return f"the journal {self.topic!r} has cleanup.policy={self.policy}: set it to delete, compaction eats entries"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotCompacted(TopicFinding):
+    """A control topic that forgets holds by their age."""
+
+    topic: str
+    policy: str
+
+    def __str__(self) -> str:
+        return (
+            f"the control topic {self.topic!r} has cleanup.policy={self.policy}: set it to compact, or holds are "
+            "forgotten when they are old"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyPartitions(TopicFinding):
+    """A control topic of which the service reads one partition."""
+
+    topic: str
+    partitions: int
+
+    def __str__(self) -> str:
+        return (
+            f"the control topic {self.topic!r} has {self.partitions} partitions: it needs exactly 1, or releases and "
+            "holds have no order"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,4 +231,11 @@ _SETTINGS: Final = {
     TopicRole.JOURNAL: "JOURNAL_TOPIC",
     TopicRole.RESULTS: "RESULTS_TOPIC",
     TopicRole.DEAD_LETTER: "DEAD_LETTER_TOPIC",
+    TopicRole.CONTROL: "CONTROL_TOPIC",
 }
+
+_POLICIES: Final = {
+    TopicRole.JOURNAL: " and cleanup.policy=delete",
+    TopicRole.CONTROL: " and cleanup.policy=compact",
+}
+"""What a topic must be made with."""

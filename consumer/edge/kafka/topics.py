@@ -28,6 +28,7 @@ from consumer.edge.kafka.connection import (
 from consumer.edge.kafka.topic_findings import (
     COPIES,
     COPIES_IN_SYNC,
+    DAY_MS,
     JOURNAL_RETENTION_MS,
     RESULT_BYTES,
     USUAL_BYTES,
@@ -37,7 +38,9 @@ from consumer.edge.kafka.topic_findings import (
     CutsMessages,
     FewCopiesInSync,
     KeysWanted,
+    ManyPartitions,
     Missing,
+    NotCompacted,
     SettingsUnseen,
     ShortRetention,
     TakesTooLittle,
@@ -54,6 +57,10 @@ CREATE_SECONDS: Final = 30.0
 ASK_AGAIN_SECONDS: Final = 0.1
 
 
+CONTROL_PARTITIONS: Final = 1
+CONTROL_HISTORY_MS: Final = 7 * DAY_MS
+"""Of a control topic that we make: who has held and released what stays to be read for so long before it is compacted."""
+
 EVENTS_PARTITIONS: Final = 6
 """Partitions of an events topic that we create: enough for a try-out, and for some instances."""
 
@@ -66,6 +73,7 @@ class Expectations:
     """Each events topic's journal."""
     results: str
     dead_letter: str
+    control: str
 
     def topics(self) -> Iterator[tuple[str, TopicRole]]:
         """Yield every topic and what it is for."""
@@ -74,6 +82,7 @@ class Expectations:
             yield journal, TopicRole.JOURNAL
         yield self.results, TopicRole.RESULTS
         yield self.dead_letter, TopicRole.DEAD_LETTER
+        yield self.control, TopicRole.CONTROL
 
 
 class TopicCreationError(Exception):
@@ -103,8 +112,8 @@ async def create_topics(
 ) -> list[str]:
     """Create missing topics, and return their names once every partition has a leader.
 
-    A journal gets as many partitions as its events topic, results and dead letters as many as the largest; events
-    topics get `events_partitions`. What exists stays as it is.
+    A journal gets as many partitions as its events topic, results and dead letters as many as the largest, the control
+    topic one; events topics get `events_partitions`. What exists stays as it is.
 
     Raises:
         TopicCreationError: the brokers did not do it.
@@ -195,7 +204,10 @@ async def _examine(admin: AIOKafkaAdminClient, expectations: Expectations) -> li
         events = events_of.get(topic)
         if topic not in found:
             like = found.get(events) if events is not None else None
-            findings.append(Missing(topic=topic, role=role, partitions=None if like is None else len(like)))
+            wanted = CONTROL_PARTITIONS if role is TopicRole.CONTROL else None if like is None else len(like)
+            findings.append(Missing(topic=topic, role=role, partitions=wanted))
+        elif role is TopicRole.CONTROL and len(found[topic]) != CONTROL_PARTITIONS:
+            findings.append(ManyPartitions(topic=topic, partitions=len(found[topic])))
         elif events is not None and len(found[topic]) < len(found.get(events, {})):
             few, many = len(found[topic]), len(found[events])
             findings.append(TooFewPartitions(topic=topic, partitions=few, events_topic=events, events_partitions=many))
@@ -218,7 +230,9 @@ async def _examine_settings(admin: AIOKafkaAdminClient, topic: str, role: TopicR
             findings.append(Compacted(topic=topic, policy=policy))
         if 0 <= retention_ms < JOURNAL_RETENTION_MS:
             findings.append(ShortRetention(topic=topic, retention_ms=retention_ms))
-    if role is not TopicRole.EVENTS:
+    if role is TopicRole.CONTROL and settings.get("cleanup.policy", "") != "compact":
+        findings.append(NotCompacted(topic=topic, policy=settings.get("cleanup.policy", "")))
+    if role not in (TopicRole.EVENTS, TopicRole.CONTROL):
         findings += _examine_limits(topic, role, settings)
     in_sync = int(settings.get("min.insync.replicas", "1"))
     if role is not TopicRole.DEAD_LETTER and in_sync < COPIES_IN_SYNC:
@@ -248,7 +262,7 @@ def _wanted(found: _Seen, expectations: Expectations, events_partitions: int) ->
     most = max(counts.values(), default=events_partitions)
     wanted = dict(counts)
     wanted |= {journal: counts[events] for events, journal in expectations.journals.items()}
-    wanted |= {expectations.results: most, expectations.dead_letter: most}
+    wanted |= {expectations.results: most, expectations.dead_letter: most, expectations.control: CONTROL_PARTITIONS}
     return {topic: partitions for topic, partitions in wanted.items() if topic not in found}
 
 
@@ -258,9 +272,15 @@ async def _create(
     journals = set(expectations.journals.values())
     settings = {"min.insync.replicas": str(min(COPIES_IN_SYNC, copies)), "cleanup.policy": "delete"}
     of_journal = settings | {"retention.ms": str(JOURNAL_RETENTION_MS)}
+    of_control = settings | {
+        "cleanup.policy": "compact",
+        "min.compaction.lag.ms": str(CONTROL_HISTORY_MS),
+        "message.timestamp.type": "LogAppendTime",  # a hold is timed by the brokers' clock, whoever's tool wrote it
+    }
+    own = dict.fromkeys(journals, of_journal) | {expectations.control: of_control}
     answer = await admin.create_topics(
         [
-            NewTopic(topic, partitions, copies, topic_configs=of_journal if topic in journals else settings)
+            NewTopic(topic, partitions, copies, topic_configs=own.get(topic, settings))
             for topic, partitions in wanted.items()
         ]
     )

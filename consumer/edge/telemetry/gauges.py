@@ -144,6 +144,12 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         lambda now: [((campaign,), seconds) for campaign, seconds in now["access"]["refused_seconds"].items()],
     ),
     gauge(
+        "campaign_holds",
+        (),
+        "Holds in force, of campaigns and of everything: `campaigns list` says whose and why",
+        _one(lambda now: len(now["holds"]["holds"])),
+    ),
+    gauge(
         "campaign_deduplication_entries",
         (),
         "Event IDs that deduplication remembers",

@@ -75,6 +75,7 @@ class Metrics:
         self._reading()
         self._sending()
         self._outcomes()
+        self._publishing()
         self._ownership()
         self._journal()
         for family in (*self.families(), self.gauges):
@@ -152,6 +153,11 @@ class Metrics:
             "Outcomes of records; counted again where a take-over publishes a former owner's result again",
             known=SETTLEMENTS,
         )
+        self.cancelled = counter(
+            "campaign_cancelled_total",
+            (),
+            "Events that settled `cancelled` by the word of an operator: `campaign-consumer campaigns cancel`",
+        )
         self.possible_duplicates = counter(
             "campaign_possible_duplicates_total",
             (),
@@ -171,6 +177,8 @@ class Metrics:
             bounds=DELAY_SECONDS,
             known=[(priority,) for priority in Priority],
         )
+
+    def _publishing(self) -> None:
         self.published = counter(
             "campaign_published_records_total", ("topic",), "Results and dead letters acknowledged by the brokers"
         )

@@ -74,6 +74,7 @@ RETRIES: Final = {
     "denied": "the platform has refused key, role, credit or address",
     "no_proof": "the proof of ownership had grown stale before the first byte",
     "deadline": "the deadline of another event came before the first byte",
+    "stopped": "an operator has held the campaign, or cancelled another event, before the first byte",
     "not_ours": "the partition of another event was lost or handed back before the first byte",
 }
 STOPS: Final = {

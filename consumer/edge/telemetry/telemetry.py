@@ -12,11 +12,13 @@ from typing import Final
 import structlog
 
 from consumer.core.outcome import Reason, Status
+from consumer.core.platform.control import CampaignHold, Cancellation, Forgotten, Release, Said, UnreadableOrder
 from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
 from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES, code, stop_cure
 from consumer.edge.telemetry.exposition import render
 from consumer.edge.telemetry.log import OURS, RepeatedLines, origin_of
 from consumer.edge.telemetry.metrics import Metrics
+from consumer.edge.telemetry.operators import words_of
 from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
 from consumer.service.ports import Clock
 from consumer.service.status_shape import ServiceStatus
@@ -216,6 +218,8 @@ class Telemetry(Facts):
 
     def results_settled(self, *, status: Status, reason: Reason | None, count: int) -> None:
         self.metrics.results.add((status, reason), count)
+        if status is Status.CANCELLED:
+            self.metrics.cancelled.add((), count)
         cure = OUTCOME_CURES.get((status, reason))
         if cure is not None and reason is not None:
             fields = {"status": status.value, "reason": reason.value, "count": count}
@@ -247,6 +251,27 @@ class Telemetry(Facts):
         self.kafka_troubled_at = self._clock.now().steady
         cure = "tried again by itself; lasting: check the brokers and CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS"
         self._problem("trouble with Kafka", "", {"why": why}, cure=cure)
+
+    # Operators
+
+    def operator_said(self, said: Said) -> None:
+        log, fields = self._log.warning, words_of(said)
+        match said:
+            case CampaignHold():
+                log("campaigns held" if said.campaign_id is None else "campaign held", **fields)
+            case Release():
+                log("campaigns released" if said.campaign_id is None else "campaign released", **fields)
+            case Cancellation():
+                log("cancelled", **fields)
+            case Forgotten():
+                self._log.info("a record of the control topic was removed")
+            case UnreadableOrder():
+                cure = "what it may hold is held; write it again with campaign-consumer campaigns, or release --all"
+                log("a record of the control topic cannot be read", **fields, cure=cure)
+
+    def control_refused(self, *, why: str) -> None:
+        cure = "no request starts meanwhile, and nothing is lost; create the topic or grant READ, tried every second"
+        self._problem("the control topic cannot be read", "", {"why": why}, cure=cure, level=logging.ERROR)
 
     # Commits
 

@@ -10,14 +10,14 @@ from consumer.core.platform.access import PROBE_BASE_SECONDS, PROBE_MAX_SECONDS,
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.sending.send import Send
 from consumer.core.sending.send_queue import SendQueue
-from tests.core.makers import at, make_event, make_send
+from tests.core.makers import at, make_event, make_send, nothing_held
 
 
 @dataclass
 class Scene:
     """A queue full of sends before a platform whose answers the test chooses."""
 
-    access: Access = field(default_factory=lambda: Access(lambda: 1.0))
+    access: Access = field(default_factory=lambda: Access(lambda: 1.0, nothing_held()))
     time: float = 0.0
     serial: int = 0
 
@@ -120,7 +120,7 @@ def test_a_refused_key_stops_everybody_and_what_was_out_does_not_count_as_probes
 
 
 def test_probes_back_off_to_their_longest_wait_and_never_come_at_once() -> None:
-    scene = Scene(access=Access(lambda: 0.0))
+    scene = Scene(access=Access(lambda: 0.0, nothing_held()))
     scene.put(1)
     (send,) = scene.picks()
     waits: list[float] = []

@@ -61,6 +61,7 @@ def member(
         immediate=False,
         unsendable=None,
         size_bytes=100,
+        timestamp_ms=0,
         received_at=Instant(0.0),
         arrived=Ticks(0.0),
     )

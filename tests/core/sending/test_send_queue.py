@@ -9,14 +9,14 @@ from consumer.core.platform.access import Access
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.sending.send import Send
 from consumer.core.sending.send_queue import SendQueue
-from tests.core.makers import at, make_event, make_send
+from tests.core.makers import at, make_event, make_send, nothing_held
 
 POLICIES = Policies(default=CampaignPolicy(max_concurrency=3), max_concurrency=5)
 
 
 def open_access() -> Access:
     """A platform that has let us in."""
-    access = Access(lambda: 1.0)
+    access = Access(lambda: 1.0, nothing_held())
     access.accepted(1, at(0))
     return access
 

@@ -17,7 +17,7 @@ from consumer.core.sending import settle
 from consumer.core.sending.send import Send
 from consumer.core.sending.settle import Again, CalledOff, Decision, Finished, Halve, decide, decide_whatever_it_says
 from consumer.core.terms import Instant
-from tests.core.makers import at, make_event, make_send
+from tests.core.makers import at, make_event, make_send, nothing_held
 
 NAMES = FieldNames()
 STARTED = at(5).wall
@@ -31,7 +31,7 @@ def answered(status: int, body: bytes = b'{"data":{}}', retry_after: float | Non
 
 
 def open_access() -> Access:
-    access = Access(lambda: 1.0)
+    access = Access(lambda: 1.0, nothing_held())
     access.accepted(1, at(0))
     return access
 
@@ -147,7 +147,7 @@ def test_a_refused_key_or_address_settles_nobody_and_stops(
 @given(sends(), st.sampled_from([400, 401, 403, 404, 413, 422, 302]))
 def test_before_the_first_2xx_no_refusal_settles_anybody(made: tuple[Send, dict[str, History]], status: int) -> None:
     send, _ = made
-    decision = judged(send, answered(status), RESEND, Access(lambda: 1.0))
+    decision = judged(send, answered(status), RESEND, Access(lambda: 1.0, nothing_held()))
     assert isinstance(decision, Again)
     assert decision.fate is Fate.EXCUSED
     assert decision.halve is (len(send.members) > 1 and status in (400, 413, 422))
@@ -183,7 +183,7 @@ def test_what_was_surely_not_delivered_is_tried_again_and_its_attempt_closed(
     assert send.first_tried_at == history.first_tried_at == (STARTED if tried else None)
     assert decision.wait_seconds(1, policy, 0.5) == 0.125
     assert max(access.campaign_at(1), 6.0) == 6.0 + campaigns_pause
-    assert max(access.shut_until(), 6.0) == 6.0 + everybodys_pause
+    assert max(access.shut_until(at(6)), 6.0) == 6.0 + everybodys_pause
 
 
 UNKNOWN = st.sampled_from([answered(500), answered(502), answered(504), answered(599), Lost(detail="reset")])
@@ -256,7 +256,7 @@ def test_an_operators_word_for_a_status_goes_first(meant: Meaning, expected: typ
 
 def test_an_answer_is_heard_although_every_member_has_left_meanwhile() -> None:
     """A probe's 2xx lets everybody in, whoever owns its members by now."""
-    access = Access(lambda: 1.0)
+    access = Access(lambda: 1.0, nothing_held())
     send = make_send("s")
     send.keep([])
     decision = judged(send, answered(200), RESEND, access)

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.pipeline import Commands, Fetched
+from consumer.core.commands import Commands, Fetched
+from consumer.core.outcome import Status
 from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.platform.post import Ruling
 from consumer.core.policy import CampaignPolicy, Policies
@@ -131,7 +132,7 @@ def throttled() -> Told:
 
 
 def called_off() -> Told:
-    """Three requests that the last look held back."""
+    """Four requests that the last look held back."""
     told = Told(policies=Policies(default=CampaignPolicy()))
     teller = EngineTelemetry(told.telemetry, told.pipeline)
     for why in Withholding:
@@ -182,7 +183,8 @@ STORIES: Sequence[tuple[Any, str, Mapping[str, str], float]] = (
     (called_off, "campaign_retries_total", {"reason": "deadline"}, 1),
     (called_off, "campaign_retries_total", {"reason": "no_proof"}, 1),
     (called_off, "campaign_retries_total", {"reason": "not_ours"}, 1),
-    (called_off, "campaign_answers_total", {"answer": "withheld", "code": "none"}, 3),
+    (called_off, "campaign_retries_total", {"reason": "stopped"}, 1),
+    (called_off, "campaign_answers_total", {"answer": "withheld", "code": "none"}, 4),
 )
 
 
@@ -230,6 +232,7 @@ GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = (
     ("campaign_lag_records", EACH, 5),
     ("campaign_held_events", EACH, 3),
     ("campaign_partitions", {"state": "owned"}, 2),
+    ("campaign_holds", {}, 1),
     ("campaign_partitions_paused", {}, 1),
     ("campaign_buffer_events", {}, 6),
     ("campaign_buffer_bytes", {}, 2048),
@@ -264,13 +267,14 @@ def test_what_waits_and_what_is_out_is_told_apart() -> None:
     told.turn()
     assert (len(pipeline.windows), queue.queued, queue.in_flight, pipeline.held_events) == (2, 0, 0, 4)
     told.time += WINDOW_SECONDS
+    told.hear()
     told.pipeline.turn(at(told.time))  # its intent is on its way, nothing has been posted yet
     assert (len(pipeline.windows), queue.queued, queue.in_flight, pipeline.held_events) == (0, 1, 1, 4)
 
 
 # ---------------------------------------------------------------- what the service tells by itself
 
-P3_LABELS = {"topic": "contact-events", "partition": "3"}
+CANCELLED, P3_LABELS = Status.CANCELLED, {"topic": "contact-events", "partition": "3"}
 FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float]] = (
     (lambda told: told.records_lost(P3, start=Offset(5), stop=Offset(9)), "campaign_records_lost_total", P3_LABELS, 4),
     (lambda told: told.loop_delayed(seconds=0.25), "campaign_loop_delay_seconds_sum", {}, 0.25),
@@ -293,6 +297,7 @@ FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float
         {"producer": "journal"},
         1,
     ),
+    (lambda told: told.results_settled(status=CANCELLED, reason=None, count=3), "campaign_cancelled_total", {}, 3),
     # One commit may be for many partitions.
     (
         lambda told: told.committed({P3: Offset(10), P0: Offset(3)}),

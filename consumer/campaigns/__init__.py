@@ -1,0 +1,1 @@
+"""What operators say of campaigns, and what they are told of it. Sends nothing, joins no group."""

@@ -1,0 +1,37 @@
+"""What the pipeline hands to the shell: commands to be carried out, and batches as they were taken in. Decides nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from consumer.core.event import Decoded
+from consumer.core.intake.unknown_fields import Lookalike
+from consumer.core.journal.lane import Lane, Settlement
+from consumer.core.journal.ledger import Gap
+from consumer.core.sending.send import Send
+from consumer.core.terms import Ticks
+
+
+@dataclass(slots=True)
+class Commands:
+    """What the shell is to do now. Each thing is handed out once."""
+
+    appends: list[tuple[Lane, list[bytes]]] = field(default_factory=list)
+    gaps: list[tuple[Lane, Gap]] = field(default_factory=list)
+    posts: list[Send] = field(default_factory=list)
+    publications: list[Settlement] = field(default_factory=list)
+    dropped: list[Lane] = field(default_factory=list)
+    """Lanes of which nothing is to be published any more that has not been begun."""
+    wake_at: Ticks | None = None
+
+
+class Fetched(NamedTuple):
+    """A batch as it was taken in."""
+
+    records: Sequence[Decoded]
+    size_bytes: int
+    """What its records are charged with."""
+    value_bytes: int
+    """What their values take, as they were published."""
+    lookalikes: Mapping[Lookalike, int]
+    """Unknown fields whose names are like known ones, with how many of its records have them."""

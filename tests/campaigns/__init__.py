@@ -1,0 +1,1 @@
+"""The command that holds, releases, lists and cancels campaigns."""
