@@ -4,7 +4,7 @@ from config import Settings
 from config.membership import Membership
 from consumer import __version__
 from consumer.cli.wiring import kafka_connection, policies
-from consumer.core.sending.delivery import Chance
+from consumer.core.sending.delivery import RandomSource
 from consumer.edge.clock import SystemClock, jitter, new_process_id, new_send_id
 from consumer.edge.http_server import HttpServer
 from consumer.edge.kafka.control_log import KafkaControl
@@ -75,7 +75,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
             on_unexpected_error=lambda error: telemetry.unexpected_error(during=During.REQUEST, error=error),
         ),
         clock=clock,
-        chance=Chance(jitter=jitter, send_id=new_send_id),
+        random_source=RandomSource(jitter=jitter, send_id=new_send_id),
         facts=telemetry,
     )
 

@@ -7,7 +7,7 @@ from hashlib import pbkdf2_hmac
 import orjson
 
 from config import Settings
-from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown, Policies
+from consumer.core.policy import CampaignPolicy, Meaning, OnUnknown, Policies, WireNames
 from consumer.edge.kafka.connection import KafkaConnection
 from consumer.edge.kafka.topics import Expectations
 from consumer.traffic.connection import connection_of
@@ -45,10 +45,10 @@ def fingerprint(settings: Settings) -> str:
     return pbkdf2_hmac("sha256", key, salt, FINGERPRINT_ROUNDS, dklen=16).hex()
 
 
-def field_names(settings: Settings) -> FieldNames:
+def field_names(settings: Settings) -> WireNames:
     """Return the platform's wire names."""
     names = settings.api.field_names
-    return FieldNames(
+    return WireNames(
         campaign_id=names.campaign_id,
         scheduled_at=names.scheduled_at,
         flash=names.flash,

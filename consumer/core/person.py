@@ -45,7 +45,7 @@ _KEYPAD: Final = str.maketrans("abcdefghijklmnopqrstuvwxyz", "222333444555666777
 def person_of(
     *, phone_e164: str | None, phone_number: str | None, country_code: str | None, external_code: str | None
 ) -> tuple[int, str]:
-    """The kind of identity and the person, of a contact that names at least one. One person may be two people."""
+    """The kind of identity and the person, of a contact that names at least one. Two people may get the same key: they are only sent one after the other."""
     if phone_e164 is not None:
         return person_of_e164(phone_e164)
     if phone_number is not None:

@@ -11,11 +11,11 @@ from typing import cast
 
 from consumer.core.commands import Commands, Fetched
 from consumer.core.event import Event, Record
-from consumer.core.intake.admit import Door, repeat_of
+from consumer.core.intake.admit import Admission, repeat_of
 from consumer.core.intake.decode import Decoder
 from consumer.core.journal.entries import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
 from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading, settle
-from consumer.core.journal.ledger import Draft, Fit, Ledger, Standing
+from consumer.core.journal.ledger import Draft, Fit, Ledger, OwnershipState
 from consumer.core.memory.deduplication import Deduplication, Piece
 from consumer.core.memory.segments import Segment
 from consumer.core.outcome import Status, Verdict
@@ -24,7 +24,7 @@ from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.platform.holds import Holds
 from consumer.core.platform.post import overhead_bytes
 from consumer.core.policy import Policies
-from consumer.core.sending.delivery import Chance, Delivery
+from consumer.core.sending.delivery import Delivery, RandomSource
 from consumer.core.sending.send import Send
 from consumer.core.sending.send_queue import SendQueue
 from consumer.core.sending.settle import Decision, closing_verdict
@@ -36,45 +36,47 @@ from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, T
 _VALUE = attrgetter("value")
 
 LOW_WATER = 0.8
-"""Reading goes on when the buffer is this full: a pause that ends at once would cost a fetch each time."""
+"""Share of the buffer below which paused reading goes on: a pause that ends at once would cost a fetch each time."""
 
 
 class Pipeline:
     """The whole way of an event, without its edges."""
 
-    def __init__(self, policies: Policies, *, group: str, chance: Chance) -> None:
+    def __init__(self, policies: Policies, *, group: str, random_source: RandomSource) -> None:
         self._policies = policies
         self._group = group
         self._decoder = Decoder(policies)
         self.deduplication = Deduplication.by(policies)
         holds = Holds(policies.max_event_age_seconds)
-        self.access = Access(chance.jitter, holds, policies.configuration)
+        self.access = Access(random_source.jitter, holds, policies.configuration)
         self.queue = SendQueue(policies, self.access)
         self.windows = Windows(policies, lambda group: overhead_bytes(group, policies.field_names))
         self.lanes: dict[Partition, Lane] = {}
-        self._heard: dict[Partition, tuple[dict[Offset, Verdict], dict[tuple[SendId, int], Returned]]] = {}
+        self._outlasting: dict[Partition, tuple[dict[Offset, Verdict], dict[tuple[SendId, int], Returned]]] = {}
         """What lanes that were lost have heard, and what they could not write down, until the partition is ours again or given back."""
-        self._door = Door(policies, self.deduplication, self.windows, self.queue, holds)
-        self.delivery = Delivery(policies, self.lanes, self.queue, self.access, self._door.waiters, chance)
-        waiting = Places(self.windows, self.queue, self.delivery, self._door.waiters)
+        self._admission = Admission(policies, self.deduplication, self.windows, self.queue, holds)
+        self.delivery = Delivery(policies, self.lanes, self.queue, self.access, self._admission.waiters, random_source)
+        waiting = Places(self.windows, self.queue, self.delivery, self._admission.waiters)
         self.stops = Stops(policies, holds, self.lanes, waiting)
-        self._sweep = Sweep(self._door, self.delivery, self.stops, self.lanes)
+        self._sweep = Sweep(self._admission, self.delivery, self.stops, self.lanes)
         self._publications: list[Settlement] = []
         self._dropped: list[Lane] = []
-        self._fading: set[Lane] = set()
+        self._draining_lanes: set[Lane] = set()
         """Dropped lanes whose results are on their way: their records are held until that has ended."""
         self._reading = True
-        self.hurried = False
+        self.flush_windows = False
         """Whether windows wait for nothing any more: the service is stopping."""
 
     # ---------------------------------------------------------------- partitions
 
     def assigned(self, partition: Partition, claim: Callable[[], Claim], process: str) -> Lane:
-        """A partition is ours by the group: claim it."""
+        """The group gave us a partition: look at its journal first, then claim it."""
         assert partition not in self.lanes, partition
-        heard, returned = self._heard.pop(partition, ({}, {}))
+        heard, returned = self._outlasting.pop(partition, ({}, {}))
         ledger = Ledger(claim, process)
-        lane = self.lanes[partition] = Lane(partition, self._group, ledger, heard=heard, returned=returned)
+        lane = self.lanes[partition] = Lane(
+            partition, self._group, ledger, unrecorded_acceptances=heard, returned=returned
+        )
         return lane
 
     def taken_over(self, lane: Lane, taken: TakenOver, now: Now) -> None:
@@ -94,9 +96,10 @@ class Pipeline:
                 self.lanes[partition].leaving = True
 
     def lose(self, partition: Partition) -> None:
-        """Somebody else has claimed a partition. If it is ours again, what the platform did, or never got, is known still.
+        """Another member has claimed a partition: drop its lane.
 
-        Answers that are yet to come are put to it: the lane that comes next shares what this one hears.
+        Acceptances that are not in the journal, and attempts that never began, are kept for the partition's next lane.
+        Both lanes share the table, so an answer that is yet to come reaches the next one.
         """
         lane = self.lanes[partition]
         for draft in lane.ledger.drafts():
@@ -105,9 +108,9 @@ class Pipeline:
             if isinstance(draft.token, Settlement):
                 for verdict, records in draft.token.items:
                     if verdict.status is Status.ACCEPTED:
-                        lane.heard.update({record.offset: verdict for record in records})
+                        lane.unrecorded_acceptances.update({record.offset: verdict for record in records})
         self.drop(partition)
-        self._heard[partition] = (lane.heard, lane.returned)
+        self._outlasting[partition] = (lane.unrecorded_acceptances, lane.returned)
 
     def drop(self, partition: Partition) -> None:
         """A partition is no longer ours: forget its events wherever they are."""
@@ -120,7 +123,7 @@ class Pipeline:
         """
         lanes: dict[Partition, Lane] = {}
         for partition in partitions:
-            self._heard.pop(partition, None)
+            self._outlasting.pop(partition, None)
             self.deduplication.forget(partition)
             lane = self.lanes.pop(partition, None)
             if lane is not None:
@@ -128,14 +131,14 @@ class Pipeline:
                 lanes[partition] = lane
         publishing = [lane for lane in lanes.values() if lane.publishing]
         self._dropped += publishing
-        self._fading.update(publishing)
+        self._draining_lanes.update(publishing)
         if not self.lanes:
             self.windows.clear()
             self.delivery.clear()
-            self._door.waiters.clear()
+            self._admission.waiters.clear()
             return
         for lane in lanes.values():
-            self._door.waiters.forget(lane.waiting())
+            self._admission.waiters.forget(lane.waiting())
         events = [event for lane in lanes.values() for event in lane.in_hand.values()]
         self.windows.drop([event for event in events if event.send_id is None])
         self.delivery.drop(lanes.keys(), [event for event in events if event.send_id is not None])
@@ -175,7 +178,7 @@ class Pipeline:
             )
         )
         lane.moved = True
-        for told in self._door.admit(lane, decoded, now):
+        for told in self._admission.admit(lane, decoded, now):
             self._publish(told)
         value_bytes = sum(map(len, filter(None, map(_VALUE, records))))
         return Fetched(decoded, size_bytes, value_bytes, self._decoder.lookalikes())
@@ -192,8 +195,8 @@ class Pipeline:
     def appended(self, lane: Lane, base: JournalOffset, now: Now) -> None:
         """An append of this lane landed at `base`."""
         self._proven(lane, lane.ledger.acknowledged(base), now)
-        if lane.overdue and lane.ledger.standing is Standing.OWNED:
-            self._is_sure(lane, now)
+        if lane.overdue and lane.ledger.standing is OwnershipState.OWNED:
+            self._ownership_confirmed(lane, now)
 
     def append_failed(self, lane: Lane) -> None:
         """An append of this lane is of unknown fate."""
@@ -211,9 +214,9 @@ class Pipeline:
     def gap_read(self, lane: Lane, entries: Sequence[Placed], now: Now) -> None:
         """The gap that the ledger asked for was read."""
         self._proven(lane, lane.ledger.gap_read(entries), now)
-        self._is_sure(lane, now)
+        self._ownership_confirmed(lane, now)
 
-    def _is_sure(self, lane: Lane, now: Now) -> None:
+    def _ownership_confirmed(self, lane: Lane, now: Now) -> None:
         lane.overdue = False
         if lane.may_send:
             self.delivery.resume(now)
@@ -258,7 +261,7 @@ class Pipeline:
             if persons.get(event.person) is event:
                 del persons[event.person]
             else:
-                self._door.next_of_person(lane, event, now)
+                self._admission.next_of_person(lane, event, now)
             if repeats and fingerprint in repeats:
                 self._settle_repeats(lane, event, now)
         lane.unpublished[draft.landed_at] = len(settlement.offsets)
@@ -277,8 +280,8 @@ class Pipeline:
         """Results of these are acknowledged; or their lanes were dropped, and the next owner publishes them."""
         for settlement in settlements:
             settlement.lane.publish_done(settlement)
-        if self._fading:
-            self._fading = {lane for lane in self._fading if lane.publishing}
+        if self._draining_lanes:
+            self._draining_lanes = {lane for lane in self._draining_lanes if lane.publishing}
 
     def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:
         """A request came to its end, or never began."""
@@ -301,7 +304,7 @@ class Pipeline:
 
     def turn(self, now: Now) -> Commands:
         """Return what is to be done now."""
-        if self.hurried:
+        if self.flush_windows:
             self.windows.close_all()
         else:
             self.windows.close_due(now)
@@ -347,13 +350,13 @@ class Pipeline:
     @property
     def held_events(self) -> int:
         """Records read whose results are not acknowledged yet."""
-        fading = sum(lane.publishing_events for lane in self._fading)
+        fading = sum(lane.publishing_events for lane in self._draining_lanes)
         return fading + sum(lane.held_events for lane in self.lanes.values())
 
     @property
     def held_bytes(self) -> int:
         """Bytes that those are charged with, and what they wait in."""
-        fading = sum(lane.publishing_bytes for lane in self._fading)
+        fading = sum(lane.publishing_bytes for lane in self._draining_lanes)
         events = fading + sum(lane.held_bytes for lane in self.lanes.values())
         return events + self.windows.size_bytes + self.queue.size_bytes
 

@@ -40,7 +40,7 @@ class CampaignPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FieldNames:
+class WireNames:
     """The platform's wire names. `scheduled_at` None: scheduling is not configured."""
 
     campaign_id: str = "campaignId"
@@ -76,7 +76,7 @@ class Policies:
 
     default: CampaignPolicy = field(default_factory=CampaignPolicy)
     campaigns: Mapping[int, CampaignPolicy] = field(default_factory=dict)
-    field_names: FieldNames = field(default_factory=FieldNames)
+    field_names: WireNames = field(default_factory=WireNames)
     configuration: str = "any"
     """Fingerprint of URL, key and field names: with another one, the platform's first 2xx is still to come."""
     max_concurrency: int = 32

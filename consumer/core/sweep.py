@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from consumer.core.intake.admit import Door
+from consumer.core.intake.admit import Admission
 from consumer.core.journal.lane import Lane
 from consumer.core.sending.delivery import Delivery
 from consumer.core.stops import Stops
@@ -18,8 +18,8 @@ AT_ONCE_SECONDS = 0.001
 class Sweep:
     """Goes by the deadlines of what is queued, and of what waits behind its own person; and by what operators stop."""
 
-    def __init__(self, door: Door, delivery: Delivery, stops: Stops, lanes: Mapping[Partition, Lane]) -> None:
-        self._door = door
+    def __init__(self, admission: Admission, delivery: Delivery, stops: Stops, lanes: Mapping[Partition, Lane]) -> None:
+        self._admission = admission
         self._stops = stops
         self._delivery = delivery
         self._lanes = lanes
@@ -32,7 +32,7 @@ class Sweep:
         due_at = self._due_at()
         if due_at is None or due_at > now.wall or now.steady < self._next_at:
             return
-        self._door.close_due(self._lanes, now)
+        self._admission.close_due(self._lanes, now)
         self._delivery.close_due(now)
         left_at = self._due_at()
         at_once = left_at is not None and left_at <= now.wall
@@ -48,5 +48,5 @@ class Sweep:
         return max(self._next_at, Ticks(now.steady + max(due_at - now.wall, AT_ONCE_SECONDS)))
 
     def _due_at(self) -> Instant | None:
-        dues = (self._delivery.next_ending_at(), self._door.waiters.next_at())
+        dues = (self._delivery.next_ending_at(), self._admission.waiters.next_at())
         return min((due for due in dues if due is not None), default=None)

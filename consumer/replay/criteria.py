@@ -10,7 +10,7 @@ import orjson
 from xxhash import xxh3_64_intdigest
 
 from consumer.core.event import Event, Invalid
-from consumer.core.policy import FieldNames
+from consumer.core.policy import WireNames
 from consumer.replay.people import People, person_in
 
 DEFAULT_STATUSES: Final = ("failed", "rejected", "expired", "cancelled")
@@ -39,7 +39,7 @@ class Criteria:
     """What may have become of an event that is sent again; accepted and in doubt only where they are named."""
     invalid: bool = False
     """Whether records that were invalid, and are valid by now, are sent again."""
-    field_names: FieldNames = field(default_factory=FieldNames)
+    field_names: WireNames = field(default_factory=WireNames)
 
     def select(self, event: Event | Invalid, event_hash: int) -> bool:
         """Whether an event meets them."""

@@ -16,7 +16,7 @@ from consumer.core.journal.ledger import Gap
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.platform.post import body
-from consumer.core.policy import FieldNames
+from consumer.core.policy import WireNames
 from consumer.core.sending.send import Send
 from consumer.core.terms import JournalOffset, Now
 from consumer.service.engine_telemetry import EngineTelemetry
@@ -63,7 +63,7 @@ class Engine:
         platform: Platform,
         publisher: ResultsPublisher,
         clock: Clock,
-        names: FieldNames,
+        names: WireNames,
         facts: Facts,
         look_after: Callable[[Lane], None],
     ) -> None:

@@ -12,7 +12,7 @@ from consumer.core.platform.access import AccessState
 from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
 from consumer.core.platform.post import REFUSALS, Ruling
 from consumer.core.sending.send import Send
-from consumer.core.sending.settle import Again, CalledOff, Decision, Finished, Halve
+from consumer.core.sending.settle import CalledOff, Decision, Finished, Halve, RetryLater
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.service.facts import AnswerClass, Facts, Priority, RetryReason, StopWhy
 
@@ -101,8 +101,8 @@ class EngineTelemetry:
                     self._accepted(send, members, exchange.finished_at)
             case Halve():
                 self._facts.send_split(campaign_id=send.campaign_id, status=status or 0, contacts=len(members))
-            case Again() | CalledOff():
-                if isinstance(decision, Again) and decision.halve:
+            case RetryLater() | CalledOff():
+                if isinstance(decision, RetryLater) and decision.halve:
                     self._facts.send_split(campaign_id=send.campaign_id, status=status or 0, contacts=len(members))
                 self._facts.send_retried(
                     campaign_id=send.campaign_id,

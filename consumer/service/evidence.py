@@ -11,7 +11,7 @@ from functools import partial
 
 from consumer.core.journal.entries import Checkpoint, Placed
 from consumer.core.journal.entry_decode import decode
-from consumer.core.journal.group import NAMES_A_GROUP, Title
+from consumer.core.journal.group import NAMES_A_GROUP, JournalOwnership
 from consumer.core.journal.replay import Landmark, Remembering, Replay, landmark
 from consumer.core.journal.takeover import OUR_MARK, Evidence, differs
 from consumer.core.terms import JournalOffset, Offset, Partition
@@ -132,7 +132,7 @@ class PartitionEvidence:
     async def group(self, partition: Partition) -> str | None:
         """Return the group that the journal belongs to, None where it belongs to none yet."""
         first, start = await self._journal.bounds(partition)
-        title, step = Title(), FIRST_STEP
+        title, step = JournalOwnership(), FIRST_STEP
         while start > first and not title.is_known:
             stop, start = start, max(first, JournalOffset(start - step))
             named: list[PlainEntry] = []

@@ -11,7 +11,7 @@ from functools import partial
 from consumer.core.journal.entries import Claim
 from consumer.core.journal.group import not_ours
 from consumer.core.journal.lane import Lane, TakenOver
-from consumer.core.journal.ledger import Standing
+from consumer.core.journal.ledger import OwnershipState
 from consumer.core.journal.takeover import OUR_MARK
 from consumer.core.pipeline import Pipeline
 from consumer.core.terms import JournalOffset, Now, Offset, Partition
@@ -134,17 +134,17 @@ class Partitions:
     def look_after(self, lane: Lane) -> None:
         """Start the task that a lane's standing requires; called after every turn."""
         match lane.ledger.standing:
-            case Standing.LOOKING if not lane.looking:
+            case OwnershipState.LOOKING if not lane.looking:
                 lane.looking = True
                 self._tasks.create_task(self._look(lane), name=f"look at {lane.partition}")
-            case Standing.TAKING_OVER if not lane.taking_over:
+            case OwnershipState.TAKING_OVER if not lane.taking_over:
                 lane.taking_over = True
                 self._facts.partition_claimed(lane.partition, claim_offset=lane.ledger.claimed_at)
                 takeover = self._tasks.create_task(self._take_over(lane), name=f"take-over {lane.partition}")
                 self._takeovers[lane.partition] = takeover
-            case Standing.LOST:
+            case OwnershipState.LOST:
                 self._lose(lane)
-            case Standing.RECREATED if lane.partition not in self.stopped:
+            case OwnershipState.RECREATED if lane.partition not in self.stopped:
                 self._stop(lane.partition, "its journal ends before what was proven: the topic was recreated or cut")
                 self.known_done[lane.partition] = lane.watermark.value
                 since = JournalOffset(lane.ledger.expected - 1)
@@ -332,7 +332,7 @@ class Partitions:
         return frozenset(self._paused)
 
     async def commit(self) -> None:
-        """Commit every watermark that has moved and that a checkpoint in the journal covers."""
+        """Commit each watermark that has moved, once a checkpoint of ours is proven; a commit may be ahead of it."""
         offsets = {
             lane.partition: Committed(offset=lane.watermark.value, metadata=OUR_MARK)
             for lane in self._pipeline.lanes.values()

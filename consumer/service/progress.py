@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from consumer.core.journal.lane import Lane
-from consumer.core.journal.ledger import Standing
+from consumer.core.journal.ledger import OwnershipState
 from consumer.core.pipeline import Pipeline
+from consumer.core.standstill import StandstillExplanation, WaitingPlace, explain_standstill
 from consumer.core.terms import Now, Offset, Partition, Ticks
-from consumer.core.whereabouts import Place, Whereabouts, whereabouts
 
 STILL_SECONDS = 60.0
 """A partition with work that has made no progress for this long is stalled, and needs an explanation."""
@@ -110,25 +110,25 @@ class Progress:
 
     def _why_lane(self, lane: Lane, now: Now, around: Surroundings, seconds: float) -> _Why | None:
         match lane.ledger.standing:
-            case Standing.LOOKING:
+            case OwnershipState.LOOKING:
                 return Cause.OURS, "its journal is not looked at"
-            case Standing.UNSURE | Standing.CLAIMING:
+            case OwnershipState.UNSURE | OwnershipState.CLAIMING:
                 return Cause.OURS, "its claim is not written"
-            case Standing.TAKING_OVER:
+            case OwnershipState.TAKING_OVER:
                 is_late = seconds > READING_BACK_SECONDS
                 return (
                     (Cause.OURS, "its journal is not read") if is_late else (Cause.OUTSIDE, "its journal is being read")
                 )
-            case Standing.CHECKING:
+            case OwnershipState.CHECKING:
                 return Cause.OURS, "a gap in its journal is not read"
-            case Standing.LOST | Standing.RECREATED:
+            case OwnershipState.LOST | OwnershipState.RECREATED:
                 return Cause.OURS, "it is not claimed again"
-            case Standing.OWNED if lane.overdue or not (lane.held_events or lane.ledger.idle):
+            case OwnershipState.OWNED if lane.overdue or not (lane.held_events or lane.ledger.idle):
                 return Cause.OURS, "an append to its journal has neither landed nor failed"
-            case Standing.OWNED if not lane.held_events:
+            case OwnershipState.OWNED if not lane.held_events:
                 return self._why_unread(lane, around)
-            case Standing.OWNED:
-                found = whereabouts(self._pipeline, lane)
+            case OwnershipState.OWNED:
+                found = explain_standstill(self._pipeline, lane)
                 cause = self._cause(found, now)
                 return None if cause is None else (cause, f"its oldest event {found.place.value}")
 
@@ -139,16 +139,16 @@ class Progress:
             return Cause.OUTSIDE, "there is no room for its records: the buffer is full of what waits for the platform"
         return Cause.OURS, "its records are not read"
 
-    def _cause(self, found: Whereabouts, now: Now) -> Cause | None:
+    def _cause(self, found: StandstillExplanation, now: Now) -> Cause | None:
         pipeline = self._pipeline
         match found.place:
-            case Place.WINDOW:
+            case WaitingPlace.WINDOW:
                 return Cause.OURS if pipeline.windows.next_wake_at() is None else None
-            case Place.HELD:
+            case WaitingPlace.HELD:
                 return None  # a person knows
-            case Place.QUEUE if pipeline.access.holds.is_blind(now):
+            case WaitingPlace.QUEUE if pipeline.access.holds.is_blind(now):
                 return Cause.OUTSIDE
-            case Place.QUEUE:
+            case WaitingPlace.QUEUE:
                 queue = pipeline.queue
                 a_while_ago = now._replace(
                     steady=Ticks(now.steady - STILL_SECONDS)
@@ -156,17 +156,17 @@ class Progress:
                 waits = queue.in_flight > 0 or queue.next_wake_at(a_while_ago) is not None
                 waits = waits or not pipeline.delivery.starting or pipeline.access.one_at_a_time
                 return Cause.OUTSIDE if waits else Cause.OURS
-            case Place.SET_ASIDE:
+            case WaitingPlace.SET_ASIDE:
                 others = pipeline.lanes.values()
                 return Cause.OUTSIDE if any(map(_is_held_up, others)) else Cause.OURS
-            case Place.PROVING:
+            case WaitingPlace.PROVING:
                 return Cause.OUTSIDE  # an intent without proof is called off after two seconds, in a turn of the engine
-            case Place.POSTING:
+            case WaitingPlace.POSTING:
                 assert found.since is not None
                 return (
                     Cause.OUTSIDE if now.steady - found.since <= self._request_seconds + STILL_SECONDS else Cause.OURS
                 )
-            case Place.WRITING | Place.PUBLISHING | Place.NOWHERE:
+            case WaitingPlace.WRITING | WaitingPlace.PUBLISHING | WaitingPlace.NOWHERE:
                 return Cause.OURS
 
 

@@ -10,7 +10,7 @@ from consumer.core.journal.entry_decode import decode
 from consumer.core.journal.lane import Lane
 from consumer.core.journal.replay import Replay
 from consumer.core.memory.deduplication import Deduplication
-from consumer.core.memory.segments import Memory, Segment, SegmentRef
+from consumer.core.memory.segments import MemorySummary, Segment, SegmentRef
 from consumer.core.terms import Instant, Now, Partition
 from consumer.service.inbox import Inbox
 from consumer.service.ports import JournalReader
@@ -36,7 +36,7 @@ class Recalling:
         """Forget what was restored: the partition does not start, or its journal is read from the beginning again."""
         await self._apply(self._deduplication.forget)
 
-    async def segments(self, journal: JournalReader, memory: Memory, horizon: Instant) -> None:
+    async def segments(self, journal: JournalReader, memory: MemorySummary, horizon: Instant) -> None:
         """Read the segments that a checkpoint names, youngest first. Those too old or beyond the bound are left out."""
         for ref in sorted(memory.segments, key=lambda ref: (ref.until, ref.stands), reverse=True):
             if ref.until < horizon:

@@ -13,7 +13,7 @@ from consumer.core.journal.entries import Claim
 from consumer.core.outcome import Status
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
-from consumer.core.sending.delivery import Chance
+from consumer.core.sending.delivery import RandomSource
 from consumer.core.terms import Now, Partition
 from consumer.service.control import Control
 from consumer.service.engine import Engine
@@ -69,7 +69,7 @@ class World:
     results: ResultsProducer
     platform: Platform
     clock: Clock
-    chance: Chance
+    random_source: RandomSource
     facts: Facts
 
 
@@ -94,7 +94,7 @@ class Service:
         self._world = world
         self._grace_seconds = grace_seconds
         self._api_timeout_seconds = api_timeout_seconds
-        self.pipeline = Pipeline(policies, group=identity.group, chance=world.chance)
+        self.pipeline = Pipeline(policies, group=identity.group, random_source=world.random_source)
         self.started_at = world.clock.now().steady
         self.looked_for_records_at = self.started_at
         """When the fetch loop last started a round, whether or not there was anything to read."""
@@ -172,7 +172,7 @@ class Service:
             tasks=self._tasks,
             takeover=takeover,
             clock=world.clock,
-            jitter=world.chance.jitter,
+            jitter=world.random_source.jitter,
             identity=self._claim,
             facts=world.facts,
         )
@@ -302,7 +302,7 @@ class Service:
         report(DrainPhase.CLOSING_WINDOWS)
 
         def hurry(_now: Now) -> None:
-            pipeline.hurried = True
+            pipeline.flush_windows = True
 
         await self._inbox.ask(hurry)
         report(DrainPhase.SENDING)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from consumer.core.journal.lane import Lane
-from consumer.core.journal.ledger import Standing
+from consumer.core.journal.ledger import OwnershipState
 from consumer.core.platform.access import AccessState
 from consumer.core.terms import Now, Partition, Ticks
 from consumer.service.holding import holds_status
@@ -27,15 +27,15 @@ WHY: Mapping[AccessState, str] = {
 }
 NAMED_PARTITIONS = 5
 
-STATE_OF: Mapping[Standing, PartitionState] = {
-    Standing.LOOKING: "claiming",
-    Standing.UNSURE: "unsure",
-    Standing.CLAIMING: "claiming",
-    Standing.TAKING_OVER: "reading",
-    Standing.CHECKING: "unsure",
-    Standing.OWNED: "owned",
-    Standing.LOST: "lost",
-    Standing.RECREATED: "stopped",
+STATE_OF: Mapping[OwnershipState, PartitionState] = {
+    OwnershipState.LOOKING: "claiming",
+    OwnershipState.UNSURE: "unsure",
+    OwnershipState.CLAIMING: "claiming",
+    OwnershipState.TAKING_OVER: "reading",
+    OwnershipState.CHECKING: "unsure",
+    OwnershipState.OWNED: "owned",
+    OwnershipState.LOST: "lost",
+    OwnershipState.RECREATED: "stopped",
 }
 
 

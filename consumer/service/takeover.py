@@ -23,7 +23,7 @@ PATIENCE_STEP_SECONDS = 1.0
 
 COMMIT_DEADLINE_SECONDS = 5.0
 
-AT_ONCE = 4
+TAKE_OVERS_AT_ONCE = 4
 """How many take-overs read their journals at once: what is in memory stays within some MiB."""
 
 AT_ONCE_SECONDS = 10.0
@@ -63,7 +63,7 @@ class Takeover:
         self._policies = policies
         self._group = group
         self._facts = facts
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(TAKE_OVERS_AT_ONCE)
 
     async def run(
         self, partition: Partition, claimed_at: JournalOffset, process: str, recalling: Recalling
@@ -102,7 +102,7 @@ class Takeover:
 
     @asynccontextmanager
     async def _reading_slot(self) -> AsyncIterator[None]:
-        """Hold one of `AT_ONCE` slots while reading, for `AT_ONCE_SECONDS` at most."""
+        """Hold one of `TAKE_OVERS_AT_ONCE` slots while reading, for `AT_ONCE_SECONDS` at most."""
         await self._slots.acquire()
         held = [self._slots]
 

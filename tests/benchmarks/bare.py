@@ -57,7 +57,7 @@ async def forward(servers: str, topic: str, count: int, url: str, key: str) -> N
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
-    await consumer._client.set_topics([topic])  # noqa: SLF001 - no door to it
+    await consumer._client.set_topics([topic])  # noqa: SLF001 - no public way
     while not (numbers := consumer.partitions_for_topic(topic)):
         await asyncio.sleep(0.05)
     return sorted(numbers)

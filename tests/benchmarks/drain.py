@@ -84,7 +84,7 @@ async def results(servers: str, topic: str, count: int) -> None:
     reader = AIOKafkaConsumer(bootstrap_servers=servers)
     await reader.start()
     try:
-        await reader._client.set_topics([topic])  # noqa: SLF001 - no door to it
+        await reader._client.set_topics([topic])  # noqa: SLF001 - no public way
         partitions = [TopicPartition(topic, number) for number in reader.partitions_for_topic(topic) or ()]
         while sum((await reader.end_offsets(partitions)).values()) < count:
             await asyncio.sleep(0.05)

@@ -13,7 +13,7 @@ import xxhash
 from consumer.core.journal.entries import Checkpoint, Claim, Entry, Intent, Outcome, Returned, Settled, encode
 from consumer.core.journal.lane import CHECKPOINT_ENTRIES
 from consumer.core.memory.deduplication import Deduplication, Recalled
-from consumer.core.memory.segments import Memory
+from consumer.core.memory.segments import MemorySummary
 from consumer.core.outcome import Response, Status, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 
@@ -91,7 +91,7 @@ class _Writer:
 
     def _snapshot(self) -> bytes:
         self._snapshot_at = self._end
-        memory: Memory | None = self._memory.memory(P0) if self._knows_segments else None
+        memory: MemorySummary | None = self._memory.memory(P0) if self._knows_segments else None
         checkpoint = Checkpoint(
             group=self._group,
             watermark=Offset(RECORDS),

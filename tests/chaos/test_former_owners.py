@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.demo.arithmetic import RecordPlace
-from tests.chaos.door import Door
+from tests.chaos.held_server import HeldServer
 from tests.chaos.journal import forge_claim, undecided
 from tests.chaos.judge import judge
 from tests.chaos.load import LATENCY, SETTINGS, Load
@@ -18,9 +18,9 @@ PARTITIONS = 4
 async def test_a_frozen_owner_posts_nothing_that_was_proven_long_ago_when_it_wakes(
     breakable: ApacheKafka, tmp_path: Path
 ) -> None:
-    async with stage_on(breakable, tmp_path, partitions=PARTITIONS) as stage, Door(stage.sandbox.url) as door:
+    async with stage_on(breakable, tmp_path, partitions=PARTITIONS) as stage, HeldServer(stage.sandbox.url) as held:
         await stage.ask.set_faults(LATENCY)
-        sleeper = await stage.start({**SETTINGS, "API__URL": door.url, "API__CONNECT_TIMEOUT": "60s"})
+        sleeper = await stage.start({**SETTINGS, "API__URL": held.url, "API__CONNECT_TIMEOUT": "60s"})
         successor = await stage.start(SETTINGS)
         for instance in (sleeper, successor):
             await instance.until_owns(PARTITIONS // 2)
@@ -28,7 +28,7 @@ async def test_a_frozen_owner_posts_nothing_that_was_proven_long_ago_when_it_wak
             await successor.until_settled(100)
             proven = await until_undecided_by(stage, sleeper)
             sleeper.send(signal.SIGSTOP)
-            await door.open()  # when it wakes, its connection is there, and its proof is old
+            await held.open()  # when it wakes, its connection is there, and its proof is old
             await successor.until_owns(PARTITIONS)
             await stage.results.until(proven)
             sleeper.send(signal.SIGCONT)

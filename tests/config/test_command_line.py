@@ -17,7 +17,7 @@ from config.settings import FieldNameSettings
 from consumer import __version__
 from consumer.cli.main import COMMANDS, INTERRUPTED, Failure, LazyGroup, load_settings, main
 from consumer.cli.wiring import expectations, field_names, fingerprint, kafka_connection, policies
-from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown, Policies
+from consumer.core.policy import CampaignPolicy, Meaning, OnUnknown, Policies, WireNames
 from consumer.edge.kafka.topics import Expectations
 
 REQUIRED = {"CAMPAIGN_API__URL": "https://eu.example.com/v2/sms/send/list", "CAMPAIGN_API__SERVER_KEY": "k-1"}
@@ -138,7 +138,7 @@ def test_settings_are_read_from_the_file_that_the_command_line_names(
 def test_the_settings_defaults_are_the_cores_defaults() -> None:
     settings = load(None, REQUIRED)
     assert policies(settings) == Policies(configuration=fingerprint(settings))
-    assert field_names(load(None, REQUIRED)) == FieldNames()
+    assert field_names(load(None, REQUIRED)) == WireNames()
 
 
 def test_a_configurations_fingerprint_tells_url_key_and_field_names_apart_and_gives_no_key_away() -> None:
@@ -195,7 +195,7 @@ def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
             lost_answer_repeats=20,
             answers={500: Meaning.NOT_DELIVERED},
         ),
-        field_names=FieldNames(**{field.name: f"wire_{field.name}" for field in dataclasses.fields(FieldNames)}),
+        field_names=WireNames(**{field.name: f"wire_{field.name}" for field in dataclasses.fields(WireNames)}),
         max_concurrency=14,
         max_event_age_seconds=7200,
         max_ahead=11,

@@ -6,7 +6,7 @@ from typing import Final
 from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
 from consumer.core.journal.entries import Claim
 from consumer.core.platform.holds import Holds
-from consumer.core.sending.delivery import Chance
+from consumer.core.sending.delivery import RandomSource
 from consumer.core.sending.send import Send
 from consumer.core.terms import AT_ONCE, NEVER, Instant, Now, Offset, Partition, SendId, Ticks
 
@@ -92,9 +92,9 @@ class Names:
         self.given += 1
         return SendId(f"send-{self.given}")
 
-    def chance(self) -> Chance:
+    def random_source(self) -> RandomSource:
         """What the pipeline asks for."""
-        return Chance(jitter=lambda: self.jitter, send_id=self.send_id)
+        return RandomSource(jitter=lambda: self.jitter, send_id=self.send_id)
 
 
 def nothing_held() -> Holds:

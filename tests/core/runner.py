@@ -15,7 +15,7 @@ from consumer.core.event import Decoded
 from consumer.core.journal.entries import Entry, Placed
 from consumer.core.journal.entry_decode import decode
 from consumer.core.journal.lane import Lane
-from consumer.core.journal.ledger import Standing
+from consumer.core.journal.ledger import OwnershipState
 from consumer.core.outcome import Verdict
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
@@ -64,7 +64,7 @@ class Runner:
     """Whether the control topic is read."""
 
     def __post_init__(self) -> None:
-        self.pipeline = Pipeline(self.policies, group="g", chance=Names().chance())
+        self.pipeline = Pipeline(self.policies, group="g", random_source=Names().random_source())
         self.journal: dict[Partition, list[bytes]] = {}
         self.requests: list[Request] = []
         self.results: dict[tuple[int, int], Verdict] = {}
@@ -83,7 +83,7 @@ class Runner:
         lane = self.pipeline.assigned(partition, lambda: make_claim(process), process)
         lane.ledger.may_claim()
         log = self.journal.setdefault(partition, [])
-        while lane.ledger.standing is not Standing.TAKING_OVER:
+        while lane.ledger.standing is not OwnershipState.TAKING_OVER:
             self.turn()
         begin = start if start is not None else self._watermark(partition)
         values = self.values(partition)[: len(log) - 1]

@@ -15,8 +15,8 @@ import pytest
 
 from consumer.core.person import person_of
 from consumer.core.platform.answer import Answer, Answered, Unreachable
-from consumer.core.platform.answer_body import FEWEST_ITEMS, Directory, read_accepted
-from consumer.core.policy import CampaignPolicy, FieldNames, Policies
+from consumer.core.platform.answer_body import FEWEST_ITEMS, RequestMembers, read_accepted
+from consumer.core.policy import CampaignPolicy, Policies, WireNames
 from consumer.core.terms import Offset, Partition
 from consumer.service.progress import STILL_SECONDS, Progress, Surroundings
 from tests.core.makers import P0, at, make_event
@@ -294,7 +294,7 @@ def reading(items: list[dict[str, str]], contacts: int) -> Callable[[], Any]:
     for member in members:
         member.external_reference = "all"
     said = orjson.dumps({"data": {"errors": items}})
-    return lambda: read_accepted(said, 200, members, FieldNames())
+    return lambda: read_accepted(said, 200, members, WireNames())
 
 
 def test_of_an_answer_with_ever_more_items_no_more_are_looked_at() -> None:
@@ -318,7 +318,7 @@ def test_whom_names_have_in_common_is_found_out_once_for_all_items_that_say_them
     members = [make_event(index) for index in range(10)]
     for index, member in enumerate(members):
         member.external_reference = "all" if index < 9 else "another"
-    directory = Directory(members, FieldNames())
+    directory = RequestMembers(members, WireNames())
     found = directory.named_by(item)
     assert len(found) == 9
     assert directory.named_by(dict(item)) is found

@@ -209,7 +209,7 @@ def test_a_partition_that_waits_for_a_person_takes_no_room_from_the_others() -> 
 def test_a_stop_sends_what_waits_in_windows_at_once() -> None:
     runner = Runner(policies=patient())
     runner.feed(runner.event())
-    runner.pipeline.hurried = True
+    runner.pipeline.flush_windows = True
     runner.run(until=1.0)
     assert runner.results[0, 0].status is Status.ACCEPTED
 

@@ -11,8 +11,8 @@ from consumer.core.platform.answer import Answer, Answered, Lost
 from consumer.core.platform.control import CampaignHold, Cancellation, Release, key_of, value_of
 from consumer.core.platform.control import ControlRecord as Record
 from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.standstill import WaitingPlace, explain_standstill
 from consumer.core.terms import Instant
-from consumer.core.whereabouts import Place, whereabouts
 from tests.core.makers import P0, P1, at
 from tests.core.runner import OK, Request, Runner
 
@@ -65,7 +65,7 @@ def test_a_held_campaign_starts_nothing_until_it_is_released(whose: int | None) 
     runner.feed(runner.event())
     runner.run(until=500)
     assert runner.requests == []
-    assert whereabouts(runner.pipeline, runner.pipeline.lanes[P0]).place is Place.HELD
+    assert explain_standstill(runner.pipeline, runner.pipeline.lanes[P0]).place is WaitingPlace.HELD
     operator.release(whose)
     runner.run(until=501)
     assert [request.at for request in runner.requests] == [500.0]

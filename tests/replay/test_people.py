@@ -2,7 +2,7 @@
 
 import pytest
 
-from consumer.core.policy import FieldNames, Policies
+from consumer.core.policy import Policies, WireNames
 from consumer.replay.criteria import Criteria
 from consumer.replay.people import People
 from tests.core.intake.decoding import event_of
@@ -56,7 +56,7 @@ def test_strangers_are_not_taken_for_them(text: str, contact: dict[str, object])
 
 
 def test_the_code_is_found_under_whatever_name_the_platform_has_for_it() -> None:
-    names = FieldNames(external_code="code")
+    names = WireNames(external_code="code")
     event = event_of(document(BOTH), Policies(field_names=names))
 
     assert Criteria(contacts=People(["cust-829172"]), field_names=names).select(event, 0)

@@ -23,7 +23,7 @@ class Group:
     given: frozenset[Partition] = frozenset({P0, P1})
 
     def __post_init__(self) -> None:
-        self.pipeline = Pipeline(Policies(), group="g", chance=Names().chance())
+        self.pipeline = Pipeline(Policies(), group="g", random_source=Names().random_source())
         self.inbox = Inbox()
         clock = SimpleNamespace(now=lambda: at(0))
         self.partitions = Partitions(

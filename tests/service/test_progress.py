@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from consumer.core.journal.ledger import Standing
+from consumer.core.journal.ledger import OwnershipState
 from consumer.core.platform.answer import Answered
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Offset, Partition, Ticks
@@ -232,7 +232,7 @@ def test_a_journal_that_is_read_back_for_too_long_is_told() -> None:
     assert probed.complains() == {"its journal is not looked at"}
     lane.ledger.may_claim()
     probed.runner.turn()
-    assert lane.ledger.standing is Standing.TAKING_OVER
+    assert lane.ledger.standing is OwnershipState.TAKING_OVER
     assert not probed.complains(READING_BACK_SECONDS)
     assert probed.complains(2 * STILL_SECONDS) == {"its journal is not read"}
 

@@ -9,7 +9,7 @@ import pytest
 
 from consumer.core.journal.entries import Accepted, Intent
 from consumer.core.journal.lane import TakenOver
-from consumer.core.journal.ledger import Standing
+from consumer.core.journal.ledger import OwnershipState
 from consumer.core.journal.replay import Remembering
 from consumer.core.pipeline import Pipeline
 from consumer.core.policy import Policies
@@ -135,14 +135,14 @@ def make_partitions(
 
 async def test_a_take_over_ends_when_its_lane_is_dropped() -> None:
     journal, inbox, facts = EndlessJournal(values=intents(9).values), Inbox(), cast("Facts", Nobody())
-    pipeline = Pipeline(Policies(), group="g", chance=Names().chance())
+    pipeline = Pipeline(Policies(), group="g", random_source=Names().random_source())
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         partitions = make_partitions(pipeline, inbox, tasks, journal, facts)
         lane = pipeline.assigned(P0, lambda: make_claim("me"), "me")
         lane.ledger.may_claim()
         pipeline.turn(at(0))
         pipeline.appended(lane, JournalOffset(10), at(0))
-        assert lane.ledger.standing is Standing.TAKING_OVER
+        assert lane.ledger.standing is OwnershipState.TAKING_OVER
         partitions.look_after(lane)
         await journal.reached.wait()
         partitions.forget([P0])
@@ -159,7 +159,7 @@ async def test_a_journal_that_only_a_person_can_bring_back_is_waited_for_with_wo
     monkeypatch.setattr("consumer.service.unreadable.READ_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr("consumer.service.partitions.LOOK_AGAIN_SECONDS", 0.0)
     journal, inbox = LostJournal(values=intents(9).values, error=error), Inbox()
-    pipeline = Pipeline(Policies(), group="g", chance=Names().chance())
+    pipeline = Pipeline(Policies(), group="g", random_source=Names().random_source())
     waits: list[str] = []
 
     class Hearing(Nobody):
@@ -179,7 +179,7 @@ async def test_a_journal_that_only_a_person_can_bring_back_is_waited_for_with_wo
         lane = pipeline.assigned(P0, lambda: make_claim("me"), "me")
         journal.missing = 2
         partitions.look_after(lane)
-        await until(lambda: lane.ledger.standing is Standing.UNSURE)
+        await until(lambda: lane.ledger.standing is OwnershipState.UNSURE)
         journal.say(make_claim("me"))
         pipeline.turn(at(0))
         pipeline.appended(lane, JournalOffset(10), at(0))
@@ -189,7 +189,7 @@ async def test_a_journal_that_only_a_person_can_bring_back_is_waited_for_with_wo
         assert lane.refused is None
         assert all(str(error) in why for why in waits)
         assert waits
-        lane.ledger.standing = Standing.RECREATED
+        lane.ledger.standing = OwnershipState.RECREATED
         partitions.look_after(lane)
         journal.missing = 3
         await until(lambda: pipeline.lanes[P0].refused is not None)
@@ -204,7 +204,7 @@ async def test_a_journal_that_was_given_to_another_group_while_others_had_the_pa
     monkeypatch.setattr("consumer.service.partitions.LOOK_AGAIN_SECONDS", 0.0)
     journal, inbox, facts = OneJournal(), Inbox(), cast("Facts", Nobody())
     journal.say(make_claim("me"))
-    pipeline = Pipeline(Policies(), group="g", chance=Names().chance())
+    pipeline = Pipeline(Policies(), group="g", random_source=Names().random_source())
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         partitions = make_partitions(pipeline, inbox, tasks, journal, facts)
@@ -218,13 +218,13 @@ async def test_a_journal_that_was_given_to_another_group_while_others_had_the_pa
                 await asyncio.sleep(0)
 
         partitions.on_assigned([P0])
-        await until(lambda: P0 in pipeline.lanes and pipeline.lanes[P0].ledger.standing is Standing.UNSURE)
+        await until(lambda: P0 in pipeline.lanes and pipeline.lanes[P0].ledger.standing is OwnershipState.UNSURE)
         partitions.forget(partitions.hand_back())
         journal.say(Accepted(group="other", start=Offset(0), end=Offset(0), why="given up", accepted_at=Instant(2.0)))
         partitions.on_assigned([P0])
         await until(lambda: bool(partitions.stopped))
         assert "'other'" in partitions.stopped[P0]
-        assert pipeline.lanes[P0].ledger.standing is Standing.LOOKING, "nothing is written to it"
+        assert pipeline.lanes[P0].ledger.standing is OwnershipState.LOOKING, "nothing is written to it"
         partitions.forget([P0])
 
 
@@ -232,7 +232,7 @@ async def test_take_overs_that_wait_for_a_broker_keep_no_other_from_its_end(monk
     monkeypatch.setattr("consumer.service.takeover.AT_ONCE_SECONDS", 0.01)
     partitions = [Partition(P0.topic, number) for number in range(10)]
     journal = SickJournals(values=intents(3).values, well=partitions[-1])
-    pipeline, inbox = Pipeline(Policies(), group="g", chance=Names().chance()), Inbox()
+    pipeline, inbox = Pipeline(Policies(), group="g", random_source=Names().random_source()), Inbox()
     takeover = make_takeover(journal, cast("Facts", Nobody()))
 
     async def run(partition: Partition) -> TakenOver:

@@ -46,7 +46,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
         (
             f"{CORE}.sending.delivery:Delivery.intent_proven",
-            "if send.stage is not Stage.PROVING",
+            "if send.stage is not SendStage.PROVING",
             "if True:\n            return\n        if send.stage is not Stage.PROVING",
         ),
     ),
@@ -68,7 +68,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "a claim by mistake is no title to a journal",
-        (f"{CORE}.journal.group:Title.read", "self._first_claim = group", "self._proven = group"),
+        (f"{CORE}.journal.group:JournalOwnership.read", "self._first_claim = group", "self._proven = group"),
     ),
     _mutation(
         "an attempt whose answer is lost is never called returned",
@@ -189,14 +189,18 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "a person's next message waits for the outcome of the one before",
         (
-            f"{CORE}.intake.admit:Door._wait",
+            f"{CORE}.intake.admit:Admission._wait",
             "queue.append(event)",
             "queue.append(event)\n        self._windows.add_all([event], Now(event.received_at, event.arrived))",
         ),
     ),
     _mutation(
         "a repeat waits for the first of its ID",
-        (f"{CORE}.intake.admit:Door.admit", "elif in_hand.setdefault(fingerprint, event) is not event:", "elif False:"),
+        (
+            f"{CORE}.intake.admit:Admission.admit",
+            "elif in_hand.setdefault(fingerprint, event) is not event:",
+            "elif False:",
+        ),
     ),
     _mutation(
         "the last look sees deadlines",
@@ -221,11 +225,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "lost answers count over all owners",
-        (f"{CORE}.intake.admit:Door._recall", "record.history = trials", _anew("answers_lost")),
+        (f"{CORE}.intake.admit:Admission._recall", "record.history = trials", _anew("answers_lost")),
     ),
     _mutation(
         "attempts count over all owners",
-        (f"{CORE}.intake.admit:Door._recall", "record.history = trials", _anew("counted")),
+        (f"{CORE}.intake.admit:Admission._recall", "record.history = trials", _anew("counted")),
     ),
     _mutation(
         "an attempt whose owner was lost counts as a lost answer",
@@ -277,7 +281,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "an outage is over with the first answer",
-        (f"{CORE}.platform.access:Access.reached", "self._knock = None", "pass"),
+        (f"{CORE}.platform.access:Access.reached", "self._outage_probe = None", "pass"),
     ),
     _mutation(
         "who was never the probe goes before who was",
@@ -285,7 +289,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "what has landed lets its campaign go on",
-        (f"{CORE}.sending.send_queue:SendQueue.landed", "elif queue.where is _Where.BLOCKED:", "elif False:"),
+        (f"{CORE}.sending.send_queue:SendQueue.attempt_ended", "elif queue.where is _Where.BLOCKED:", "elif False:"),
     ),
     _mutation(
         "a hold that is read is obeyed",

@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 from config.settings import SETTLING_SECONDS
-from consumer.core.sending.delivery import Chance
+from consumer.core.sending.delivery import RandomSource
 from consumer.core.terms import Instant, Now, Partition, SendId, Ticks
 from consumer.service.facts import Facts
 from consumer.service.service import MemberIdentity, Service
@@ -86,7 +86,7 @@ class Process:
                 results=SimulatedResults(self),
                 platform=SimulatedPlatform(self),
                 clock=self,
-                chance=Chance(jitter=self._random.random, send_id=self._send_id),
+                random_source=RandomSource(jitter=self._random.random, send_id=self._send_id),
                 facts=cast("Facts", Tidings(self)),
             ),
             grace_seconds=world.scenario.api_seconds + SETTLING_SECONDS + SEND_SECONDS,

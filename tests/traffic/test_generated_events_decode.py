@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from consumer.core.event import Event, Identity, Invalid
 from consumer.core.intake.decode import Decoder
-from consumer.core.policy import FieldNames, Policies
+from consumer.core.policy import Policies, WireNames
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.traffic.bulk import generate_bulk
 from consumer.traffic.generator import generate
@@ -23,7 +23,7 @@ class Fetched(NamedTuple):
 
 
 def decoded(records: list[GeneratedRecord]) -> list[Event | Invalid]:
-    decoder = Decoder(Policies(field_names=FieldNames(scheduled_at="scheduleAt")))
+    decoder = Decoder(Policies(field_names=WireNames(scheduled_at="scheduleAt")))
     fetched = [Fetched(number, 0, record.key, record.value, record.headers) for number, record in enumerate(records)]
     return decoder.batch(PARTITION, fetched, NOW)
 

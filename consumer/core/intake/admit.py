@@ -1,4 +1,4 @@
-"""The door: what a decoded record becomes first. Settles what needs no request; never decodes, never sends.
+"""Admission: what a decoded record becomes first. Settles what needs no request; never decodes, never sends.
 
 In this order: its own offset has an outcome already; it is invalid; it cannot go out any more (too old, expired,
 in doubt, cancelled, rejected by a hold); its ID has an outcome or is in hand; else it takes its place in its person's queue.
@@ -29,7 +29,7 @@ Items = list[tuple[Verdict, list[Decoded]]]
 TOO_OLD = (Status.EXPIRED, Reason.TOO_OLD)
 
 
-class Door:
+class Admission:
     """Admits the records of fetched batches."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Door:
                 trials = lane.trials.pop(record.offset, None)
                 if trials is not None and type(record) is Event:
                     record.history = trials
-                    if (verdict := lane.heard.pop(record.offset, None)) is not None:
+                    if (verdict := lane.unrecorded_acceptances.pop(record.offset, None)) is not None:
                         heard.setdefault(verdict.send_id, []).append((_confirmed(verdict, record), [record]))
                         lane.in_hand.setdefault(record.fingerprint, record)  # repeats wait for its proof
                         continue

@@ -8,7 +8,7 @@ import msgspec
 
 from consumer.core.intake.fast_event import FastSend
 from consumer.core.outcome import Reason
-from consumer.core.policy import FieldNames
+from consumer.core.policy import WireNames
 from consumer.core.terms import Instant, Now
 from schemas.contact_event import SendOptions
 from schemas.instants import END_OF_TIME, instant_of, text_of
@@ -28,7 +28,7 @@ encode: Final = msgspec.json.Encoder().encode
 _encode_sorted: Final = msgspec.json.Encoder(order="sorted").encode
 
 
-def contact_shape(names: FieldNames) -> Callable[..., object]:
+def contact_shape(names: WireNames) -> Callable[..., object]:
     """Return what makes a contact to be encoded: by position, as `_CONTACT_FIELDS` has them; None is left out.
 
     A C struct, because a contact is encoded once per record, and building a dict for it takes twice as long.
@@ -43,7 +43,7 @@ def contact_shape(names: FieldNames) -> Callable[..., object]:
 
 
 def options_of(
-    send: FastSend | SendOptions, names: FieldNames, expires_at: Instant | None, now: Now
+    send: FastSend | SendOptions, names: WireNames, expires_at: Instant | None, now: Now
 ) -> tuple[bytes, Reason | None]:
     """The inside of the options' JSON object in canonical order, without defaults; why they cannot be sent.
 

@@ -17,7 +17,7 @@ import orjson
 
 from consumer.core.history import Fate
 from consumer.core.memory.platform_memory import NOTHING, Remembered, fields_of
-from consumer.core.memory.segments import Memory, Segment, memory_fields, segment_fields
+from consumer.core.memory.segments import MemorySummary, Segment, memory_fields, segment_fields
 from consumer.core.outcome import Reason, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 
@@ -153,7 +153,7 @@ class Checkpoint:
     """Where the latest claim of its writer stands."""
     platform: Remembered = NOTHING
     """What its writer knew of the platform."""
-    memory: Memory | None = None
+    memory: MemorySummary | None = None
     """Where the IDs of settled events stand; None in the journals of versions that knew no segments."""
 
 

@@ -36,7 +36,7 @@ from consumer.core.memory.segments import (
     NARROW,
     WIDE,
     WIDE_BYTES,
-    Memory,
+    MemorySummary,
     Segment,
     SegmentRef,
     little_endian,
@@ -251,11 +251,11 @@ def _segment(fields: Mapping[str, Any]) -> Segment:
     )
 
 
-def _memory(fields: Mapping[str, Any] | None) -> Memory | None:
+def _memory(fields: Mapping[str, Any] | None) -> MemorySummary | None:
     if fields is None:
         return None
     forgotten = fields["forgotten"]
-    return Memory(
+    return MemorySummary(
         upto=JournalOffset(_count(fields["upto"])),
         forgotten=None if forgotten is None else _instant(forgotten),
         segments=tuple(

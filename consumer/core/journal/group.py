@@ -15,7 +15,7 @@ NAMES_A_GROUP = b'"group":'
 """Stands in every entry that names one. Where it stands in a text, its quotes have a backslash before them."""
 
 
-class Title:
+class JournalOwnership:
     """Finds out whose a journal partition is, from its entries read backwards, the youngest first."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Title:
 
 def group_of(entries: Sequence[Placed]) -> str | None:
     """Return whose a journal is by all of its entries from the last checkpoint on, or from its beginning."""
-    title = Title()
+    title = JournalOwnership()
     for placed in reversed(entries):
         title.read(placed)
     return title.group

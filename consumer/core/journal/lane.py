@@ -13,11 +13,11 @@ from consumer.core.history import History
 from consumer.core.journal.attempts import Attempts
 from consumer.core.journal.entries import Checkpoint, Mark, Outcome, Returned, Settled, Skipped, encode, ranges
 from consumer.core.journal.held_back import HeldBack
-from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Ledger, Standing
+from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Ledger, OwnershipState
 from consumer.core.journal.watermark import Watermark
 from consumer.core.memory.deduplication import Deduplication, Recalled
 from consumer.core.memory.platform_memory import NOTHING, Remembered
-from consumer.core.memory.segments import Memory
+from consumer.core.memory.segments import MemorySummary
 from consumer.core.outcome import Status, Verdict
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 
@@ -25,7 +25,7 @@ JOURNAL_START = JournalOffset(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class UnpublishedOutcome:
     """An outcome that stands in the journal and whose result may not have been published."""
 
     verdict: Verdict
@@ -38,7 +38,7 @@ class TakenOver:
     """What a take-over found out: where to start, and what the journal says of the records from there on."""
 
     start: Offset
-    known: dict[Offset, Known]
+    known: dict[Offset, UnpublishedOutcome]
     published: set[Offset]
     trials: dict[Offset, History]
     attempts: Attempts
@@ -78,7 +78,7 @@ class Lane:
     """The event of each person that may be in a window or a request; behind it, in a deque, those that wait."""
     in_hand: dict[bytes, Event] = field(default_factory=dict)
     repeats: dict[bytes, list[Event]] = field(default_factory=dict)
-    known: dict[Offset, Known] = field(default_factory=dict)
+    known: dict[Offset, UnpublishedOutcome] = field(default_factory=dict)
     published: set[Offset] = field(default_factory=set)
     trials: dict[Offset, History] = field(default_factory=dict)
     remembered: deque[Offset] = field(default_factory=deque)
@@ -106,7 +106,7 @@ class Lane:
     overdue: bool = False
     """Whether a proof has been waited for in vain: until the next one comes, no send takes members of it."""
     dropped: bool = False
-    heard: dict[Offset, Verdict] = field(default_factory=dict)
+    unrecorded_acceptances: dict[Offset, Verdict] = field(default_factory=dict)
     """Acceptances of its records that no entry tells of: those of the lane before it that was lost to a claim."""
     returned: dict[tuple[SendId, int], Returned] = field(default_factory=dict)
     """Attempts that have never begun, by send and attempt, which the lane before it could not write down."""
@@ -129,7 +129,7 @@ class Lane:
     @property
     def may_send(self) -> bool:
         """Whether a request may carry members of this partition now."""
-        return self.ledger.standing is Standing.OWNED and not (self.leaving or self.dropped or self.overdue)
+        return self.ledger.standing is OwnershipState.OWNED and not (self.leaving or self.dropped or self.overdue)
 
     @property
     def refused(self) -> str | None:
@@ -220,7 +220,7 @@ class Lane:
             del self.persons[event.person]
             return None
         if type(queue) is not deque or queue[0] is not event:
-            return None  # it was settled at the door and never had its turn
+            return None  # it was settled on admission and never had its turn
         queue.popleft()
         following = queue[0]
         if len(queue) == 1:
@@ -239,7 +239,7 @@ class Lane:
             self.marks.popleft()
         return self.marks[0] if self.marks and self.marks[0].offset < self.watermark.value else None
 
-    def checkpoint(self, memory: Callable[[], Memory | None]) -> Draft | None:
+    def checkpoint(self, memory: Callable[[], MemorySummary | None]) -> Draft | None:
         """Return a checkpoint of what is proven, where one is wanted and says something new.
 
         It is wanted now and then, and after so many entries, whatever those say: what stands behind the last one

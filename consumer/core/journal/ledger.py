@@ -20,7 +20,7 @@ ENTRY_OVERHEAD_BYTES = 24
 """What a batch adds to an entry, generously: lengths, and what is told from the batch's first record."""
 
 
-class Standing(Enum):
+class OwnershipState(Enum):
     """How sure an owner is that it is the owner."""
 
     LOOKING = auto()
@@ -40,15 +40,17 @@ class Standing(Enum):
     """The journal ends before what was proven: it was deleted, or cut."""
 
 
-NEXT: dict[Standing, frozenset[Standing]] = {
-    Standing.LOOKING: frozenset({Standing.UNSURE}),
-    Standing.UNSURE: frozenset({Standing.CLAIMING}),
-    Standing.CLAIMING: frozenset({Standing.UNSURE, Standing.TAKING_OVER, Standing.CHECKING, Standing.RECREATED}),
-    Standing.TAKING_OVER: frozenset({Standing.OWNED, Standing.LOST}),
-    Standing.CHECKING: frozenset({Standing.OWNED, Standing.LOST}),
-    Standing.OWNED: frozenset({Standing.CHECKING, Standing.UNSURE, Standing.RECREATED}),
-    Standing.LOST: frozenset(),
-    Standing.RECREATED: frozenset({Standing.LOST}),
+NEXT: dict[OwnershipState, frozenset[OwnershipState]] = {
+    OwnershipState.LOOKING: frozenset({OwnershipState.UNSURE}),
+    OwnershipState.UNSURE: frozenset({OwnershipState.CLAIMING}),
+    OwnershipState.CLAIMING: frozenset(
+        {OwnershipState.UNSURE, OwnershipState.TAKING_OVER, OwnershipState.CHECKING, OwnershipState.RECREATED}
+    ),
+    OwnershipState.TAKING_OVER: frozenset({OwnershipState.OWNED, OwnershipState.LOST}),
+    OwnershipState.CHECKING: frozenset({OwnershipState.OWNED, OwnershipState.LOST}),
+    OwnershipState.OWNED: frozenset({OwnershipState.CHECKING, OwnershipState.UNSURE, OwnershipState.RECREATED}),
+    OwnershipState.LOST: frozenset(),
+    OwnershipState.RECREATED: frozenset({OwnershipState.LOST}),
 }
 
 
@@ -96,7 +98,7 @@ class Ledger:
         self._out_bytes = 0
         self._expected: JournalOffset | None = None
         self._claimed_at: JournalOffset | None = None
-        self.standing = Standing.LOOKING
+        self.standing = OwnershipState.LOOKING
         self.gap: Gap | None = None
         """What to read while CHECKING."""
         self.lost_to: str | None = None
@@ -104,7 +106,7 @@ class Ledger:
 
     def may_claim(self) -> None:
         """The journal is nobody's yet, or our group's: the next thing is to claim it."""
-        self._move(Standing.UNSURE)
+        self._move(OwnershipState.UNSURE)
 
     def add(self, entry: Entry, token: object) -> None:
         """Queue an entry; `token` comes back with its proof."""
@@ -145,11 +147,11 @@ class Ledger:
         """
         if self._busy:
             return []
-        if self.standing is Standing.UNSURE:
-            self._move(Standing.CLAIMING)
+        if self.standing is OwnershipState.UNSURE:
+            self._move(OwnershipState.CLAIMING)
             self._busy = True
             return [encode(self._claim(), self._expected or JournalOffset(0))]
-        if self.standing is not Standing.OWNED:
+        if self.standing is not OwnershipState.OWNED:
             return []
         self._waiting.extendleft(reversed(first()))
         return self._hand_over()
@@ -173,10 +175,10 @@ class Ledger:
         """Take note where the append landed; return what is proven by that."""
         self._busy = False
         match self.standing:
-            case Standing.CLAIMING:
+            case OwnershipState.CLAIMING:
                 self._claim_landed(base)
                 return []
-            case Standing.OWNED:
+            case OwnershipState.OWNED:
                 return self._append_landed(base)
             case standing:
                 raise AssertionError(standing)
@@ -185,12 +187,12 @@ class Ledger:
         known, self._claimed_at = self._expected, at
         self._expected = JournalOffset(at + 1)
         if known is None:
-            self._move(Standing.TAKING_OVER)
+            self._move(OwnershipState.TAKING_OVER)
         elif at < known:
-            self._move(Standing.RECREATED)
+            self._move(OwnershipState.RECREATED)
         else:
             self.gap = Gap(start=known, stop=at)
-            self._move(Standing.CHECKING)
+            self._move(OwnershipState.CHECKING)
 
     def _append_landed(self, base: JournalOffset) -> list[Draft]:
         count = len(self._out)
@@ -198,11 +200,11 @@ class Ledger:
             return self._proven(JournalOffset(base + count))
         if base < self._out_at:
             self._expected = JournalOffset(base + count)
-            self._move(Standing.RECREATED)
+            self._move(OwnershipState.RECREATED)
             return []
         self.gap = Gap(start=self._out_at, stop=JournalOffset(base + count))
         self._expected = self.gap.stop
-        self._move(Standing.CHECKING)
+        self._move(OwnershipState.CHECKING)
         return []
 
     def _proven(self, end: JournalOffset) -> list[Draft]:
@@ -215,7 +217,7 @@ class Ledger:
     def failed(self) -> None:
         """Take note that an append's fate is unknown: the next thing is to claim anew."""
         self._busy = False
-        self._move(Standing.UNSURE)
+        self._move(OwnershipState.UNSURE)
 
     def too_large(self) -> Fit:
         """Take note that the journal does not take what is out, for its size. It has not landed."""
@@ -239,7 +241,7 @@ class Ledger:
             taken_by = placed.displaces(self.process)
             if taken_by is not None:
                 self.lost_to = taken_by
-                self._move(Standing.LOST)
+                self._move(OwnershipState.LOST)
                 return []
         stands = {placed.offset for placed in entries if placed.counts and not isinstance(placed.entry, Claim)}
         out, self._out = self._out, []
@@ -250,19 +252,19 @@ class Ledger:
             draft.landed_at = at if at in stands else None
             (proven if at in stands else again).append(draft)
         self._waiting.extendleft(reversed(again))
-        self._move(Standing.OWNED)
+        self._move(OwnershipState.OWNED)
         return proven
 
     def overtaken(self, *, by: str) -> None:
         """Another member has claimed the partition while its journal was being read, or while it was stopped."""
         self.lost_to = by
-        self._move(Standing.LOST)
+        self._move(OwnershipState.LOST)
 
     def taken_over(self) -> None:
         """The journal before the claim has been read: appends may begin."""
-        self._move(Standing.OWNED)
+        self._move(OwnershipState.OWNED)
 
-    def _move(self, new: Standing) -> None:
+    def _move(self, new: OwnershipState) -> None:
         if new not in NEXT[self.standing]:
             raise AssertionError((self.standing, new))
         self.standing = new

@@ -27,10 +27,10 @@ from consumer.core.journal.entries import (
     Stray,
 )
 from consumer.core.journal.entry_decode import LARGEST, LATEST, decode
-from consumer.core.journal.lane import Known, TakenOver
+from consumer.core.journal.lane import TakenOver, UnpublishedOutcome
 from consumer.core.memory.deduplication import GENERATIONS, LONG_AGO, NEVER, Recalled
 from consumer.core.memory.platform_memory import NOTHING
-from consumer.core.memory.segments import FINGERPRINT_BYTES, Memory, Segment, packed
+from consumer.core.memory.segments import FINGERPRINT_BYTES, MemorySummary, Segment, packed
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, JournalOffset, Offset
 
@@ -105,7 +105,7 @@ class Replay:
         unpublished = None if self.checkpoint is None else self.checkpoint.unpublished
         self._known_from = self._landmark_at if unpublished is None else min(self._landmark_at, unpublished)
         self._floor = Offset(0) if self.checkpoint is None else self.checkpoint.watermark
-        self.memory: Memory | None = None if self.checkpoint is None else self.checkpoint.memory
+        self.memory: MemorySummary | None = None if self.checkpoint is None else self.checkpoint.memory
         self._remembering = remembering
         self._upto = max(first, self._tail(remembering))
         self.begin = max(first, min(self._known_from, self._upto))
@@ -121,7 +121,7 @@ class Replay:
         self.anew = False
         """Whether an operator's word was met before the checkpoint: what was packed before it says nothing."""
         self._attempts = Attempts()
-        self._known: dict[Offset, Known] = {}
+        self._known: dict[Offset, UnpublishedOutcome] = {}
         self._ids: dict[bytes, Offset] = {}
         self._since, self._until = NEVER, LONG_AGO
         self._packed: list[Packed] = []
@@ -196,7 +196,7 @@ class Replay:
     def _recall(self, settled: Settled, at: JournalOffset) -> None:
         for offset, received_at in zip(settled.offsets, settled.received, strict=True):
             if offset >= self._floor:
-                known = Known(verdict=settled.verdict, received_at=received_at, journal_offset=at)
+                known = UnpublishedOutcome(verdict=settled.verdict, received_at=received_at, journal_offset=at)
                 self._known.setdefault(offset, known)
 
     def people_behind(self) -> list[Placed]:

@@ -1,7 +1,7 @@
 """Which event IDs have an outcome already, for a while. Bounded by age and by count; never reads a clock.
 
-The youngest IDs of a partition stand in a dictionary, the others in segments of 24 bytes an ID, behind one sieve for
-the whole process. Segments are written to the journal, small ones together, and a checkpoint names them (`Memory`).
+The youngest IDs of a partition stand in a dictionary, the others in segments of 24 bytes an ID, behind one filter for
+the whole process. Segments are written to the journal, small ones together, and a checkpoint names them (`MemorySummary`).
 """
 
 from array import array
@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Self
 
-from consumer.core.memory.segments import Memory, Segment, SegmentRef, divided, first_words, merged, packed
-from consumer.core.memory.sieve import Sieve
+from consumer.core.memory.fingerprint_filter import FingerprintFilter
+from consumer.core.memory.segments import MemorySummary, Segment, SegmentRef, divided, first_words, merged, packed
 from consumer.core.policy import MemorySizes, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 
@@ -103,7 +103,7 @@ class Deduplication:
         self._sizes = sizes or MemorySizes()
         self._segment_ids = max(1, min(self._sizes.segment_ids, max_entries // PIECES_AT_LEAST))
         self._partitions: dict[Partition, _Partition] = {}
-        self._sieve = Sieve(max_entries)
+        self._filter = FingerprintFilter(max_entries)
         self._expire_at = NEVER
         """Nothing is older than its time before this."""
         self.entries = 0
@@ -130,7 +130,7 @@ class Deduplication:
         if not fresh.keys().isdisjoint(fingerprints):
             found = {fingerprint: fresh[fingerprint] for fingerprint in fingerprints if fingerprint in fresh}
         if memory.pieces:
-            for index, word, colours in self._sieve.perhaps(fingerprints):
+            for index, word, colours in self._filter.perhaps(fingerprints):
                 for piece in memory.pieces:
                     if not colours >> piece.colour & 1:
                         continue
@@ -173,14 +173,14 @@ class Deduplication:
         memory.count()
 
     def _piece(self, ids: Segment) -> Piece:
-        colour = self._sieve.next_colour(len(ids))
+        colour = self._filter.next_colour(len(ids))
         if colour is not None:
-            self._sieve.wipe(colour)
+            self._filter.wipe(colour)
             for piece in self._pieces():
                 if piece.colour == colour:
-                    self._sieve.paint(piece.words, 0)
+                    self._filter.paint(piece.words, 0)
         words = first_words(ids.fingerprints)
-        return Piece(ids=ids, words=words, colour=self._sieve.paint(words, len(ids)))
+        return Piece(ids=ids, words=words, colour=self._filter.paint(words, len(ids)))
 
     def _pieces(self) -> Iterator[Piece]:
         for memory in self._partitions.values():
@@ -213,7 +213,7 @@ class Deduplication:
 
     def _clear_if_empty(self) -> None:
         if not self.entries:
-            self._sieve.clear()
+            self._filter.clear()
 
     def _make_room(self, *, newest: _Partition | None = None) -> None:
         """Forget the oldest past the bound; last of all what `newest` has just got."""
@@ -294,13 +294,13 @@ class Deduplication:
 
     # ---------------------------------------------------------------- the journal
 
-    def memory(self, partition: Partition) -> Memory | None:
+    def memory(self, partition: Partition) -> MemorySummary | None:
         """Return what a checkpoint is to say of a partition: exactly what the proven entries say."""
         memory = self._partitions.get(partition)
         if memory is None or memory.upto is None:
             return None
         segments = tuple(ref for piece in memory.pieces for ref in piece.named())
-        return Memory(upto=memory.upto, forgotten=memory.forgotten, segments=segments)
+        return MemorySummary(upto=memory.upto, forgotten=memory.forgotten, segments=segments)
 
     def to_write(
         self, partition: Partition, end: JournalOffset, *, room_bytes: int = ROOM_FOR_ANY_BYTES

@@ -16,7 +16,7 @@ MAX_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class StandstillSpan:
     """A stretch of wall-clock time in which no request could start."""
 
     since: Instant
@@ -29,13 +29,13 @@ class Remembered:
 
     contact: str | None = None
     """Fingerprint of the configuration (URL, key, field names) that had the last 2xx."""
-    paused: Span | None = None
+    paused: StandstillSpan | None = None
     """The platform asked for a pause of everything."""
-    paused_campaigns: Mapping[int, Span] = field(default_factory=dict)
+    paused_campaigns: Mapping[int, StandstillSpan] = field(default_factory=dict)
     """Campaigns that it asked a pause for."""
     refused_campaigns: Mapping[int, Instant] = field(default_factory=dict)
     """Campaigns that key or role may not send, by their first refusal."""
-    outages: tuple[Span, ...] = ()
+    outages: tuple[StandstillSpan, ...] = ()
     """When nothing could start."""
 
 
@@ -73,12 +73,12 @@ def remembered_of(said: Mapping[str, Any] | None) -> Remembered:
     )
 
 
-def _pair(span: Span) -> Sequence[float]:
+def _pair(span: StandstillSpan) -> Sequence[float]:
     return (round(span.since, 3), round(span.until, 3))
 
 
-def _span(since: float, until: float) -> Span:
-    return Span(since=_instant(since), until=_instant(until))
+def _span(since: float, until: float) -> StandstillSpan:
+    return StandstillSpan(since=_instant(since), until=_instant(until))
 
 
 def _instant(said: float) -> Instant:

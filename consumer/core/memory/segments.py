@@ -71,7 +71,7 @@ class SegmentRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class MemorySummary:
     """What is remembered of a partition's IDs, as its checkpoint says: the segments, and the outcomes from `upto` on."""
 
     upto: JournalOffset
@@ -141,7 +141,7 @@ def little_endian(numbers: "array[int]") -> "array[int]":
     return turned
 
 
-def memory_fields(memory: Memory | None) -> dict[str, object] | None:
+def memory_fields(memory: MemorySummary | None) -> dict[str, object] | None:
     """Return what a checkpoint says of the remembered IDs."""
     if memory is None:
         return None

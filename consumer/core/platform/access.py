@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 
-from consumer.core.memory.platform_memory import MAX_REMEMBERED, Remembered, Span
+from consumer.core.memory.platform_memory import MAX_REMEMBERED, Remembered, StandstillSpan
 from consumer.core.platform.holds import Holds
 from consumer.core.platform.outages import Outages, tried_seconds
 from consumer.core.platform.pauses import Pauses
@@ -57,7 +57,7 @@ class AccessState(StrEnum):
     PAUSED = "paused"
 
 
-Turn = tuple[int, bool]
+ProbeKey = tuple[int, bool]
 """A campaign, and whether it is its urgent sends' turn."""
 
 
@@ -91,7 +91,7 @@ class Access:
         self._is_contacted = False
         self._turned_away = False
         self._probe = _Setback()
-        self._turns: dict[Turn, _Setback] = {}
+        self._turns: dict[ProbeKey, _Setback] = {}
         """Those that were the probe since nobody else is let through."""
         self._suspects: dict[int, Instant] = {}
         """Campaigns whose key or role was refused since then, by their first refusal."""
@@ -100,20 +100,20 @@ class Access:
         self._waited_seconds = 0.0
         """In waits for a connection that deadlines have ended, since somebody was reached or they counted last."""
         self._missed_at = Instant(0.0)
-        self._knock: _Setback | None = None
+        self._outage_probe: _Setback | None = None
         self._outages = Outages()
         self._outages_of: dict[int, Outages] = {}
         self.pauses = Pauses()
         self.refused: dict[int, Refusal] = {}
         """Campaigns that stay refused although others get through, in the order of their refusals."""
         self.since: Instant | None = None
-        """When it came to be as it is, pauses apart; None until something happened."""
+        """When the state changed last, pauses not counted; None until something happened."""
 
     # ---------------------------------------------------------------- how it stands
 
     def state(self, now: Now) -> AccessState:
         """Return how it stands, the gravest first."""
-        if self._knock is not None:
+        if self._outage_probe is not None:
             return AccessState.UNREACHABLE
         if self._is_stopped:
             return AccessState.STOPPED
@@ -122,7 +122,7 @@ class Access:
         return AccessState.PAUSED if self.pauses.of_everybody > now.steady else AccessState.OPEN
 
     def since_at(self, now: Now) -> Instant | None:
-        """Return when it came to be as it is."""
+        """Return since when `state(now)` has been as it is, pauses counted."""
         span = self.pauses.everybodys_span(now)
         return span.since if span is not None and self.state(now) is AccessState.PAUSED else self.since
 
@@ -149,12 +149,12 @@ class Access:
     @property
     def one_at_a_time(self) -> bool:
         """Whether a probe is all that may be out."""
-        return self._knock is not None or not self.settles_refusals
+        return self._outage_probe is not None or not self.settles_refusals
 
     @property
     def by_turns(self) -> bool:
         """Whether whose turn it is as the probe depends on what was tried: `turn_at` says."""
-        return self._knock is None and not self.settles_refusals
+        return self._outage_probe is None and not self.settles_refusals
 
     def may_start(self, campaign_id: int, now: Now) -> bool:
         """Return whether operators let a request of this campaign start, as far as they can have been heard."""
@@ -164,11 +164,11 @@ class Access:
         """Return when anything may start at the earliest; that may be over."""
         if self.holds.is_blind(now) or self.holds.of_everybody is not None:
             return NEVER
-        knock_at = AT_ONCE if self._knock is None else self._knock.again_at
+        knock_at = AT_ONCE if self._outage_probe is None else self._outage_probe.again_at
         probe_at = AT_ONCE if self.settles_refusals else self._probe.again_at
         return max(self.pauses.of_everybody, knock_at, probe_at)
 
-    def turn_at(self, turn: Turn) -> Ticks | None:
+    def turn_at(self, turn: ProbeKey) -> Ticks | None:
         """Return when a turn that was the probe already may be it again; None for one that was not."""
         tried = self._turns.get(turn)
         return None if tried is None else tried.again_at
@@ -202,7 +202,7 @@ class Access:
         self._contact = self._configuration
         refusal = self.refused.pop(campaign_id, None)
         if refusal is not None:
-            self._of(campaign_id).add(Span(since=refusal.first_at, until=now.wall))
+            self._of(campaign_id).add(StandstillSpan(since=refusal.first_at, until=now.wall))
         if self.settles_refusals:
             return
         for suspect, first_at in self._suspects.items():
@@ -232,7 +232,7 @@ class Access:
         if len(self.refused) > MOST_REFUSED:
             del self.refused[next(iter(self.refused))]
 
-    def denied(self, turn: Turn, now: Now) -> None:
+    def access_refused(self, turn: ProbeKey, now: Now) -> None:
         """Key, role, credit, proxy or address was refused: stop, or stay stopped, and probe later."""
         campaign_id, _ = turn
         refusal = self.refused.get(campaign_id)
@@ -248,12 +248,12 @@ class Access:
         self._suspects.setdefault(campaign_id, now.wall)
         self._put_off(turn, now)
 
-    def refused_something(self, turn: Turn, now: Now) -> None:
+    def request_refused(self, turn: ProbeKey, now: Now) -> None:
         """A refusal that is about the request; before the first contact it may be about us."""
         if not self.settles_refusals:
             self._put_off(turn, now)
 
-    def _put_off(self, turn: Turn, now: Now) -> None:
+    def _put_off(self, turn: ProbeKey, now: Now) -> None:
         """Let the others have their turns before this one has it again."""
         self._turned_away = True
         tried = self._turns.setdefault(turn, _Setback())
@@ -264,7 +264,7 @@ class Access:
             soon = min(PROBE_BASE_SECONDS, FIRST_TRY_WITHIN_SECONDS / self._crowd)
             self._probe = _Setback(0, Ticks(now.steady + soon * self._dither()))
 
-    def disappointed(self, turn: Turn, now: Now) -> None:
+    def attempt_inconclusive(self, turn: ProbeKey, now: Now) -> None:
         """A request brought neither a 2xx nor a refusal. If it was the probe, the next one waits, whoever's it is."""
         if self.settles_refusals:
             return
@@ -274,20 +274,20 @@ class Access:
             count = self._probe.count + 1
             self._probe = _Setback(count, Ticks(now.steady + self._wait(count)))
 
-    def missed(self, now: Now) -> None:
+    def connect_failed(self, now: Now) -> None:
         """No connection. Several times in a row, the platform is not there."""
-        if self._knock is not None:
-            if now.steady >= self._knock.again_at:
-                self._knock.count += 1
-                self._knock.again_at = Ticks(now.steady + self._wait(self._knock.count))
+        if self._outage_probe is not None:
+            if now.steady >= self._outage_probe.again_at:
+                self._outage_probe.count += 1
+                self._outage_probe.again_at = Ticks(now.steady + self._wait(self._outage_probe.count))
             return
         self._missed_at = now.wall if self._misses == 0 else self._missed_at
         self._misses += 1
         if self._misses >= MISSES_IN_A_ROW:
-            self._knock = _Setback(1, Ticks(now.steady + self._wait(1)))
+            self._outage_probe = _Setback(1, Ticks(now.steady + self._wait(1)))
             self._no_longer_flows(self._missed_at, now)
 
-    def waited_in_vain(self, turn: Turn, seconds: float, now: Now) -> None:
+    def connect_deadline_passed(self, turn: ProbeKey, seconds: float, now: Now) -> None:
         """A deadline ended the wait for a connection after so many seconds.
 
         A short wait proves nothing. Were it nothing, each deadline would be a probe in a network that is dead; were it
@@ -296,16 +296,16 @@ class Access:
         self._waited_seconds += seconds
         if self._waited_seconds >= MISS_SECONDS:
             self._waited_seconds = 0.0
-            self.missed(now)
-        elif self._knock is not None and now.steady >= self._knock.again_at:
-            self._knock.again_at = Ticks(now.steady + self._wait(self._knock.count))
-        self.disappointed(turn, now)
+            self.connect_failed(now)
+        elif self._outage_probe is not None and now.steady >= self._outage_probe.again_at:
+            self._outage_probe.again_at = Ticks(now.steady + self._wait(self._outage_probe.count))
+        self.attempt_inconclusive(turn, now)
 
     def reached(self, now: Now) -> None:
         """Somebody answered, or took a request at least."""
         self._misses, self._waited_seconds = 0, 0.0
-        if self._knock is not None:
-            self._knock = None
+        if self._outage_probe is not None:
+            self._outage_probe = None
             self._may_flow(now)
 
     def asked_to_wait(self, campaign_id: int | None, seconds: float, now: Now) -> None:
@@ -344,7 +344,7 @@ class Access:
         if known is not None:
             spans += known.spans(now.wall)
         if refusal is not None:
-            spans.append(Span(since=refusal.first_at, until=now.wall))
+            spans.append(StandstillSpan(since=refusal.first_at, until=now.wall))
         return tried_seconds(since, now.wall, spans)
 
     def refused_seconds(self, campaign_id: int, now: Now) -> float | None:

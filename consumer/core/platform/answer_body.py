@@ -13,7 +13,7 @@ from consumer.core.event import Event
 from consumer.core.outcome import Reason, Response
 from consumer.core.person import spelled_out
 from consumer.core.platform.masking import MASK, MAX_WORDS_BYTES, masked
-from consumer.core.policy import FieldNames
+from consumer.core.policy import WireNames
 
 MAX_ID_CHARACTERS = 256
 """`data.id` is the platform's name for a send; what is longer than this is none."""
@@ -30,7 +30,7 @@ NO_CONTENT = frozenset({204, 205})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ReadAnswer:
     """An accepted answer, read. A member is in `rejected`, or in `suspected`, or in neither."""
 
     response: Response
@@ -43,15 +43,15 @@ class Reading:
     """Members that an item names together with others: accepted, `platform_reported_errors`."""
 
 
-def read_accepted(body: bytes | None, status: int, members: Sequence[Event], names: FieldNames) -> Reading:
+def read_accepted(body: bytes | None, status: int, members: Sequence[Event], names: WireNames) -> ReadAnswer:
     """Read the body of an accepted answer: who is rejected by an item of `data.errors`, and in which words."""
     parsed = _parsed(body)
     response = _response(status, parsed)
     if parsed is None and not (status in NO_CONTENT and body == b""):
-        return Reading(response=response, reason=Reason.UNREADABLE_ANSWER)
+        return ReadAnswer(response=response, reason=Reason.UNREADABLE_ANSWER)
     items = _items(parsed)
     if not items:
-        return Reading(response=response, reason=None)
+        return ReadAnswer(response=response, reason=None)
     return _placed(_looked_at(items, contacts=len(members)), response, members, names)
 
 
@@ -60,17 +60,17 @@ def read_refused(body: bytes | None, status: int) -> Response:
     return _response(status, _parsed(body))
 
 
-def read_refused_contact(body: bytes | None, status: int, member: Event, names: FieldNames) -> Response:
+def read_refused_contact(body: bytes | None, status: int, member: Event, names: WireNames) -> Response:
     """Read the body of an answer that refuses a request's only contact, with the item that names it if there is one."""
     parsed = _parsed(body)
     response = _response(status, parsed)
-    directory = Directory((member,), names)
+    directory = RequestMembers((member,), names)
     named = (item for item in _looked_at(_items(parsed), contacts=1) if directory.named_by(item))
     return next((_with_item(response, item, names) for item in named), response)
 
 
-def _placed(items: Sequence[Any], response: Response, members: Sequence[Event], names: FieldNames) -> Reading:
-    directory = Directory(members, names)
+def _placed(items: Sequence[Any], response: Response, members: Sequence[Event], names: WireNames) -> ReadAnswer:
+    directory = RequestMembers(members, names)
     rejected: dict[int, Response] = {}
     suspected: set[int] = set()
     named_together: set[frozenset[int]] = set()
@@ -83,7 +83,7 @@ def _placed(items: Sequence[Any], response: Response, members: Sequence[Event], 
             continue
         named_together.add(named)  # once, however many items say the same: a set knows its hash
     suspected.update(*named_together)
-    return Reading(
+    return ReadAnswer(
         response=response,
         reason=Reason.PLATFORM_REPORTED_ERRORS if NOBODY in named_together else None,
         rejected=[(members[index], told) for index, told in sorted(rejected.items())],
@@ -138,12 +138,12 @@ def _scalar_id(value: object) -> str | int | float | bool | None:
     return value if isinstance(value, int | float) else None
 
 
-def _with_item(response: Response, item: Mapping[str, Any], names: FieldNames) -> Response:
+def _with_item(response: Response, item: Mapping[str, Any], names: WireNames) -> Response:
     told = _bounded_item(item, names)
     return Response(status=response.status, id=response.id, message=response.message, item=told)
 
 
-def _bounded_item(item: Mapping[str, Any], names: FieldNames) -> Mapping[str, object]:
+def _bounded_item(item: Mapping[str, Any], names: WireNames) -> Mapping[str, object]:
     """An item as it may be told: its scalars, masked.
 
     Phones are hidden whole, short ones too. Custom fields and everything else that is nested stay out, and so does
@@ -175,14 +175,14 @@ def _masked_scalar(value: object) -> object:
 NOBODY: frozenset[int] = frozenset()
 
 
-class Directory:
+class RequestMembers:
     """The members of one request by every name that the platform may call them by.
 
     Built only where an item has to be placed: it parses the contacts. Whom names have in common is found out once:
     all members may share a name, and thousands of items may say it.
     """
 
-    def __init__(self, members: Sequence[Event], names: FieldNames) -> None:
+    def __init__(self, members: Sequence[Event], names: WireNames) -> None:
         self._names = names
         self._in_common: dict[frozenset[frozenset[int]], frozenset[int]] = {}
         contacts = [orjson.loads(member.contact) for member in members]
@@ -238,7 +238,7 @@ def _text(value: object) -> str | None:
     return str(value) or None
 
 
-def _phone(fields: Mapping[str, Any], names: FieldNames) -> str | None:
+def _phone(fields: Mapping[str, Any], names: WireNames) -> str | None:
     """The phone that the fields name, as digits in a comparable spelling; E.164 wins, as it does at the platform."""
     e164 = _text(fields.get(names.phone_e164))
     if e164 is not None:
@@ -247,7 +247,7 @@ def _phone(fields: Mapping[str, Any], names: FieldNames) -> str | None:
     return None if number is None else _comparable(number, country)
 
 
-def _bare_number(fields: Mapping[str, Any], names: FieldNames) -> str | None:
+def _bare_number(fields: Mapping[str, Any], names: WireNames) -> str | None:
     number = _text(fields.get(names.phone_number))
     return None if number is None else _comparable(number, None)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, TypedDict
 
 from consumer.core.event import Event
-from consumer.core.memory.platform_memory import Span
+from consumer.core.memory.platform_memory import StandstillSpan
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.control import (
     CampaignHold,
@@ -79,7 +79,7 @@ class Holds:
     def heard(self, records: Iterable[ControlRecord], as_of: Ticks, now: Now) -> Changed:
         """Take in what was read, up to the end that the topic had at `as_of`; return what it changes."""
         if self._blind_since is not None:
-            self._of(_EVERYBODY).add(Span(since=self._blind_since, until=now.wall))
+            self._of(_EVERYBODY).add(StandstillSpan(since=self._blind_since, until=now.wall))
             self._blind_since = None
         self._heard_at = as_of
         held = self.held_campaigns()
@@ -123,7 +123,7 @@ class Holds:
     def _hold(self, hold: CampaignHold) -> None:
         known = self._holds.get(hold.campaign_id)
         if known is not None:
-            self._over_of(hold.campaign_id).add(Span(since=known.held_since, until=hold.since))
+            self._over_of(hold.campaign_id).add(StandstillSpan(since=known.held_since, until=hold.since))
         self._holds[hold.campaign_id] = hold
 
     def _release(self, campaign_id: int | None, held_since: Instant | None, at: Instant) -> None:
@@ -133,7 +133,7 @@ class Holds:
             sinces += [stray.held_since for stray in self._strays.values()]
             self._strays.clear()
         if sinces:
-            self._over_of(campaign_id).add(Span(since=min(sinces), until=at))
+            self._over_of(campaign_id).add(StandstillSpan(since=min(sinces), until=at))
 
     def _forget(self, record: ControlRecord) -> None:
         key = (record.key or b"").decode(errors="replace")
@@ -239,19 +239,19 @@ class Holds:
 
     # ---------------------------------------------------------------- time on hold
 
-    def spans(self, campaign_id: int, now: Now) -> Iterator[Span]:
+    def spans(self, campaign_id: int, now: Now) -> Iterator[StandstillSpan]:
         """Yield when a campaign was held, up to now: time that counts as no trying."""
         for name, hold in ((campaign_id, self._holds.get(campaign_id)), (_EVERYBODY, self._holds.get(None))):
             over = self._over.get(name)
             if over is not None:
                 yield from over.spans(now.wall)
             if hold is not None and hold.held_since < now.wall:
-                yield Span(since=hold.held_since, until=now.wall)
+                yield StandstillSpan(since=hold.held_since, until=now.wall)
         for stray in self._strays.values():
             if stray.held_since < now.wall:
-                yield Span(since=stray.held_since, until=now.wall)
+                yield StandstillSpan(since=stray.held_since, until=now.wall)
         if self._blind_since is not None and self._blind_since < now.wall:
-            yield Span(since=self._blind_since, until=now.wall)
+            yield StandstillSpan(since=self._blind_since, until=now.wall)
 
     def _over_of(self, campaign_id: int | None) -> Outages:
         return self._of(_EVERYBODY if campaign_id is None else campaign_id)

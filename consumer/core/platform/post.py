@@ -1,6 +1,6 @@
 """A request's body, and what its answer means: one table. Never sends, and never settles anybody.
 
-What the platform's words say about single contacts stands in `reading.py`.
+What the platform's words say about single contacts stands in `answer_body.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,25 +12,25 @@ import orjson
 
 from consumer.core.event import GroupKey
 from consumer.core.platform.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable, Withheld
-from consumer.core.policy import CampaignPolicy, FieldNames, Meaning
+from consumer.core.policy import CampaignPolicy, Meaning, WireNames
 
 # ------------------------------------------------------------------------------------------------ the request
 
 
-def body(group: GroupKey, contacts: Sequence[bytes], names: FieldNames) -> bytes:
+def body(group: GroupKey, contacts: Sequence[bytes], names: WireNames) -> bytes:
     """The JSON of one request: `{"campaignId":7,<options>,"contacts":[...]}`, of fragments made at decode."""
     before, between = _frame(names)
     options = b"," + group.options if group.options else b""
     return b"%b%d%b%b%b]}" % (before, group.campaign_id, options, between, b",".join(contacts))
 
 
-def overhead_bytes(group: GroupKey, names: FieldNames) -> int:
+def overhead_bytes(group: GroupKey, names: WireNames) -> int:
     """Bytes of a body besides its contacts and the commas between them (one a contact, less one)."""
     return len(body(group, (), names))
 
 
 @lru_cache(maxsize=8)
-def _frame(names: FieldNames) -> tuple[bytes, bytes]:
+def _frame(names: WireNames) -> tuple[bytes, bytes]:
     return b"{" + orjson.dumps(names.campaign_id) + b":", b"," + orjson.dumps(names.contacts) + b":["
 
 

@@ -18,9 +18,9 @@ from consumer.core.sending.endings import Endings
 from consumer.core.sending.joining import Joining
 from consumer.core.sending.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
 from consumer.core.sending.proofs import Proofs
-from consumer.core.sending.send import Send, Stage, carry, earliest_expiry
+from consumer.core.sending.send import Send, SendStage, carry, earliest_expiry
 from consumer.core.sending.send_queue import SendQueue
-from consumer.core.sending.settle import Again, CalledOff, Decision, Finished, Halve, decide_whatever_it_says
+from consumer.core.sending.settle import CalledOff, Decision, Finished, Halve, RetryLater, decide_whatever_it_says
 from consumer.core.sending.waiters import Waiters
 from consumer.core.sending.window import Window
 from consumer.core.terms import Instant, Now, Partition, SendId, Ticks
@@ -30,7 +30,7 @@ PROOF_LASTS_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chance:
+class RandomSource:
     """What comes from outside: dice and names."""
 
     jitter: Callable[[], float]
@@ -47,13 +47,13 @@ class Delivery:
         queue: SendQueue,
         access: Access,
         waiters: Waiters,
-        chance: Chance,
+        random_source: RandomSource,
     ) -> None:
         self._policies = policies
         self._lanes = lanes
         self._queue = queue
         self._access = access
-        self._chance = chance
+        self._random = random_source
         self._out: dict[SendId, tuple[Send, Parts]] = {}
         self._joining = Joining(policies)
         self._endings = Endings(policies, lanes, queue, access, waiters)
@@ -75,7 +75,7 @@ class Delivery:
             return
         members = list(window.by_person.values())
         send = Send(
-            send_id=self._chance.send_id(),
+            send_id=self._random.send_id(),
             group=window.key,
             members=members,
             immediate=window.immediate,
@@ -101,13 +101,13 @@ class Delivery:
             send.stops_known = self._access.holds.version
             parts = self._set_aside_unsure(send)
             if not send.members:
-                self._queue.landed(send)
-                send.move(Stage.OVER)
+                self._queue.attempt_ended(send)
+                send.move(SendStage.OVER)
                 continue
             self._intend(send, parts, now)
 
     def _intend(self, send: Send, parts: Parts, now: Now) -> None:
-        send.move(Stage.PROVING)
+        send.move(SendStage.PROVING)
         send.attempt += 1
         self._proofs.wait(send, now)
         for lane, members in parts.values():
@@ -133,7 +133,7 @@ class Delivery:
             else:
                 unsure += members
         if unsure:
-            aside = send.part(self._chance.send_id(), unsure)
+            aside = send.part(self._random.send_id(), unsure)
             self._stalled[aside.send_id] = aside
             send.keep([event for event in send.members if event.partition in parts])
         return parts
@@ -148,7 +148,7 @@ class Delivery:
 
     def intent_proven(self, lane: Lane, send: Send, attempt: int, now: Now) -> None:
         """An intent stands where it was expected."""
-        if send.stage is not Stage.PROVING or send.attempt != attempt:
+        if send.stage is not SendStage.PROVING or send.attempt != attempt:
             lane.ledger.add(Returned(send_id=send.send_id, attempt=attempt, started=False), None)
             return
         send.unproven.discard(lane.partition)
@@ -156,7 +156,7 @@ class Delivery:
             self._call_off(send, self._out[send.send_id][1], now)
         elif not send.unproven:
             send.proven_at = now.steady
-            send.move(Stage.POSTING)
+            send.move(SendStage.POSTING)
             self.to_post.append(send)
 
     def call_off_unproven(self, now: Now) -> None:
@@ -174,12 +174,12 @@ class Delivery:
 
     def _requeue(self, send: Send, parts: Parts, now: Now, *, ahead: bool = True) -> None:
         del self._out[send.send_id]
-        self._queue.landed(send)
+        self._queue.attempt_ended(send)
         keep_ours(send, parts)
         if not send.members:
-            send.move(Stage.OVER)
+            send.move(SendStage.OVER)
             return
-        send.move(Stage.QUEUED)
+        send.move(SendStage.QUEUED)
         self._put_back(send, now, ahead=ahead)
 
     def _put_back(self, send: Send, now: Now, *, ahead: bool) -> None:
@@ -225,7 +225,7 @@ class Delivery:
             case Halve():
                 self._return(send, parts, fate=Fate.EXCUSED)
                 self._halve(send, now, ahead=True)
-            case Again():
+            case RetryLater():
                 self._close_attempt(send, parts, exchange, decision.fate)
                 self._again(send, parts, decision, now)
             case CalledOff():
@@ -236,8 +236,8 @@ class Delivery:
 
     def _finish(self, send: Send, parts: Parts, decision: Finished) -> None:
         del self._out[send.send_id]
-        self._queue.landed(send)
-        send.move(Stage.OVER)
+        self._queue.attempt_ended(send)
+        send.move(SendStage.OVER)
         keep_acceptances(parts, decision.items)
         if len(decision.items) == 1:
             verdict = decision.items[0][0]
@@ -256,7 +256,7 @@ class Delivery:
         )
 
     def _close_attempt(self, send: Send, parts: Parts, exchange: Exchange, fate: Fate) -> None:
-        """Write down that nothing was delivered; of one that may have been, remember that it is never returned."""
+        """Journal `returned` for an attempt that surely delivered nothing; mark one of unknown fate as never to be returned."""
         if not fate.is_unknown:
             self._return(send, parts, fate=None if exchange.started_at is None else fate)
             return
@@ -273,21 +273,21 @@ class Delivery:
 
     def _halve(self, send: Send, now: Now, *, ahead: bool) -> None:
         del self._out[send.send_id]
-        self._queue.landed(send)
-        send.move(Stage.OVER)
+        self._queue.attempt_ended(send)
+        send.move(SendStage.OVER)
         middle = (len(send.members) + 1) // 2
         for members in (send.members[middle:], send.members[:middle]):
             if members:
-                self._put_back(send.part(self._chance.send_id(), members), now, ahead=ahead)
+                self._put_back(send.part(self._random.send_id(), members), now, ahead=ahead)
 
-    def _again(self, send: Send, parts: Parts, decision: Again, now: Now) -> None:
+    def _again(self, send: Send, parts: Parts, decision: RetryLater, now: Now) -> None:
         excused = decision.fate is Fate.EXCUSED
         if excused:
             send.ready_at = now.steady  # access says when its next turn is, and puts everybody's off alike
         else:
             send.setbacks += 1
             policy = self._policies.of(send.campaign_id)
-            send.ready_at = Ticks(now.steady + decision.wait_seconds(send.setbacks, policy, self._chance.jitter()))
+            send.ready_at = Ticks(now.steady + decision.wait_seconds(send.setbacks, policy, self._random.jitter()))
         if decision.halve:
             self._halve(send, now, ahead=False)
             return
@@ -328,7 +328,7 @@ class Delivery:
         for send in stalled:
             if not send.members:
                 del self._stalled[send.send_id]
-                send.move(Stage.OVER)
+                send.move(SendStage.OVER)
         self._proofs.tear(send for send, parts in self._out.values() if dropped(parts))
 
     def close_stopped(self, events: Iterable[Event], now: Now) -> None:
@@ -362,7 +362,7 @@ class Delivery:
         for send in empty.values():
             self._joining.leave(send)
             self._endings.let_go(send)
-            send.move(Stage.OVER)
+            send.move(SendStage.OVER)
 
     def out_with(self, partitions: Iterable[Partition]) -> bool:
         """Return whether a send that carries members of these is being proven or posted."""

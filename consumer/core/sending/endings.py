@@ -16,7 +16,7 @@ from consumer.core.sending.deadlines import STEP_SECONDS, Deadlines
 from consumer.core.sending.parts import settle_each
 from consumer.core.sending.send import Send, earliest_expiry
 from consumer.core.sending.send_queue import SendQueue
-from consumer.core.sending.settle import closing_verdict, spent, stopped
+from consumer.core.sending.settle import closing_verdict, give_up_reasons, stopped
 from consumer.core.sending.waiters import Waiters
 from consumer.core.terms import Instant, Now, Partition
 
@@ -203,7 +203,7 @@ class Endings:
         """Settle members that have had all their attempts, or were tried for too long; each by its own history."""
         if send.first_tried_at is None:
             return
-        reasons = spent(send, self._policies.of(send.campaign_id), self._access, now)
+        reasons = give_up_reasons(send, self._policies.of(send.campaign_id), self._access, now)
         for reason in dict.fromkeys(reasons.values()):
             if reason is not None:
                 self._fail(send, [event for event in send.members if reasons[event.history] is reason], reason, now)

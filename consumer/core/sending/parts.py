@@ -36,7 +36,7 @@ def keep_acceptances(parts: Parts, items: Iterable[tuple[Verdict, Sequence[Event
             for event in members:
                 lane, _ = parts[event.partition]
                 if lane.dropped:
-                    lane.heard[event.offset] = verdict
+                    lane.unrecorded_acceptances[event.offset] = verdict
 
 
 def settle_each(

@@ -6,7 +6,7 @@ All wait equally long, so the first that began is the first that is overdue: a t
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from consumer.core.sending.send import Send, Stage
+from consumer.core.sending.send import Send, SendStage
 from consumer.core.terms import Now, Ticks
 
 PROVE_WITHIN_SECONDS = 2.0
@@ -27,7 +27,7 @@ class Proofs:
 
     def tear(self, sends: Iterable[Send]) -> None:
         """Take note of sends that wait for a proof which a dropped partition cannot bring."""
-        self._torn += [send for send in sends if send.stage is Stage.PROVING]
+        self._torn += [send for send in sends if send.stage is SendStage.PROVING]
 
     def next_due_at(self) -> Ticks | None:
         """Return when the first proof is overdue, None where none is waited for."""
@@ -39,10 +39,10 @@ class Proofs:
     def in_vain(self, now: Now) -> Iterator[Send]:
         """Yield the sends that have waited too long, or cannot be proven: each is to be called off at once."""
         torn, self._torn = self._torn, []
-        yield from (send for send in torn if send.stage is Stage.PROVING)
+        yield from (send for send in torn if send.stage is SendStage.PROVING)
         while (due_at := self.next_due_at()) is not None and due_at <= now.steady:
             yield self._waiting.popleft()[0]
 
 
 def _still_waits(send: Send, attempt: int) -> bool:
-    return send.stage is Stage.PROVING and send.attempt == attempt
+    return send.stage is SendStage.PROVING and send.attempt == attempt

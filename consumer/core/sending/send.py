@@ -13,7 +13,7 @@ from consumer.core.terms import AT_ONCE, Instant, Partition, SendId, Ticks
 _HISTORY = attrgetter("history")
 
 
-class Stage(Enum):
+class SendStage(Enum):
     """Where a send is."""
 
     QUEUED = auto()
@@ -25,11 +25,11 @@ class Stage(Enum):
     """It has an answer, or was called off."""
 
 
-NEXT: dict[Stage, frozenset[Stage]] = {
-    Stage.QUEUED: frozenset({Stage.PROVING, Stage.OVER}),
-    Stage.PROVING: frozenset({Stage.POSTING, Stage.QUEUED, Stage.OVER}),
-    Stage.POSTING: frozenset({Stage.QUEUED, Stage.OVER}),
-    Stage.OVER: frozenset(),
+NEXT: dict[SendStage, frozenset[SendStage]] = {
+    SendStage.QUEUED: frozenset({SendStage.PROVING, SendStage.OVER}),
+    SendStage.PROVING: frozenset({SendStage.POSTING, SendStage.QUEUED, SendStage.OVER}),
+    SendStage.POSTING: frozenset({SendStage.QUEUED, SendStage.OVER}),
+    SendStage.OVER: frozenset(),
 }
 
 
@@ -42,7 +42,7 @@ class Send:
     members: list[Event]
     immediate: bool
     ready_at: Ticks
-    """No attempt before this: a back-off, or the platform's Retry-After."""
+    """No attempt before this: its own back-off. What the platform asked to wait stands in `pauses`."""
     earliest_expiry: Instant | None
     attempt: int = 0
     """The number of the latest attempt, also of one that never started."""
@@ -52,7 +52,7 @@ class Send:
     """Of all that its members went through, the first attempt that `MAX_AGE` counts from."""
     response: Response | None = None
     """The platform's latest words about this send."""
-    stage: Stage = Stage.QUEUED
+    stage: SendStage = SendStage.QUEUED
     unproven: set[Partition] = field(default_factory=set)
     proven_at: Ticks = AT_ONCE
     prove_by: Ticks = AT_ONCE
@@ -64,7 +64,7 @@ class Send:
         """The campaign that is sent."""
         return self.group.campaign_id
 
-    def move(self, new: Stage) -> None:
+    def move(self, new: SendStage) -> None:
         """Go on to the next stage."""
         if new not in NEXT[self.stage]:
             raise AssertionError((self.stage, new))

@@ -1,7 +1,7 @@
 """Whose turn it is: immediate first, fair across campaigns, as access and the limits allow. Never starts a send.
 
-Nothing is looked through: what may start stands in a ring, everything else is where the fact, or the instant, that it
-waits for finds it. Rate limits, the adaptive limit and the breaker have their place beside access.
+A campaign's queue is either ready, or filed under what it waits for: an instant, a probe, a free slot. So a pick never
+searches.
 """
 
 from collections import OrderedDict
@@ -43,10 +43,10 @@ class _Where(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class _Queue:
+class _Fifo:
     """A campaign's immediate sends, or its others: in order and by name, so that one is found without a search."""
 
-    line: "_Line"
+    line: "_Backlog"
     immediate: bool
     sends: OrderedDict[SendId, Send] = field(default_factory=OrderedDict)
     where: _Where = _Where.IDLE
@@ -58,7 +58,7 @@ class _Queue:
         return (self.line.campaign_id, self.immediate)
 
 
-class _Line:
+class _Backlog:
     """The sends of one campaign."""
 
     __slots__ = ("campaign_id", "delayed", "in_flight", "max_concurrency", "queues")
@@ -67,9 +67,9 @@ class _Line:
         self.campaign_id = campaign_id
         self.max_concurrency = max_concurrency
         self.in_flight = self.delayed = 0
-        self.queues = (_Queue(self, immediate=True), _Queue(self, immediate=False))
+        self.queues = (_Fifo(self, immediate=True), _Fifo(self, immediate=False))
 
-    def queue(self, send: Send) -> _Queue:
+    def queue(self, send: Send) -> _Fifo:
         return self.queues[0 if send.immediate else 1]
 
     @property
@@ -77,15 +77,19 @@ class _Line:
         return not (self.in_flight or self.delayed or self.queues[0].sends or self.queues[1].sends)
 
 
-class _Sleepers:
+_Ready = OrderedDict[int, _Fifo]
+"""Queues that may have their turn, by campaign."""
+
+
+class _TimerHeap:
     """Queues by the instant at which they are looked at again."""
 
     def __init__(self, where: _Where) -> None:
         self._where = where
-        self._heap: list[tuple[Ticks, bool, int, _Queue]] = []
+        self._heap: list[tuple[Ticks, bool, int, _Fifo]] = []
         self._count = self._here = 0
 
-    def add(self, queue: _Queue, until: Ticks) -> None:
+    def add(self, queue: _Fifo, until: Ticks) -> None:
         self._count += 1
         self._here += 1
         queue.where, queue.entry = self._where, self._count
@@ -98,7 +102,7 @@ class _Sleepers:
         """Take note that one was taken elsewhere."""
         self._here -= 1
 
-    def _is_in_force(self, count: int, queue: _Queue) -> bool:
+    def _is_in_force(self, count: int, queue: _Fifo) -> bool:
         return queue.where is self._where and queue.entry == count
 
     def next_at(self) -> Ticks | None:
@@ -107,7 +111,7 @@ class _Sleepers:
             heappop(heap)
         return heap[0][0] if heap else None
 
-    def due(self, now: Now) -> _Queue | None:
+    def due(self, now: Now) -> _Fifo | None:
         """Take out the first whose time has come."""
         next_at = self.next_at()
         if next_at is None or next_at > now.steady:
@@ -115,7 +119,7 @@ class _Sleepers:
         self._here -= 1
         return heappop(self._heap)[3]
 
-    def all(self) -> list[_Queue]:
+    def all(self) -> list[_Fifo]:
         """Take out everything, in the order of time."""
         found = [entry[3] for entry in sorted(self._heap, key=lambda entry: entry[:3]) if self._is_in_force(*entry[2:])]
         self._heap, self._here = [], 0
@@ -128,17 +132,17 @@ class SendQueue:
     def __init__(self, policies: Policies, access: Access) -> None:
         self._policies = policies
         self._access = access
-        self._lines: dict[int, _Line] = {}
-        self._rings: tuple[OrderedDict[int, _Queue], OrderedDict[int, _Queue]] = (OrderedDict(), OrderedDict())
+        self._lines: dict[int, _Backlog] = {}
+        self._ready: tuple[_Ready, _Ready] = (OrderedDict(), OrderedDict())
         """Immediate sends, and others, in the order of their campaigns' turns."""
-        self._asleep = _Sleepers(_Where.ASLEEP)
-        self._probed = _Sleepers(_Where.PROBED)
+        self._asleep = _TimerHeap(_Where.ASLEEP)
+        self._probed = _TimerHeap(_Where.PROBED)
         self._delayed: list[tuple[Ticks, int, Send, bool]] = []
         """A heap by when each is ready; what was taken out stays until its time, or until the heap is swept."""
         self._waiting: dict[SendId, tuple[int, Send]] = {}
         """Which entries of the heap are in force, by the send's name."""
         self._delayed_count = 0
-        self._idle: list[_Line] = []
+        self._idle: list[_Backlog] = []
         self.in_flight = 0
         self.queued = 0
 
@@ -159,13 +163,13 @@ class SendQueue:
             return
         self._enter(line, send, ahead=ahead)
 
-    def _line(self, campaign_id: int) -> _Line:
+    def _line(self, campaign_id: int) -> _Backlog:
         line = self._lines.get(campaign_id)
         if line is None:
-            line = self._lines[campaign_id] = _Line(campaign_id, self._policies.of(campaign_id).max_concurrency)
+            line = self._lines[campaign_id] = _Backlog(campaign_id, self._policies.of(campaign_id).max_concurrency)
         return line
 
-    def _enter(self, line: _Line, send: Send, *, ahead: bool) -> None:
+    def _enter(self, line: _Backlog, send: Send, *, ahead: bool) -> None:
         queue = line.queue(send)
         queue.sends[send.send_id] = send
         if ahead:
@@ -173,9 +177,9 @@ class SendQueue:
         if queue.where is _Where.IDLE:
             self._join_ring(queue)
 
-    def _join_ring(self, queue: _Queue) -> None:
+    def _join_ring(self, queue: _Fifo) -> None:
         queue.where = _Where.RING
-        self._rings[0 if queue.immediate else 1][queue.line.campaign_id] = queue
+        self._ready[0 if queue.immediate else 1][queue.line.campaign_id] = queue
 
     # ---------------------------------------------------------------- whose turn it is
 
@@ -201,31 +205,31 @@ class SendQueue:
         access.picked(now, crowd=len(self._lines))
         return send
 
-    def _next(self, now: Now) -> _Queue | None:
-        for ring in self._rings:
+    def _next(self, now: Now) -> _Fifo | None:
+        for ring in self._ready:
             while ring:
                 _, queue = ring.popitem(last=False)
-                if not self._puts_off(queue, now):
+                if not self._defer_if_blocked(queue, now):
                     return queue
         return None
 
-    def _next_to_probe(self, now: Now) -> _Queue | None:
+    def _next_to_probe(self, now: Now) -> _Fifo | None:
         """Return whose turn it is as the probe: those who were not tried first."""
-        for ring in self._rings:
+        for ring in self._ready:
             while ring:
                 _, queue = ring.popitem(last=False)
-                if self._puts_off(queue, now):
+                if self._defer_if_blocked(queue, now):
                     continue
                 again_at = self._access.turn_at(queue.turn)
                 if again_at is None:
                     return queue
                 self._probed.add(queue, again_at)
         while (tried := self._probed.due(now)) is not None:
-            if not self._puts_off(tried, now):
+            if not self._defer_if_blocked(tried, now):
                 return tried
         return None
 
-    def _puts_off(self, queue: _Queue, now: Now) -> bool:
+    def _defer_if_blocked(self, queue: _Fifo, now: Now) -> bool:
         """Let a queue wait for what it has to wait for; False where it may go."""
         line = queue.line
         again_at = self._access.campaign_at(line.campaign_id)
@@ -238,7 +242,7 @@ class SendQueue:
             return True
         return False
 
-    def landed(self, send: Send) -> None:
+    def attempt_ended(self, send: Send) -> None:
         """Take note that a picked send is no longer in flight: what its campaign waits for may be over."""
         line = self._lines[send.campaign_id]
         line.in_flight -= 1
@@ -298,7 +302,7 @@ class SendQueue:
             heappop(self._delayed)
         delayed_at = self._delayed[0][0] if self._delayed else None
         shut_until = self._access.shut_until(now)
-        wakes = [delayed_at, self._asleep.next_at(), self._probed.next_at(), shut_until if any(self._rings) else None]
+        wakes = [delayed_at, self._asleep.next_at(), self._probed.next_at(), shut_until if any(self._ready) else None]
         due = (max(wake, shut_until) for wake in wakes if wake is not None)
         return min((wake for wake in due if now.steady < wake < NEVER), default=None)
 
@@ -351,7 +355,7 @@ class SendQueue:
         if queue.sends:
             return
         if queue.where is _Where.RING:
-            del self._rings[0 if queue.immediate else 1][queue.line.campaign_id]
+            del self._ready[0 if queue.immediate else 1][queue.line.campaign_id]
         elif queue.where is _Where.ASLEEP:
             self._asleep.gone()
         elif queue.where is _Where.PROBED:
@@ -376,8 +380,8 @@ class SendQueue:
     def clear(self) -> None:
         """Forget every queued send."""
         in_flight = {campaign_id: line.in_flight for campaign_id, line in self._lines.items() if line.in_flight}
-        self._delayed, self._waiting, self._rings = [], {}, (OrderedDict(), OrderedDict())
-        self._asleep, self._probed = _Sleepers(_Where.ASLEEP), _Sleepers(_Where.PROBED)
+        self._delayed, self._waiting, self._ready = [], {}, (OrderedDict(), OrderedDict())
+        self._asleep, self._probed = _TimerHeap(_Where.ASLEEP), _TimerHeap(_Where.PROBED)
         self.queued = 0
         self._idle = []
         for campaign_id in self._lines.keys() - in_flight.keys():

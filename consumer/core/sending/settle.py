@@ -15,7 +15,7 @@ from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnecti
 from consumer.core.platform.answer_body import read_accepted, read_refused, read_refused_contact
 from consumer.core.platform.post import REFUSALS, Ruling, meaning
 from consumer.core.platform.retry import backoff_seconds, given_up
-from consumer.core.policy import CampaignPolicy, FieldNames
+from consumer.core.policy import CampaignPolicy, WireNames
 from consumer.core.sending.send import Send
 from consumer.core.terms import Now
 
@@ -38,10 +38,10 @@ class Halve:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
+class RetryLater:
     """Another attempt later. One whose fate is unknown stays open in the journal; any other is returned.
 
-    Where it is excused, access says when somebody's next turn is, and puts all off alike.
+    An excused one has no back-off of its own: access says when the next probe is.
     """
 
     ruling: Ruling
@@ -68,11 +68,11 @@ class CalledOff:
     """Whether it was a probe that came to nothing: it goes behind the others of its campaign."""
 
 
-Decision = Finished | Halve | Again | CalledOff
+Decision = Finished | Halve | RetryLater | CalledOff
 
 
 def decide(
-    send: Send, exchange: Exchange, policy: CampaignPolicy, names: FieldNames, access: Access, now: Now
+    send: Send, exchange: Exchange, policy: CampaignPolicy, names: WireNames, access: Access, now: Now
 ) -> Decision:
     """Return what follows from an attempt's end, and write it into the members' histories where they go on.
 
@@ -87,7 +87,7 @@ def decide(
     if ruling in REFUSALS and not (settles and ruling is not Ruling.ACCESS_REFUSED):
         send.response = _words(answer)
         send.tried(Fate.EXCUSED, exchange.started_at)
-        return Again(ruling=ruling, fate=Fate.EXCUSED, halve=ruling is Ruling.HALVE)
+        return RetryLater(ruling=ruling, fate=Fate.EXCUSED, halve=ruling is Ruling.HALVE)
     if ruling in FATE_OF:
         return _later(send, exchange, ruling, policy, access, now)
     match ruling:
@@ -110,7 +110,7 @@ def decide_whatever_it_says(
     send: Send,
     exchange: Exchange,
     policy: CampaignPolicy,
-    names: FieldNames,
+    names: WireNames,
     access: Access,
     now: Now,
     misread: list[Exception],
@@ -130,10 +130,10 @@ def decide_whatever_it_says(
         return decide(send, replace(exchange, answer=replace(answer, body=None)), policy, names, access, now)
 
 
-NOT_DELIVERED = frozenset({Ruling.NOT_DELIVERED, Ruling.NOT_DELIVERED_UNCOUNTED})
+NOT_DELIVERED_RULINGS = frozenset({Ruling.NOT_DELIVERED, Ruling.NOT_DELIVERED_UNCOUNTED})
 
 UNAVAILABLE = 503
-"""Speaks for the platform; any other status that asks for patience, for the campaign."""
+"""With this status `Retry-After` pauses all campaigns; with any other that means "not delivered", its own alone."""
 
 REASON_OF = {
     Ruling.CONTACT_REFUSED: Reason.CONTACT_REFUSED,
@@ -160,9 +160,9 @@ def _later(
     fate = Fate.EXCUSED if isinstance(answer, Unreachable) and access.one_at_a_time else FATE_OF[ruling]
     send.response = _words(answer) or send.response
     send.tried(fate, exchange.started_at)
-    if fate.is_unknown and None not in spent(send, policy, access, now).values():
+    if fate.is_unknown and None not in give_up_reasons(send, policy, access, now).values():
         return Finished(ruling=ruling, items=[_in_doubt(send, event, now) for event in send.members])
-    return Again(ruling=ruling, fate=fate)
+    return RetryLater(ruling=ruling, fate=fate)
 
 
 def stopped(ending: tuple[Status, Reason], now: Now) -> Verdict:
@@ -170,7 +170,7 @@ def stopped(ending: tuple[Status, Reason], now: Now) -> Verdict:
     return Verdict(status=ending[0], reason=ending[1], completed_at=now.wall)
 
 
-def spent(send: Send, policy: CampaignPolicy, access: Access, now: Now) -> dict[History, Reason | None]:
+def give_up_reasons(send: Send, policy: CampaignPolicy, access: Access, now: Now) -> dict[History, Reason | None]:
     """Return why members with a history are given up, None where they are not."""
     reasons: dict[History, Reason | None] = {}
     for history in send.histories():
@@ -183,20 +183,20 @@ def spent(send: Send, policy: CampaignPolicy, access: Access, now: Now) -> dict[
 def _tell_access(send: Send, answer: Answer, ruling: Ruling, access: Access, now: Now) -> None:
     turn = (send.campaign_id, send.immediate)
     if isinstance(answer, Unreachable):
-        access.missed(now)
+        access.connect_failed(now)
     elif isinstance(answer, NoConnectionYet):
-        access.waited_in_vain(turn, answer.waited_seconds, now)
+        access.connect_deadline_passed(turn, answer.waited_seconds, now)
     elif not isinstance(answer, Withheld):
         access.reached(now)
     if ruling is Ruling.ACCEPTED:
         access.accepted(send.campaign_id, now)
     elif ruling is Ruling.ACCESS_REFUSED:
-        access.denied(turn, now)
+        access.access_refused(turn, now)
     elif ruling in REFUSALS:
-        access.refused_something(turn, now)
+        access.request_refused(turn, now)
     elif ruling is not Ruling.WITHHELD:
-        access.disappointed(turn, now)
-    if isinstance(answer, Answered) and answer.retry_after_seconds and ruling in NOT_DELIVERED:
+        access.attempt_inconclusive(turn, now)
+    if isinstance(answer, Answered) and answer.retry_after_seconds and ruling in NOT_DELIVERED_RULINGS:
         everybody = answer.status == UNAVAILABLE
         access.asked_to_wait(None if everybody else send.campaign_id, answer.retry_after_seconds, now)
 
@@ -205,7 +205,7 @@ def _words(answer: Answer) -> Response | None:
     return read_refused(answer.body, answer.status) if isinstance(answer, Answered) else None
 
 
-def _accepted(send: Send, exchange: Exchange, answer: Answered, names: FieldNames) -> Items:
+def _accepted(send: Send, exchange: Exchange, answer: Answered, names: WireNames) -> Items:
     reading = read_accepted(answer.body, answer.status, send.members, names)
     items: list[tuple[Verdict, Sequence[Event]]] = []
     named: set[int] = set()
@@ -224,7 +224,7 @@ def _accepted(send: Send, exchange: Exchange, answer: Answered, names: FieldName
     return [*items, *_grouped(accepted, send, others)]
 
 
-def _refused(send: Send, exchange: Exchange, reason: Reason, names: FieldNames) -> Items:
+def _refused(send: Send, exchange: Exchange, reason: Reason, names: WireNames) -> Items:
     answer, members = exchange.answer, send.members
     assert isinstance(answer, Answered)
     if len(members) == 1:

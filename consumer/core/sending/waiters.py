@@ -11,7 +11,7 @@ from consumer.core.policy import Policies
 from consumer.core.sending.deadlines import Deadlines
 from consumer.core.terms import Instant
 
-AT_ONCE = 400
+EVENTS_AT_ONCE = 400
 """Events settled in one go: some 20 ms of work."""
 
 
@@ -65,7 +65,7 @@ class Waiters:
             self._let_go(event)
             self._settled.add(event)
             yield event
-            if count == AT_ONCE:
+            if count == EVENTS_AT_ONCE:
                 return
 
     def take_of(self, campaign_id: int) -> Iterator[Event]:

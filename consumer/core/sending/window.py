@@ -31,7 +31,7 @@ class Window:
     key: GroupKey
     close_at: Ticks
     arrived: Ticks
-    """When its first member did: a later one can only hurry it with a deadline."""
+    """When its first member did. A later one closes it earlier by a deadline, or by being immediate."""
     size_bytes: int
     by_person: dict[str, Event] = field(default_factory=dict)
     """Its members, in the order of their coming: each is found, and taken out, without a search."""
@@ -134,7 +134,7 @@ class Windows:
     def _set_timer(self, window: Window) -> None:
         """Have the window closed at its time. A timer that is out of date holds its members, so few may be left over."""
         if len(self._timers) > 2 * self._open_count + STALE_TIMERS:
-            self._timers = [timer for timer in self._timers if _rings(timer)]
+            self._timers = [timer for timer in self._timers if _is_due(timer)]
             heapify(self._timers)
         self._timer_count += 1
         heappush(self._timers, (window.close_at, self._timer_count, window))
@@ -176,7 +176,7 @@ class Windows:
     def next_wake_at(self) -> Ticks | None:
         """Return when the next window is due, None where none is open."""
         timers = self._timers
-        while timers and not _rings(timers[0]):
+        while timers and not _is_due(timers[0]):
             heappop(timers)
         return timers[0][0] if timers else None
 
@@ -214,7 +214,7 @@ class Windows:
         self.closed = [window for window in self.closed if window.by_person]
 
 
-def _rings(timer: tuple[Ticks, int, Window]) -> bool:
+def _is_due(timer: tuple[Ticks, int, Window]) -> bool:
     """Whether a timer is its window's, and the window still waits for it."""
     close_at, _, window = timer
     return window.open and window.close_at == close_at

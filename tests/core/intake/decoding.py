@@ -7,10 +7,10 @@ import msgspec
 
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.intake.decode import Decoder
-from consumer.core.policy import FieldNames, Policies
+from consumer.core.policy import Policies, WireNames
 from tests.core.intake.wild_events import NOW, PARTITION, WildRecord, json_bytes
 
-SCHEDULING = Policies(field_names=FieldNames(scheduled_at="scheduleAt"))
+SCHEDULING = Policies(field_names=WireNames(scheduled_at="scheduleAt"))
 
 
 def decoded(record: WildRecord, policies: Policies = SCHEDULING) -> Decoded:

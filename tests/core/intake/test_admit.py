@@ -1,4 +1,4 @@
-"""The door: what settles without a request, in which order of reasons, and who waits for whom."""
+"""Admission: what settles without a request, in which order of reasons, and who waits for whom."""
 
 from typing import Any
 

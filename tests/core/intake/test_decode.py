@@ -13,7 +13,7 @@ from consumer.core.intake import decode
 from consumer.core.intake.decode import Decoder
 from consumer.core.outcome import Reason
 from consumer.core.platform import post
-from consumer.core.policy import CampaignPolicy, FieldNames, Policies
+from consumer.core.policy import CampaignPolicy, Policies, WireNames
 from schemas.contact_event import ContactEvent, contact_event_of
 from schemas.mistake import SchemaError
 from tests.core.intake.decoding import SCHEDULING, decoded, event_of, fields_of, invalid_of
@@ -267,7 +267,7 @@ def test_the_expiry_defaults_to_the_campaigns_setting_counted_from_the_occurrenc
 
 def test_a_schedule_at_or_after_the_default_expiry_is_invalid() -> None:
     policies = Policies(
-        default=CampaignPolicy(expires_after_seconds=300.0), field_names=FieldNames(scheduled_at="scheduleAt")
+        default=CampaignPolicy(expires_after_seconds=300.0), field_names=WireNames(scheduled_at="scheduleAt")
     )
     one = invalid_of(plain_event(send={"scheduledAt": "2026-11-24T18:00:00Z"}), policies)
     assert (one.reason, one.detail) == (Reason.SCHEMA, "send.scheduledAt: must be before the event expires")
@@ -305,7 +305,7 @@ def test_options_are_written_canonically_at_every_depth() -> None:
 
 
 def test_the_wire_names_are_the_operators() -> None:
-    names = FieldNames(phone_e164="phone", custom_fields="fields", external_reference="ref", flash="isFlash")
+    names = WireNames(phone_e164="phone", custom_fields="fields", external_reference="ref", flash="isFlash")
     event = event_of(plain_event(send={"flash": True}), Policies(field_names=names))
     assert orjson.loads(event.contact) == {
         "phone": "+34600111222", "fields": {"orderId": "A-99812"}, "ref": event.event_id,

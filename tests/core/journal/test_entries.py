@@ -30,8 +30,8 @@ from consumer.core.journal.entries import (
 )
 from consumer.core.journal.entry_decode import decode
 from consumer.core.journal.lane import settled_records
-from consumer.core.memory.platform_memory import NOTHING, Remembered, Span
-from consumer.core.memory.segments import Memory, SegmentRef, packed
+from consumer.core.memory.platform_memory import NOTHING, Remembered, StandstillSpan
+from consumer.core.memory.segments import MemorySummary, SegmentRef, packed
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.policy import Policies
 from consumer.core.results.result import results
@@ -102,7 +102,7 @@ def doubted(draw: st.DrawFn) -> Doubted:
 
 CAMPAIGNS = st.integers(1, 2**63 - 1)
 MILLISECONDS = st.integers(0, 4 * 10**12).map(lambda count: Instant(count / 1000))
-SPANS = st.builds(Span, since=MILLISECONDS, until=MILLISECONDS)
+SPANS = st.builds(StandstillSpan, since=MILLISECONDS, until=MILLISECONDS)
 REMEMBERED = st.builds(
     Remembered,
     contact=st.none() | st.text(min_size=1, max_size=32),
@@ -172,7 +172,7 @@ ENTRIES: st.SearchStrategy[Entry] = (
         claim=st.none() | st.integers(0, 2**56).map(JournalOffset),
         memory=st.none()
         | st.builds(
-            Memory,
+            MemorySummary,
             upto=st.integers(0, 2**56).map(JournalOffset),
             forgotten=st.none() | INSTANTS,
             segments=st.lists(

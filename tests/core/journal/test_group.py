@@ -7,7 +7,7 @@ import pytest
 
 from consumer.core.journal.entries import Accepted, Checkpoint, Entry, Placed, encode
 from consumer.core.journal.entry_decode import decode
-from consumer.core.journal.group import Title, foreign_claims, group_of
+from consumer.core.journal.group import JournalOwnership, foreign_claims, group_of
 from consumer.core.terms import Instant, JournalOffset, Offset
 from tests.core.makers import make_claim
 
@@ -44,7 +44,7 @@ def test_a_claim_alone_is_no_title_where_somebody_has_worked_by_the_journal(
 ) -> None:
     placed = journal(*entries)
     assert group_of(placed) == group
-    title = Title()
+    title = JournalOwnership()
     for one in reversed(placed):
         title.read_record(one.offset, encode(one.entry, one.at))  # type: ignore[arg-type]  # no stray among them
     assert title.group == group

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from consumer.core.journal.entries import Intent, Returned, encode
-from consumer.core.journal.ledger import Standing
+from consumer.core.journal.ledger import OwnershipState
 from consumer.core.outcome import Status, Verdict
 from consumer.core.platform.answer import Answer, Answered, Lost
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
@@ -41,7 +41,7 @@ def claimed_by_another(runner: Runner, *also: bytes) -> None:
 
 def lost(runner: Runner) -> None:
     """The claim has been seen: the next append landed behind it."""
-    assert runner.pipeline.lanes[P0].ledger.standing is Standing.LOST
+    assert runner.pipeline.lanes[P0].ledger.standing is OwnershipState.LOST
     runner.pipeline.lose(P0)
 
 

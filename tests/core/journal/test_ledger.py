@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from consumer.core.journal.entries import Accepted, Checkpoint, Entry, Placed, Returned
 from consumer.core.journal.entry_decode import decode
-from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Fit, Ledger, Standing
+from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Fit, Ledger, OwnershipState
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.makers import make_claim
 
@@ -44,7 +44,7 @@ class Owner:
     @property
     def at_rest(self) -> bool:
         ledger = self.ledger
-        return ledger.standing is Standing.LOST or (ledger.standing is Standing.OWNED and ledger.idle)
+        return ledger.standing is OwnershipState.LOST or (ledger.standing is OwnershipState.OWNED and ledger.idle)
 
     def note(self, drafts: list[Draft]) -> None:
         for draft in drafts:
@@ -72,7 +72,7 @@ class Log:
         if owner.ledger.gap is not None:
             gap, owner.ledger.gap = owner.ledger.gap, None
             self.flying.append(lambda: owner.note(owner.ledger.gap_read(self.read(gap.start, gap.stop))))
-        if owner.ledger.standing is Standing.TAKING_OVER:
+        if owner.ledger.standing is OwnershipState.TAKING_OVER:
             owner.ledger.taken_over()
 
     def _send(self, owner: Owner, values: list[bytes]) -> None:
@@ -152,7 +152,7 @@ def test_whoever_writes_what_counts_is_the_owners_and_the_owner_knows_exactly_wh
             log.turn(dice.choice(owners))
     log.settle(owners)
     for owner in owners:  # whoever has lost finds out with the next thing that he says
-        if owner.ledger.standing is Standing.OWNED:
+        if owner.ledger.standing is OwnershipState.OWNED:
             owner.say()
     log.settle(owners)
 
@@ -163,9 +163,9 @@ def test_whoever_writes_what_counts_is_the_owners_and_the_owner_knows_exactly_wh
     proven = [each for owner in owners for each in owner.proven]
     assert set(proven) <= set(valid), "something is proven that does not count"
     assert len(proven) == len(set(proven))
-    sure = [owner for owner in owners if owner.ledger.standing is Standing.OWNED]
+    sure = [owner for owner in owners if owner.ledger.standing is OwnershipState.OWNED]
     assert len(sure) <= 1
-    assert all(owner.ledger.standing is Standing.LOST for owner in owners if owner not in sure)
+    assert all(owner.ledger.standing is OwnershipState.LOST for owner in owners if owner not in sure)
     for owner in sure:
         assert owner_before(entries, len(entries)) == owner.name
         assert [said for said, _ in owner.proven] == [f"{owner.name}:{each + 1}" for each in range(owner.said)]
@@ -207,7 +207,7 @@ def test_an_append_that_landed_behind_a_predecessors_void_entries_is_made_again_
     ledger.add(said("a"), "a")
     values_of(ledger)
     assert ledger.acknowledged(JournalOffset(6)) == []
-    assert ledger.standing is Standing.CHECKING
+    assert ledger.standing is OwnershipState.CHECKING
     assert ledger.gap is not None
     assert (ledger.gap.start, ledger.gap.stop) == (5, 7)
     void = Placed(offset=JournalOffset(5), at=JournalOffset(3), entry=said("x"))
@@ -223,7 +223,7 @@ def test_a_foreign_claim_in_the_gap_means_that_the_partition_is_lost_and_says_to
     ledger.acknowledged(JournalOffset(6))
     claim = Placed(offset=JournalOffset(5), at=JournalOffset(0), entry=make_claim("other"))
     assert ledger.gap_read([claim, Placed(offset=JournalOffset(6), at=JournalOffset(5), entry=said("a"))]) == []
-    assert ledger.standing is Standing.LOST
+    assert ledger.standing is OwnershipState.LOST
     assert ledger.lost_to == "member-other"
     assert ledger.next_append(list) == []
 
@@ -242,7 +242,7 @@ def test_an_operators_word_takes_the_partition_where_it_is_proven(proven: bool) 
             Placed(offset=JournalOffset(6), at=JournalOffset(5), entry=said("a")),
         ]
     )
-    assert ledger.standing is (Standing.LOST if proven else Standing.OWNED)
+    assert ledger.standing is (OwnershipState.LOST if proven else OwnershipState.OWNED)
 
 
 def test_a_late_claim_of_our_own_is_no_loss() -> None:
@@ -252,7 +252,7 @@ def test_a_late_claim_of_our_own_is_no_loss() -> None:
     ledger.acknowledged(JournalOffset(6))
     claim = Placed(offset=JournalOffset(5), at=JournalOffset(0), entry=make_claim("me"))
     ledger.gap_read([claim, Placed(offset=JournalOffset(6), at=JournalOffset(5), entry=said("a"))])
-    assert ledger.standing is Standing.OWNED
+    assert ledger.standing is OwnershipState.OWNED
 
 
 @pytest.mark.parametrize("landed", [True, False])
@@ -263,7 +263,7 @@ def test_after_an_append_of_unknown_fate_the_partition_is_claimed_anew_and_the_g
     ledger.add(said("a"), "a")
     values_of(ledger)
     ledger.failed()
-    assert ledger.standing is Standing.UNSURE
+    assert ledger.standing is OwnershipState.UNSURE
     (claim,) = values_of(ledger)
     assert claim["kind"] == "claim"
     stands = [Placed(offset=JournalOffset(5), at=JournalOffset(5), entry=said("a"))] if landed else []
@@ -283,7 +283,7 @@ def test_a_journal_that_ends_before_what_was_proven_stops_the_partition(during: 
         ledger.failed()
         values_of(ledger)
     assert ledger.acknowledged(JournalOffset(2)) == []
-    assert ledger.standing is Standing.RECREATED
+    assert ledger.standing is OwnershipState.RECREATED
     assert ledger.next_append(list) == []
 
 

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from consumer.core.journal.entries import Checkpoint, Entry, Intent, Outcome, Settled, encode
 from consumer.core.journal.entry_decode import decode
 from consumer.core.memory.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Piece, Recalled
-from consumer.core.memory.segments import Memory, Segment, first_words, merged, packed
+from consumer.core.memory.segments import MemorySummary, Segment, first_words, merged, packed
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import MemorySizes, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
@@ -176,7 +176,7 @@ class Remembering(RuleBasedStateMachine):
         self.owner.memory.expire(self.wall)
         self._snapshot(self.owner.memory.memory(P0))
 
-    def _snapshot(self, memory: Memory | None) -> None:
+    def _snapshot(self, memory: MemorySummary | None) -> None:
         checkpoint = Checkpoint(
             group="g",
             watermark=Offset(0),

@@ -26,7 +26,7 @@ from consumer.core.journal.takeover import (
     differs,
     starting_point,
 )
-from consumer.core.memory.segments import Memory
+from consumer.core.memory.segments import MemorySummary
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import MemorySizes, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
@@ -294,7 +294,7 @@ def test_a_journal_of_before_segments_is_remembered_from_its_outcomes_also_below
 
 
 def test_behind_a_checkpoint_that_names_segments_only_the_tail_is_remembered_from_outcomes() -> None:
-    memory = Memory(upto=JournalOffset(1), forgotten=Instant(2.0), segments=())
+    memory = MemorySummary(upto=JournalOffset(1), forgotten=Instant(2.0), segments=())
     snapshot = dataclasses.replace(checkpoint(100), memory=memory)
     recalled = replayed(log(outcome("a", 3), outcome("b", 50), snapshot, outcome("c", 100)), 100).recalled
     assert recalled.ids == {offset.to_bytes(16, "big"): offset for offset in (50, 100)}
@@ -302,7 +302,7 @@ def test_behind_a_checkpoint_that_names_segments_only_the_tail_is_remembered_fro
 
 
 def test_a_reading_begins_no_earlier_than_it_must() -> None:
-    memory = Memory(upto=JournalOffset(2), forgotten=None, segments=())
+    memory = MemorySummary(upto=JournalOffset(2), forgotten=None, segments=())
     values = values_of(log(*[intent("a", 100)] * 5, dataclasses.replace(checkpoint(100), memory=memory)))
     assert reading(values).begin == 2
     values = values_of(log(*[intent("a", 100)] * 5, dataclasses.replace(checkpoint(100, unpublished=1), memory=memory)))

@@ -35,19 +35,19 @@ class Scene:
         return list(iter(lambda: self.queue.pick(at(self.time)), None))
 
     def deny(self, send: Send) -> None:
-        self.access.denied((send.campaign_id, send.immediate), at(self.time))
+        self.access.access_refused((send.campaign_id, send.immediate), at(self.time))
         self.back(send)
 
     def disappoint(self, send: Send) -> None:
-        self.access.disappointed((send.campaign_id, send.immediate), at(self.time))
+        self.access.attempt_inconclusive((send.campaign_id, send.immediate), at(self.time))
         self.back(send)
 
     def accept(self, send: Send) -> None:
         self.access.accepted(send.campaign_id, at(self.time))
-        self.queue.landed(send)
+        self.queue.attempt_ended(send)
 
     def back(self, send: Send) -> None:
-        self.queue.landed(send)
+        self.queue.attempt_ended(send)
         self.queue.put(send, at(self.time))
 
     def next_probe(self) -> Send:

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
 from consumer.core.outcome import Reason, Response
 from consumer.core.person import person_of
-from consumer.core.platform.answer_body import Reading, read_accepted, read_refused, read_refused_contact
+from consumer.core.platform.answer_body import ReadAnswer, read_accepted, read_refused, read_refused_contact
 from consumer.core.platform.masking import MAX_WORDS_BYTES
-from consumer.core.policy import FieldNames
+from consumer.core.policy import WireNames
 from consumer.core.terms import Instant, Offset, Partition, Ticks
 
-NAMES = FieldNames()
+NAMES = WireNames()
 REPORTED = Reason.PLATFORM_REPORTED_ERRORS
 
 
@@ -28,7 +28,7 @@ def member(
     country: str | None = None,
     code: str | None = None,
     reference: str | None = None,
-    names: FieldNames = NAMES,
+    names: WireNames = NAMES,
 ) -> Event:
     """A member of a request; without any name it is called by a phone made of its number."""
     if not (e164 or phone or code):
@@ -70,16 +70,16 @@ def member(
 THREE = [member(1), member(2), member(3)]
 
 
-def read(*items: object, members: list[Event] = THREE, names: FieldNames = NAMES) -> Reading:
+def read(*items: object, members: list[Event] = THREE, names: WireNames = NAMES) -> ReadAnswer:
     answer = {"statusCode": 200, "message": "OK", "data": {"id": 77, "errors": items}}
     return read_accepted(orjson.dumps(answer), 200, members, names)
 
 
-def rejected(reading: Reading) -> list[int]:
+def rejected(reading: ReadAnswer) -> list[int]:
     return [event.offset for event, _ in reading.rejected]
 
 
-def suspected(reading: Reading) -> list[int]:
+def suspected(reading: ReadAnswer) -> list[int]:
     return [event.offset for event in reading.suspected]
 
 
@@ -88,7 +88,7 @@ def suspected(reading: Reading) -> list[int]:
 
 def test_an_answer_without_errors_is_read_once_for_all() -> None:
     answer = b'{"statusCode":200,"message":"OK","data":{"id":77}}'
-    assert read_accepted(answer, 200, THREE, NAMES) == Reading(
+    assert read_accepted(answer, 200, THREE, NAMES) == ReadAnswer(
         response=Response(status=200, id=77, message="OK"), reason=None
     )
 
@@ -115,14 +115,14 @@ def test_an_answer_without_errors_costs_nothing_per_member(answer: bytes | None)
     "answer", [None, b"", b"<html>", b'{"statusCode"', b"[]", b'"OK"', b"null", b"\xff", b'{"a":NaN}']
 )
 def test_an_accepted_answer_that_cannot_be_read_stays_accepted(answer: bytes | None) -> None:
-    assert read_accepted(answer, 200, THREE, NAMES) == Reading(
+    assert read_accepted(answer, 200, THREE, NAMES) == ReadAnswer(
         response=Response(status=200), reason=Reason.UNREADABLE_ANSWER
     )
 
 
 @pytest.mark.parametrize("status", [204, 205])
 def test_an_answer_without_content_has_nothing_that_could_not_be_read(status: int) -> None:
-    assert read_accepted(b"", status, THREE, NAMES) == Reading(response=Response(status=status), reason=None)
+    assert read_accepted(b"", status, THREE, NAMES) == ReadAnswer(response=Response(status=status), reason=None)
     assert read_accepted(None, status, THREE, NAMES).reason is Reason.UNREADABLE_ANSWER
 
 
@@ -273,7 +273,7 @@ def test_empty_errors_are_none(errors: object) -> None:
 
 
 def test_names_are_looked_for_under_the_configured_fields() -> None:
-    names = FieldNames(external_reference="ref", phone_e164="msisdn", external_code="code")
+    names = WireNames(external_reference="ref", phone_e164="msisdn", external_code="code")
     members = [member(number, names=names) for number in (1, 2)]
     assert rejected(read({"ref": "order-2"}, members=members, names=names)) == [2]
     assert rejected(read({"msisdn": "+34600111202"}, members=members, names=names)) == [2]

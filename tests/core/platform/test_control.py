@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.memory.platform_memory import Span
+from consumer.core.memory.platform_memory import StandstillSpan
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.control import (
     CampaignHold,
@@ -117,12 +117,12 @@ def test_a_second_hold_replaces_the_first_and_goes_on_with_its_time() -> None:
     second = replace(HOLD, reject=True, reason="worse", since=Instant(START + 60))
     holds = fold(record(HOLD), record(second), now=at(90))
     assert holds.holds() == [second]
-    assert Span(since=START, until=at(90).wall) in set(holds.spans(421, at(90)))
+    assert StandstillSpan(since=START, until=at(90).wall) in set(holds.spans(421, at(90)))
 
 
 def test_time_on_hold_is_known_though_compaction_has_left_the_release_alone() -> None:
     holds = fold(record(released(HOLD, 3_600)), now=at(7_200))
-    assert list(holds.spans(421, at(7_200))) == [Span(since=START, until=Instant(START + 3_600))]
+    assert list(holds.spans(421, at(7_200))) == [StandstillSpan(since=START, until=Instant(START + 3_600))]
     assert list(holds.spans(7, at(7_200))) == []
 
 
@@ -152,11 +152,11 @@ def test_a_hold_that_rejects_settles_and_one_that_does_not_lets_wait() -> None:
 def test_what_was_read_is_good_for_less_than_two_seconds_and_time_without_it_counts_as_no_trying() -> None:
     holds = Holds(DAY)
     assert holds.is_blind(at(0))
-    assert list(holds.spans(7, at(5))) == [Span(since=START, until=at(5).wall)]
+    assert list(holds.spans(7, at(5))) == [StandstillSpan(since=START, until=at(5).wall)]
     holds.heard([], at(5).steady, at(5.5))
     assert not holds.is_blind(at(5 + FRESH_SECONDS))
     assert holds.is_blind(at(5 + FRESH_SECONDS + 0.01))
-    assert next(iter(holds.spans(7, at(6)))) == Span(since=START, until=at(5.5).wall)
+    assert next(iter(holds.spans(7, at(6)))) == StandstillSpan(since=START, until=at(5.5).wall)
 
 
 def test_a_change_names_those_who_settle_and_those_who_go_on() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from consumer.core.event import Event
 from consumer.core.journal.entries import Intent
-from consumer.core.memory.platform_memory import Span
+from consumer.core.memory.platform_memory import StandstillSpan
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.access import AccessState
 from consumer.core.platform.answer import Answer, Answered, Lost, NoConnectionYet, Unreachable
@@ -66,11 +66,15 @@ def people(runner: Runner, count: int, **changes: object) -> None:
 # ------------------------------------------------------------------------------------------------------------- spans
 
 INSTANTS = st.integers(0, 100).map(lambda second: Instant(float(second)))
-SPANS = st.lists(st.builds(lambda one, two: Span(since=min(one, two), until=max(one, two)), INSTANTS, INSTANTS))
+SPANS = st.lists(
+    st.builds(lambda one, two: StandstillSpan(since=min(one, two), until=max(one, two)), INSTANTS, INSTANTS)
+)
 
 
 @given(SPANS, INSTANTS, INSTANTS)
-def test_what_was_tried_is_the_time_that_lies_in_no_outage(spans: list[Span], since: Instant, now: Instant) -> None:
+def test_what_was_tried_is_the_time_that_lies_in_no_outage(
+    spans: list[StandstillSpan], since: Instant, now: Instant
+) -> None:
     outages = Outages()
     for span in spans:
         outages.add(span)
@@ -78,7 +82,7 @@ def test_what_was_tried_is_the_time_that_lies_in_no_outage(spans: list[Span], si
     assert tried_seconds(since, now, outages.spans(now)) == len(seconds)
 
 
-def _lies_in(second: int, spans: Iterable[Span]) -> bool:
+def _lies_in(second: int, spans: Iterable[StandstillSpan]) -> bool:
     return any(span.since <= second < span.until for span in spans)
 
 
@@ -86,13 +90,13 @@ def test_an_outage_that_goes_on_counts_up_to_now_and_a_short_one_is_forgotten_be
     outages = Outages()
     outages.begin(Instant(10.0))
     outages.begin(Instant(20.0))
-    assert outages.spans(Instant(25.0)) == (Span(since=Instant(10.0), until=Instant(25.0)),)
+    assert outages.spans(Instant(25.0)) == (StandstillSpan(since=Instant(10.0), until=Instant(25.0)),)
     outages.end(Instant(30.0))
     for number in range(MOST_SPANS):
-        outages.add(Span(since=Instant(100.0 + 10 * number), until=Instant(101.0 + 10 * number)))
+        outages.add(StandstillSpan(since=Instant(100.0 + 10 * number), until=Instant(101.0 + 10 * number)))
     kept = outages.spans(Instant(1_000.0))
     assert len(kept) == MOST_SPANS
-    assert kept[0] == Span(since=Instant(10.0), until=Instant(30.0))
+    assert kept[0] == StandstillSpan(since=Instant(10.0), until=Instant(30.0))
 
 
 # ------------------------------------------------------------------------------------------------- a platform that is gone

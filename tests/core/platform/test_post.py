@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from consumer.core.event import GroupKey, Identity
 from consumer.core.platform.answer import Answer, Answered, Lost, Unreachable, Withheld, Withholding
 from consumer.core.platform.post import REFUSALS, Ruling, body, meaning, overhead_bytes
-from consumer.core.policy import CampaignPolicy, FieldNames, Meaning
+from consumer.core.policy import CampaignPolicy, Meaning, WireNames
 
 PLAIN = CampaignPolicy()
-NAMES = FieldNames()
+NAMES = WireNames()
 
 
 def answered(status: int) -> Answered:
@@ -31,12 +31,12 @@ def ruling(answer: Answer, *, contacts: int = 1, **answers: Meaning) -> Ruling:
 texts = st.text(max_size=20)
 options = st.dictionaries(texts, st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts, max_size=4)
 contacts = st.lists(st.dictionaries(texts, texts, max_size=4), max_size=6)
-field_names = st.builds(FieldNames, campaign_id=texts, contacts=texts)
+field_names = st.builds(WireNames, campaign_id=texts, contacts=texts)
 
 
 @given(st.integers(1, 2**63 - 1), options, contacts, field_names)
 def test_a_body_holds_campaign_options_and_contacts_and_nothing_else(
-    campaign: int, chosen: dict[str, object], people: list[dict[str, str]], names: FieldNames
+    campaign: int, chosen: dict[str, object], people: list[dict[str, str]], names: WireNames
 ) -> None:
     group = GroupKey(campaign, orjson.dumps(chosen)[1:-1], Identity.E164)
     fragments = [orjson.dumps(person) for person in people]

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from consumer.core.event import Decoded, Event
 from consumer.core.outcome import Response, Verdict
 from consumer.core.platform.answer import Answer, Answered, Exchange, Lost
-from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
+from consumer.core.policy import CampaignPolicy, Meaning, OnUnknown, WireNames
 from consumer.core.results.result import result_value
 from consumer.core.sending.send import Send
-from consumer.core.sending.settle import Again, Finished, Halve, decide_whatever_it_says
+from consumer.core.sending.settle import Finished, Halve, RetryLater, decide_whatever_it_says
 from consumer.core.terms import Instant
 from tests.core.makers import at, make_event, make_send
 from tests.core.sending.test_outcome_size import RESULT_BYTES, outcomes, settled_offsets
 from tests.core.sending.test_settle import open_access
 
-NAMES = FieldNames()
+NAMES = WireNames()
 WORDS = st.text(max_size=40) | st.sampled_from(
     [
         "+34 600 111 222",
@@ -143,7 +143,7 @@ def test_whatever_an_answer_holds_there_is_one_decision_that_can_be_written_down
             told.append(verdict.response)
             assert all(len(result_value(event, verdict)) <= RESULT_BYTES for event in events)
     else:
-        assert isinstance(decision, Halve | Again)
+        assert isinstance(decision, Halve | RetryLater)
     for response in filter(None, told):
         assert not has_phone(response.message)
         assert not has_phone(response.item or {})

@@ -13,7 +13,7 @@ from consumer.core.journal.ledger import ENTRY_OVERHEAD_BYTES, Ledger
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.platform.answer import Answered, Exchange
 from consumer.core.platform.masking import MAX_WORDS_BYTES
-from consumer.core.policy import CampaignPolicy, FieldNames
+from consumer.core.policy import CampaignPolicy, WireNames
 from consumer.core.results.result import result_value
 from consumer.core.sending.settle import Finished, decide
 from consumer.core.terms import Instant, JournalOffset, SendId
@@ -46,7 +46,7 @@ def test_399_contacts_that_are_refused_in_control_characters_fit_their_entries()
     body = orjson.dumps({"message": ESCAPED * 3000, "data": {"id": ESCAPED * 256, "errors": errors}})
     answer = Answered(status=200, retry_after_seconds=None, body=body)
     exchange = Exchange(answer=answer, started_at=Instant(1.0), finished_at=Instant(2.0))
-    decision = decide(make_send("s", *members), exchange, CampaignPolicy(), FieldNames(), open_access(), at(3))
+    decision = decide(make_send("s", *members), exchange, CampaignPolicy(), WireNames(), open_access(), at(3))
     assert isinstance(decision, Finished)
     items: list[tuple[Verdict, list[Decoded]]] = [(verdict, list(events)) for verdict, events in decision.items]
     assert sorted(settled_offsets(outcomes(items))) == list(range(400))

@@ -53,7 +53,7 @@ class Scene:
 
     def land(self, send: Send) -> None:
         self.out.remove(send)
-        self.queue.landed(send)
+        self.queue.attempt_ended(send)
 
     def may_start(self, send: Send) -> bool:
         return (

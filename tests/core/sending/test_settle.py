@@ -12,14 +12,22 @@ from consumer.core.platform.access import Access, AccessState
 from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.platform.answer_body import read_accepted
 from consumer.core.platform.retry import given_up
-from consumer.core.policy import CampaignPolicy, FieldNames, Meaning, OnUnknown
+from consumer.core.policy import CampaignPolicy, Meaning, OnUnknown, WireNames
 from consumer.core.sending import settle
 from consumer.core.sending.send import Send
-from consumer.core.sending.settle import Again, CalledOff, Decision, Finished, Halve, decide, decide_whatever_it_says
+from consumer.core.sending.settle import (
+    CalledOff,
+    Decision,
+    Finished,
+    Halve,
+    RetryLater,
+    decide,
+    decide_whatever_it_says,
+)
 from consumer.core.terms import Instant
 from tests.core.makers import at, make_event, make_send, nothing_held
 
-NAMES = FieldNames()
+NAMES = WireNames()
 STARTED = at(5).wall
 FINISHED = at(6).wall
 RESEND = CampaignPolicy(max_attempts=4, lost_answer_repeats=2)
@@ -137,7 +145,7 @@ def test_a_refused_key_or_address_settles_nobody_and_stops(
     send, pasts = made
     access = open_access()
     decision = judged(send, answered(status), policy, access)
-    assert isinstance(decision, Again)
+    assert isinstance(decision, RetryLater)
     assert decision.fate is Fate.EXCUSED
     assert all(event.history.counted == pasts[event.event_id].counted for event in send.members)
     assert all(event.history.first_tried_at == pasts[event.event_id].first_tried_at for event in send.members)
@@ -148,7 +156,7 @@ def test_a_refused_key_or_address_settles_nobody_and_stops(
 def test_before_the_first_2xx_no_refusal_settles_anybody(made: tuple[Send, dict[str, History]], status: int) -> None:
     send, _ = made
     decision = judged(send, answered(status), RESEND, Access(lambda: 1.0, nothing_held()))
-    assert isinstance(decision, Again)
+    assert isinstance(decision, RetryLater)
     assert decision.fate is Fate.EXCUSED
     assert decision.halve is (len(send.members) > 1 and status in (400, 413, 422))
 
@@ -176,7 +184,7 @@ def test_what_was_surely_not_delivered_is_tried_again_and_its_attempt_closed(
 ) -> None:
     access, send = open_access(), make_send("s")
     decision = judged(send, answer, policy, access)
-    assert isinstance(decision, Again)
+    assert isinstance(decision, RetryLater)
     assert not decision.fate.is_unknown
     (history,) = send.histories()
     assert (history.attempts, history.counted) == (tried, counted)
@@ -212,7 +220,7 @@ def test_with_resend_an_unknown_fate_is_tried_again_within_its_two_budgets(answe
             assert (verdict.status, verdict.reason) == (Status.IN_DOUBT, reason)
             assert verdict.attempts == number
             return
-        assert isinstance(decision, Again)
+        assert isinstance(decision, RetryLater)
         assert decision.fate.is_unknown, "the attempt stays open in the journal"
     raise AssertionError("it goes on for ever")
 
@@ -233,7 +241,7 @@ def test_members_whose_budgets_are_spent_end_while_the_others_go_on() -> None:
     worn.history = History(attempts=2, counted=2, lost=2, answers_lost=2, doubt=Reason.ANSWER_LOST)
     send = make_send("s", worn, make_event(2, person="bob"))
     decision = judged(send, Lost(detail="reset"), RESEND)
-    assert isinstance(decision, Again)
+    assert isinstance(decision, RetryLater)
     assert [given_up(event.history, RESEND, tried_seconds=0.0) for event in send.members] == [
         Reason.RETRIES_EXHAUSTED,
         None,
@@ -245,8 +253,8 @@ def test_members_whose_budgets_are_spent_end_while_the_others_go_on() -> None:
     [
         (Meaning.ACCEPTED, Finished),
         (Meaning.REFUSED, Finished),
-        (Meaning.NOT_DELIVERED, Again),
-        (Meaning.UNKNOWN, Again),
+        (Meaning.NOT_DELIVERED, RetryLater),
+        (Meaning.UNKNOWN, RetryLater),
     ],
 )
 def test_an_operators_word_for_a_status_goes_first(meant: Meaning, expected: type[Decision]) -> None:

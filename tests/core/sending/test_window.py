@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from consumer.core.event import Event
 from consumer.core.platform.post import body, overhead_bytes
-from consumer.core.policy import CampaignPolicy, FieldNames, Policies
+from consumer.core.policy import CampaignPolicy, Policies, WireNames
 from consumer.core.sending.window import DEADLINE_MARGIN_SECONDS, Window, Windows
 from tests.core.makers import P0, P1, at, make_event
 
-NAMES = FieldNames()
+NAMES = WireNames()
 POLICY = CampaignPolicy(window_seconds=2.0, max_contacts=4, max_bytes=300)
 OTHER = CampaignPolicy(window_seconds=5.0, max_contacts=3, max_bytes=1000)
 POLICIES = Policies(default=POLICY, campaigns={2: OTHER})

@@ -20,7 +20,7 @@ from consumer.service.ports import TopicGoneError
 
 T = TypeVar("T")
 
-AT_ONCE = 8
+QUESTIONS_AT_ONCE = 8
 """How many readers work at once: a take-over of a hundred partitions opens no hundred connections."""
 RETRIES_AT_ONCE = 8
 """The same for requests that failed at first: many partitions without a leader must not take all readers."""
@@ -65,7 +65,7 @@ class TopicReader:
         self._isolation = isolation
         self._on_trouble = on_trouble
         self._idle: list[AIOKafkaConsumer] = []
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(QUESTIONS_AT_ONCE)
         self._patience = Patience(seconds=DAMAGED_SECONDS, clock=lambda: asyncio.get_running_loop().time())
         self._retry_slots = asyncio.Semaphore(RETRIES_AT_ONCE)
 

@@ -15,7 +15,7 @@ FEWEST_SLOTS, MOST_SLOTS = 1 << 10, 1 << 25
 """A power of two between these: bytes of memory, and touched only where something is remembered."""
 
 
-class Sieve:
+class FingerprintFilter:
     """What the segments of this process may hold."""
 
     def __init__(self, max_entries: int) -> None:

@@ -1,4 +1,4 @@
-"""A door to a server that is shut: whoever knocks waits for a connection, until it is opened. Reads nothing."""
+"""A way to a server that is held: connections wait until it is opened. Reads nothing."""
 
 import asyncio
 import socket
@@ -8,8 +8,8 @@ from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 
-class Door:
-    """Use as `async with Door(url) as door`: `door.url` leads where `url` does, once `open` was called."""
+class HeldServer:
+    """Use as `async with Door(url) as held`: `held.url` leads where `url` does, once `open` was called."""
 
     def __init__(self, url: str) -> None:
         self._parts = urlsplit(url)

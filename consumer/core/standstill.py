@@ -9,11 +9,11 @@ from enum import StrEnum
 
 from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.pipeline import Pipeline
-from consumer.core.sending.send import Send, Stage
+from consumer.core.sending.send import Send, SendStage
 from consumer.core.terms import Ticks
 
 
-class Place(StrEnum):
+class WaitingPlace(StrEnum):
     """A place on an event's way, in words that end a sentence."""
 
     WINDOW = "waits in an open window"
@@ -28,37 +28,37 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whereabouts:
+class StandstillExplanation:
     """Where the record is; `since` is when its request was proven, for one that is in a request."""
 
-    place: Place
+    place: WaitingPlace
     since: Ticks | None = None
 
 
-def whereabouts(pipeline: Pipeline, lane: Lane) -> Whereabouts:
+def explain_standstill(pipeline: Pipeline, lane: Lane) -> StandstillExplanation:
     """Return where the oldest record is whose result is not acknowledged."""
     offset = lane.watermark.value
     event = next((event for event in lane.in_hand.values() if event.offset == offset), None)
     if event is not None:
         if pipeline.windows.find(event) is not None:
-            return Whereabouts(place=Place.WINDOW)
+            return StandstillExplanation(place=WaitingPlace.WINDOW)
         if pipeline.queue.find(event) is not None:
             held = pipeline.access.holds.holds_campaign(event.group.campaign_id)
-            return Whereabouts(place=Place.HELD if held else Place.QUEUE)
+            return StandstillExplanation(place=WaitingPlace.HELD if held else WaitingPlace.QUEUE)
         send = pipeline.delivery.find(event)
         if send is not None:
             return _in_a_send(send)
     settlements = (draft.token for draft in lane.ledger.drafts() if isinstance(draft.token, Settlement))
     if any(offset in settlement.offsets for settlement in settlements):
-        return Whereabouts(place=Place.WRITING)
-    return Whereabouts(place=Place.PUBLISHING if lane.publishing else Place.NOWHERE)
+        return StandstillExplanation(place=WaitingPlace.WRITING)
+    return StandstillExplanation(place=WaitingPlace.PUBLISHING if lane.publishing else WaitingPlace.NOWHERE)
 
 
-def _in_a_send(send: Send) -> Whereabouts:
+def _in_a_send(send: Send) -> StandstillExplanation:
     match send.stage:
-        case Stage.POSTING:
-            return Whereabouts(place=Place.POSTING, since=send.proven_at)
-        case Stage.PROVING:
-            return Whereabouts(place=Place.PROVING)
+        case SendStage.POSTING:
+            return StandstillExplanation(place=WaitingPlace.POSTING, since=send.proven_at)
+        case SendStage.PROVING:
+            return StandstillExplanation(place=WaitingPlace.PROVING)
         case _:
-            return Whereabouts(place=Place.SET_ASIDE)
+            return StandstillExplanation(place=WaitingPlace.SET_ASIDE)
