@@ -27,6 +27,7 @@ class AuditedIntent(NamedTuple):
     """These records may be out from here on."""
 
     attempt: Attempt
+    campaign: int
     offsets: Sequence[int]
 
 
@@ -145,7 +146,9 @@ def _read(fields: Mapping[str, Any]) -> Entry:
         case "claim":
             return AuditedClaim(fields["group"])
         case "intent":
-            return AuditedIntent((fields["send"], fields["attempt"]), _offsets(fields["offsets"]))
+            return AuditedIntent(
+                (fields["send"], fields["attempt"]), int(fields["campaign"]), _offsets(fields["offsets"])
+            )
         case "returned":
             return AuditedReturned((fields["send"], fields["attempt"]), bool(fields["started"]))
         case "outcome":

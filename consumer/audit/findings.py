@@ -34,6 +34,7 @@ class ViolationKind(StrEnum):
     SAME_EVENT_TWICE = "same_event_twice"
     DUPLICATE_OF_NOTHING = "duplicate_of_nothing"
     AFTER_DEADLINE = "after_deadline"
+    STARTED_WHILE_HELD = "started_while_held"
     NO_DEAD_LETTER = "no_dead_letter"
     ALTERED_DEAD_LETTER = "altered_dead_letter"
     NEEDLESS_DEAD_LETTER = "needless_dead_letter"
@@ -65,6 +66,7 @@ SAYS: Final = {
     ViolationKind.SAME_EVENT_TWICE: "one event ID was sent twice, without a mark",
     ViolationKind.DUPLICATE_OF_NOTHING: "a duplicate of no event with this ID and an outcome",
     ViolationKind.AFTER_DEADLINE: "the deciding request started at or after the event's deadline",
+    ViolationKind.STARTED_WHILE_HELD: "a request started more than 2 s after its campaign was held",
     ViolationKind.NO_DEAD_LETTER: "invalid and committed, but without a dead letter",
     ViolationKind.ALTERED_DEAD_LETTER: "the dead letter is not what the record was",
     ViolationKind.NEEDLESS_DEAD_LETTER: "a dead letter of a record that is not invalid",

@@ -23,6 +23,7 @@ from consumer.audit.entries import (
     read_entry,
 )
 from consumer.audit.findings import DecidedRange, Findings, ViolationKind
+from consumer.audit.holds import AuditedHolds, HeldRequests
 
 ANSWERED = frozenset({"contact_refused", "campaign_refused"})
 """Reasons of a `rejected` that the platform gave: a request must have carried the record."""
@@ -57,7 +58,15 @@ class JournalJudge:
     """
 
     def __init__(
-        self, book: Book, findings: Findings, *, journal: str, group: str, is_whole: bool, log_end: int
+        self,
+        book: Book,
+        findings: Findings,
+        *,
+        journal: str,
+        group: str,
+        is_whole: bool,
+        log_end: int,
+        holds: AuditedHolds,
     ) -> None:
         self._book = book
         self._findings = findings
@@ -65,6 +74,7 @@ class JournalJudge:
         self._group = group
         self._log_end = log_end
         self._attempts = AuditedAttempts()
+        self._held = HeldRequests(holds, findings)
         self._suspects: dict[int, _Suspect] = {}
         self._nowhere: set[int] = set()
         """What the journal speaks of and the log does not have: another topic's records, if it was recreated."""
@@ -78,8 +88,8 @@ class JournalJudge:
         self.watermark = 0
         """Of the last checkpoint: below it everything is said to be settled, and its results acknowledged."""
 
-    def take(self, offset: int, value: bytes | None) -> None:
-        """Judge the entry at `offset` of the journal."""
+    def take(self, offset: int, value: bytes | None, timestamp_ms: int) -> None:
+        """Judge the entry at `offset` of the journal; Kafka has it since `timestamp_ms`."""
         self._first = offset if self._first is None else self._first
         try:
             entry = read_entry(offset, value)
@@ -92,11 +102,12 @@ class JournalJudge:
         if isinstance(entry, AuditedClaim | AuditedCheckpoint | AuditedAccepted) and entry.group != self._group:
             self._violated_here(ViolationKind.FOREIGN_GROUP, offset, f"group {entry.group!r}")
         if not isinstance(entry, AuditedClaim):
-            self._apply(entry, offset)
+            self._apply(entry, offset, timestamp_ms)
 
-    def _apply(self, entry: _Speaking, offset: int) -> None:
+    def _apply(self, entry: _Speaking, offset: int, timestamp_ms: int) -> None:
         match entry:
             case AuditedIntent():
+                self._held.intended(entry.attempt, entry.campaign, entry.offsets, timestamp_ms)
                 self._attempts.open(entry.attempt, self._sendable(entry.offsets))
             case AuditedReturned():
                 self._returned(entry)
@@ -143,6 +154,7 @@ class JournalJudge:
 
     def _returned(self, returned: AuditedReturned) -> None:
         self._attempts.close(returned.attempt, started=returned.started)
+        self._held.returned(returned.attempt, started=returned.started)
         for offset, suspect in list(self._suspects.items()):
             suspect.forgotten.discard(returned.attempt)
             if not suspect.forgotten:
@@ -151,6 +163,8 @@ class JournalJudge:
     def _settle(self, items: Iterable[AuditedSettled]) -> None:
         for verdict, offsets, received in items:
             shared = rest_of(verdict)
+            if verdict.status == "accepted" or verdict.reason in ANSWERED:
+                self._held.answered(verdict.send_id)
             for offset, received_ms in zip(offsets, received, strict=True):
                 if not self._concerns(offset):
                     continue

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from consumer.audit.book import STATUSES, Book, hash_of
 from consumer.audit.dead_letters import DeadLettersJudge
 from consumer.audit.findings import Findings, ViolationKind
+from consumer.audit.holds import AuditedHolds
 from consumer.audit.journal import JournalJudge
 from consumer.audit.reading import AuditedRecord, Result, event_of, original
 from consumer.audit.results import LONGEST_KEY_BYTES, ResultsJudge
@@ -48,7 +49,7 @@ class Case:
 class PartitionJudge:
     """Judges one partition."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, holds: AuditedHolds) -> None:
         self._case = case
         self.findings = Findings(
             topic=case.topic,
@@ -66,6 +67,7 @@ class PartitionJudge:
             group=case.group,
             is_whole=case.journal_log.is_whole,
             log_end=case.events_log.end,
+            holds=holds,
         )
         self._results = ResultsJudge(
             self.book, self.findings, log_start=case.events_log.start, log_end=case.events_log.end
@@ -89,7 +91,7 @@ class PartitionJudge:
     def journal(self, entries: Iterable[AuditedRecord]) -> None:
         """Take entries of the journal."""
         for entry in entries:
-            self._journal.take(entry.offset, entry.value)
+            self._journal.take(entry.offset, entry.value, entry.timestamp)
 
     def journal_ended(self) -> None:
         """The journal has been read."""

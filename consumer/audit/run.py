@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from consumer.audit.findings import Findings
+from consumer.audit.holds import AuditedHolds
 from consumer.audit.partition import Bounds, Case, PartitionJudge
 from consumer.audit.reading import AuditedRecord, NotAResultError, Result, result_of
 from consumer.audit.repeated_events import RememberedIds
@@ -58,6 +59,8 @@ class Question:
     """By events topic, each topic's journal."""
     results: str
     dead_letters: str
+    control: str | None = None
+    """Where operators hold campaigns; None where there is no such topic."""
     partitions: frozenset[int] = frozenset()
     since: At = At()
     until: At = At()
@@ -91,6 +94,7 @@ async def audit(question: Question, logs: AuditedLogs, *, on_partition: Callable
         TooShortRetentionError: retention goes on removing what is being read.
     """
     run = _Run(question, logs, await logs.partitions(question.results), await logs.partitions(question.dead_letters))
+    await run.read_holds()
     events = {topic: await logs.partitions(topic) for topic in question.journals}
     without_record = ResultsWithoutRecord(topic=question.results, count=run.results_partitions, events=events)
     memory = RememberedIds(ttl_ms=question.ttl_ms, max_entries=question.max_entries)
@@ -118,6 +122,15 @@ class _Run:
         self._logs = logs
         self.results_partitions = results_partitions
         self._letters_partitions = letters_partitions
+        self._holds = AuditedHolds()
+
+    async def read_holds(self) -> None:
+        """Read when campaigns were held: before the journals, so that nobody is accused of a hold to come."""
+        topic = self._question.control
+        if topic is not None:
+            log = await self._bounds(topic, 0)
+            async for records in self._logs.read(topic, 0, log.start, log.end):
+                self._holds.take(records)
 
     async def partition(self, topic: str, number: int, without_record: ResultsWithoutRecord) -> PartitionJudge:
         """Judge one partition; anew, if retention has removed something from under the reading."""
@@ -171,7 +184,7 @@ class _Run:
         )
 
     async def _judge(self, case: Case, without_record: ResultsWithoutRecord) -> PartitionJudge:
-        judge, read = PartitionJudge(case), self._logs.read
+        judge, read = PartitionJudge(case, self._holds), self._logs.read
         async for records in read(case.topic, case.partition, case.start, case.stop):
             judge.events(records)
         log = case.journal_log

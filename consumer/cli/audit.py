@@ -13,6 +13,7 @@ from consumer.cli.main import FAILED, MISUSED, Failure, config_option, environme
 if TYPE_CHECKING:
     from config.settings import Settings
     from consumer.audit.run import Audit, Question
+    from consumer.edge.kafka.reading.whole_logs import WholeLogs
 
 TABLE_COLUMNS = 110
 
@@ -25,6 +26,9 @@ from the committed offset on are checked if they are settled; --complete demands
 The exit code is 0 if everything is proven, 1 if anything is wrong. Each violation is named with topic, partition and
 offset. The audit reads whole topics and needs some 200 bytes of memory for each record of a partition's range; --from
 and --to narrow the range, by offset or by instant.
+
+No request may have started more than 2 s after its campaign was held (campaigns hold), as far as the control topic still
+tells of the hold.
 
 \b
 campaign-consumer audit
@@ -129,6 +133,19 @@ def _question(settings: "Settings", topics: tuple[str, ...]) -> "Question":
     )
 
 
+async def _with_control(question: "Question", topic: str, logs: "WholeLogs") -> "Question":
+    """Return the question with the control topic, where there is one: an earlier version had none."""
+    from dataclasses import replace
+
+    from consumer.service.ports import TopicGoneError
+
+    try:
+        await logs.partitions(topic)
+    except TopicGoneError:
+        return question
+    return replace(question, control=topic)
+
+
 async def _audit(settings: "Settings", question: "Question") -> "Audit":
     from consumer.audit.run import NotThereError, TooShortRetentionError, audit
     from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError, reach
@@ -140,6 +157,7 @@ async def _audit(settings: "Settings", question: "Question") -> "Audit":
     logs = WholeLogs(connection, group=settings.kafka.group_id, on_trouble=lambda why: click.echo(why, err=True))
     try:
         await reach(connection)
+        question = await _with_control(question, settings.kafka.control_topic_name, logs)
         return await audit(question, logs, on_partition=lambda _findings: None)
     except NotThereError as error:
         raise Failure(f"--partition: {error}", MISUSED) from None

@@ -15,6 +15,7 @@ from consumer.audit.findings import Findings
 from consumer.audit.run import Audit, Question, audit
 
 TOPIC, JOURNAL, RESULTS, DEAD_LETTERS, GROUP = "contact-events", "contact-events-journal", "results", "dead", "texters"
+CONTROL = "texters-control"
 NOW = 1_790_000_000.0
 TTL_SECONDS = 3_600
 Where = tuple[str, str, int, int]
@@ -205,6 +206,14 @@ class World:
             (record.offset for record in self.events.records if record.offset not in self.verdicts), self.events.end
         )
 
+    # ---------------------------------------------------------------- operators
+
+    def ordered(self, kind: str, campaign: int | None, at: float) -> None:
+        """An operator holds or releases."""
+        value = orjson.dumps({"kind": kind, "campaignId": campaign, "reject": False})
+        key = f"hold/{campaign or 'all'}".encode()
+        self.log(CONTROL, 0).append(key=key, value=value, timestamp=round(at * 1000))
+
     # ---------------------------------------------------------------- results and dead letters
 
     def result(self, offset: int, **forged: Any) -> dict[str, Any]:
@@ -302,7 +311,12 @@ def question(**asked: Any) -> Question:
     """Everything about the world, unless something else is asked."""
     usual = {"ttl_ms": TTL_SECONDS * 1000, "max_entries": 1_000_000}
     return Question(
-        group=GROUP, journals={TOPIC: JOURNAL}, results=RESULTS, dead_letters=DEAD_LETTERS, **{**usual, **asked}
+        group=GROUP,
+        journals={TOPIC: JOURNAL},
+        results=RESULTS,
+        dead_letters=DEAD_LETTERS,
+        control=CONTROL,
+        **{**usual, **asked},
     )
 
 

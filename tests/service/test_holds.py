@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from consumer.demo.processes import command_line
+from tests.service.auditing import audited
 from tests.service.events import event, id_of, urgent, written
 from tests.service.harness import PATIENT, Instance, Stage, stage_on
 from tests.support.cluster import Cluster
@@ -106,6 +107,7 @@ async def test_two_instances_under_load_obey_within_two_seconds_and_the_others_g
         out = 2 * 8 * 5  # in flight when the hold came, on two instances
         assert held_at <= await texted(stage, HELD_CAMPAIGN) <= held_at + out
         assert await texted(stage, OTHER_CAMPAIGN) >= before + 400 - out
+        assert (await audited(stage)).exit_code == 0, "no request of a held campaign"
         await campaigns(stage, "release", str(HELD_CAMPAIGN))
         await stage.results.until(stage.published)
         assert await first.stop() == await second.stop() == 0
