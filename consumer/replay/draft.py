@@ -133,10 +133,11 @@ class Draft:
                 continue
             source = result.source
             row = row_of(source.topic, source.partition, source.offset)
-            if row != NO_ROW:
+            event = None if result.event_id is None else hash_of(result.event_id)
+            if row != NO_ROW and event in {None, book.event[row]}:
                 book.status[row] = number
-            elif result.event_id is not None:
-                self._outcome_elsewhere(hash_of(result.event_id), number, result.resend_id)
+            elif event is not None:  # also where the topic was made anew, and another event stood at the row's offset
+                self._outcome_elsewhere(event, number, result.resend_id)
 
     def _outcome_elsewhere(self, event_hash: int, number: int, resend_id: str | None) -> None:
         if self._sieve.may_hold(event_hash):

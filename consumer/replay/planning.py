@@ -5,7 +5,7 @@ retention may have removed it.
 """
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -238,10 +238,7 @@ class _Work:
         topic = self._question.results
         bounds = [await self._logs.bounds(topic, number) for number in range(await self._logs.partitions(topic))]
         concerned = [one for one in self.ranges if self.draft.has_rows(one.topic, one.partition)]
-        starts = {
-            number: await self._results_start(number, bounds[number], group)
-            for number, group in _by_results_partition(concerned, len(bounds))
-        }
+        starts = await self._results_starts(bounds, concerned)
         for one in concerned:
             behind = one.stop if self._cut[one.partition % len(bounds)] else max(one.stop, one.committed or one.stop)
             if behind < one.log_end:
@@ -260,12 +257,20 @@ class _Work:
         for offsets, status in outcomes_of(records):
             self.draft.outcomes(one.topic, one.partition, offsets, status)
 
-    async def _results_start(self, number: int, bounds: tuple[int, int], ranges: Sequence[Range]) -> int:
+    async def _results_starts(self, bounds: Sequence[tuple[int, int]], ranges: Sequence[Range]) -> dict[int, int]:
+        """Return where to begin in each partition of the results topic, all of them where anything is looked for.
+
+        The topic may have had fewer partitions when a result was published, and records of one event may stand apart.
+        """
+        if not ranges:
+            return {}
         since = min(self._times[Partition(one.topic, one.partition)].since(0) for one in ranges)
-        found = await self._logs.offset_at(self._question.results, number, self._earlier(since))
-        start = bounds[1] if found is None else found
-        self._cut[number] = 0 < bounds[0] == start
-        return start
+        starts: dict[int, int] = {}
+        for number, (first, end) in enumerate(bounds):
+            found = await self._logs.offset_at(self._question.results, number, self._earlier(since))
+            starts[number] = end if found is None else found
+            self._cut[number] = 0 < first == starts[number]
+        return starts
 
     def _earlier(self, timestamp_ms: int) -> int:
         return max(0, min(timestamp_ms, round(self._now.wall * 1000)) - EARLIER_MS)
@@ -296,11 +301,6 @@ class _Work:
 
 def _extend(skips: list[tuple[int, int]], records: Sequence[Record]) -> None:
     skips += skips_of(records)
-
-
-def _by_results_partition(ranges: Sequence[Range], count: int) -> Iterator[tuple[int, list[Range]]]:
-    for number in sorted({one.partition % count for one in ranges}):
-        yield number, [one for one in ranges if one.partition % count == number]
 
 
 def _is_resend(record: Record) -> bool:

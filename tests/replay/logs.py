@@ -79,13 +79,15 @@ class MemoryLogs:
         log = self.topics[JOURNAL][partition]
         log.append(seconds_ago, value=encode(entry, JournalOffset(log.end if at is None else at)))
 
-    def outcome(self, offset: int, status: str, *, at: int | None = None, seconds_ago: float = 50.0) -> None:
-        """Let the journal tell what became of a record of the first partition."""
+    def outcome(
+        self, offset: int, status: str, *, partition: int = 0, at: int | None = None, seconds_ago: float = 50.0
+    ) -> None:
+        """Let the journal tell what became of a record."""
         verdict = Verdict(status=Status(status), completed_at=Instant(NOW - seconds_ago))
         settled = Settled(
             verdict=verdict, offsets=(Offset(offset),), received=(Instant(NOW - seconds_ago),), fingerprints=b""
         )
-        self.entry(Outcome(send_id=None, settled=(settled,)), at=at, seconds_ago=seconds_ago)
+        self.entry(Outcome(send_id=None, settled=(settled,)), partition=partition, at=at, seconds_ago=seconds_ago)
 
     def skip(self, start: int, stop: int, *, at: int | None = None) -> None:
         """Let the journal tell of a forward move."""

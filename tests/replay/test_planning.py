@@ -11,7 +11,7 @@ from consumer.replay.criteria import Criteria
 from consumer.replay.planning import Drawn, draw_up
 from consumer.replay.ranges import At, NothingToPlanError, Question
 from consumer.service.ports import TopicGoneError
-from tests.replay.logs import DEAD_LETTERS, EVENTS, JOURNAL, RESULTS, MemoryLogs, logs_of
+from tests.replay.logs import DEAD_LETTERS, EVENTS, JOURNAL, RESULTS, Log, MemoryLogs, logs_of
 from tests.replay.model import NOW
 
 CLOCK = Now(Instant(NOW), Ticks(0.0))
@@ -201,3 +201,36 @@ async def test_what_does_not_exist_is_refused_by_name() -> None:
         await drawn(logs, partitions=frozenset({2}))
     with pytest.raises(TopicGoneError, match="'nothing'"):
         await drawn(logs, topics=("nothing",))
+
+
+async def test_results_of_before_the_results_topic_grew_are_found_where_they_stand() -> None:
+    logs = logs_of(partitions=2)
+    original, resend = logs.event(1, partition=1), logs.event(1, partition=1, resend="r-1")
+    logs.result(resend, "accepted", event=1)
+    logs.outcome(original[2], "failed", partition=1)  # its result came before those of the time in question
+    logs.commits[EVENTS, 1] = 2
+    logs.topics[RESULTS].append(Log())
+
+    counts = (await drawn(logs, until=At(offset=1), partitions=frozenset({1}))).conclusion.counts
+
+    assert (counts.already_accepted, counts.would_send) == (1, 0)
+
+
+async def test_what_became_of_an_event_in_a_partition_that_is_not_asked_for_counts() -> None:
+    logs = logs_of(partitions=2, results_partitions=2)
+    for partition, status in enumerate(("accepted", "failed")):
+        logs.result(logs.event(1, partition=partition), status, event=1)
+
+    counts = (await drawn(logs, partitions=frozenset({1}))).conclusion.counts
+
+    assert (counts.already_accepted, counts.would_send) == (1, 0)
+
+
+async def test_a_result_of_what_stood_at_an_offset_before_the_topic_was_made_anew_says_nothing() -> None:
+    logs = logs_of()
+    logs.result((EVENTS, 0, 0), "failed", event=99)
+    logs.event(1)  # on its way
+
+    counts = (await drawn(logs)).conclusion.counts
+
+    assert (counts.unsettled, counts.would_send) == (1, 0)
