@@ -175,7 +175,7 @@ def _topics(settings: Settings) -> Iterator[Contradiction]:
 
 
 def _control_topic(settings: Settings) -> Iterator[Contradiction]:
-    """A topic of its own, under a name that Kafka takes: groups may have names that topics may not."""
+    """Check that the control topic has a valid name (a group's name may not be one), and is no other topic."""
     kafka, control, group = settings.kafka, ("kafka", "control_topic"), ("kafka", "group_id")
     name = kafka.control_topic_name
     if not KAFKA_NAME.fullmatch(name):

@@ -77,7 +77,7 @@ def _broker(value: str) -> str:
     host, _, port = value.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
     if not re.fullmatch(r"[^\s,/@\[\]]+", host[1:-1] if bracketed else host) or (":" in host and not bracketed):
-        raise ValueError("must be host:port, several with commas between; an IPv6 address stands in brackets")
+        raise ValueError("must be host:port, several with commas between; an IPv6 address needs brackets")
     if not re.fullmatch(r"[0-9]{1,5}", port, re.ASCII) or not 1 <= int(port) <= LARGEST_PORT:
         raise ValueError(f"must be host:port with a port from 1 to {LARGEST_PORT}")
     return value

@@ -96,7 +96,7 @@ class Kafka(Section):
 
     @property
     def control_topic_name(self) -> str:
-        """The name of this group's control topic."""
+        """The name of our group's control topic."""
         return self.control_topic.replace("{group}", self.group_id)
 
 

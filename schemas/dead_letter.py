@@ -16,7 +16,7 @@ def _header(alias: str) -> str:
 
 
 class DeadLetterHeaders(BaseModel):
-    """The headers that stand beside the record's own; every value is UTF-8 text."""
+    """The headers that are added to the record's own; every value is UTF-8 text."""
 
     model_config = ConfigDict(strict=True, extra="ignore", frozen=True, alias_generator=_header)
 

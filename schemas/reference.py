@@ -33,7 +33,7 @@ STATUSES: Final[Mapping[str, Explained]] = {
     "rejected": Explained(
         "The platform refused this contact or its campaign for good, or the event asks for something that is not "
         "configured. Nothing was sent.",
-        "Once the cause is mended, with a **new** event ID.",
+        "Once the cause is removed, with a **new** event ID.",
         {
             "contact_refused": "The platform refused this contact: 400 or 422 for a request with this contact alone, "
             "or an error in the answer that names it. `response` has the platform's words.",
@@ -83,7 +83,7 @@ STATUSES: Final[Mapping[str, Explained]] = {
     "invalid": Explained(
         "The record is no valid event. `detail` says what is wrong, never with a value of it. The record's bytes are "
         "in the dead-letter topic, unless nobody could read them or they do not fit; then the header `dlq-truncated` says so.",
-        "Mended, with a new event ID or the old one: an invalid record uses up no ID.",
+        "Corrected, with a new event ID or the old one: an invalid record uses up no ID.",
         {
             "not_utf8": "The bytes are not UTF-8.",
             "not_json": "The text is not JSON, or the record's batch cannot be read.",

@@ -146,7 +146,7 @@ async def _look_at_journals(settings: "Settings") -> list[str]:
             else:
                 click.echo(f"note: {remark}")
     if not obstacles:
-        click.echo("ok: the journals are ours, or nobody's yet")
+        click.echo("ok: the journals belong to our group, or to none yet")
     return obstacles
 
 

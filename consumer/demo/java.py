@@ -11,7 +11,7 @@ EXTRA_MISSING: Final = (
     "from a wheel: pip install './campaign_consumer-VERSION-py3-none-any.whl[demo]'. "
     "Or name a cluster of yours with --bootstrap-servers"
 )
-"""No index has this project: a name alone would install somebody else's."""
+"""No package index has this project: a bare name would install another one."""
 
 
 class JavaMissingError(RuntimeError):

@@ -141,7 +141,7 @@ def forecast(view: PartitionView, start: Offset) -> Iterator[str]:
     yield f"{view.partition} is stopped: {view.why}"
     yield (
         f"It will start at offset {start} (committed: {_number(view.committed)}, log: {_number(view.log_start)} to "
-        f"{view.log_end}). Up to {view.log_end - start} records are considered anew, as if nothing had been sent."
+        f"{view.log_end}). Up to {view.log_end - start} records are processed again, as if nothing had been sent."
     )
     yield (
         "People who have got one of these texts before get it again, unmarked, unless the event is older than "

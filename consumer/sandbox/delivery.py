@@ -61,7 +61,7 @@ async def spoil(request: web.BaseRequest, spoilt: Spoilt) -> web.StreamResponse:
 async def _until_the_client_leaves() -> NoReturn:
     """Wait until the server cancels us: when the client closes the connection, or when the server stops."""
     await asyncio.Event().wait()
-    raise AssertionError("nobody sets this event")
+    raise AssertionError("this event is never set")
 
 
 def _socket(transport: asyncio.Transport) -> socket.socket:

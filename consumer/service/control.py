@@ -1,7 +1,7 @@
-"""Follows the control topic: what operators say reaches the pipeline within a moment. Decides nothing of it.
+"""Polls the control topic, and passes operators' orders to the pipeline. Decides nothing.
 
-Each look asks for the topic's end first, so an answer says that nothing below is missing. While there is none, the
-pipeline's knowledge grows stale by itself, and no request starts: also in a process that was frozen meanwhile.
+Each poll reads up to the topic's end, so the pipeline then knows every order that exists. Without a successful poll, that
+knowledge becomes stale, and no request starts. This also holds for a process that was frozen.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ SHORTER = "the control topic is shorter than what was read of it: hold again wha
 
 
 class Control:
-    """The reader of one process."""
+    """Polls the control topic for one process."""
 
     def __init__(self, log: ControlLog, *, pipeline: Pipeline, inbox: Inbox, clock: Clock, facts: Facts) -> None:
         self._log = log
@@ -32,10 +32,10 @@ class Control:
         self._facts = facts
         self._position = 0
         self.trouble: str | None = None
-        """Why the topic cannot be read, where only a person can change that."""
+        """Why the topic cannot be read until a person acts; None if it can."""
 
     async def follow(self) -> None:
-        """Look again and again, until cancelled."""
+        """Poll until cancelled."""
         while True:
             asked_at = self._clock.now().steady
             try:
@@ -54,17 +54,17 @@ class Control:
                 continue
             self._position = read.end
             is_first = not self._pipeline.access.holds.was_heard
-            self._tell(await self._inbox.ask(partial(self._heard, read, asked_at)), is_first=is_first)
+            self._report(await self._inbox.ask(partial(self._apply, read, asked_at)), is_first=is_first)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    def _heard(self, read: ControlRead, asked_at: Ticks, now: Now) -> Changed:
+    def _apply(self, read: ControlRead, asked_at: Ticks, now: Now) -> Changed:
         return self._pipeline.stops.heard(read.records, asked_at, now)
 
     def _cannot_go_on(self, now: Now) -> None:
         self._pipeline.access.holds.cannot_go_on(SHORTER, now)
 
-    def _tell(self, changed: Changed, *, is_first: bool) -> None:
-        """Tell of each change; of a past that is read at the start, what is left of it."""
+    def _report(self, changed: Changed, *, is_first: bool) -> None:
+        """Report each change; after the first poll, only the holds that are in force."""
         said = self._pipeline.access.holds.holds() if is_first else changed.said
         for one in said:
             self._facts.operator_said(one)

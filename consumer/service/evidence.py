@@ -143,7 +143,7 @@ class PartitionEvidence:
         return title.group
 
     async def since(self, partition: Partition, start: JournalOffset) -> Sequence[Placed]:
-        """Return what stands in the journal from `start` to its end now."""
+        """Return the entries from `start` to the journal's present end."""
         _, end = await self._journal.bounds(partition)
         if end <= start:
             return ()

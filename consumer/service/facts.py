@@ -197,10 +197,10 @@ class Facts(Protocol):
     # Operators
 
     def operator_said(self, said: Said) -> None:
-        """An operator has held, released or cancelled something, or nobody can read what was said."""
+        """An operator has held, released or cancelled something, or a record of the control topic is unreadable."""
 
     def control_refused(self, *, why: str) -> None:
-        """The control topic cannot be read before somebody changes something: no request starts."""
+        """The control topic cannot be read until a person acts; no request starts meanwhile."""
 
     # Commits
 
@@ -225,7 +225,7 @@ class Facts(Protocol):
         """These were handed back; draining them took `seconds`."""
 
     def partition_claimed(self, partition: Partition, *, claim_offset: JournalOffset) -> None:
-        """Our claim stands in its journal."""
+        """Our claim was written to its journal."""
 
     def partition_owned(
         self, partition: Partition, *, seconds: float, watermark: Offset, unknown_attempts: int
@@ -272,4 +272,4 @@ class Facts(Protocol):
         """Its journal has records at these offsets that are no entries: they are passed over."""
 
     def journal_unsure(self, partition: Partition, *, why: str) -> None:
-        """An append was not acknowledged: it may or may not have landed, and the partition is claimed anew."""
+        """An append was not acknowledged: it may or may not have landed, and the partition is claimed again."""

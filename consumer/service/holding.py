@@ -1,4 +1,4 @@
-"""What operators have said of campaigns, in the one shape that `/status` and `campaigns list` share. Changes nothing."""
+"""Operators' holds and cancellations, in the form that `/status` and `campaigns list` share. Changes nothing."""
 
 from consumer.core.platform.control import CampaignHold, Cancellation
 from consumer.core.platform.holds import Holds
@@ -7,7 +7,7 @@ from schemas.instants import text_of
 
 
 def holds_status(holds: Holds) -> HoldsStatus:
-    """Return everything that holds now."""
+    """Return all holds and cancellations that are in force."""
     return {
         "holds": [hold_status(hold) for hold in holds.holds()],
         "cancellations": [cancellation_status(one) for one in holds.cancellations()],
@@ -15,7 +15,7 @@ def holds_status(holds: Holds) -> HoldsStatus:
 
 
 def hold_status(hold: CampaignHold) -> HoldStatus:
-    """Return a hold as the contract spells it."""
+    """Return a hold with the names of its JSON form."""
     return {
         "campaignId": hold.campaign_id,
         "reject": hold.reject,
@@ -26,7 +26,7 @@ def hold_status(hold: CampaignHold) -> HoldStatus:
 
 
 def cancellation_status(one: Cancellation) -> CancellationStatus:
-    """Return a cancellation as the contract spells it."""
+    """Return a cancellation with the names of its JSON form."""
     return {
         "eventId": one.event_id,
         "campaignId": one.campaign_id,

@@ -310,7 +310,7 @@ class Partitions:
         lane = self._pipeline.lanes.get(partition)
         if lane is None or not lane.started:
             return
-        self._facts.kafka_trouble(why=f"{partition}: {why}; it is taken over anew")
+        self._facts.kafka_trouble(why=f"{partition}: {why}; it is taken over again")
         self._pipeline.lose(partition)
         self._consumer.pause([partition])
         self._paused.add(partition)

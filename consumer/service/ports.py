@@ -163,7 +163,7 @@ class EventsConsumer(EventsLog, Protocol):
 
 
 class JournalReader(Protocol):
-    """The journal topics, as anybody may read them. `partition` is always the events partition whose journal is meant."""
+    """Reads the journal topics. `partition` is always the events partition that the journal belongs to."""
 
     async def read(self, partition: Partition, start: JournalOffset, stop: JournalOffset) -> Sequence[Entry]:
         """Return the entries from `start` up to but without `stop`, as far as retention has left them."""
@@ -213,18 +213,18 @@ class JournalLog(JournalReader, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRead:
-    """What one look at the control topic has found."""
+    """The result of one poll of the control topic."""
 
     records: Sequence[ControlRecord]
     end: int
-    """Where the topic ended when it was asked: nothing below is missing."""
+    """The topic's end when it was read: `records` has everything below it."""
 
 
 class ControlLog(Protocol):
-    """The control topic, as whoever obeys it reads it."""
+    """The control topic, as the service reads it."""
 
     async def read(self, position: int) -> ControlRead:
-        """Return what stands from `position` up to the end that the topic has now; tries for as long as it takes.
+        """Return the records from `position` up to the topic's present end; retries for as long as it takes.
 
         Raises:
             TopicGoneError: there is no such topic.
@@ -261,7 +261,7 @@ class Platform(Protocol):
     async def post(
         self, body: bytes, *, last_look: Callable[[], Withholding | None], expires_in_seconds: float | None
     ) -> Exchange:
-        """Make one attempt. `last_look` is asked with the connection in hand, right before the first byte.
+        """Make one attempt. `last_look` is called with the connection in hand, right before the first byte.
 
         `expires_in_seconds` is the time until the first deadline among its contacts: a connection is not waited for
         much longer.

@@ -145,7 +145,7 @@ class Progress:
             case WaitingPlace.WINDOW:
                 return Cause.OURS if pipeline.windows.next_wake_at() is None else None
             case WaitingPlace.HELD:
-                return None  # a person knows
+                return None  # an operator holds it on purpose
             case WaitingPlace.QUEUE if pipeline.access.holds.is_blind(now):
                 return Cause.OUTSIDE
             case WaitingPlace.QUEUE:

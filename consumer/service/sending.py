@@ -16,15 +16,15 @@ PATIENCE_SECONDS = 10.0
 """Refused connections and requested pauses that are shorter are not reported."""
 
 BLIND_SECONDS = 1.0
-"""A look at the control topic that comes late for a moment is nobody's business."""
+"""Shorter failures to read the control topic are not reported."""
 
 NAMED_CAMPAIGNS = 5
 
 
 def why_not_sending(pipeline: Pipeline, now: Now, *, control_trouble: str | None = None) -> Iterator[str]:
-    """Yield what the platform, or a control topic that cannot be read, keeps us from sending."""
+    """Yield each reason why the platform, or an unreadable control topic, keeps us from sending."""
     access = pipeline.access
-    yield from _unheard(access.holds, now, control_trouble)
+    yield from _control_reasons(access.holds, now, control_trouble)
     if access.is_stopped:
         yield (
             "the platform refuses our key, role, credit, proxy or address (401, 402, 403, 407 or a redirect): "
@@ -50,8 +50,8 @@ def why_not_sending(pipeline: Pipeline, now: Now, *, control_trouble: str | None
         )
 
 
-def _unheard(holds: Holds, now: Now, trouble: str | None) -> Iterator[str]:
-    """Yield that nobody knows what operators hold; what they do hold is their own wish, and no trouble."""
+def _control_reasons(holds: Holds, now: Now, trouble: str | None) -> Iterator[str]:
+    """Yield why operators' holds are unknown. A hold itself is no reason here, because the operator wants it."""
     blind_since = holds.blind_since
     if trouble is not None:
         yield f"no request starts, since the control topic cannot be read: {trouble}"

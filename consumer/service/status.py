@@ -123,8 +123,8 @@ class StatusBoard:
         if not (events and stops.is_full):
             return None
         return (
-            f"{events} events of held campaigns wait here, and all such events fill half of the buffer: it is read on "
-            "when they are released, cancelled or past their deadline"
+            f"{events} events of held campaigns wait here, and all such events fill half of the buffer: the partition is "
+            "read again when they are released, cancelled or past their deadline"
         )
 
     def _access_status(self) -> AccessStatus:

@@ -88,7 +88,7 @@ class LimitsStatus(TypedDict):
 
 
 class HoldStatus(TypedDict):
-    """What an operator holds. Spelled as `campaigns list` does; no campaign: everything."""
+    """A hold, with the names that `campaigns list --json` has; `campaignId` is None if all campaigns are held."""
 
     campaignId: int | None
     reject: bool
@@ -98,7 +98,7 @@ class HoldStatus(TypedDict):
 
 
 class CancellationStatus(TypedDict):
-    """What an operator has cancelled."""
+    """A cancellation of one event or of a campaign."""
 
     eventId: str | None
     campaignId: int | None
@@ -108,7 +108,7 @@ class CancellationStatus(TypedDict):
 
 
 class HoldsStatus(TypedDict):
-    """What operators have said, as `campaigns list --json` prints it."""
+    """The holds and cancellations in force, as `campaigns list --json` prints them."""
 
     holds: Sequence[HoldStatus]
     cancellations: Sequence[CancellationStatus]

@@ -118,7 +118,7 @@ class Takeover:
             release()
 
     async def other_group(self, partition: Partition) -> str | None:
-        """Return the group that the partition's journal belongs to; None where it is ours or nobody's."""
+        """Return the group that the partition's journal belongs to; None where it is ours or belongs to none."""
         try:
             group = await self._evidence.group(partition)
         except TopicGoneError:  # the claim will report it, or add the partitions that the journal lacks

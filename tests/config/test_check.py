@@ -173,7 +173,7 @@ async def test_a_journal_that_kafka_may_compact_is_one_line(world: World) -> Non
 
 async def test_a_control_topic_that_forgets_or_has_no_order_is_one_line(world: World) -> None:
     forgetful = await world.topics.create("control", settings={"cleanup.policy": "compact,delete"})
-    assert "holds are forgotten when they are old" in await obstacle(world, KAFKA__CONTROL_TOPIC=forgetful)
+    assert "retention removes old holds" in await obstacle(world, KAFKA__CONTROL_TOPIC=forgetful)
     wide = await world.topics.create("control", partitions=2, settings={"cleanup.policy": "compact"})
     assert "has 2 partitions: it needs exactly 1" in await obstacle(world, KAFKA__CONTROL_TOPIC=wide)
 

@@ -76,5 +76,5 @@ def test_scripts_get_every_field_under_the_name_that_the_help_page_gives() -> No
 
 def test_an_operator_reads_first_what_the_decision_will_do() -> None:
     said = "\n".join(forecast(STOPPED, Offset(20)))
-    assert "Up to 40 records are considered anew" in said
+    assert "Up to 40 records are processed again" in said
     assert "get it again, unmarked" in said

@@ -256,7 +256,7 @@ class BatchProducer:
         return frozenset(numbers)
 
     async def _running(self, target: TopicPartition) -> _Running:
-        """Return the producer that the partition sends through, and start it if nobody has."""
+        """Return the producer that the partition uses; start it if it is not running."""
         while True:
             match self._producers.use_of(target):
                 case ProducerUse.SHARES:

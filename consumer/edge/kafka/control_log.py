@@ -1,4 +1,4 @@
-"""The control topic: what operators say of campaigns, read to its end, and written. Knows nothing of what is said."""
+"""Reads and writes the control topic, which has operators' orders about campaigns. Does not interpret them."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,7 +24,7 @@ class KafkaControl:
     """One topic of one partition, for one group."""
 
     def __init__(self, connection: KafkaConnection, *, topic: str, on_trouble: Callable[[str], None]) -> None:
-        """Prepare. `on_trouble` hears why a question is asked again."""
+        """Prepare. `on_trouble` gets why a request is repeated."""
         self._partition = TopicPartition(topic, 0)
         self._reader = TopicReader(connection, isolation=Isolation.COMMITTED, on_trouble=on_trouble)
         self._producer = BatchProducer(
@@ -38,11 +38,11 @@ class KafkaControl:
 
     @property
     def topic(self) -> str:
-        """Its name."""
+        """The topic's name."""
         return str(self._partition.topic)
 
     async def read(self, position: int) -> ControlRead:
-        """Return what stands from `position` up to the end that the topic has now; tries for as long as it takes.
+        """Return the records from `position` up to the topic's present end; retries for as long as it takes.
 
         Raises:
             TopicGoneError: there is no such topic.
@@ -59,7 +59,7 @@ class KafkaControl:
         """Append in one batch, and return once the brokers have acknowledged it.
 
         Raises:
-            NotTakenError: they did not, or nobody knows; the message says what to do.
+            NotTakenError: they did not, or it is unknown; the message says what to do.
             TopicGoneError: there is no such topic.
             KafkaRefusedError: the brokers refuse us.
         """
@@ -67,7 +67,7 @@ class KafkaControl:
             await self._producer.send_whole(self._partition, messages)
         except (NotAcknowledgedError, PartitionMissingError, RejectedError, TooLargeError) as error:
             raise NotTakenError(
-                f"topic {self.topic!r} has not acknowledged it ({error}): look with `campaigns list`, and try again"
+                f"topic {self.topic!r} has not acknowledged it ({error}): check with `campaigns list`, and try again"
             ) from error
 
     async def stop(self) -> None:

@@ -10,14 +10,14 @@ from typing import Generic, TypeVar
 from aiokafka import TopicPartition
 
 P = TypeVar("P")
-"""A producer, as its user keeps it."""
+"""The caller's type of a producer."""
 
 
 class ProducerUse(Enum):
     """Which producer a partition's next batch goes through."""
 
     SHARES = auto()
-    """The one that all share."""
+    """The shared one."""
     NEEDS_ITS_OWN = auto()
     """One of its own, which has to be started first."""
     HAS_ITS_OWN = auto()
@@ -50,22 +50,22 @@ NEXT: dict[ProducerEvent, dict[ProducerUse, ProducerUse]] = {
     ProducerEvent.OWN_FAILED: {_HAS: _NEEDS},
     ProducerEvent.OWN_SUCCEEDED: {_HAS: _SHARES},
 }
-"""What a partition uses after each event; what is missing here cannot happen.
+"""What a partition uses after each event; a combination that is missing cannot happen.
 
-Two batches of one partition may be out at once: an append from before a partition was lost, and one after it came
-back. So one batch may end in the shared producer while the other has the partition's own.
+Two batches of one partition may be in flight: an append from before the partition was lost, and one from after it came back.
+So a batch may end in the shared producer while the partition has a producer of its own.
 """
 
 
 class PartitionProducers(Generic[P]):
-    """Who sends through which producer. A partition that nothing has happened to shares."""
+    """The producer of each partition. By default a partition uses the shared one."""
 
     def __init__(self) -> None:
         """Begin without a producer."""
         self._shared: P | None = None
         self._uses: dict[TopicPartition, ProducerUse] = {}
         self._own: dict[TopicPartition, P] = {}
-        """The partitions that have their own producer, and no others."""
+        """The producers of the partitions that have one of their own."""
 
     @property
     def shared(self) -> P | None:
@@ -95,20 +95,20 @@ class PartitionProducers(Generic[P]):
         self._move(target, ProducerEvent.NO_LEADER)
 
     def failed(self, target: TopicPartition, producer: P) -> None:
-        """Give `producer` to nobody any more, since a batch of the partition has failed in it.
+        """Drop `producer`, because a batch of the partition has failed in it.
 
-        Other partitions that shared it go on sharing, with the next one: the first failure is taken for the partition's own.
+        Other partitions go on with the next shared producer: the failure counts as this partition's.
         """
         if self._is_own(target, producer):
             self._move(target, ProducerEvent.OWN_FAILED)
             del self._own[target]
             return
-        assert producer is self._shared, "a producer that nobody is given any more fails only once"
+        assert producer is self._shared, "a producer that was dropped fails only once"
         self._move(target, ProducerEvent.SHARED_FAILED)
         self._shared = None
 
     def succeeded(self, target: TopicPartition, producer: P) -> P | None:
-        """Note that a batch of the partition was acknowledged; return the producer that nobody needs any more."""
+        """Record that a batch of the partition was acknowledged; return the producer that is not needed any more."""
         if self._is_own(target, producer):
             self._move(target, ProducerEvent.OWN_SUCCEEDED)
             return self._own.pop(target)
@@ -116,7 +116,7 @@ class PartitionProducers(Generic[P]):
         return None
 
     def stop(self) -> list[P]:
-        """Begin anew without a producer; return those that were in use."""
+        """Drop all producers, and return those that were in use."""
         running = [*self._own.values()] if self._shared is None else [self._shared, *self._own.values()]
         self._shared = None
         self._uses.clear()

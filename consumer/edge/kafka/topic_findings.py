@@ -104,21 +104,21 @@ class Compacted(TopicFinding):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotCompacted(TopicFinding):
-    """A control topic that forgets holds by their age."""
+    """A control topic whose retention removes old holds."""
 
     topic: str
     policy: str
 
     def __str__(self) -> str:
         return (
-            f"the control topic {self.topic!r} has cleanup.policy={self.policy}: set it to compact, or holds are "
-            "forgotten when they are old"
+            f"the control topic {self.topic!r} has cleanup.policy={self.policy}: set it to compact, or retention "
+            "removes old holds"
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManyPartitions(TopicFinding):
-    """A control topic of which the service reads one partition."""
+    """A control topic with several partitions, of which the service reads only one."""
 
     topic: str
     partitions: int
@@ -238,4 +238,4 @@ _POLICIES: Final = {
     TopicRole.JOURNAL: " and cleanup.policy=delete",
     TopicRole.CONTROL: " and cleanup.policy=compact",
 }
-"""What a topic must be made with."""
+"""The cleanup policy that a topic must be created with."""

@@ -76,7 +76,7 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
     gauge(
         "campaign_partitions",
         ("state",),
-        "Partitions of this member by state; `stopped`: until somebody decides",
+        "Partitions of this member by state; `stopped`: until an operator decides",
         _partition_states,
     ),
     gauge(

@@ -40,7 +40,7 @@ class Described:
 class Counters:
     """A counter family: one running sum for each combination of label values.
 
-    `known` combinations stand at 0 from the start, so that `increase()` sees the first of a rare kind.
+    `known` combinations are 0 from the start, so that `increase()` sees the first of a rare kind.
     """
 
     def __init__(self, described: Described, *, known: Iterable[Key] = ()) -> None:
@@ -70,7 +70,7 @@ class Counters:
         return [self._family()]
 
     def collect(self) -> Iterable[Metric]:
-        """Return the family as it stands."""
+        """Return the family with its samples."""
         family = self._family()
         for key, value in self._values.items():
             family.add_metric(label_values(key, self._texts), value)
@@ -122,7 +122,7 @@ class Distribution:
         return [self._family()]
 
     def collect(self) -> Iterable[Metric]:
-        """Return the family as it stands, its buckets cumulative."""
+        """Return the family with its samples; buckets are cumulative."""
         family = self._family()
         for key, counts in self._counts.items():
             total = 0

@@ -222,7 +222,7 @@ class Metrics:
             "campaign_foreign_claims_total", PARTITION, "Claims of other consumer groups in the partition's journal"
         )
         self.stops = counter(
-            "campaign_partition_stops_total", PARTITION, "Times that the partition stopped until somebody decides"
+            "campaign_partition_stops_total", PARTITION, "Times that the partition stopped until an operator decides"
         )
         self.rewinds = counter(
             "campaign_rewinds_total", PARTITION, "Times that a tool moved the group's offset back, which has no effect"

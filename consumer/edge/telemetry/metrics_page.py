@@ -50,12 +50,12 @@ PARTITION_STATES: Final = {
     "owned": "at work",
     "unsure": "an append was not acknowledged; no new request takes events of this partition",
     "lost": "another member has claimed the partition",
-    "stopped": "somebody has to decide",
+    "stopped": "an operator has to decide",
 }
 SERVICE_STATES: Final = {
     "starting": "it has not joined the group yet",
     "running": "at work",
-    "draining": "it was told to stop",
+    "draining": "it is shutting down",
 }
 ANSWERS: Final = {
     "accepted": "a complete 2xx head",

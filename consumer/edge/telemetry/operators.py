@@ -1,4 +1,4 @@
-"""What operators say of campaigns, as the fields of a log line. Tells nobody anything."""
+"""Turns operators' orders about campaigns into the fields of a log line. Writes no log line."""
 
 from typing import assert_never
 
@@ -6,8 +6,8 @@ from consumer.core.platform.control import CampaignHold, Cancellation, Forgotten
 from schemas.instants import text_of
 
 
-def words_of(said: Said) -> dict[str, object]:
-    """Return who has said it, why, and of what."""
+def order_fields(said: Said) -> dict[str, object]:
+    """Return an order's operator, its reason, and what it is about."""
     match said:
         case CampaignHold():
             return {"campaign": _named(said.campaign_id), "reject": said.reject, **_who(said)}

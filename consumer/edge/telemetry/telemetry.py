@@ -18,7 +18,7 @@ from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES, code, stop
 from consumer.edge.telemetry.exposition import render
 from consumer.edge.telemetry.log import OURS, RepeatedLines, origin_of
 from consumer.edge.telemetry.metrics import Metrics
-from consumer.edge.telemetry.operators import words_of
+from consumer.edge.telemetry.operators import order_fields
 from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
 from consumer.service.ports import Clock
 from consumer.service.status_shape import ServiceStatus
@@ -173,7 +173,7 @@ class Telemetry(Facts):
 
     def send_split(self, *, campaign_id: int, status: int, contacts: int) -> None:
         self.metrics.splits.add((), 1)
-        cure = "the contacts refused at the end stand in the results as rejected"
+        cure = "the results of the refused contacts say rejected"
         fields = {"campaign": campaign_id, "status": status, "contacts": contacts}
         self._problem("request refused, halving it", (campaign_id, status), fields, cure=cure)
 
@@ -255,7 +255,7 @@ class Telemetry(Facts):
     # Operators
 
     def operator_said(self, said: Said) -> None:
-        log, fields = self._log.warning, words_of(said)
+        log, fields = self._log.warning, order_fields(said)
         match said:
             case CampaignHold():
                 log("campaigns held" if said.campaign_id is None else "campaign held", **fields)
@@ -382,7 +382,7 @@ class Telemetry(Facts):
 
     def journal_unsure(self, partition: Partition, *, why: str) -> None:
         self.metrics.journal_unsure.add(partition, 1)
-        cure = "claimed anew by itself; lasting: check the brokers and min.insync.replicas of the journal topic"
+        cure = "claimed again by itself; lasting: check the brokers and min.insync.replicas of the journal topic"
         self._problem(
             "journal append not acknowledged", partition, {"partition": str(partition), "why": why}, cure=cure
         )

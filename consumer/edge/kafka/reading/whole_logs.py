@@ -68,7 +68,7 @@ class WholeLogs:
         return await self._reader.bounds(TopicPartition(topic, partition))
 
     async def open_end(self, topic: str, partition: int) -> int:
-        """Return a partition's end, with what stands in open transactions; raises as `bounds` does."""
+        """Return a partition's end, including records of open transactions; raises as `bounds` does."""
         _, end = await self._ends.bounds(TopicPartition(topic, partition))
         return end
 
