@@ -65,6 +65,10 @@ bench-journal: tools ## Measure what the journal costs: beside the service with 
 bench-takeover: tools ## Measure what a take-over costs whose journal has a long past: seconds, memory, the loop's longest spell
 	@$(RUN)/python -m tests.benchmarks.takeover $(BENCH_ARGS)
 
+.PHONY: bench-plan
+bench-plan: setup ## Measure what planning a resend costs over a million records: seconds, memory
+	@$(RUN)/python -m tests.benchmarks.plan $(BENCH_ARGS)
+
 .PHONY: soak
 soak: tools ## Run load with random faults for 10 minutes, then the audit; SOAK_ARGS="--minutes 60 --seed 7"
 	@$(RUN)/python -m tests.chaos.soak $(SOAK_ARGS)

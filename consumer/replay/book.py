@@ -15,7 +15,24 @@ STATUSES: Final[tuple[str, ...]] = ("", *get_args(ResultStatus))
 """By number, as the column `status` has them; 0: no outcome is known."""
 NUMBER_OF: Final = {status: number for number, status in enumerate(STATUSES)}
 NO_OUTCOME: Final = 0
+ACCEPTED: Final = NUMBER_OF["accepted"]
+IN_DOUBT: Final = NUMBER_OF["in_doubt"]
+DUPLICATE: Final = NUMBER_OF["duplicate"]
 NO_ROW: Final = -1
+
+
+def merged(earlier: int, later: int) -> int:
+    """Return what became of an event by two outcomes: of two of its records, or of one that was considered anew.
+
+    Accepted wins over doubt, and doubt over all others: whoever may have been texted is not texted again by mistake.
+    A duplicate says nothing of its own.
+    """
+    for status in (ACCEPTED, IN_DOUBT):
+        if status in {earlier, later}:
+            return status
+    if later in {NO_OUTCOME, DUPLICATE}:
+        return earlier or later
+    return later
 
 
 class Flag:

@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from consumer.replay.book import Book, Flag
+from consumer.replay.book import ACCEPTED, IN_DOUBT, Book, Flag
 from consumer.replay.coding import Coding, PlannedPartition, PlannedRecord
 from consumer.replay.criteria import Criteria
 from consumer.replay.document import CampaignCounts, Counts
 from consumer.replay.draft import Draft, Elsewhere
-from consumer.replay.fates import ACCEPTED, FATES, IN_DOUBT, Fate, Judge
+from consumer.replay.fates import FATES, Fate, Judge
 
 SLICE_ROWS: Final = 150_000
 
@@ -49,7 +49,7 @@ class Conclusion:
 def conclude(draft: Draft, criteria: Criteria, *, slice_rows: int = SLICE_ROWS) -> Conclusion:
     """Return what a resend would do. The draft is spent by that: its columns of hashes are given back as it goes."""
     book = draft.book
-    judge = Judge(book, criteria, draft.elsewhere)
+    judge = Judge(book, criteria, draft.elsewhere, draft.before)
     for rows, others in _by_event(book, draft.elsewhere, slice_rows):
         judge.slice(rows, others)
     book.event = array("Q")

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.event import Record as FetchedRecord
 from consumer.core.terms import Instant
-from consumer.replay.book import NO_OUTCOME, NO_ROW, NUMBER_OF, Book, Flag
+from consumer.replay.book import NO_OUTCOME, NO_ROW, NUMBER_OF, Book, Flag, merged
 from consumer.replay.coding import record_digest
 from consumer.replay.criteria import Criteria, hash_of
 from consumer.replay.event_ids import EventSieve
@@ -42,6 +42,8 @@ class Draft:
         self._now = now
         self._extended_until = None if extend_expiry_seconds is None else now + extend_expiry_seconds
         self._sieve = EventSieve(0)
+        self.before = dict[int, int]()
+        """What became, before the range, of events of which the range holds resends alone: statuses by event."""
 
     # ---------------------------------------------------------------- events
 
@@ -135,7 +137,8 @@ class Draft:
             row = row_of(source.topic, source.partition, source.offset)
             event = None if result.event_id is None else hash_of(result.event_id)
             if row != NO_ROW and event in {None, book.event[row]}:
-                book.status[row] = number
+                earlier = book.status[row]
+                book.status[row] = merged(earlier, number) if earlier else number
             elif event is not None:  # also where the topic was made anew, and another event stood at the row's offset
                 self._outcome_elsewhere(event, number, result.resend_id)
 
@@ -145,13 +148,33 @@ class Draft:
             self.elsewhere.statuses.append(number)
             self.elsewhere.resends.append(0 if resend_id is None else 1 + self.book.resend_place(resend_id))
 
+    def orphans(self) -> set[int]:
+        """Return the events, as hashes, of which the range holds resends and no original."""
+        book = self.book
+        orphans = {book.event[row] for row in book.resend_rows if book.flags[row] & Flag.SELECTED}
+        if orphans:
+            for event_hash, flags in zip(book.event, book.flags, strict=True):
+                if not flags & Flag.RESEND and event_hash in orphans:
+                    orphans.discard(event_hash)
+        return orphans
+
+    def results_before(self, values: Sequence[bytes | None], orphans: Container[int]) -> None:
+        """Take results from before the range: of these events alone."""
+        for value in values:
+            result = outcome_of(value)
+            if result is None or result.event_id is None:
+                continue
+            event_hash, number = hash_of(result.event_id), NUMBER_OF.get(result.status, NO_OUTCOME)
+            if event_hash in orphans:
+                self.before[event_hash] = merged(self.before.get(event_hash, NO_OUTCOME), number)
+
     def outcomes(self, topic: str, partition: int, offsets: Iterable[int], status: str) -> None:
-        """Take what a journal tells of some records; where a result was seen, it is the same."""
+        """Take what a journal tells of some records, in its order."""
         book, number = self.book, NUMBER_OF[status]
         for offset in offsets:
             row = book.row_of(topic, partition, offset)
-            if row != NO_ROW and book.status[row] == NO_OUTCOME:
-                book.status[row] = number
+            if row != NO_ROW:
+                book.status[row] = merged(book.status[row], number)
 
     # ---------------------------------------------------------------- what is still lacking
 

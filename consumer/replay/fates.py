@@ -4,18 +4,15 @@ An event is all the records with its ID. One of them stands for it: the first on
 where the selection holds it and its resends. What became of any of them became of the event.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
-from consumer.replay.book import NO_OUTCOME, NUMBER_OF, Book, Flag
+from consumer.replay.book import ACCEPTED, DUPLICATE, IN_DOUBT, NO_OUTCOME, NUMBER_OF, Book, Flag, merged
 from consumer.replay.criteria import Criteria
 from consumer.replay.draft import Elsewhere
 
-ACCEPTED: Final = NUMBER_OF["accepted"]
-IN_DOUBT: Final = NUMBER_OF["in_doubt"]
-DUPLICATE: Final = NUMBER_OF["duplicate"]
 INVALID: Final = NUMBER_OF["invalid"]
 
 
@@ -49,29 +46,16 @@ class _KnownEvent(msgspec.Struct, gc=False):
     excluded: bool
 
 
-def merged(earlier: int, later: int) -> int:
-    """Return what became of an event by what became of two of its records.
-
-    Accepted wins over doubt, and doubt over all others: whoever may have been texted is not texted again by mistake.
-    A duplicate says nothing of its own.
-    """
-    for status in (ACCEPTED, IN_DOUBT):
-        if status in {earlier, later}:
-            return status
-    if later in {NO_OUTCOME, DUPLICATE}:
-        return earlier or later
-    return later
-
-
 class Judge:
     """Decides for each record, slice by slice; `fates` has a place for every row."""
 
-    def __init__(self, book: Book, criteria: Criteria, elsewhere: Elsewhere) -> None:
+    def __init__(self, book: Book, criteria: Criteria, elsewhere: Elsewhere, before: Mapping[int, int]) -> None:
         self.fates = bytearray(len(book))
         self.after: set[str] = set()
         """Earlier resends of the events that would be sent."""
         self._book = book
         self._elsewhere = elsewhere
+        self._before = before
         self._wanted = frozenset(NUMBER_OF[status] for status in criteria.statuses)
         if criteria.invalid:
             self._wanted |= {INVALID}
@@ -100,6 +84,7 @@ class Judge:
             pending = status == NO_OUTCOME and not flags & Flag.SKIPPED
             known = events.get(book.event[row])
             if known is None:
+                status = merged(self._before.get(book.event[row], NO_OUTCOME), status)
                 events[book.event[row]] = _KnownEvent(row, status, pending, bool(flags & Flag.EXCLUDED))
                 continue
             known.status = merged(known.status, status)

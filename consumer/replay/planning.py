@@ -5,7 +5,7 @@ retention may have removed it.
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,6 +39,8 @@ class Notes:
     """Dead letters whose record is not in its events topic any more."""
     unknowable: int = 0
     """Without an outcome, and both results and journal that may have told of one are gone."""
+    orphans: int = 0
+    """Events of which the range holds resends alone, and whose original's result retention may have removed."""
     skipped: int = 0
     """Without an outcome, below what is committed: passed over by a forward move of the group."""
     unreadable_results: int = 0
@@ -246,9 +248,24 @@ class _Work:
         self._progress.stage("results", sum(bounds[number][1] - start for number, start in starts.items()))
         for number, start in starts.items():
             await self._read(topic, number, start, bounds[number][1], self._take_results)
+        await self._read_results_before({number: (bounds[number][0], start) for number, start in starts.items()})
         for one in concerned:
             await self._read_journal(one, results_are_cut=self._cut[one.partition % len(bounds)])
         return tuple(end for _, end in bounds)
+
+    async def _read_results_before(self, ranges: Mapping[int, tuple[int, int]]) -> None:
+        """Look for what became of originals that stand before the range, where it holds resends of theirs."""
+        orphans = self.draft.orphans()
+        if not orphans:
+            return
+        if any(start for start, _ in ranges.values()):
+            self.notes.orphans = len(orphans)
+        self._progress.stage("older results", sum(stop - start for start, stop in ranges.values()))
+        for number, (start, stop) in ranges.items():
+            await self._read(self._question.results, number, start, stop, partial(self._take_results_before, orphans))
+
+    def _take_results_before(self, orphans: set[int], records: Sequence[Record]) -> None:
+        self.draft.results_before([record.value for record in records], orphans)
 
     def _take_results(self, records: Sequence[Record]) -> None:
         self.draft.results([record.value for record in records])

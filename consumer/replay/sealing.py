@@ -167,5 +167,10 @@ def _about_evidence(notes: Notes) -> Iterator[str]:
             f"what became of {notes.unknowable:,} records cannot be known, since retention has removed results and "
             "journal of their time: they count as unsettled"
         )
+    if notes.orphans:
+        yield (
+            f"of {notes.orphans:,} events the range holds resends alone, and the results of their originals may be "
+            "gone: begin the range earlier (--from) to be sure that they were not accepted"
+        )
     if notes.unreadable_results:
         yield f"{notes.unreadable_results:,} records of the results topic are no results"

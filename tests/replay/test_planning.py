@@ -154,6 +154,39 @@ async def test_what_was_written_before_the_records_is_not_searched_for_what_beca
     assert (logs.read_from[JOURNAL, 0], logs.read_from[DEAD_LETTERS, 0]) == (1, 1)
 
 
+@pytest.mark.parametrize("by_journal", [False, True], ids=["results", "journal"])
+async def test_what_was_accepted_before_a_partition_started_anew_stays_accepted(by_journal: bool) -> None:  # noqa: FBT001
+    logs = logs_of()
+    place = logs.event(1)
+    for status in ("accepted", "failed"):  # an operator's word stands between them
+        logs.result(place, status, event=1)
+        logs.outcome(place[2], status)
+    if by_journal:
+        logs.topics[RESULTS][0].trim(2)
+
+    assert (await drawn(logs)).conclusion.counts.already_accepted == 1
+
+
+async def test_a_resend_whose_original_stands_before_the_range_is_planned_under_it() -> None:
+    logs = logs_of()
+    for number, status in enumerate(("accepted", "in_doubt", "failed")):
+        logs.result(logs.event(number, seconds_ago=90_000), status, event=number, seconds_ago=89_000)
+    for number in range(3):
+        resend = logs.event(number, seconds_ago=3_600, resend="r-1")
+        logs.result(resend, "failed", event=number, seconds_ago=3_500)
+    recent = At(timestamp_ms=round((NOW - 7_200) * 1000))
+
+    found = await drawn(logs, since=recent)
+
+    counts = found.conclusion.counts
+    assert (counts.already_accepted, counts.in_doubt, places(found)) == (1, 1, {(EVENTS, 0, 5)})
+    assert (found.conclusion.after, found.notes.orphans) == (("r-1",), 0)
+    logs.topics[RESULTS][0].trim(1)
+    assert (await drawn(logs, since=recent)).notes.orphans == 3
+    whole = await drawn(logs)
+    assert (whole.notes.orphans, whole.conclusion.counts.repeated) == (0, 3)
+
+
 async def test_offsets_that_retention_has_removed_are_counted_and_the_rest_is_planned() -> None:
     logs = logs_of()
     for number in range(5):
