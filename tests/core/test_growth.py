@@ -20,6 +20,7 @@ from consumer.core.policy import CampaignPolicy, Policies, WireNames
 from consumer.core.terms import Offset, Partition
 from consumer.service.progress import STILL_SECONDS, Progress, Surroundings
 from tests.core.makers import P0, at, make_event
+from tests.core.operators import Operator
 from tests.core.runner import OK, Request, Runner
 
 GROWS_WITH_ITS_WORK = 2.3
@@ -322,3 +323,43 @@ def test_whom_names_have_in_common_is_found_out_once_for_all_items_that_say_them
     found = directory.named_by(item)
     assert len(found) == 9
     assert directory.named_by(dict(item)) is found
+
+
+# ------------------------------------------------------------------------------------------------------------ holds
+
+
+@pytest.mark.parametrize("whose", [1, None], ids=["a campaign", "everything"])
+def test_a_turn_and_an_event_cost_the_same_however_much_is_held(whose: int | None) -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(LONE)
+        Operator(runner).hold(whose)
+        runner.feed(*[runner.event(phone=phone(index)) for index in range(many)])
+        runner.run(until=3.0)
+        event = runner.event(phone=phone(many), campaignId=2)
+
+        def act() -> None:
+            runner.turn()
+            runner.pipeline.readable()
+            runner.feed(event)
+            runner.turn()
+
+        return act
+
+    assert ratio(case, 200) < STAYS
+
+
+def test_a_hold_and_a_cancellation_cost_what_is_in_hand_once() -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = started(LONE)
+        runner.feed(*[runner.event(phone=phone(index)) for index in range(many)])
+        runner.run(until=3.0)
+        operator = Operator(runner)
+
+        def act() -> None:
+            operator.hold(1)
+            operator.cancel(campaign=1)
+            runner.run(until=6.0)
+
+        return act
+
+    assert ratio(case, 200) < GROWS_WITH_ITS_WORK

@@ -1,19 +1,17 @@
 """Holds and cancellations on what is in hand: unread, in a window, queued, waiting for a retry, set aside, out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.answer import Answer, Answered, Lost
-from consumer.core.platform.control import CampaignHold, Cancellation, Release, key_of, value_of
-from consumer.core.platform.control import ControlRecord as Record
+from consumer.core.platform.control import Release
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.standstill import WaitingPlace, explain_standstill
-from consumer.core.terms import Instant
 from tests.core.makers import P0, P1, at
+from tests.core.operators import Operator
 from tests.core.runner import OK, Request, Runner
 
 QUICK = Policies(default=CampaignPolicy(window_seconds=0.0))
@@ -21,32 +19,6 @@ WINDOWED = Policies(default=CampaignPolicy(window_seconds=30.0))
 THROTTLED = Answered(status=429, retry_after_seconds=60.0, body=None)
 CANCELLED = (Status.CANCELLED, Reason.OPERATOR)
 HELD = (Status.REJECTED, Reason.HELD)
-
-
-@dataclass
-class Operator:
-    """Somebody who holds, releases and cancels, in a run."""
-
-    runner: Runner
-
-    def say(self, *said: CampaignHold | Release | Cancellation) -> None:
-        now = at(self.runner.time)
-        records = [Record(0, 0, key_of(one), value_of(one)) for one in said]
-        self.runner.pipeline.stops.heard(records, now.steady, now)
-
-    def hold(self, campaign: int | None, *, reject: bool = False) -> None:
-        now = at(self.runner.time).wall
-        self.say(
-            CampaignHold(campaign_id=campaign, reject=reject, reason="r", operator="anna", since=now, held_since=now)
-        )
-
-    def release(self, campaign: int | None) -> None:
-        now = at(self.runner.time).wall
-        self.say(Release(campaign_id=campaign, reason=None, operator="anna", at=now, held_since=None))
-
-    def cancel(self, *, event: str | None = None, campaign: int | None = None) -> None:
-        before = Instant(at(self.runner.time).wall + 0.001)
-        self.say(Cancellation(event_id=event, campaign_id=campaign, reason="r", operator="anna", before=before))
 
 
 def outcome(runner: Runner, offset: int, partition: int = 0) -> tuple[Status, Reason | None] | None:

@@ -18,6 +18,7 @@ from consumer.service.progress import (
     Surroundings,
 )
 from tests.core.makers import P0, P1, at, make_claim
+from tests.core.operators import Operator
 from tests.core.runner import OK, Runner, accepting
 
 REQUEST_SECONDS = 15.0
@@ -58,6 +59,8 @@ class Probed:
                 paused=frozenset(self.paused),
                 unreadable=frozenset(self.unreadable),
             )
+            if self.runner.hears:
+                self.runner.hear()
             yield from self.progress.standstills(at(self.runner.time), around)
             self.runner.run(until=self.runner.time + PROBE_SECONDS)
             self.runner.time = max(self.runner.time, min(end, self.runner.time + PROBE_SECONDS))
@@ -99,6 +102,24 @@ def test_a_platform_that_refuses_or_fails_for_hours_is_no_reason_to_restart(stat
     probed.runner.platform = lambda _request: (Answered(status=status, retry_after_seconds=300.0, body=b"{}"), 0.01)
     probed.runner.feed(probed.runner.event())
     assert not probed.complains(HOUR)
+
+
+@pytest.mark.parametrize("whose", [1, None])
+def test_what_an_operator_holds_is_explained_by_a_person(whose: int | None) -> None:
+    probed = started()
+    Operator(probed.runner).hold(whose)
+    probed.runner.feed(probed.runner.event())
+    assert not probed.complains(HOUR)
+    assert not probed.explains()
+
+
+def test_a_control_topic_that_is_not_read_is_the_worlds_doing() -> None:
+    probed = started()
+    probed.runner.hears = False
+    probed.runner.time += 10.0
+    probed.runner.feed(probed.runner.event())
+    assert not probed.complains(HOUR)
+    assert probed.explains() == {"its oldest event waits in the queue"}
 
 
 def test_a_window_that_waits_for_company_for_long_is_no_reason_to_restart() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from consumer.core.platform.access import AccessState
 from consumer.core.platform.answer import Answer, Answered, Exchange, Unreachable
+from consumer.core.platform.control import ControlRecord
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.sending.send import Send
 from consumer.core.sending.settle import Decision
@@ -15,6 +16,7 @@ from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import StopWhy
 from consumer.service.sending import why_not_sending
 from tests.core.makers import P0, at
+from tests.core.operators import Operator
 from tests.core.runner import OK, Request, Runner, accepting
 from tests.edge.support import HandClock, telemetry
 
@@ -141,3 +143,26 @@ def test_refused_campaigns_are_named_while_their_events_wait_and_a_crowd_is_coun
     runner.platform = accepting
     runner.run()
     assert list(why_not_sending(runner.pipeline, at(runner.time))) == []
+
+
+def test_a_control_topic_that_is_not_read_is_named_and_a_hold_is_not() -> None:
+    runner = Runner(policies=LONE, hears=False)
+    assert list(why_not_sending(runner.pipeline, at(0))) == ["no request starts before the control topic is read"]
+    runner.hear()
+    Operator(runner).hold(None)
+    assert list(why_not_sending(runner.pipeline, at(0))) == []
+    runner.time = 10.0
+    runner.feed(runner.event())
+    runner.run(until=20.0)
+    (reason,) = why_not_sending(runner.pipeline, at(20))
+    assert "the control topic cannot be read since" in reason
+    (reason,) = why_not_sending(runner.pipeline, at(20), control_trouble="topic 'g-control' does not exist")
+    assert "topic 'g-control' does not exist" in reason
+
+
+def test_a_record_of_the_control_topic_that_nobody_can_read_is_named() -> None:
+    runner = Runner(policies=LONE)
+    now = at(0)
+    runner.pipeline.stops.heard([ControlRecord(17, 0, b"hold/421", b"{")], now.steady, now)
+    (reason,) = why_not_sending(runner.pipeline, now)
+    assert "record at offset 17 cannot be read: no JSON" in reason
