@@ -11,7 +11,7 @@ from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
 from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
 from consumer.core.platform.post import REFUSALS, Ruling
-from consumer.core.sending.send import Send
+from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.settle import CalledOff, Decision, Finished, Halve, RetryLater
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.service.facts import AnswerClass, Facts, Priority, RetryReason, StopWhy
@@ -101,18 +101,21 @@ class EngineTelemetry:
                     self._accepted(send, members, exchange.finished_at)
             case Halve():
                 self._facts.send_split(campaign_id=send.campaign_id, status=status or 0, contacts=len(members))
+                if decision.queue_end is QueueEnd.BACK:  # it settles nothing: both halves are tried again
+                    self._retried(send, answer, decision.ruling, now, contacts=len(members))
             case RetryLater() | CalledOff():
-                if isinstance(decision, RetryLater) and decision.halve:
-                    self._facts.send_split(campaign_id=send.campaign_id, status=status or 0, contacts=len(members))
-                self._facts.send_retried(
-                    campaign_id=send.campaign_id,
-                    reason=_retry_reason(decision.ruling, answer, status),
-                    delay_seconds=max(0.0, send.ready_at - now.steady),
-                    contacts=len(members),
-                )
+                self._retried(send, answer, decision.ruling, now, contacts=len(members))
         if decision.ruling in DOUBT_OF:
             self._facts.attempts_unknown(reason=DOUBT_OF[decision.ruling], contacts=len(members))
         self._report_access(send.campaign_id, decision, status, now)
+
+    def _retried(self, send: Send, answer: Answer, ruling: Ruling, now: Now, *, contacts: int) -> None:
+        self._facts.send_retried(
+            campaign_id=send.campaign_id,
+            reason=_retry_reason(ruling, answer),
+            delay_seconds=max(0.0, send.ready_at - now.steady),
+            contacts=contacts,
+        )
 
     def _accepted(self, send: Send, members: Sequence[Event], at: Instant) -> None:
         self._facts.accepted(
@@ -155,7 +158,7 @@ def _priority(send: Send) -> Priority:
     return Priority.IMMEDIATE if send.immediate else Priority.NORMAL
 
 
-def _retry_reason(ruling: Ruling, answer: Answer, status: int | None) -> RetryReason:
+def _retry_reason(ruling: Ruling, answer: Answer) -> RetryReason:
     match ruling:
         case Ruling.WITHHELD if isinstance(answer, NoConnectionYet):
             return RetryReason.DEADLINE
@@ -166,8 +169,8 @@ def _retry_reason(ruling: Ruling, answer: Answer, status: int | None) -> RetryRe
         case Ruling.UNKNOWN_ANSWER_LOST:
             return RetryReason.ANSWER_LOST
         case Ruling.NOT_DELIVERED | Ruling.NOT_DELIVERED_UNCOUNTED:
-            if status is None:
+            if not isinstance(answer, Answered):
                 return RetryReason.UNREACHABLE
-            return RetryReason.UNAVAILABLE if status == UNAVAILABLE else RetryReason.THROTTLED
+            return RetryReason.UNAVAILABLE if answer.status == UNAVAILABLE else RetryReason.THROTTLED
         case _:
             return RetryReason.DENIED

@@ -18,7 +18,7 @@ from consumer.core.sending.endings import Endings
 from consumer.core.sending.joining import Joining
 from consumer.core.sending.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
 from consumer.core.sending.proofs import Proofs
-from consumer.core.sending.send import Send, SendStage, carry, earliest_expiry
+from consumer.core.sending.send import QueueEnd, Send, SendStage, carry, earliest_expiry
 from consumer.core.sending.send_queue import SendQueue
 from consumer.core.sending.settle import CalledOff, Decision, Finished, Halve, RetryLater, decide_whatever_it_says
 from consumer.core.sending.waiters import Waiters
@@ -85,10 +85,10 @@ class Delivery:
         send.first_tried_at = earliest_try(send.histories())
         carry(send.send_id, members)
         self._joining.wait(send, window)
-        self._put(send, now, ahead=False)
+        self._put(send, now, QueueEnd.BACK)
 
-    def _put(self, send: Send, now: Now, *, ahead: bool) -> None:
-        self._queue.put(send, now, ahead=ahead)
+    def _put(self, send: Send, now: Now, end: QueueEnd) -> None:
+        self._queue.put(send, now, end)
         self._endings.watch(send, now)
 
     # ---------------------------------------------------------------- picking
@@ -142,7 +142,7 @@ class Delivery:
         """A partition is sure again: queue what waited; what still has to wait is set aside anew when picked."""
         stalled, self._stalled = self._stalled, {}
         for send in reversed(stalled.values()):
-            self._put_back(send, now, ahead=True)
+            self._put_back(send, now, QueueEnd.FRONT)
 
     # ---------------------------------------------------------------- proving
 
@@ -172,7 +172,7 @@ class Delivery:
         self._return(send, parts, fate=None)
         self._requeue(send, parts, now)
 
-    def _requeue(self, send: Send, parts: Parts, now: Now, *, ahead: bool = True) -> None:
+    def _requeue(self, send: Send, parts: Parts, now: Now, end: QueueEnd = QueueEnd.FRONT) -> None:
         del self._out[send.send_id]
         self._queue.attempt_ended(send)
         keep_ours(send, parts)
@@ -180,12 +180,12 @@ class Delivery:
             send.move(SendStage.OVER)
             return
         send.move(SendStage.QUEUED)
-        self._put_back(send, now, ahead=ahead)
+        self._put_back(send, now, end)
 
-    def _put_back(self, send: Send, now: Now, *, ahead: bool) -> None:
+    def _put_back(self, send: Send, now: Now, end: QueueEnd) -> None:
         """Queue a send that was picked before; a member may have become urgent meanwhile."""
         send.immediate = send.immediate or any(event.immediate for event in send.members)
-        self._put(send, now, ahead=ahead)
+        self._put(send, now, end)
 
     def next_wake_at(self) -> Ticks | None:
         """Return when the first proof is overdue, None where none is out."""
@@ -224,14 +224,14 @@ class Delivery:
                 self._finish(send, parts, decision)
             case Halve():
                 self._return(send, parts, fate=Fate.EXCUSED)
-                self._halve(send, now, ahead=True)
+                self._halve(send, now, decision.queue_end)
             case RetryLater():
                 self._close_attempt(send, parts, exchange, decision.fate)
                 self._again(send, parts, decision, now)
             case CalledOff():
                 self._return(send, parts, fate=None)
                 self._endings.close_expired(send, now)
-                self._requeue(send, parts, now, ahead=not decision.behind)
+                self._requeue(send, parts, now, decision.queue_end)
         return decision
 
     def _finish(self, send: Send, parts: Parts, decision: Finished) -> None:
@@ -271,28 +271,24 @@ class Delivery:
             if not lane.dropped and lane.partition not in send.unproven:  # else it is returned when it is proven
                 lane.ledger.add(returned, None)
 
-    def _halve(self, send: Send, now: Now, *, ahead: bool) -> None:
+    def _halve(self, send: Send, now: Now, end: QueueEnd) -> None:
         del self._out[send.send_id]
         self._queue.attempt_ended(send)
         send.move(SendStage.OVER)
         middle = (len(send.members) + 1) // 2
         for members in (send.members[middle:], send.members[:middle]):
             if members:
-                self._put_back(send.part(self._random.send_id(), members), now, ahead=ahead)
+                self._put_back(send.part(self._random.send_id(), members), now, end)
 
     def _again(self, send: Send, parts: Parts, decision: RetryLater, now: Now) -> None:
-        excused = decision.fate is Fate.EXCUSED
-        if excused:
+        if decision.fate is Fate.EXCUSED:
             send.ready_at = now.steady  # access says when its next turn is, and puts everybody's off alike
         else:
             send.setbacks += 1
             policy = self._policies.of(send.campaign_id)
             send.ready_at = Ticks(now.steady + decision.wait_seconds(send.setbacks, policy, self._random.jitter()))
-        if decision.halve:
-            self._halve(send, now, ahead=False)
-            return
         self._endings.close_given_up(send, now)
-        self._requeue(send, parts, now, ahead=not excused)  # a probe that failed lets others have their turn
+        self._requeue(send, parts, now, decision.queue_end)
 
     # ---------------------------------------------------------------- endings
 

@@ -33,6 +33,15 @@ NEXT: dict[SendStage, frozenset[SendStage]] = {
 }
 
 
+class QueueEnd(Enum):
+    """Where among the sends of its campaign a send is queued."""
+
+    FRONT = auto()
+    """Before the others: it has waited for its turn already."""
+    BACK = auto()
+    """Behind them: it is new, or was a probe that settled nothing, and one bad contact must not be the only probe."""
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Send:
     """Members of one group, no person twice. One POST is one attempt; between attempts it is queued again."""

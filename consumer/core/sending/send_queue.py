@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from consumer.core.event import Event
 from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
-from consumer.core.sending.send import Send
+from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.terms import NEVER, Now, SendId, Ticks
 
 STALE_ENTRIES = 16
@@ -137,7 +137,7 @@ class SendQueue:
         """Immediate sends, and others, in the order of their campaigns' turns."""
         self._asleep = _TimerHeap(_Where.ASLEEP)
         self._probed = _TimerHeap(_Where.PROBED)
-        self._delayed: list[tuple[Ticks, int, Send, bool]] = []
+        self._delayed: list[tuple[Ticks, int, Send, QueueEnd]] = []
         """A heap by when each is ready; what was taken out stays until its time, or until the heap is swept."""
         self._waiting: dict[SendId, tuple[int, Send]] = {}
         """Which entries of the heap are in force, by the send's name."""
@@ -151,17 +151,17 @@ class SendQueue:
         """Bytes charged to the buffer for all that is queued, its events apart."""
         return self.queued * SEND_BYTES + len(self._lines) * LINE_BYTES
 
-    def put(self, send: Send, now: Now, *, ahead: bool = False) -> None:
-        """Queue a send; `ahead` puts it before the others of its campaign (it has been there before)."""
+    def put(self, send: Send, now: Now, end: QueueEnd = QueueEnd.BACK) -> None:
+        """Queue a send at one end of its campaign's queue, now or when it is ready."""
         self.queued += 1
         line = self._line(send.campaign_id)
         if send.ready_at > now.steady:
             line.delayed += 1
             self._delayed_count += 1
-            heappush(self._delayed, (send.ready_at, self._delayed_count, send, ahead))
+            heappush(self._delayed, (send.ready_at, self._delayed_count, send, end))
             self._waiting[send.send_id] = (self._delayed_count, send)
             return
-        self._enter(line, send, ahead=ahead)
+        self._enter(line, send, end)
 
     def _line(self, campaign_id: int) -> _Backlog:
         line = self._lines.get(campaign_id)
@@ -169,10 +169,10 @@ class SendQueue:
             line = self._lines[campaign_id] = _Backlog(campaign_id, self._policies.of(campaign_id).max_concurrency)
         return line
 
-    def _enter(self, line: _Backlog, send: Send, *, ahead: bool) -> None:
+    def _enter(self, line: _Backlog, send: Send, end: QueueEnd) -> None:
         queue = line.queue(send)
         queue.sends[send.send_id] = send
-        if ahead:
+        if end is QueueEnd.FRONT:
             queue.sends.move_to_end(send.send_id, last=False)
         if queue.where is _Where.IDLE:
             self._join_ring(queue)
@@ -277,12 +277,12 @@ class SendQueue:
         if self._idle:
             self._forget_idle()
         while self._delayed and self._delayed[0][0] <= now.steady:
-            _, count, send, ahead = heappop(self._delayed)
+            _, count, send, end = heappop(self._delayed)
             if self._is_in_force(count, send):
                 del self._waiting[send.send_id]
                 line = self._lines[send.campaign_id]
                 line.delayed -= 1
-                self._enter(line, send, ahead=ahead)
+                self._enter(line, send, end)
         while (queue := self._asleep.due(now)) is not None:
             self._join_ring(queue)
         if not self._access.by_turns and self._probed.next_at() is not None:
@@ -346,7 +346,7 @@ class SendQueue:
         if send.send_id not in self._waiting:  # one that waits for its time enters the right queue then
             self._take_out(send)
             send.immediate = True
-            self._enter(self._lines[send.campaign_id], send, ahead=True)
+            self._enter(self._lines[send.campaign_id], send, QueueEnd.FRONT)
         send.immediate = True
 
     def _take_out(self, send: Send) -> None:

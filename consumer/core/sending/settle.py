@@ -16,7 +16,7 @@ from consumer.core.platform.answer_body import read_accepted, read_refused, read
 from consumer.core.platform.post import REFUSALS, Ruling, meaning
 from consumer.core.platform.retry import backoff_seconds, given_up
 from consumer.core.policy import CampaignPolicy, WireNames
-from consumer.core.sending.send import Send
+from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.terms import Now
 
 Items = Sequence[tuple[Verdict, Sequence[Event]]]
@@ -35,6 +35,8 @@ class Halve:
     """Refused, and several contacts: each half is a send of its own, at once. No budget is spent."""
 
     ruling: Ruling
+    queue_end: QueueEnd = QueueEnd.FRONT
+    """The back where no refusal settles anything yet: then it was a probe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,11 @@ class RetryLater:
 
     ruling: Ruling
     fate: Fate
-    halve: bool = False
-    """A refusal that settles nothing yet, of several contacts: try a smaller request."""
+
+    @property
+    def queue_end(self) -> QueueEnd:
+        """Where it is queued: an excused attempt was a probe."""
+        return QueueEnd.BACK if self.fate is Fate.EXCUSED else QueueEnd.FRONT
 
     def wait_seconds(self, setbacks: int, policy: CampaignPolicy, jitter: float) -> float:
         """Return seconds until the next attempt."""
@@ -64,8 +69,8 @@ class CalledOff:
     """It never started: deadline, stale proof, or partition lost. Back to the queue at once."""
 
     ruling: Ruling
-    behind: bool = False
-    """Whether it was a probe that came to nothing: it goes behind the others of its campaign."""
+    queue_end: QueueEnd = QueueEnd.FRONT
+    """The back where it was a probe that found no connection."""
 
 
 Decision = Finished | Halve | RetryLater | CalledOff
@@ -87,7 +92,9 @@ def decide(
     if ruling in REFUSALS and not (settles and ruling is not Ruling.ACCESS_REFUSED):
         send.response = _words(answer)
         send.tried(Fate.EXCUSED, exchange.started_at)
-        return RetryLater(ruling=ruling, fate=Fate.EXCUSED, halve=ruling is Ruling.HALVE)
+        if ruling is Ruling.HALVE:
+            return Halve(ruling=ruling, queue_end=QueueEnd.BACK)
+        return RetryLater(ruling=ruling, fate=Fate.EXCUSED)
     if ruling in FATE_OF:
         return _later(send, exchange, ruling, policy, access, now)
     match ruling:
@@ -101,7 +108,7 @@ def decide(
             return Finished(ruling=ruling, items=_refused(send, exchange, REASON_OF[ruling], names))
         case Ruling.WITHHELD:
             was_probe = isinstance(answer, NoConnectionYet) and access.one_at_a_time
-            return CalledOff(ruling=ruling, behind=was_probe)
+            return CalledOff(ruling=ruling, queue_end=QueueEnd.BACK if was_probe else QueueEnd.FRONT)
         case _:
             raise AssertionError(ruling)
 

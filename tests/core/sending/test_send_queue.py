@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from consumer.core.platform.access import Access
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.sending.send import Send
+from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.send_queue import SendQueue
 from tests.core.makers import at, make_event, make_send, nothing_held
 
@@ -193,7 +193,7 @@ def test_what_is_put_back_goes_before_the_others_of_its_campaign() -> None:
     scene = Scene()
     scene.put(1)
     again = make_send("again", make_event(99, campaign=1))
-    scene.queue.put(again, at(0), ahead=True)
+    scene.queue.put(again, at(0), QueueEnd.FRONT)
     scene.waiting.append(again)
     assert scene.pick() is again
 

@@ -14,7 +14,7 @@ from consumer.core.platform.answer_body import read_accepted
 from consumer.core.platform.retry import given_up
 from consumer.core.policy import CampaignPolicy, Meaning, OnUnknown, WireNames
 from consumer.core.sending import settle
-from consumer.core.sending.send import Send
+from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.settle import (
     CalledOff,
     Decision,
@@ -156,9 +156,12 @@ def test_a_refused_key_or_address_settles_nobody_and_stops(
 def test_before_the_first_2xx_no_refusal_settles_anybody(made: tuple[Send, dict[str, History]], status: int) -> None:
     send, _ = made
     decision = judged(send, answered(status), RESEND, Access(lambda: 1.0, nothing_held()))
-    assert isinstance(decision, RetryLater)
-    assert decision.fate is Fate.EXCUSED
-    assert decision.halve is (len(send.members) > 1 and status in (400, 413, 422))
+    if len(send.members) > 1 and status in (400, 413, 422):
+        assert isinstance(decision, Halve)
+    else:
+        assert isinstance(decision, RetryLater)
+        assert decision.fate is Fate.EXCUSED
+    assert decision.queue_end is QueueEnd.BACK
 
 
 @pytest.mark.parametrize(
