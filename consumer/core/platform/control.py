@@ -18,6 +18,7 @@ HOLD: Final = "hold/"
 CANCEL_CAMPAIGN: Final = "cancel/campaign/"
 CANCEL_EVENT: Final = "cancel/event/"
 ALL: Final = "all"
+ALL_KEY: Final = f"{HOLD}{ALL}".encode()
 
 MAX_TEXT_CHARACTERS: Final = 200
 """Of a reason, and of an operator's name."""
@@ -156,22 +157,21 @@ def said_by(record: ControlRecord) -> Said:
         if key_of(said) != key:
             raise _NotReadError("it is about something else than its key")  # see above
     except orjson.JSONDecodeError:
-        return UnreadableOrder(campaign_id=_campaign_held_by(key), why="no JSON")
+        return UnreadableOrder(campaign_id=campaign_in(key, HOLD), why="no JSON")
     except KeyError as error:
-        return UnreadableOrder(campaign_id=_campaign_held_by(key), why=f"{error.args[0]} is missing")
+        return UnreadableOrder(campaign_id=campaign_in(key, HOLD), why=f"{error.args[0]} is missing")
     except (TypeError, ValueError) as error:
         why = str(error) if isinstance(error, _NotReadError) else "a value has another shape"
-        return UnreadableOrder(campaign_id=_campaign_held_by(key), why=why)
+        return UnreadableOrder(campaign_id=campaign_in(key, HOLD), why=why)
     return said
 
 
-def _campaign_held_by(key: bytes) -> int | None:
-    """Return the campaign that a hold's key names: what is written under it can be about no other."""
-    prefix = HOLD.encode()
-    number = key.removeprefix(prefix)
-    if not (key.startswith(prefix) and number.isdigit()):
+def campaign_in(key: bytes, prefix: str) -> int | None:
+    """Return the campaign that a key names behind its prefix: what is written under it can be about no other."""
+    number = key.removeprefix(prefix.encode())
+    if number == key or not number.isdigit() or len(number) > len(str(GREATEST_CAMPAIGN_ID)):
         return None
-    campaign_id = int(number) if len(number) <= len(str(GREATEST_CAMPAIGN_ID)) else 0
+    campaign_id = int(number)
     return campaign_id if 1 <= campaign_id <= GREATEST_CAMPAIGN_ID and str(campaign_id).encode() == number else None
 
 

@@ -13,6 +13,10 @@ from consumer.core.event import Event
 from consumer.core.memory.platform_memory import StandstillSpan
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.control import (
+    ALL_KEY,
+    CANCEL_CAMPAIGN,
+    CANCEL_EVENT,
+    HOLD,
     CampaignHold,
     Cancellation,
     ControlRecord,
@@ -20,6 +24,7 @@ from consumer.core.platform.control import (
     Release,
     Said,
     UnreadableOrder,
+    campaign_in,
     said_by,
 )
 from consumer.core.platform.outages import Outages
@@ -89,12 +94,11 @@ class Holds:
             said.append(one)
             self._take(record, one)
         self._forget_old(now)
+        rejects = any(hold.reject for hold in self._holds.values())
+        self.settles_any = rejects or bool(self._of_events or self._of_campaigns)
         if not said:
             return Changed()
         self.version += 1
-        self.settles_any = bool(self._of_events or self._of_campaigns) or any(
-            hold.reject for hold in self._holds.values()
-        )
         return Changed(
             said=tuple(said),
             released=held - self._holds.keys(),
@@ -127,25 +131,30 @@ class Holds:
         self._holds[hold.campaign_id] = hold
 
     def _release(self, campaign_id: int | None, held_since: Instant | None, at: Instant) -> None:
-        known = self._holds.pop(campaign_id, None)
-        sinces = [since for since in (held_since, None if known is None else known.held_since) if since is not None]
+        sinces = [] if held_since is None else [held_since]
         if campaign_id is None:
             sinces += [stray.held_since for stray in self._strays.values()]
             self._strays.clear()
+        self._lift(campaign_id, sinces, at)
+
+    def _lift(self, campaign_id: int | None, sinces: list[Instant], at: Instant) -> None:
+        known = self._holds.pop(campaign_id, None)
+        sinces = sinces if known is None else [*sinces, known.held_since]
         if sinces:
             self._over_of(campaign_id).add(StandstillSpan(since=min(sinces), until=at))
 
     def _forget(self, record: ControlRecord) -> None:
-        key = (record.key or b"").decode(errors="replace")
-        kind, _, name = key.rpartition("/")
-        at = Instant(record.timestamp_ms / 1000)
-        if kind == "hold":
-            campaign_id = int(name) if name.isdecimal() else None
-            self._release(campaign_id, None, at)
-        elif key.startswith("cancel/event/"):
-            self._of_events.pop(key.removeprefix("cancel/event/"), None)
-        elif kind == "cancel/campaign" and name.isdecimal():
-            self._of_campaigns.pop(int(name), None)
+        """A tombstone stands under a key: only what that very key has said is gone."""
+        key, at = record.key or b"", Instant(record.timestamp_ms / 1000)
+        event_id = key.removeprefix(CANCEL_EVENT.encode())
+        if key == ALL_KEY:
+            self._lift(None, [], at)
+        elif (campaign_id := campaign_in(key, HOLD)) is not None:
+            self._lift(campaign_id, [], at)
+        elif (campaign_id := campaign_in(key, CANCEL_CAMPAIGN)) is not None:
+            self._of_campaigns.pop(campaign_id, None)
+        elif event_id != key:
+            self._of_events.pop(event_id.decode(errors="replace"), None)
 
     def _cannot_read(self, record: ControlRecord, said: UnreadableOrder) -> None:
         at = Instant(record.timestamp_ms / 1000)
@@ -157,7 +166,7 @@ class Holds:
             since=at,
             held_since=at,
         )
-        if said.campaign_id is not None or record.key == b"hold/all":
+        if said.campaign_id is not None or record.key == ALL_KEY:
             self._hold(hold)
         else:
             self._strays[record.key] = hold
@@ -197,10 +206,6 @@ class Holds:
     def blind_since(self) -> Instant | None:
         """Since when nobody knows what is held, as far as somebody has asked; None while it is known."""
         return self._blind_since
-
-    def of(self, campaign_id: int) -> CampaignHold | None:
-        """Return what holds a campaign, None where nothing does: its own hold, or that of everything."""
-        return self._holds.get(campaign_id) or self.of_everybody
 
     @property
     def of_everybody(self) -> CampaignHold | None:

@@ -137,8 +137,10 @@ def test_a_cancellation_is_of_what_was_published_before_it_and_ends_with_the_age
         assert holds.ending(other) is None
         holds.heard([], at(DAY - 1).steady, at(DAY - 1))
         assert holds.ending(old) == ended
+        assert holds.settles_any
         holds.heard([], at(DAY).steady, at(DAY))
         assert holds.cancellations() == []
+        assert not holds.settles_any
 
 
 def test_a_hold_that_rejects_settles_and_one_that_does_not_lets_wait() -> None:
@@ -181,6 +183,17 @@ def test_a_topic_that_lost_what_was_read_of_it_holds_everything_until_somebody_s
     assert holds.holds_campaign(7)
     holds.heard([record(released(EVERYTHING, 9))], at(2).steady, at(2))
     assert not holds.holds_campaign(7)
+
+
+@pytest.mark.parametrize("key", [b"hold/0421", b"hold/x", b"hold/", b"hold/421/1", b"cancel/event/421", b"421", b"?"])
+def test_a_tombstone_under_another_key_lifts_no_hold(key: bytes) -> None:
+    stray = record(b"{", key=b"who knows")
+    assert len(fold(record(HOLD), record(EVERYTHING), stray, record(None, key=key)).holds()) == 3
+
+
+def test_a_tombstone_of_the_hold_of_everything_lifts_nothing_that_nobody_can_read() -> None:
+    holds = fold(record(b"{", key=b"who knows"), record(EVERYTHING), record(None, key=key_of(EVERYTHING)))
+    assert [hold.operator for hold in holds.holds()] == ["unknown"]
 
 
 def test_a_tombstone_forgets() -> None:
