@@ -110,7 +110,8 @@ class Publishing:
             KafkaUnreachableError: they do not answer.
         """
         await self._take_over()
-        await self._prepared.join(self._logs)
+        await self._prepared.join(self._logs)  # somebody may have thought about the number for long
+        await self._prepared.settle(self._logs, self._on_trouble)
         await self._prepared.settle(self._logs, self._on_trouble)  # somebody may have thought about the plan for long
         self.before = self._prepared.published
         failures = 0

@@ -1,6 +1,6 @@
 """What tests of `replay run` share: originals in a topic, what readers see of it, a run in this process. Judges nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import orjson
@@ -100,10 +100,11 @@ async def run_here(
     heard: list[str] | None = None,
     is_forced: bool = False,
     through: str | None = None,
+    meanwhile: Callable[[], Awaitable[object]] | None = None,
 ) -> tuple[int, int, int]:
     """Run a plan in this process; return how many were published, stood there before, and were left out.
 
-    `through` is another way to the brokers for what is published.
+    `through` is another way to the brokers for what is published, `meanwhile` is done while the number is typed.
     """
     told = [] if heard is None else heard
     logs = WholeLogs(connection_to(kafka), group=plan.group, on_trouble=told.append)
@@ -113,6 +114,8 @@ async def run_here(
         prepared = await prepare(plan, logs, progress=Silent(), on_trouble=told.append)
         if not is_forced and not prepared.count(RowState.TO_PUBLISH):
             return 0, prepared.published, prepared.count(RowState.LEFT_OUT)
+        if meanwhile is not None:
+            await meanwhile()
         marks = ResendMarks(resend_id=plan.resend_id, reason="r", operator="o", extend_expiry_seconds=None)
         publishing = Publishing(
             prepared, logs, producer, marks, per_second=per_second, wall=lambda: SystemClock().now().wall,

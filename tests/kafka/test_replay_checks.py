@@ -184,6 +184,23 @@ async def test_what_another_plan_publishes_while_this_one_is_published_slowly_is
     assert running.result() == (23, 0, 1)
 
 
+async def test_what_comes_while_the_number_is_typed_is_left_out_too(
+    kafka: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.replay.run.UNSETTLED_SECONDS", 0.0)
+    topic, results = await originals(kafka, topics, partitions=1, count=4)
+    plan = await plan_of_all(kafka, topic, results)
+
+    async def another_resend() -> None:
+        theirs = [Written(value=event(number), headers=[("resend-id", b"replay-theirs")]) for number in (1, 2)]
+        (_, offset), _ = await write(kafka.bootstrap_servers, topic, theirs)
+        accepted = result("e-1", "accepted", topic=topic, offset=offset, resend_id="replay-theirs")
+        await write(kafka.bootstrap_servers, results, [Written(value=accepted)])
+
+    assert await run_here(kafka, plan, meanwhile=another_resend) == (2, 0, 2)
+    assert [record.value for record in resends(await committed(kafka, topic), plan)] == [event(0), event(3)]
+
+
 async def test_somebody_elses_open_transaction_is_waited_for_because_ours_may_stand_behind_it(
     kafka: Cluster, topics: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:

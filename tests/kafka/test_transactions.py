@@ -75,14 +75,36 @@ async def test_whoever_takes_the_name_fences_who_had_it(kafka: Cluster, topics: 
     assert values(await committed(kafka, topic)) == [value for _, value, _ in some(20)]
 
 
+async def test_a_topic_that_takes_only_small_batches_gets_small_ones(kafka: Cluster, topics: Topics) -> None:
+    topic = await topics.create("events", settings={"max.message.bytes": "70000", "compression.type": "uncompressed"})
+    async with producer_on(connection_to(kafka), topic) as producer:
+        tries = await tries_to_publish(producer, topic, some(3_000))
+    assert tries == 3
+    assert values(await committed(kafka, topic)) == [value for _, value, _ in some(3_000)]
+
+
+async def tries_to_publish(producer: TransactionalProducer, topic: str, messages: list[PlainMessage]) -> int:
+    """Publish as a run does, which starts anew after any doubt; return how often that was tried."""
+    for tries in range(1, 10):
+        try:
+            await producer.publish(TopicPartition(topic, 0), messages)
+        except NotCommittedError as error:
+            assert str(error) == f"{topic}:0 takes no batch this large: smaller ones from now on"  # noqa: PT017
+            await producer.stop()
+            await producer.start()
+        else:
+            return tries
+    raise AssertionError("it is tried for ever")
+
+
 async def test_what_the_topic_does_not_take_takes_nothing_of_its_transaction_with_it(
     kafka: Cluster, topics: Topics
 ) -> None:
     topic = await topics.create("events", settings={"max.message.bytes": "5000", "compression.type": "uncompressed"})
     large: PlainMessage = (b"key", b"".join(b"%d" % (n * n) for n in range(2_000)), [])
     async with producer_on(connection_to(kafka), topic) as producer:
-        with pytest.raises(RefusedRecordsError, match=f"{topic}:0"):
-            await producer.publish(TopicPartition(topic, 0), [*some(3), large])
+        with pytest.raises(RefusedRecordsError, match=f"{topic}:0 does not take a record this large"):
+            await tries_to_publish(producer, topic, [*some(3), large])
     async with producer_on(connection_to(kafka), topic) as producer:
         await producer.publish(TopicPartition(topic, 0), some(3, first=7))
     assert values(await committed(kafka, topic)) == [value for _, value, _ in some(3, first=7)]

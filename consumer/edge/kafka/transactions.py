@@ -24,7 +24,11 @@ from consumer.edge.kafka.connection import (
 )
 from consumer.service.ports import PlainMessage
 
-BATCH_BYTES = 512 * 1024
+BATCH_BYTES = 900_000
+"""Before compression: a broker takes 1 MiB unless it was told otherwise."""
+LEAST_BATCH_BYTES = 16_384
+SHRINK = 4
+"""Batches become so much smaller where a topic takes only small ones."""
 TRANSACTION_SECONDS = 30.0
 """Brokers abort a transaction that is open for longer. An open one holds up all who read the partition behind it."""
 PUBLISH_SECONDS = 25.0
@@ -54,6 +58,7 @@ class TransactionalProducer:
         self._name = name
         self._on_trouble = on_trouble
         self._producer: AIOKafkaProducer | None = None
+        self._batch_bytes = BATCH_BYTES
 
     async def start(self) -> None:
         """Take the name. When this returns, each earlier transaction of this name is committed or aborted.
@@ -71,7 +76,7 @@ class TransactionalProducer:
             acks="all",
             linger_ms=0,
             compression_type="zstd",
-            max_batch_size=BATCH_BYTES,
+            max_batch_size=self._batch_bytes,
             request_timeout_ms=int(PUBLISH_SECONDS * 600),
         )
         try:
@@ -110,7 +115,12 @@ class TransactionalProducer:
             raise FencedError(f"{_name(target)}: the transaction was fenced") from error
         except REFUSALS as error:
             raise refused(error, self._connection) from error
-        except (MessageSizeTooLargeError, RecordListTooLargeError, *LASTING) as error:
+        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
+            if self._batch_bytes <= LEAST_BATCH_BYTES:
+                raise RefusedRecordsError(f"{_name(target)} does not take a record this large") from error
+            self._batch_bytes //= SHRINK
+            raise NotCommittedError(f"{_name(target)} takes no batch this large: smaller ones from now on") from error
+        except LASTING as error:
             raise RefusedRecordsError(f"{_name(target)}: {words(error)}") from error
         except (KafkaError, OSError, TimeoutError) as error:
             raise NotCommittedError(f"{_name(target)}: {words(error)}") from error
