@@ -122,11 +122,16 @@ async def _same_place(plan: Plan, logs: LogsWithOpenEnds) -> dict[Key, int]:
     ends: dict[Key, int] = {}
     for topic in plan.events:
         ends |= {(topic.topic, number): end for number, end in enumerate(topic.ends)}
-    missing = [one for one in plan.records if (one.topic, one.partition) not in ends]
-    if missing:
-        raise RefusedPlanError(
-            f"the plan does not say where {missing[0].topic}:{missing[0].partition} ended: plan again"
-        )
+    for one in plan.records:
+        name, end = f"{one.topic}:{one.partition}", ends.get((one.topic, one.partition))
+        if end is None:
+            raise RefusedPlanError(f"the plan does not say where {name} ended: plan again")
+        _, ends_now = await logs.bounds(one.topic, one.partition)
+        if ends_now < end:  # what an earlier run has published would not be found
+            raise RefusedPlanError(
+                f"{name} ends at offset {ends_now}, and ended at {end} when the plan was made: the topic was recreated "
+                "or truncated; plan again; nothing was published"
+            )
     return ends
 
 
@@ -184,13 +189,19 @@ class _ResultsSince:
         self._topic = plan.results.topic
         self._since = since
         self._positions = dict(enumerate(plan.results.ends))
+        self._is_counted = False
 
     async def look(self, logs: LogsWithOpenEnds) -> None:
-        """Read on to the end."""
-        for number, start in self._positions.items():
+        """Read on to the end, also in partitions that the topic did not have when the plan was made."""
+        if not self._is_counted:
+            count = await logs.partitions(self._topic)
+            self._positions = {number: self._positions.get(number, 0) for number in range(count)}
+            self._is_counted = True
+        for number, known in self._positions.items():
             _, end = await logs.bounds(self._topic, number)
+            start = known if known <= end else 0  # the topic was made anew
             await logs.each(self._topic, number, start, end, self._take)
-            self._positions[number] = max(start, end)
+            self._positions[number] = end
 
     async def _take(self, records: Sequence[Any]) -> None:
         self._since.results(record.value for record in records)

@@ -105,6 +105,9 @@ class MemoryLogs:
         log = self._of(topic)[partition]
         return log.start, log.end
 
+    async def open_end(self, topic: str, partition: int) -> int:
+        return self._of(topic)[partition].end
+
     async def committed(self, topic: str, partition: int) -> int | None:
         return self.commits.get((topic, partition))
 
