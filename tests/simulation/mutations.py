@@ -41,13 +41,13 @@ MUTATIONS: tuple[Mutation, ...] = (
             """self._out[send.send_id] = (send, parts)
         send.unproven.clear()
         send.proven_at = now.steady
-        send.move(Stage.POSTING)
+        send.move(SendStage.POSTING)
         self.to_post.append(send)""",
         ),
         (
             f"{CORE}.sending.delivery:Delivery.intent_proven",
             "if send.stage is not SendStage.PROVING",
-            "if True:\n            return\n        if send.stage is not Stage.PROVING",
+            "if True:\n            return\n        if send.stage is not SendStage.PROVING",
         ),
     ),
     _mutation(
