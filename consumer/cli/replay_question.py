@@ -104,6 +104,7 @@ def question_of(settings: Settings, asked: Asked, now: Now) -> tuple[Question, S
         only_dead_letters=asked.only_dead_letters,
         reason_contains=asked.reason_contains or "",
         extend_expiry_seconds=asked.extend_expiry,
+        exclusions=excluded,
     )
     return question, _selection(asked, topics, events_in_files=len(in_files), excluded=len(excluded))
 

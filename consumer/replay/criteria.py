@@ -3,6 +3,7 @@
 Knows people by comparison alone, and event IDs by 64 bits of a hash.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,7 +12,7 @@ from xxhash import xxh3_64_intdigest
 
 from consumer.core.event import Event, Invalid
 from consumer.core.policy import WireNames
-from consumer.replay.people import People, person_in
+from consumer.replay.people import People, people_of, person_in, person_of_code
 
 DEFAULT_STATUSES: Final = ("failed", "rejected", "expired", "cancelled")
 
@@ -67,11 +68,26 @@ class Criteria:
         """Whether nobody is left out."""
         return not (self.excluded_events or self.excluded_people)
 
+    def names_of(self, event: Event | Invalid, event_hash: int) -> Iterator[int]:
+        """Yield, as hashes, what a line of a list may name an event by."""
+        yield event_hash
+        if isinstance(event, Event):
+            yield hash_of(person_in(event.person))
+            code: str | None = orjson.loads(event.contact).get(self.field_names.external_code)
+            if code is not None:
+                yield hash_of(person_of_code(code))
+
     def _is_among(self, people: People, event: Event | Invalid) -> bool:
         if isinstance(event, Invalid):
             return False
         code: str | None = orjson.loads(event.contact).get(self.field_names.external_code)
         return people.has(person_in(event.person), code)
+
+
+def names_in(text: str) -> Iterator[int]:
+    """Yield, as hashes, what a line of a list may stand for: an event ID, a code, a phone."""
+    yield hash_of(text)
+    yield from map(hash_of, people_of(text))
 
 
 def _campaign_of(event: Event | Invalid) -> int | None:

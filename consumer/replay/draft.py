@@ -38,6 +38,8 @@ class Draft:
         self.book = Book()
         self.elsewhere = Elsewhere(array("Q"), bytearray(), array("I"))
         self.unreadable_results = 0
+        self.excluded_as = set[int]()
+        """What exclusions may have named the excluded events by, as hashes."""
         self._criteria = criteria
         self._now = now
         self._extended_until = None if extend_expiry_seconds is None else now + extend_expiry_seconds
@@ -71,6 +73,7 @@ class Draft:
             flags = marks
             if not exclude_none and criteria.exclude(event, event_hash):
                 flags |= Flag.EXCLUDED
+                self.excluded_as.update(criteria.names_of(event, event_hash))
             self._add(record, event, event_hash, flags)
 
     def behind(self, records: Sequence[FetchedRecord], decoded: Sequence[Decoded]) -> None:

@@ -17,7 +17,7 @@ from consumer.core.intake.headers import RESEND_ID
 from consumer.core.policy import Policies
 from consumer.core.terms import Now, Partition
 from consumer.replay.conclusion import Conclusion, conclude
-from consumer.replay.criteria import hash_of
+from consumer.replay.criteria import hash_of, names_in
 from consumer.replay.draft import Draft
 from consumer.replay.journals import outcomes_of, skips_of
 from consumer.replay.letters import Letter, letter_of, line_of, original_of
@@ -44,6 +44,8 @@ class Notes:
     skipped: int = 0
     """Without an outcome, below what is committed: passed over by a forward move of the group."""
     unreadable_results: int = 0
+    idle_exclusions: int = 0
+    """Names of excluded events and people that fit none of what was selected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +98,8 @@ async def draw_up(question: Question, logs: Logs, *, policies: Policies, now: No
     await work.read_events()
     results_ends = await work.read_outcomes()
     work.notes.unreadable_results = work.draft.unreadable_results
+    met = work.draft.excluded_as
+    work.notes.idle_exclusions = sum(met.isdisjoint(names_in(text)) for text in question.exclusions)
     return Drawn(
         cluster_id=cluster_id,
         conclusion=conclude(work.draft, question.criteria),

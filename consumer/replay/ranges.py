@@ -87,6 +87,8 @@ class Question:
     """Only what stands in the dead-letter topic, too."""
     reason_contains: str = ""
     extend_expiry_seconds: float | None = None
+    exclusions: Sequence[str] = ()
+    """What names the excluded, as it was written; it goes nowhere from here."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -150,6 +150,11 @@ def _about_what_is_left_out(counts: Counts) -> Iterator[str]:
 
 
 def _about_evidence(notes: Notes) -> Iterator[str]:
+    if notes.idle_exclusions:
+        yield (
+            f"{notes.idle_exclusions:,} lines of --exclude fit nothing that was selected: "
+            "see that they are spelled right"
+        )
     if notes.lost:
         yield f"{notes.lost:,} offsets of the range are gone: retention has removed them from the events topic"
     if notes.letters_gone:

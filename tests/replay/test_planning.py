@@ -7,7 +7,8 @@ import pytest
 from consumer.core.journal.entries import Skipped
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Offset, Ticks
-from consumer.replay.criteria import Criteria
+from consumer.replay.criteria import Criteria, hash_of
+from consumer.replay.people import People
 from consumer.replay.planning import Drawn, draw_up
 from consumer.replay.ranges import At, NothingToPlanError, Question
 from consumer.service.ports import TopicGoneError
@@ -257,6 +258,19 @@ async def test_what_became_of_an_event_in_a_partition_that_is_not_asked_for_coun
     counts = (await drawn(logs, partitions=frozenset({1}))).conclusion.counts
 
     assert (counts.already_accepted, counts.would_send) == (1, 0)
+
+
+async def test_exclusions_that_fit_nothing_are_counted() -> None:
+    logs = logs_of()
+    for number in range(3):
+        logs.result(logs.event(number), "failed", event=number)
+    written = ["e-0", "+34 600 000 001", "600000020", "e-77"]  # the third one has a slip of the pen
+    criteria = Criteria(excluded_events=frozenset(map(hash_of, written)), excluded_people=People(written))
+
+    found = await drawn(logs, criteria=criteria, exclusions=written)
+
+    assert (found.conclusion.counts.excluded, places(found)) == (2, {(EVENTS, 0, 2)})
+    assert found.notes.idle_exclusions == 2
 
 
 async def test_a_result_of_what_stood_at_an_offset_before_the_topic_was_made_anew_says_nothing() -> None:

@@ -94,12 +94,19 @@ def test_whatever_is_worth_a_warning_is_said_in_a_sentence_with_its_number() -> 
     counts = Counts(selected=4, in_doubt=312, unsettled=312, expired=312, invalid=312, would_send=4)
     remarks = Remarks(texted_already=312, perhaps_texted_already=312, several=312, urgent=312)
     notes = Notes(
-        lost=312, letters=312, letters_gone=312, unknowable=312, orphans=312, skipped=312, unreadable_results=312
+        lost=312,
+        letters=312,
+        letters_gone=312,
+        unknowable=312,
+        orphans=312,
+        skipped=312,
+        unreadable_results=312,
+        idle_exclusions=312,
     )
 
     warnings = seal(drawn(counts, remarks=remarks, notes=notes), FRAME).warnings
 
-    assert len(warnings) == 14
+    assert len(warnings) == 15
     assert all("312 " in warning for warning in warnings)
     assert "312 of these people already got this text at least once" in warnings
     assert seal(drawn(), FRAME).warnings == ()
