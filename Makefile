@@ -83,7 +83,7 @@ generate: tools ## Write anew what is made from the code: published schemas, the
 		$(RUN)/campaign-consumer schema "$$subject" > "schemas/published/$$subject.json"; done
 	@$(RUN)/python -m config.reference
 	@$(RUN)/python -m schemas.reference > schemas/RESULTS.md
-	@$(RUN)/python -m consumer.edge.metrics_page > deploy/METRICS.md
+	@$(RUN)/python -m consumer.edge.telemetry.metrics_page > deploy/METRICS.md
 
 .PHONY: record
 record: setup ## Record a resend on a terminal anew, from a real one: deploy/resending.svg

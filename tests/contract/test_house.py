@@ -150,3 +150,10 @@ def test_the_standard_library_names_the_core_may_use_exist() -> None:
     packages = {"msgspec", "orjson", "xxhash", "schemas"}
 
     assert CORE_MAY_IMPORT - packages <= sys.stdlib_module_names
+
+
+def test_every_module_that_make_runs_is_there() -> None:
+    named = re.findall(r"python -m ((?:consumer|schemas|config|tests)[.\w]*)", (ROOT / "Makefile").read_text("utf-8"))
+
+    assert named
+    assert [name for name in named if not (ROOT / name.replace(".", "/")).with_suffix(".py").exists()] == []
