@@ -44,9 +44,12 @@ def test_a_note_saves_the_search_and_a_wrong_one_costs_it() -> None:
 
 def test_a_rule_that_has_moved_is_missed_and_nothing_stays_broken() -> None:
     gone = Mutation("", (Change("consumer.core.journal.ledger:Ledger.failed", "what stood here once", ""),))
-    with pytest.raises(MutationError, match=r"stands 0 times in consumer\.core\.ledger:Ledger\.failed"), applied(gone):
+    with (
+        pytest.raises(MutationError, match=r"stands 0 times in consumer\.core\.journal\.ledger:Ledger\.failed"),
+        applied(gone),
+    ):
         pass
     renamed = Mutation("", (*MUTATIONS[0].changes, Change("consumer.core.journal.ledger:Ledger.gone", "", "")))
-    with pytest.raises(MutationError, match=r"no consumer\.core\.ledger:Ledger\.gone"), applied(renamed):
+    with pytest.raises(MutationError, match=r"no consumer\.core\.journal\.ledger:Ledger\.gone"), applied(renamed):
         pass
     assert seen(FIRST_SEED, worlds=20) is None
