@@ -231,7 +231,12 @@ async def _publish(
                 on_published=bar.advance,
                 on_trouble=_say,
             )
-            return await publishing.run(), publishing.before
+            left_out = prepared.count(RowState.LEFT_OUT)
+            published = await publishing.run()
+            left_out = prepared.count(RowState.LEFT_OUT) - left_out
+            if left_out:
+                _say(f"{left_out:,} more left out: the text has reached them since you were asked, or is on its way")
+            return published, publishing.before
     finally:
         await producer.stop()
         await logs.stop()

@@ -53,7 +53,7 @@ def command(*, config_file: Path | None, subject: str, is_waiting: bool, as_json
     hush_client_library()
     plan = None if subject.startswith("replay-") and not Path(subject).exists() else read_plan(Path(subject))
     resend_id = subject if plan is None else plan.resend_id
-    standing = asyncio.run(_followed(kafka, plan, resend_id, _Screen(as_json=as_json), is_waiting=is_waiting))
+    standing = asyncio.run(_followed(kafka, plan, resend_id, _Screen(plan, as_json=as_json), is_waiting=is_waiting))
     if as_json:
         click.echo(orjson.dumps(standing.report()).decode())
 
@@ -76,11 +76,12 @@ class _Speed:
 class _Screen:
     """A table that is kept up to date on a terminal; elsewhere it is printed once, in the end."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, plan: "Plan | None", *, as_json: bool) -> None:
         from rich.console import Console
         from rich.live import Live
 
         console = Console(stderr=as_json)
+        self._planned = None if plan is None else plan.counts.would_send
         self._is_silent = as_json and not console.is_terminal
         self._console = console
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
@@ -97,7 +98,7 @@ class _Screen:
         from consumer.replay.status_table import shown
 
         per_second = self._speed.look(at, standing.records - standing.pending)
-        self._shown = shown(standing, per_second)
+        self._shown = shown(standing, per_second, planned=self._planned)
         if self._live is not None:
             self._live.update(self._shown, refresh=True)
 
@@ -142,7 +143,8 @@ async def _standing(kafka: "Kafka", plan: "Plan | None", resend_id: str, logs: "
             raise Failure(f"the plan was made on the cluster {plan.cluster_id}, and this is {here}")
         ends = {(one.topic, number): end for one in plan.events for number, end in enumerate(one.ends)}
         starts = {(one.topic, one.partition): ends[one.topic, one.partition] for one in plan.records}
-        results_starts = dict(enumerate(plan.results.ends))
+        results_starts = dict.fromkeys(range(await logs.partitions(plan.results.topic)), 0)
+        results_starts |= dict(enumerate(plan.results.ends))  # the others came since
         return ResendStanding(
             resend_id=resend_id, results=plan.results.topic, starts=starts, results_starts=results_starts
         )

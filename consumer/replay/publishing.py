@@ -12,6 +12,7 @@ from aiokafka import TopicPartition
 
 from consumer.core.terms import Instant
 from consumer.edge.kafka.transactions import NotCommittedError, TransactionalProducer
+from consumer.replay.coding import record_fingerprint
 from consumer.replay.originals import Original, originals
 from consumer.replay.rows import (
     RESEND_EXPIRES_AT,
@@ -38,7 +39,7 @@ TRIES: Final = 5
 
 
 class ChangedMeanwhileError(Exception):
-    """A record is gone although it was there when the run began; what was published stays. The message is one line."""
+    """A record that was checked is gone, or another one stands there; what was published stays. The message is one line."""
 
 
 class ResendMarks:
@@ -104,7 +105,7 @@ class Publishing:
             FencedError: another run of the plan has taken over.
             NotCommittedError: the brokers took nothing, several times in a row.
             RefusedRecordsError: the topic does not take the records.
-            ChangedMeanwhileError: an original is gone.
+            ChangedMeanwhileError: an original is gone, or another one.
             HeldUpError: another producer's transaction does not end.
             KafkaRefusedError: the brokers refuse us.
             KafkaUnreachableError: they do not answer.
@@ -112,7 +113,6 @@ class Publishing:
         await self._take_over()
         await self._prepared.join(self._logs)  # somebody may have thought about the number for long
         await self._prepared.settle(self._logs, self._on_trouble)
-        await self._prepared.settle(self._logs, self._on_trouble)  # somebody may have thought about the plan for long
         self.before = self._prepared.published
         failures = 0
         while True:
@@ -221,9 +221,11 @@ def _size_bytes(original: Original) -> int:
 
 def _there(found: Iterable[Original], rows: Rows) -> Iterable[Original]:
     for one in found:
-        if one[2] is None:
+        row, planned, record = one
+        if record is None or record_fingerprint(record.key, record.value, record.headers) != rows.fingerprints[row]:
+            what = "is gone" if record is None else "is another one"
             raise ChangedMeanwhileError(
-                f"the record at {rows.planned.topic}:{rows.planned.partition}:{one[1].offset} is gone since the run began; "
+                f"the record at {rows.planned.topic}:{rows.planned.partition}:{planned.offset} {what} since the run began; "
                 "what is published stays published: plan again for the rest"
             )
         yield one

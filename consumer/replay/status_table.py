@@ -16,10 +16,15 @@ CAMPAIGNS_SHOWN: Final = 20
 """Those with the most records; all of them count in the total."""
 
 
-def shown(standing: ResendStanding, per_second: float | None) -> Group:
-    """Return what is shown; `per_second` are outcomes, None where that is not known yet."""
-    said = _summary(standing.records, standing.pending, per_second)
-    return Group(Text(standing.resend_id), _table(standing), Text(said))
+def shown(standing: ResendStanding, per_second: float | None, *, planned: int | None) -> Group:
+    """Return what is shown; `per_second` are outcomes, None where that is not known yet, `planned` the plan's records."""
+    said = [_summary(standing.records, standing.pending, per_second)]
+    if planned is not None and 0 < standing.records < planned:
+        said.append(
+            f"{planned - standing.records:,} of the plan's {planned:,} records are not published: left out, or a run has "
+            "not come so far; campaign-consumer replay run says which"
+        )
+    return Group(Text(standing.resend_id), _table(standing), *map(Text, said))
 
 
 def _table(standing: ResendStanding) -> Table:

@@ -164,6 +164,23 @@ async def test_what_sets_out_while_somebody_thinks_about_the_number_is_waited_fo
     done = await ended(run)
     report = orjson.loads(done.said)
     assert (done.code, report["published"], report["leftOut"]) == (0, 3, 1)
+    assert "\n1 more left out: " in done.complained
+
+
+async def test_a_topic_that_is_made_anew_while_somebody_thinks_about_the_number_is_not_published_from(
+    kafka: Cluster, topics: Topics, tmp_path: Path
+) -> None:
+    topic, results = await originals(kafka, topics, partitions=1, count=2)
+    run = await started(kafka, "run", str(saved(await plan_of_all(kafka, topic, results), tmp_path / "plan.json")))
+    assert run.stderr is not None
+    await run.stderr.readuntil(b"Type the number")
+    await topics.delete(topic)
+    await topics.create_named(topic)
+    others = [Written(value=event(number)) for number in (8, 9)]
+    await write(kafka.bootstrap_servers, topic, others)
+    done = await ended(run, given=b"2\n")
+    assert (done.code, len(await committed(kafka, topic))) == (1, 2)
+    assert f"the record at {topic}:0:0 is another one since the run began" in done.complained
 
 
 async def test_what_another_plan_publishes_while_this_one_is_published_slowly_is_left_out(

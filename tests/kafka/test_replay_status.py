@@ -1,5 +1,6 @@
 """What became of a resend is told record by record, from its first record to its last outcome."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,19 @@ async def test_the_table_is_for_people(kafka: Cluster, topics: Topics) -> None:
         ["total", "3", "1", "2"],
         ["2", "pending"],
     ]
+
+
+async def test_what_of_a_plan_is_not_published_is_said_and_outcomes_are_found_where_the_results_topic_has_grown(
+    kafka: Cluster, topics: Topics, tmp_path: Path
+) -> None:
+    topic, results = await originals(kafka, topics, partitions=1, count=3)
+    plan = await plan_of_all(kafka, topic, results)
+    file = str(saved(plan, tmp_path / "plan.json"))
+    ours = Written(value=event(0), key=None, headers=[("resend-id", plan.resend_id.encode())])
+    places = await write(kafka.bootstrap_servers, topic, [ours])
+    await topics.grow(results, partitions=2)
+    told = result(topic, places[0], "accepted", resend_id=plan.resend_id)
+    await write(kafka.bootstrap_servers, results, [replace(told, partition=1)])
+    shown = (await replay(kafka, "status", file, "--wait")).said
+    assert "each of its records has an outcome\n" in shown
+    assert "2 of the plan's 3 records are not published" in " ".join(shown.split())
