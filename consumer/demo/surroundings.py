@@ -57,9 +57,14 @@ class Topics:
         return f"{self.events}-dead-letter"
 
     @property
+    def group(self) -> str:
+        """The consumer group, after which the control topic is named."""
+        return f"{self.prefix}campaign-consumer"
+
+    @property
     def all(self) -> Sequence[str]:
         """Every topic that the service creates."""
-        return (self.events, f"{self.events}-journal", self.results, self.dead_letter)
+        return (self.events, f"{self.events}-journal", self.results, self.dead_letter, f"{self.group}-control")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +83,7 @@ class Cluster:
         """Return the environment variables with which other commands reach the same brokers and topics."""
         found = {
             "CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap_servers,
-            "CAMPAIGN_KAFKA__GROUP_ID": f"{self.topics.prefix}campaign-consumer",
+            "CAMPAIGN_KAFKA__GROUP_ID": self.topics.group,
             "CAMPAIGN_KAFKA__EVENTS_TOPICS": self.topics.events,
             "CAMPAIGN_KAFKA__RESULTS_TOPIC": self.topics.results,
             "CAMPAIGN_KAFKA__DEAD_LETTER_TOPIC": self.topics.dead_letter,

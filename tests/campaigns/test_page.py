@@ -40,12 +40,15 @@ async def test_an_operator_can_follow_the_page_line_by_line(kafka: Cluster, tmp_
         service = await stage.start()
         await run(hold)
         assert f"campaign {CAMPAIGN} is held" in await run(show)
+        await service.until_obeys(1)
         held = await stage.publish([written(urgent(CAMPAIGN, n)) for n in range(3)])
         await service.until_holds(3)
         await run(release)
         assert {result["status"] for result in await stage.results.until(held)} == {"accepted"}
 
+        await service.until_obeys(0)
         await run(hold_again)
+        await service.until_obeys(1)
         held = await stage.publish([written(urgent(CAMPAIGN, n)) for n in range(3)])
         await service.until_holds(3)
         await run(cancel)
@@ -55,7 +58,9 @@ async def test_an_operator_can_follow_the_page_line_by_line(kafka: Cluster, tmp_
         assert [result["status"] for result in await stage.results.until(later)] == ["accepted"]
         assert "order-99812: too late, it is accepted" in await run(cancel_one)
 
+        await service.until_obeys(0)
         await run(hold_all)
+        await service.until_obeys(1)
         held = await stage.publish([written(urgent(6, 1))])
         await service.until_holds(1)
         await run(release_all)

@@ -142,6 +142,14 @@ class Instance:
 
         return await eventually(held, within_seconds=START_SECONDS, what=f"{count} events or more held by {self.url}")
 
+    async def until_obeys(self, holds: int) -> None:
+        """Return once it knows of so many holds: it may take 2 s, and starts requests until then."""
+
+        async def knows() -> bool:
+            return len((await self.status())["holds"]["holds"]) == holds
+
+        await eventually(knows, within_seconds=START_SECONDS, what=f"{holds} holds known by {self.url}")
+
     def send(self, what: signal.Signals) -> None:
         """Send it a signal, and wait for nothing."""
         self._process.send(what)

@@ -8,7 +8,7 @@ from typing import Any
 from consumer.demo.processes import command_line
 from tests.service.auditing import audited
 from tests.service.events import event, id_of, urgent, written
-from tests.service.harness import PATIENT, Instance, Stage, stage_on
+from tests.service.harness import PATIENT, Stage, stage_on
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 
@@ -34,15 +34,6 @@ async def hold(stage: Stage, *arguments: str) -> None:
     await campaigns(stage, "hold", *arguments, "--reason", "wrong template", "--operator", "anna")
 
 
-async def until_obeyed(service: Instance, holds: int) -> None:
-    """Wait until the instance knows of so many holds."""
-
-    async def knows() -> bool:
-        return len((await service.status())["holds"]["holds"]) == holds
-
-    await eventually(knows, within_seconds=10, what=f"{holds} holds known by {service.url}")
-
-
 async def texted(stage: Stage, campaign: int) -> int:
     return len(await stage.ask.contacts(campaign_id=campaign))
 
@@ -51,7 +42,7 @@ async def test_a_hold_survives_kill_9_and_ends_with_its_release(kafka: Cluster, 
     async with stage_on(kafka, tmp_path) as stage:
         service = await stage.start()
         await hold(stage, str(HELD_CAMPAIGN))
-        await until_obeyed(service, 1)
+        await service.until_obeys(1)
         held = await stage.publish([written(urgent(HELD_CAMPAIGN, n)) for n in range(5)])
         await stage.results.until(await stage.publish([written(urgent(7, 1))]))
         await service.until_holds(5)
@@ -98,8 +89,8 @@ async def test_two_instances_under_load_obey_within_two_seconds_and_the_others_g
             tasks.create_task(keep_busy())
             await stage.ask.wait(accepted=200)
             await hold(stage, str(HELD_CAMPAIGN))
-            await until_obeyed(first, 1)
-            await until_obeyed(second, 1)
+            await first.until_obeys(1)
+            await second.until_obeys(1)
             held_at = await texted(stage, HELD_CAMPAIGN)
             before = await texted(stage, OTHER_CAMPAIGN)
             await stage.ask.wait(accepted=held_at + before + 400)
@@ -121,6 +112,7 @@ async def test_a_rejecting_hold_settles_what_waits_and_what_comes(kafka: Cluster
         waiting = await stage.publish([written(event(HELD_CAMPAIGN, n)) for n in range(5)])
         await service.until_holds(5)
         await hold(stage, str(HELD_CAMPAIGN), "--reject")
+        await service.until_obeys(1)
         results = await stage.results.until([*waiting, *await stage.publish([written(urgent(HELD_CAMPAIGN, 9))])])
         assert {(result["status"], result["reason"]) for result in results} == {("rejected", "held")}
         assert await service.stop() == 0
