@@ -32,7 +32,7 @@ def hash_of_json(value: Any) -> int:
     return hash_of(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
-class Book:
+class AuditBook:
     """The records from `start` up to but without `stop`; every method takes offsets of that range."""
 
     def __init__(self, start: int, stop: int) -> None:

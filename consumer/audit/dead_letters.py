@@ -1,6 +1,6 @@
 """Holds dead letters to the invalid records that they must preserve. Reads no topic."""
 
-from consumer.audit.book import Book, hash_of
+from consumer.audit.book import AuditBook, hash_of
 from consumer.audit.findings import Findings, ViolationKind
 from consumer.audit.reading import AuditedRecord, dead_letter_of, original
 
@@ -8,7 +8,7 @@ from consumer.audit.reading import AuditedRecord, dead_letter_of, original
 class DeadLettersJudge:
     """Takes what stands in the dead-letter topic; the journal has been read by then."""
 
-    def __init__(self, book: Book, findings: Findings) -> None:
+    def __init__(self, book: AuditBook, findings: Findings) -> None:
         self._book = book
         self._findings = findings
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consumer.audit.attempts import AuditedAttempts
-from consumer.audit.book import Book, rest_of
+from consumer.audit.book import AuditBook, rest_of
 from consumer.audit.entries import (
     Attempt,
     AuditedAccepted,
@@ -59,7 +59,7 @@ class JournalJudge:
 
     def __init__(
         self,
-        book: Book,
+        book: AuditBook,
         findings: Findings,
         *,
         journal: str,

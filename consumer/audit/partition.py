@@ -6,7 +6,7 @@ The logs are given in this order: events, journal, results, dead letters. Then `
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consumer.audit.book import STATUSES, Book, hash_of
+from consumer.audit.book import STATUSES, AuditBook, hash_of
 from consumer.audit.dead_letters import DeadLettersJudge
 from consumer.audit.findings import Findings, ViolationKind
 from consumer.audit.holds import AuditedHolds
@@ -59,7 +59,7 @@ class PartitionJudge:
             log_end=case.events_log.end,
             committed=case.committed,
         )
-        self.book = Book(case.start, case.stop)
+        self.book = AuditBook(case.start, case.stop)
         self._journal = JournalJudge(
             self.book,
             self.findings,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import groupby, pairwise
 from typing import Final, NamedTuple
 
-from consumer.audit.book import NOTHING, STATUSES, Book
+from consumer.audit.book import NOTHING, STATUSES, AuditBook
 from consumer.audit.findings import Findings, ViolationKind
 
 SENT: Final = (STATUSES.index("accepted"), STATUSES.index("in_doubt"))
@@ -25,7 +25,7 @@ class RepeatedEvent(NamedTuple):
     to_ms: int
 
 
-def repeats_in(book: Book, ttl_ms: int) -> Iterator[RepeatedEvent]:
+def repeats_in(book: AuditBook, ttl_ms: int) -> Iterator[RepeatedEvent]:
     """Yield the events that deduplication should have noticed by their instants, unmarked ones alone."""
     sent = [
         index
@@ -56,7 +56,7 @@ class RememberedIds:
         self._by_minute: Counter[int] = Counter()
         self._repeats: list[tuple[Findings, RepeatedEvent]] = []
 
-    def add(self, findings: Findings, book: Book) -> None:
+    def add(self, findings: Findings, book: AuditBook) -> None:
         """Take a partition into account."""
         self._by_minute.update(
             completed_ms // MINUTE_MS

@@ -1,6 +1,6 @@
 """Holds a record's results to its outcome and to the record. Reads no topic."""
 
-from consumer.audit.book import NOTHING, Book, hash_of, hash_of_json
+from consumer.audit.book import NOTHING, AuditBook, hash_of, hash_of_json
 from consumer.audit.findings import Findings, ViolationKind
 from consumer.audit.reading import AuditedRecord, Result, result_id_of
 
@@ -13,7 +13,7 @@ class ResultsJudge:
 
     def __init__(
         self,
-        book: Book,
+        book: AuditBook,
         findings: Findings,
         *,
         log_start: int,

@@ -43,7 +43,7 @@ class NotThereError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class At:
+class AuditPoint:
     """A point in a partition: an offset, or the first record of an instant (milliseconds since 1970) or later."""
 
     offset: int | None = None
@@ -51,7 +51,7 @@ class At:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class AuditQuestion:
     """What is to be proven. No `partitions`: all. No `since`: from the start of the log; no `until`: to its end."""
 
     group: str
@@ -62,8 +62,8 @@ class Question:
     control: str | None = None
     """Where operators hold campaigns; None where there is no such topic."""
     partitions: frozenset[int] = frozenset()
-    since: At = At()
-    until: At = At()
+    since: AuditPoint = AuditPoint()
+    until: AuditPoint = AuditPoint()
     is_complete: bool = False
     ttl_ms: int
     max_entries: int
@@ -86,7 +86,7 @@ class TooShortRetentionError(Exception):
     """Retention removes records faster than they are read; the message is one line."""
 
 
-async def audit(question: Question, logs: AuditedLogs, *, on_partition: Callable[[Findings], None]) -> Audit:
+async def audit(question: AuditQuestion, logs: AuditedLogs, *, on_partition: Callable[[Findings], None]) -> Audit:
     """Judge every partition that is asked about; `on_partition` hears of each that has been read.
 
     Raises:
@@ -117,7 +117,9 @@ async def audit(question: Question, logs: AuditedLogs, *, on_partition: Callable
 
 
 class _Run:
-    def __init__(self, question: Question, logs: AuditedLogs, results_partitions: int, letters_partitions: int) -> None:
+    def __init__(
+        self, question: AuditQuestion, logs: AuditedLogs, results_partitions: int, letters_partitions: int
+    ) -> None:
         self._question = question
         self._logs = logs
         self.results_partitions = results_partitions
@@ -235,7 +237,7 @@ class _Run:
         start, end = await self._logs.bounds(topic, partition)
         return Bounds(start=start, end=end)
 
-    async def _offset(self, at: At, topic: str, partition: int, *, default: int, none: int) -> int:
+    async def _offset(self, at: AuditPoint, topic: str, partition: int, *, default: int, none: int) -> int:
         if at.offset is not None:
             return at.offset
         if at.timestamp_ms is None:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from config.settings import Kafka
-from consumer.campaigns.desk import Desk
+from consumer.campaigns.control_session import ControlSession
 from consumer.campaigns.outcomes import Outcomes
 from consumer.core.terms import Instant
 from consumer.edge.clock import SystemClock
@@ -22,7 +22,9 @@ ENOUGH_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 0.2
 
 
-async def at_desk(kafka: Kafka, connection: KafkaConnection, work: Callable[[Desk, Instant], Awaitable[None]]) -> None:
+async def with_control(
+    kafka: Kafka, connection: KafkaConnection, work: Callable[[ControlSession, Instant], Awaitable[None]]
+) -> None:
     """Read the control topic, then do `work` as of now.
 
     Raises:
@@ -32,10 +34,10 @@ async def at_desk(kafka: Kafka, connection: KafkaConnection, work: Callable[[Des
     await reach(connection)
     control = KafkaControl(connection, topic=kafka.control_topic_name, on_trouble=troubles.append)
     try:
-        desk = Desk(_Bounded(control, troubles), max_event_age_seconds=kafka.max_event_age_seconds)
+        session = ControlSession(_Bounded(control, troubles), max_event_age_seconds=kafka.max_event_age_seconds)
         now = SystemClock().now().wall
-        await desk.look(now)
-        await work(desk, now)
+        await session.look(now)
+        await work(session, now)
     finally:
         await control.stop()
 

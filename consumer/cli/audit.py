@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consumer.audit.run import At
+from consumer.audit.run import AuditPoint
 from consumer.cli.main import FAILED, MISUSED, Failure, config_option, environment
 
 if TYPE_CHECKING:
     from config.settings import Settings
-    from consumer.audit.run import Audit, Question
+    from consumer.audit.run import Audit, AuditQuestion
     from consumer.edge.kafka.reading.whole_logs import WholeLogs
 
 TABLE_COLUMNS = 110
@@ -38,23 +38,23 @@ campaign-consumer audit --from 2026-11-24T15:00:00Z --to 2026-11-24T16:00:00Z
 """
 
 
-class _Point(click.ParamType[At]):
+class _Point(click.ParamType[AuditPoint]):
     name = "OFFSET|INSTANT"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> At:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> AuditPoint:
         """Return the offset or the instant that was asked for."""
-        if isinstance(value, At):
+        if isinstance(value, AuditPoint):
             return value
         text = str(value)
         if text.isascii() and text.isdigit():
-            return At(offset=int(text))
+            return AuditPoint(offset=int(text))
         try:
             instant = datetime.fromisoformat(text)
         except ValueError:
             instant = None
         if instant is None or instant.tzinfo is None:
             self.fail(f"{text!r} is neither an offset nor an instant such as 2026-11-24T15:40:19Z", param, ctx)
-        return At(timestamp_ms=round(instant.timestamp() * 1000))
+        return AuditPoint(timestamp_ms=round(instant.timestamp() * 1000))
 
 
 @click.command(help=HELP, short_help="Prove the promises from events, journal and results; exit 1 names violations.")
@@ -67,9 +67,11 @@ class _Point(click.ParamType[At]):
     multiple=True,
     help="Only this partition; may be repeated.",
 )
-@click.option("--from", "since", type=_Point(), default=At(), show_default="the start of the log", help="First record.")
 @click.option(
-    "--to", "until", type=_Point(), default=At(), show_default="the end of the log", help="Past the last one."
+    "--from", "since", type=_Point(), default=AuditPoint(), show_default="the start of the log", help="First record."
+)
+@click.option(
+    "--to", "until", type=_Point(), default=AuditPoint(), show_default="the end of the log", help="Past the last one."
 )
 @click.option("--complete", "is_complete", is_flag=True, help="All records of the range must be settled and published.")
 @click.option("--json", "as_json", is_flag=True, help="A report for scripts, on stdout.")
@@ -78,8 +80,8 @@ def command(
     config_file: Path | None,
     topics: tuple[str, ...],
     partitions: tuple[int, ...],
-    since: At,
-    until: At,
+    since: AuditPoint,
+    until: AuditPoint,
     is_complete: bool,
     as_json: bool,
 ) -> None:
@@ -113,8 +115,8 @@ def command(
         raise click.exceptions.Exit(FAILED)
 
 
-def _question(settings: "Settings", topics: tuple[str, ...]) -> "Question":
-    from consumer.audit.run import Question
+def _question(settings: "Settings", topics: tuple[str, ...]) -> "AuditQuestion":
+    from consumer.audit.run import AuditQuestion
 
     kafka = settings.kafka
     unknown = sorted(set(topics) - set(kafka.events_topics))
@@ -123,7 +125,7 @@ def _question(settings: "Settings", topics: tuple[str, ...]) -> "Question":
             f"--topic {unknown[0]}: CAMPAIGN_KAFKA__EVENTS_TOPICS has no such topic ({', '.join(kafka.events_topics)})"
         )
         raise Failure(message, MISUSED)
-    return Question(
+    return AuditQuestion(
         group=kafka.group_id,
         journals={topic: settings.journal_topic(topic) for topic in topics or kafka.events_topics},
         results=kafka.results_topic,
@@ -133,7 +135,7 @@ def _question(settings: "Settings", topics: tuple[str, ...]) -> "Question":
     )
 
 
-async def _with_control(question: "Question", topic: str, logs: "WholeLogs") -> "Question":
+async def _with_control(question: "AuditQuestion", topic: str, logs: "WholeLogs") -> "AuditQuestion":
     """Return the question with the control topic, where there is one: an earlier version had none."""
     from dataclasses import replace
 
@@ -146,7 +148,7 @@ async def _with_control(question: "Question", topic: str, logs: "WholeLogs") -> 
     return replace(question, control=topic)
 
 
-async def _audit(settings: "Settings", question: "Question") -> "Audit":
+async def _audit(settings: "Settings", question: "AuditQuestion") -> "Audit":
     from consumer.audit.run import NotThereError, TooShortRetentionError, audit
     from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError, reach
     from consumer.edge.kafka.reading.whole_logs import WholeLogs

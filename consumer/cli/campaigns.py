@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from consumer.cli.main import MISUSED, Failure, config_option, environment
+from consumer.cli.main import MISUSED, Failure, FiniteRange, config_option, environment
 
 if TYPE_CHECKING:
     from config.settings import Kafka
-    from consumer.campaigns.desk import Desk
+    from consumer.campaigns.control_session import ControlSession
     from consumer.core.platform.control import Cancellation
     from consumer.core.terms import Instant
 
@@ -79,8 +79,8 @@ def hold(
     chosen = _chosen(campaigns, everything=everything)
     name, why = _named(operator), _text("--reason", reason)
 
-    async def work(desk: "Desk", now: "Instant") -> None:
-        for line in held(await desk.hold(chosen, reject=reject, reason=why, operator=name, now=now)):
+    async def work(session: "ControlSession", now: "Instant") -> None:
+        for line in held(await session.hold(chosen, reject=reject, reason=why, operator=name, now=now)):
             click.echo(line)
 
     _at_desk(config_file, bootstrap_servers, work)
@@ -112,15 +112,15 @@ def release(
     chosen = _chosen(campaigns, everything=everything)
     name, why = _named(operator), None if reason is None else _text("--reason", reason)
 
-    async def work(desk: "Desk", now: "Instant") -> None:
-        done = await desk.release(chosen, reason=why, operator=name, now=now)
+    async def work(session: "ControlSession", now: "Instant") -> None:
+        done = await session.release(chosen, reason=why, operator=name, now=now)
         for campaign_id in dict.fromkeys(hold.campaign_id for hold in done.holds):
             click.echo(f"{whose(campaign_id)} released: its requests start again within 2 s")
         for campaign_id in done.others:
             click.echo(f"campaign {campaign_id} was not held")
         if everything and not done.holds:
             click.echo("everything together was not held")
-        left = desk.holds.holds()
+        left = session.holds.holds()
         if not everything and any(hold.campaign_id is None for hold in left):
             click.echo("still held: everything; to lift that: campaign-consumer campaigns release --all")
         if everything and (still := [str(one.campaign_id) for one in left if one.campaign_id is not None]):
@@ -141,11 +141,11 @@ def show(*, as_json: bool, bootstrap_servers: str | None, config_file: Path | No
     from consumer.campaigns.report import table
     from consumer.service.holding import holds_status
 
-    async def work(desk: "Desk", now: "Instant") -> None:
+    async def work(session: "ControlSession", now: "Instant") -> None:
         if as_json:
-            click.echo(_json(holds_status(desk.holds)))
+            click.echo(_json(holds_status(session.holds)))
             return
-        for line in table(desk.holds, now):
+        for line in table(session.holds, now):
             click.echo(line)
 
     _at_desk(config_file, bootstrap_servers, work)
@@ -159,7 +159,7 @@ def show(*, as_json: bool, bootstrap_servers: str | None, config_file: Path | No
     "--wait",
     "wait_seconds",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     help="Say of each event what became of it, for so long at most.",
 )
 @json_option
@@ -192,8 +192,8 @@ def cancel(
     kafka = _kafka(config_file, bootstrap_servers)
     pending: list[str] = []
 
-    async def work(desk: "Desk", now: "Instant") -> None:
-        done = await desk.cancel(events, campaigns, reason=why, operator=name, now=now)
+    async def work(session: "ControlSession", now: "Instant") -> None:
+        done = await session.cancel(events, campaigns, reason=why, operator=name, now=now)
         if not as_json:
             _tell_cancelled(done)
         outcomes = (
@@ -282,14 +282,16 @@ def _json(document: Any) -> str:
 
 
 def _at_desk(
-    config_file: Path | None, bootstrap_servers: str | None, work: "Callable[[Desk, Instant], Awaitable[None]]"
+    config_file: Path | None,
+    bootstrap_servers: str | None,
+    work: "Callable[[ControlSession, Instant], Awaitable[None]]",
 ) -> None:
     """Read the control topic, then do `work`.
 
     Raises:
         Failure: the brokers do not do it.
     """
-    from consumer.campaigns.session import at_desk
+    from consumer.campaigns.session import with_control
     from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.service.ports import NotTakenError, TopicGoneError
     from consumer.traffic.connection import connection_of, hush_client_library
@@ -297,7 +299,7 @@ def _at_desk(
     kafka = _kafka(config_file, bootstrap_servers)
     hush_client_library()
     try:
-        asyncio.run(at_desk(kafka, connection_of(kafka), work))
+        asyncio.run(with_control(kafka, connection_of(kafka), work))
     except (KafkaRefusedError, KafkaUnreachableError, NotTakenError) as error:
         raise Failure(str(error)) from None
     except TopicGoneError as error:

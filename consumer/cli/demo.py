@@ -4,6 +4,8 @@ import asyncio
 
 import click
 
+from consumer.cli.main import FiniteRange
+
 DEFAULT_EVENTS = 10_000
 PUBLISHING_SECONDS = 8.0
 """How long publishing lasts where no rate is asked for: with Kafka's start and the last window well under 30 s."""
@@ -24,7 +26,7 @@ PLAIN_COLUMNS = 100
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same events.")
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(min=0),
     metavar="N",
     help="Events a second; 0: as fast as it goes.  [default: all in 8 s]",
 )

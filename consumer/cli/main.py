@@ -4,6 +4,7 @@ A command is a module of this package with a `command`; only the one that is inv
 """
 
 import importlib
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -78,6 +79,17 @@ class LazyGroup(click.Group):
             raise Failure(str(error), MISUSED) from None
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+
+
+class FiniteRange(click.FloatRange):
+    """A number within bounds. Neither `nan` nor `inf` is one: nothing compares with the former, nothing ends with the latter."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number.", param, ctx)
+        return number
 
 
 config_option = click.option(

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from consumer.cli.main import Failure, config_option, environment
+from consumer.cli.main import Failure, FiniteRange, config_option, environment
 from consumer.edge.clock import SystemClock
 from consumer.traffic.connection import BadBrokersError, connection_of, hush_client_library, kafka_settings
 from consumer.traffic.generator import generate
@@ -80,7 +80,7 @@ def _key_field(_context: click.Context, _parameter: click.Parameter, value: str 
 @click.option("--bootstrap-servers", metavar="HOST:PORT,...", help="Brokers, instead of KAFKA__BOOTSTRAP_SERVERS.")
 @config_option
 @click.option(
-    "--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Records a second.  [default: all at once]"
+    "--rate", type=FiniteRange(min=0, min_open=True), metavar="N", help="Records a second.  [default: all at once]"
 )
 @click.option("--key-field", callback=_key_field, metavar="PATH", help="Field with the key, as contact.externalCode.")
 @click.option("--header", "headers", multiple=True, callback=_header, metavar="NAME=VALUE", help="Add to every record.")

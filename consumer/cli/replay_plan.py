@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from consumer.cli.main import Failure, config_option, environment
+from consumer.cli.main import Failure, FiniteRange, config_option, environment
 
 if TYPE_CHECKING:
     from config import Settings
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from consumer.core.terms import Now
     from consumer.replay.document import Plan
     from consumer.replay.planning import Drawn
-    from consumer.replay.ranges import Question
+    from consumer.replay.ranges import PlanQuestion
 
 TABLE_COLUMNS = 160
 OWNER_ALONE = 0o600
@@ -162,7 +162,7 @@ def _statuses(_context: click.Context, _parameter: click.Parameter, values: tupl
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     metavar="N",
     help="Records a second, to say how long it takes.",
 )
@@ -219,7 +219,7 @@ def _check_usage(asked: "Asked", edit_file: Path | None) -> None:
         raise click.UsageError(f"--edit: {edit_file} is there and may hold somebody's work: name another file")
 
 
-async def _draw_up(settings: "Settings", question: "Question", now: "Now") -> "Drawn":
+async def _draw_up(settings: "Settings", question: "PlanQuestion", now: "Now") -> "Drawn":
     from consumer.cli.replay_progress import Bar
     from consumer.cli.wiring import policies
     from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError, reach

@@ -17,7 +17,7 @@ from consumer.core.terms import Now
 from consumer.replay.criteria import DEFAULT_STATUSES, Criteria, hash_of
 from consumer.replay.document import Selection
 from consumer.replay.people import People
-from consumer.replay.ranges import At, Question
+from consumer.replay.ranges import PlanPoint, PlanQuestion
 from consumer.replay.sealing import Frame, Limits
 
 DAY = 86_400
@@ -45,22 +45,22 @@ class Asked:
     extend_expiry: float | None
 
 
-def point_of(text: str, *, now: float) -> At | None:
+def point_of(text: str, *, now: float) -> PlanPoint | None:
     """Return the point that was asked for; None where it is none. `now` is in Unix seconds."""
     if text.isascii() and text.isdigit():
-        return At(offset=int(text))
+        return PlanPoint(offset=int(text))
     with suppress(ValueError, OverflowError):
         if text.startswith("-"):
             seconds = DAY * float(text[1:-1]) if text.endswith("d") else parse_duration(text[1:])
             if not math.isfinite(seconds) or seconds < 0:
                 return None
-            return At(timestamp_ms=round((now - seconds) * 1000))
+            return PlanPoint(timestamp_ms=round((now - seconds) * 1000))
         instant = datetime.fromisoformat(text)
-        return None if instant.tzinfo is None else At(timestamp_ms=round(instant.timestamp() * 1000))
+        return None if instant.tzinfo is None else PlanPoint(timestamp_ms=round(instant.timestamp() * 1000))
     return None
 
 
-def question_of(settings: Settings, asked: Asked, now: Now) -> tuple[Question, Selection]:
+def question_of(settings: Settings, asked: Asked, now: Now) -> tuple[PlanQuestion, Selection]:
     """Return what is to be planned, and the same as the plan says it.
 
     Raises:
@@ -92,7 +92,7 @@ def question_of(settings: Settings, asked: Asked, now: Now) -> tuple[Question, S
         invalid=asked.only_dead_letters,
         field_names=field_names(settings),
     )
-    question = Question(
+    question = PlanQuestion(
         journals={topic: settings.journal_topic(topic) for topic in topics},
         results=kafka.results_topic,
         dead_letters=kafka.dead_letter_topic,
@@ -130,8 +130,8 @@ def _selection(asked: Asked, topics: tuple[str, ...], *, events_in_files: int, e
     )
 
 
-def _point(text: str | None, now: Now) -> At:
-    return (None if text is None else point_of(text, now=now.wall)) or At()
+def _point(text: str | None, now: Now) -> PlanPoint:
+    return (None if text is None else point_of(text, now=now.wall)) or PlanPoint()
 
 
 def _check_text(values: Iterable[str]) -> None:

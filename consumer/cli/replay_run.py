@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consumer.cli.main import FAILED, MISUSED, Failure, config_option, environment
+from consumer.cli.main import FAILED, MISUSED, Failure, FiniteRange, config_option, environment
 
 if TYPE_CHECKING:
     from consumer.edge.kafka.connection import KafkaConnection
@@ -44,7 +44,7 @@ campaign-consumer replay run plan.json --yes --json --operator cron
 @click.option(
     "--rate",
     "per_second",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     metavar="RECORDS_PER_SECOND",
     help="No faster than this.  [default: as fast as the brokers take them]",
 )

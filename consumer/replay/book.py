@@ -63,7 +63,7 @@ class Span:
     cursor: int = 0
 
 
-class Book:
+class PlanBook:
     """Columns, a place in each for every row."""
 
     def __init__(self) -> None:

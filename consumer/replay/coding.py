@@ -22,7 +22,7 @@ _NONE: Final = 1
 """Seed of what is not there, so that no key and an empty one differ."""
 
 
-class Record(Protocol):
+class OriginalRecord(Protocol):
     """The part of a record that a resend repeats; what a Kafka client hands out fits as it is."""
 
     @property
@@ -62,7 +62,7 @@ def digest_in(fingerprint: int) -> int:
     return fingerprint & _32_BITS
 
 
-def record_digest(record: Record) -> int:
+def record_digest(record: OriginalRecord) -> int:
     """Return 32 bits of key, value and headers: another record at its offset has others, but for one in four billion."""
     return digest_in(record_fingerprint(record.key, record.value, record.headers))
 

@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
-from consumer.replay.book import ACCEPTED, IN_DOUBT, Book, Flag
+from consumer.replay.book import ACCEPTED, IN_DOUBT, Flag, PlanBook
 from consumer.replay.coding import Coding, PlannedPartition, PlannedRecord
 from consumer.replay.criteria import Criteria
 from consumer.replay.document import CampaignCounts, Counts
-from consumer.replay.draft import Draft, Elsewhere
-from consumer.replay.fates import FATES, Fate, Judge
+from consumer.replay.draft import Elsewhere, PlanDraft
+from consumer.replay.fates import FATES, Judge, RecordFate
 
 SLICE_ROWS: Final = 150_000
 
@@ -46,7 +46,7 @@ class Conclusion:
     remarks: Remarks
 
 
-def conclude(draft: Draft, criteria: Criteria, *, slice_rows: int = SLICE_ROWS) -> Conclusion:
+def conclude(draft: PlanDraft, criteria: Criteria, *, slice_rows: int = SLICE_ROWS) -> Conclusion:
     """Return what a resend would do. The draft is spent by that: its columns of hashes are given back as it goes."""
     book = draft.book
     judge = Judge(book, criteria, draft.elsewhere, draft.before)
@@ -72,7 +72,7 @@ def conclude(draft: Draft, criteria: Criteria, *, slice_rows: int = SLICE_ROWS) 
     )
 
 
-def _by_event(book: Book, elsewhere: Elsewhere, slice_rows: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
+def _by_event(book: PlanBook, elsewhere: Elsewhere, slice_rows: int) -> Iterator[tuple[Sequence[int], Sequence[int]]]:
     """Yield rows, and places of outcomes elsewhere, such that all of one event come together, each in their order."""
     slices = 1 + (len(book) + len(elsewhere.events)) // slice_rows
     rows, others = [array("I") for _ in range(slices)], [array("I") for _ in range(slices)]
@@ -84,13 +84,13 @@ def _by_event(book: Book, elsewhere: Elsewhere, slice_rows: int) -> Iterator[tup
         yield rows.pop(), others.pop()
 
 
-def _by_person(book: Book, fates: bytearray, slice_rows: int) -> Iterator[Sequence[int]]:
+def _by_person(book: PlanBook, fates: bytearray, slice_rows: int) -> Iterator[Sequence[int]]:
     """Yield the rows that say who was texted or would be, such that all of one person come together."""
     slices = 1 + len(book) // slice_rows
     rows = [array("I") for _ in range(slices)]
-    silent = {Fate.NOT_SELECTED, Fate.REPEATED}
+    silent = {RecordFate.NOT_SELECTED, RecordFate.REPEATED}
     for row, (person, fate, status) in enumerate(zip(book.person, fates, book.status, strict=True)):
-        if fate == Fate.WOULD_SEND or (status == ACCEPTED and fate not in silent):
+        if fate == RecordFate.WOULD_SEND or (status == ACCEPTED and fate not in silent):
             rows[person % slices].append(row)
     while rows:
         yield rows.pop()
@@ -108,7 +108,7 @@ class _People:
         self.perhaps_texted_already = 0
         self.several = 0
 
-    def slice(self, book: Book, fates: bytearray, rows: Sequence[int]) -> None:
+    def slice(self, book: PlanBook, fates: bytearray, rows: Sequence[int]) -> None:
         """Count the people of these rows."""
         had, would = set[tuple[int, int]](), Counter[tuple[int, int]]()
         in_doubt = set[int]()
@@ -116,7 +116,7 @@ class _People:
             one = (book.campaign[row], book.person[row])
             if book.status[row] == ACCEPTED:
                 had.add(one)
-            if fates[row] == Fate.WOULD_SEND:
+            if fates[row] == RecordFate.WOULD_SEND:
                 would[one] += 1
                 if book.status[row] == IN_DOUBT:
                     in_doubt.add(one[1])
@@ -131,7 +131,7 @@ class _People:
         self.perhaps_texted_already += len(in_doubt)
 
 
-def _campaigns(book: Book, fates: bytearray, people: _People) -> tuple[CampaignCounts, ...]:
+def _campaigns(book: PlanBook, fates: bytearray, people: _People) -> tuple[CampaignCounts, ...]:
     """The counts of each campaign that something was selected of, in the order of their IDs."""
     counted = [[0] * len(FATES) for _ in book.campaigns]
     for place, fate in zip(book.campaign, fates, strict=True):
@@ -153,20 +153,22 @@ def _total(campaigns: Sequence[CampaignCounts], people: _People) -> Counts:
     return msgspec.structs.replace(Counts(**sums), people=people.total, second_texts=people.second)
 
 
-def _coded(book: Book, fates: bytearray) -> Iterator[PlannedPartition]:
+def _coded(book: PlanBook, fates: bytearray) -> Iterator[PlannedPartition]:
     """Code what would be sent: spans of one partition stand behind one another in the book, or hold nothing of it."""
     for span in book.spans:
         coding = Coding(span.topic, span.partition)
-        row = fates.find(Fate.WOULD_SEND, span.start, span.end)
+        row = fates.find(RecordFate.WOULD_SEND, span.start, span.end)
         while row >= 0:
             coding.add(PlannedRecord(book.offset[row], book.digest[row], bool(book.flags[row] & Flag.EXTENDED)))
-            row = fates.find(Fate.WOULD_SEND, row + 1, span.end)
+            row = fates.find(RecordFate.WOULD_SEND, row + 1, span.end)
         done = coding.done()
         if done is not None:
             yield done
 
 
-def _urgent(book: Book, fates: bytearray) -> int:
+def _urgent(book: PlanBook, fates: bytearray) -> int:
     return sum(
-        1 for fate, flags in zip(fates, book.flags, strict=True) if fate == Fate.WOULD_SEND and flags & Flag.URGENT
+        1
+        for fate, flags in zip(fates, book.flags, strict=True)
+        if fate == RecordFate.WOULD_SEND and flags & Flag.URGENT
     )

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.event import Record as FetchedRecord
 from consumer.core.terms import Instant
-from consumer.replay.book import NO_OUTCOME, NO_ROW, NUMBER_OF, Book, Flag, merged
+from consumer.replay.book import NO_OUTCOME, NO_ROW, NUMBER_OF, Flag, PlanBook, merged
 from consumer.replay.coding import record_digest
 from consumer.replay.criteria import Criteria, hash_of
 from consumer.replay.event_ids import EventSieve
@@ -31,11 +31,11 @@ class Elsewhere(NamedTuple):
     """Places in the book's `resends`, plus one; 0 where the record was no resend."""
 
 
-class Draft:
+class PlanDraft:
     """Takes what was read, batch by batch."""
 
     def __init__(self, criteria: Criteria, *, now: Instant, extend_expiry_seconds: float | None) -> None:
-        self.book = Book()
+        self.book = PlanBook()
         self.elsewhere = Elsewhere(array("Q"), bytearray(), array("I"))
         self.unreadable_results = 0
         self.excluded_as = set[int]()

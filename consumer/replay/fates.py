@@ -9,14 +9,14 @@ from typing import Final
 
 import msgspec
 
-from consumer.replay.book import ACCEPTED, DUPLICATE, IN_DOUBT, NO_OUTCOME, NUMBER_OF, Book, Flag, merged
+from consumer.replay.book import ACCEPTED, DUPLICATE, IN_DOUBT, NO_OUTCOME, NUMBER_OF, Flag, PlanBook, merged
 from consumer.replay.criteria import Criteria
 from consumer.replay.draft import Elsewhere
 
 INVALID: Final = NUMBER_OF["invalid"]
 
 
-class Fate:
+class RecordFate:
     """Places of `FATES`."""
 
     NOT_SELECTED = 0
@@ -49,7 +49,7 @@ class _KnownEvent(msgspec.Struct, gc=False):
 class Judge:
     """Decides for each record, slice by slice; `fates` has a place for every row."""
 
-    def __init__(self, book: Book, criteria: Criteria, elsewhere: Elsewhere, before: Mapping[int, int]) -> None:
+    def __init__(self, book: PlanBook, criteria: Criteria, elsewhere: Elsewhere, before: Mapping[int, int]) -> None:
         self.fates = bytearray(len(book))
         self.after: set[str] = set()
         """Earlier resends of the events that would be sent."""
@@ -71,7 +71,7 @@ class Judge:
         for place in others:
             known = events.get(self._elsewhere.events[place])
             resend = self._elsewhere.resends[place]
-            if resend and known is not None and self.fates[known.row] == Fate.WOULD_SEND:
+            if resend and known is not None and self.fates[known.row] == RecordFate.WOULD_SEND:
                 self.after.add(self._book.resends[resend - 1])
 
     def _known(self, rows: Sequence[int]) -> dict[int, _KnownEvent]:
@@ -79,7 +79,7 @@ class Judge:
         for row in rows:
             flags, status = book.flags[row], book.status[row]
             if flags & Flag.INVALID:
-                self.fates[row] = Fate.INVALID if flags & Flag.SELECTED else Fate.NOT_SELECTED
+                self.fates[row] = RecordFate.INVALID if flags & Flag.SELECTED else RecordFate.NOT_SELECTED
                 continue
             pending = status == NO_OUTCOME and not flags & Flag.SKIPPED
             known = events.get(book.event[row])
@@ -108,31 +108,31 @@ class Judge:
             if flags & Flag.INVALID:
                 continue
             first = events[book.event[row]].row
-            if row != first and flags & Flag.SELECTED and fates[first] != Fate.NOT_SELECTED:
-                fates[row] = Fate.REPEATED
-            if flags & Flag.RESEND and fates[first] == Fate.WOULD_SEND:
+            if row != first and flags & Flag.SELECTED and fates[first] != RecordFate.NOT_SELECTED:
+                fates[row] = RecordFate.REPEATED
+            if flags & Flag.RESEND and fates[first] == RecordFate.WOULD_SEND:
                 self.after.add(book.resend_of(row))
 
     def _fate(self, event: _KnownEvent) -> int:
         flags, status = self._book.flags[event.row], event.status
         if not flags & Flag.SELECTED:
-            return Fate.NOT_SELECTED
+            return RecordFate.NOT_SELECTED
         if status == INVALID and status not in self._wanted:
-            return Fate.INVALID
+            return RecordFate.INVALID
         if status == DUPLICATE and not event.pending:
-            return Fate.REPEATED
+            return RecordFate.REPEATED
         fate = self._of_outcome(status, event.pending)
-        if fate != Fate.NOT_SELECTED and event.excluded:
-            return Fate.EXCLUDED
-        return Fate.EXPIRED if fate == Fate.WOULD_SEND and flags & Flag.EXPIRED else fate
+        if fate != RecordFate.NOT_SELECTED and event.excluded:
+            return RecordFate.EXCLUDED
+        return RecordFate.EXPIRED if fate == RecordFate.WOULD_SEND and flags & Flag.EXPIRED else fate
 
     def _of_outcome(self, status: int, pending: bool) -> int:  # noqa: FBT001 - a member of what is judged
         if status == ACCEPTED and status not in self._wanted:
-            return Fate.ALREADY_ACCEPTED
+            return RecordFate.ALREADY_ACCEPTED
         if pending:
-            return Fate.UNSETTLED
+            return RecordFate.UNSETTLED
         if status == IN_DOUBT and status not in self._wanted:
-            return Fate.IN_DOUBT
+            return RecordFate.IN_DOUBT
         if status in self._wanted or status == NO_OUTCOME:  # passed over by a forward move, where it is not pending
-            return Fate.WOULD_SEND
-        return Fate.NOT_SELECTED
+            return RecordFate.WOULD_SEND
+        return RecordFate.NOT_SELECTED

@@ -12,14 +12,14 @@ _KIND_WITHIN: Final = 64
 """Bytes at the start of an entry that name its kind."""
 
 
-class Settled(NamedTuple):
+class SettledRecords(NamedTuple):
     """Records of one partition with one status."""
 
     offsets: Sequence[int]
     status: str
 
 
-def outcomes_of(records: Iterable[Record]) -> Iterator[Settled]:
+def outcomes_of(records: Iterable[Record]) -> Iterator[SettledRecords]:
     """Yield what these entries say became of records; entries that do not count say nothing."""
     for record in records:
         value = record.value or b""
@@ -28,7 +28,7 @@ def outcomes_of(records: Iterable[Record]) -> Iterator[Settled]:
         placed = decode(JournalOffset(record.offset), value)
         if placed.counts and isinstance(placed.entry, Outcome):
             for settled in placed.entry.settled:
-                yield Settled(settled.offsets, settled.verdict.status.value)
+                yield SettledRecords(settled.offsets, settled.verdict.status.value)
 
 
 def skips_of(records: Iterable[Record]) -> Iterator[tuple[int, int]]:

@@ -18,10 +18,19 @@ from consumer.core.policy import Policies
 from consumer.core.terms import Now, Partition
 from consumer.replay.conclusion import Conclusion, conclude
 from consumer.replay.criteria import hash_of, names_in
-from consumer.replay.draft import Draft
+from consumer.replay.draft import PlanDraft
 from consumer.replay.journals import outcomes_of, skips_of
 from consumer.replay.letters import Letter, letter_of, line_of, original_of
-from consumer.replay.ranges import Logs, NothingToPlanError, Progress, Question, Range, ranges_of, runs_of, within
+from consumer.replay.ranges import (
+    Logs,
+    NothingToPlanError,
+    PlanQuestion,
+    Range,
+    ReadingProgress,
+    ranges_of,
+    runs_of,
+    within,
+)
 from consumer.service.ports import TopicGoneError
 
 EARLIER_MS: Final = 600_000
@@ -81,7 +90,9 @@ class _Times:
         return min(earliest for _, end, earliest in pairs if end > offset)
 
 
-async def draw_up(question: Question, logs: Logs, *, policies: Policies, now: Now, progress: Progress) -> Drawn:
+async def draw_up(
+    question: PlanQuestion, logs: Logs, *, policies: Policies, now: Now, progress: ReadingProgress
+) -> Drawn:
     """Read, join and conclude.
 
     Raises:
@@ -112,8 +123,10 @@ async def draw_up(question: Question, logs: Logs, *, policies: Policies, now: No
 
 
 class _Work:
-    def __init__(self, question: Question, logs: Logs, policies: Policies, now: Now, progress: Progress) -> None:
-        self.draft = Draft(question.criteria, now=now.wall, extend_expiry_seconds=question.extend_expiry_seconds)
+    def __init__(
+        self, question: PlanQuestion, logs: Logs, policies: Policies, now: Now, progress: ReadingProgress
+    ) -> None:
+        self.draft = PlanDraft(question.criteria, now=now.wall, extend_expiry_seconds=question.extend_expiry_seconds)
         self.notes = Notes()
         self.lines: list[bytes] = []
         self.letters_of: set[str] = set()

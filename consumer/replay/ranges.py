@@ -45,7 +45,7 @@ class Logs(Protocol):
         ...
 
 
-class Progress(Protocol):
+class ReadingProgress(Protocol):
     """Hears how far reading has come."""
 
     def stage(self, what: str, total: int) -> None:
@@ -62,7 +62,7 @@ class NothingToPlanError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class At:
+class PlanPoint:
     """A point in a partition: an offset, or the first record of an instant (milliseconds since 1970) or later."""
 
     offset: int | None = None
@@ -70,7 +70,7 @@ class At:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class PlanQuestion:
     """What is to be planned. No `partitions`: all. No `since`: from the start of the log; no `until`: to its end."""
 
     journals: Mapping[str, str]
@@ -78,8 +78,8 @@ class Question:
     results: str
     dead_letters: str
     partitions: frozenset[int] = frozenset()
-    since: At = At()
-    until: At = At()
+    since: PlanPoint = PlanPoint()
+    until: PlanPoint = PlanPoint()
     criteria: Criteria
     only_skipped: bool = False
     """Only what a forward move of the group has passed over."""
@@ -116,7 +116,7 @@ class Range:
         return sum(stop - start for start, stop in self.runs)
 
 
-async def ranges_of(question: Question, logs: Logs) -> tuple[list[Range], dict[str, tuple[int, ...]]]:
+async def ranges_of(question: PlanQuestion, logs: Logs) -> tuple[list[Range], dict[str, tuple[int, ...]]]:
     """Return the partitions' shares, and where each partition of each events topic ends.
 
     Raises:
@@ -140,7 +140,7 @@ async def ranges_of(question: Question, logs: Logs) -> tuple[list[Range], dict[s
 
 
 async def _range(
-    question: Question,
+    question: PlanQuestion,
     logs: Logs,
     topic: str,
     journal: str,
@@ -167,7 +167,7 @@ async def _range(
     )
 
 
-async def _offset(at: At, logs: Logs, topic: str, number: int, *, default: int, none: int) -> int:
+async def _offset(at: PlanPoint, logs: Logs, topic: str, number: int, *, default: int, none: int) -> int:
     if at.offset is not None:
         return at.offset
     if at.timestamp_ms is None:

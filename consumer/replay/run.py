@@ -11,7 +11,7 @@ from consumer.replay.coding import digest_in, record_fingerprint
 from consumer.replay.document import Plan
 from consumer.replay.event_ids import EventIds, EventSieve
 from consumer.replay.originals import near_runs
-from consumer.replay.ranges import Progress
+from consumer.replay.ranges import ReadingProgress
 from consumer.replay.rows import Rows, RowState
 from consumer.replay.since import Since
 from consumer.replay.tail import Key, LogsWithOpenEnds, Tail
@@ -82,7 +82,7 @@ class Prepared:
 
 
 async def prepare(
-    plan: Plan, logs: LogsWithOpenEnds, *, progress: Progress, on_trouble: Callable[[str], None]
+    plan: Plan, logs: LogsWithOpenEnds, *, progress: ReadingProgress, on_trouble: Callable[[str], None]
 ) -> Prepared:
     """Check a plan against the topics, and join it with what came since.
 
@@ -138,7 +138,7 @@ async def _same_place(plan: Plan, logs: LogsWithOpenEnds) -> dict[Key, int]:
 class _Check:
     """Looks at every record of a partition's rows, and notes what it is known by."""
 
-    def __init__(self, rows: Rows, among: EventSieve, progress: Progress) -> None:
+    def __init__(self, rows: Rows, among: EventSieve, progress: ReadingProgress) -> None:
         self._rows = rows
         self._among = among
         self._progress = progress

@@ -12,7 +12,7 @@ import orjson
 import xxhash
 
 from consumer.audit.findings import Findings
-from consumer.audit.run import Audit, Question, audit
+from consumer.audit.run import Audit, AuditQuestion, audit
 
 TOPIC, JOURNAL, RESULTS, DEAD_LETTERS, GROUP = "contact-events", "contact-events-journal", "results", "dead", "texters"
 CONTROL = "texters-control"
@@ -307,10 +307,10 @@ def judged_with(shelf: Shelf, **asked: Any) -> Audit:
     return asyncio.run(audit(question(**asked), shelf, on_partition=lambda _findings: None))
 
 
-def question(**asked: Any) -> Question:
+def question(**asked: Any) -> AuditQuestion:
     """Everything about the world, unless something else is asked."""
     usual = {"ttl_ms": TTL_SECONDS * 1000, "max_entries": 1_000_000}
-    return Question(
+    return AuditQuestion(
         group=GROUP,
         journals={TOPIC: JOURNAL},
         results=RESULTS,

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from consumer.audit.findings import KEPT, ViolationKind
-from consumer.audit.run import At
+from consumer.audit.run import AuditPoint
 from tests.audit.fabricated import GROUP, JOURNAL, NOW, RESULTS, TOPIC, TTL_SECONDS, Verdict, World
 from tests.audit.honest import PENDING, UNSENT, honest, republish
 
@@ -215,8 +215,8 @@ def test_results_that_stand_elsewhere_are_said_only_of_what_is_asked_about() -> 
     world.publish(9, log=world.log(RESULTS, 0))
 
     assert world.found() == {("wrong_partition", TOPIC, 1, 9)}
-    assert world.found(since=At(offset=10)) == set()
-    assert world.found(until=At(offset=9)) == set()
+    assert world.found(since=AuditPoint(offset=10)) == set()
+    assert world.found(until=AuditPoint(offset=9)) == set()
     assert world.found(partitions=frozenset({0})) == set()
 
 
@@ -224,7 +224,7 @@ def test_a_range_beyond_both_ends_of_the_log_is_what_there_is() -> None:
     world = honest()
     world.events.trim(5)
 
-    findings = world.findings(since=At(offset=0), until=At(offset=10_000))
+    findings = world.findings(since=AuditPoint(offset=0), until=AuditPoint(offset=10_000))
 
     assert (findings.start, findings.stop, findings.violations) == (5, 13, [])
 

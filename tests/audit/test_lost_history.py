@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from consumer.audit.findings import DecidedRange
-from consumer.audit.run import At, TooShortRetentionError
+from consumer.audit.run import AuditPoint, TooShortRetentionError
 from tests.audit.fabricated import DEAD_LETTERS, GROUP, JOURNAL, NOW, RESULTS, TOPIC, Shelf, Verdict, World, judged_with
 from tests.audit.honest import PENDING, entry_with, honest, unpublish, void
 
@@ -207,7 +207,7 @@ def test_a_range_leaves_everything_outside_of_it_alone() -> None:
     world = honest()
     void(world, kind="outcome", send="s2")
     unpublish(world, 10)
-    outside = {"since": At(offset=5), "until": At(offset=10)}
+    outside = {"since": AuditPoint(offset=5), "until": AuditPoint(offset=10)}
 
     assert {where[3] for where in world.found()} == {4, 10}
     assert world.found(**outside) == set()
@@ -220,11 +220,11 @@ def test_a_range_may_be_given_by_instants() -> None:
     for offset in range(8, PENDING + 1):
         world.events.change(offset, timestamp=int(LATER * 1000))
 
-    findings = world.findings(since=At(timestamp_ms=int(LATER * 1000)))
+    findings = world.findings(since=AuditPoint(timestamp_ms=int(LATER * 1000)))
     assert (findings.start, findings.stop) == (8, 13)
-    findings = world.findings(until=At(timestamp_ms=int(LATER * 1000)))
+    findings = world.findings(until=AuditPoint(timestamp_ms=int(LATER * 1000)))
     assert (findings.start, findings.stop) == (0, 8)
-    findings = world.findings(since=At(timestamp_ms=int(LATER * 1000) + 1))
+    findings = world.findings(since=AuditPoint(timestamp_ms=int(LATER * 1000) + 1))
     assert (findings.start, findings.stop, findings.records) == (13, 13, 0)
 
 

@@ -288,5 +288,15 @@ def test_how_to_accept_without_what_is_bad_usage(option: list[str]) -> None:
     assert done.stderr == "--at and --yes belong to --accept TOPIC:PARTITION and --accept-all\n"
 
 
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "command", [["produce", "--rate"], ["replay", "run", "plan.json", "--rate"], ["demo", "--rate"]], ids=" ".join
+)
+def test_a_rate_is_a_finite_number(command: list[str], number: str) -> None:
+    done = CliRunner().invoke(main, [*command, number])
+    assert done.exit_code == 2
+    assert "Invalid value for '--rate'" in done.output
+
+
 def test_main_is_what_the_console_script_calls() -> None:
     assert isinstance(main, LazyGroup)

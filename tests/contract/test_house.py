@@ -157,3 +157,14 @@ def test_every_module_that_make_runs_is_there() -> None:
 
     assert named
     assert [name for name in named if not (ROOT / name.replace(".", "/")).with_suffix(".py").exists()] == []
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    places: dict[str, list[str]] = {}
+    for package in ("consumer", "schemas", "config"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

@@ -12,7 +12,7 @@ from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.replay.conclusion import Conclusion, conclude
 from consumer.replay.criteria import Criteria, hash_of
-from consumer.replay.draft import Draft
+from consumer.replay.draft import PlanDraft
 from consumer.replay.people import People
 from tests.replay.model import LATE, NOW, PAST, SOON, TOPIC, Stood, Wanted, expected
 
@@ -75,7 +75,7 @@ def criteria_of(wanted: Wanted) -> Criteria:
 def planned(world: list[Stood], wanted: Wanted, *, slice_rows: int = 3) -> Conclusion:
     """What the real code says of a world, fed as a plan feeds it."""
     criteria, decoder = criteria_of(wanted), Decoder(Policies())
-    draft = Draft(criteria, now=Instant(NOW), extend_expiry_seconds=EXTEND_SECONDS if wanted.extend else None)
+    draft = PlanDraft(criteria, now=Instant(NOW), extend_expiry_seconds=EXTEND_SECONDS if wanted.extend else None)
     by_range = ([one for one in world if one.in_range], [one for one in world if not one.in_range])
     numbers = sorted({one.partition for one in world})
     for number in numbers:
@@ -186,7 +186,7 @@ def test_a_person_who_had_the_text_and_one_who_would_get_two_are_told_apart() ->
 
 
 def test_records_of_a_results_topic_that_are_no_results_are_counted_and_passed_over() -> None:
-    draft = Draft(criteria_of(DEFAULT), now=Instant(NOW), extend_expiry_seconds=None)
+    draft = PlanDraft(criteria_of(DEFAULT), now=Instant(NOW), extend_expiry_seconds=None)
     draft.events_are_known()
 
     draft.results([b"nothing", None, b'{"status": "sent", "source": {"topic": "t", "partition": 0, "offset": 1}}'])

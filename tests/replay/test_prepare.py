@@ -9,7 +9,7 @@ from consumer.core.terms import Instant, Now, Ticks
 from consumer.replay.criteria import Criteria
 from consumer.replay.document import Plan
 from consumer.replay.planning import draw_up
-from consumer.replay.ranges import Question
+from consumer.replay.ranges import PlanQuestion
 from consumer.replay.rows import RowState
 from consumer.replay.run import Prepared, RefusedPlanError, prepare
 from consumer.replay.sealing import seal
@@ -28,7 +28,7 @@ def failed_events(count: int) -> MemoryLogs:
 
 
 async def plan_of(logs: MemoryLogs) -> Plan:
-    question = Question(journals={EVENTS: JOURNAL}, results=RESULTS, dead_letters=DEAD_LETTERS, criteria=Criteria())
+    question = PlanQuestion(journals={EVENTS: JOURNAL}, results=RESULTS, dead_letters=DEAD_LETTERS, criteria=Criteria())
     now = Now(Instant(NOW), Ticks(0.0))
     drawn = await draw_up(question, logs, policies=Policies(), now=now, progress=Told())
     return seal(drawn, replace(FRAME, results_topic=RESULTS))

@@ -13,7 +13,7 @@ from consumer.core.terms import Instant
 from consumer.replay.conclusion import Conclusion, Remarks
 from consumer.replay.document import CampaignCounts, Counts, Plan, Selection
 from consumer.replay.planning import Drawn, Notes
-from consumer.replay.ranges import At
+from consumer.replay.ranges import PlanPoint
 from consumer.replay.sealing import Frame, Limits, seal
 from consumer.replay.show import show
 from tests.replay.test_document import RECORDS, coded
@@ -141,13 +141,13 @@ def test_of_many_campaigns_the_largest_are_shown() -> None:
 @pytest.mark.parametrize(
     "text, point",
     [
-        ("1842", At(offset=1842)),
-        ("-2h", At(timestamp_ms=92_800_000)),
-        ("-90m", At(timestamp_ms=94_600_000)),
-        ("-1d", At(timestamp_ms=13_600_000)),
-        ("-0.5d", At(timestamp_ms=56_800_000)),
-        ("1970-01-02T00:00:00Z", At(timestamp_ms=86_400_000)),
-        ("1970-01-02T01:00:00+01:00", At(timestamp_ms=86_400_000)),
+        ("1842", PlanPoint(offset=1842)),
+        ("-2h", PlanPoint(timestamp_ms=92_800_000)),
+        ("-90m", PlanPoint(timestamp_ms=94_600_000)),
+        ("-1d", PlanPoint(timestamp_ms=13_600_000)),
+        ("-0.5d", PlanPoint(timestamp_ms=56_800_000)),
+        ("1970-01-02T00:00:00Z", PlanPoint(timestamp_ms=86_400_000)),
+        ("1970-01-02T01:00:00+01:00", PlanPoint(timestamp_ms=86_400_000)),
         ("1970-01-02T00:00:00", None),
         ("yesterday", None),
         ("-", None),
@@ -160,5 +160,5 @@ def test_of_many_campaigns_the_largest_are_shown() -> None:
         ("", None),
     ],
 )
-def test_a_point_is_an_offset_an_instant_or_a_time_before_now(text: str, point: At | None) -> None:
+def test_a_point_is_an_offset_an_instant_or_a_time_before_now(text: str, point: PlanPoint | None) -> None:
     assert point_of(text, now=100_000.0) == point

@@ -35,7 +35,7 @@ class Released:
     """Campaigns that were not held."""
 
 
-class Desk:
+class ControlSession:
     """One look at the topic, and what is written on the strength of it."""
 
     def __init__(self, topic: ControlTopic, *, max_event_age_seconds: float) -> None:
