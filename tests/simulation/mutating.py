@@ -38,6 +38,8 @@ class Mutation:
 
     rule: str
     changes: tuple[Change, ...]
+    first_seed: int = 0
+    """The seed from which on worlds are searched: some show only in those of a style of their own."""
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """Rules of the protocol, each broken on purpose: what the simulation must be able to see. Repairs nothing."""
 
 from tests.simulation.mutating import Change, Mutation
+from tests.simulation.scenario import SILENCE_FROM
 
 
-def _mutation(rule: str, *changes: tuple[str, str, str]) -> Mutation:
-    return Mutation(rule, tuple(Change(*change) for change in changes))
+def _mutation(rule: str, *changes: tuple[str, str, str], first_seed: int = 0) -> Mutation:
+    return Mutation(rule, tuple(Change(*change) for change in changes), first_seed)
 
 
 def _anew(budget: str) -> str:
@@ -213,6 +214,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "a proof that is heard of too late is none",
         (f"{CORE}.sending.delivery:Delivery.intent_proven", "if send.prove_by <= now.steady:", "if False:"),
+        # a process that was frozen does not know what is held, and would start nothing for that alone
+        (f"{CORE}.platform.holds:Holds.is_blind", "<= FRESH_SECONDS", "<= 1e9"),
     ),
     _mutation(
         "a partition that has left is noticed",
@@ -226,6 +229,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     _mutation(
         "lost answers count over all owners",
         (f"{CORE}.intake.admit:Admission._recall", "record.history = trials", _anew("answers_lost")),
+        first_seed=SILENCE_FROM,
     ),
     _mutation(
         "attempts count over all owners",
@@ -235,6 +239,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "an attempt whose owner was lost counts as a lost answer",
         (f"{CORE}.journal.attempts:Attempts.trials", "fate=Fate.LOST", "fate=Fate.ERRED"),
         (f"{CORE}.journal.attempts:Attempts.unknown", "fate=fate", "fate=Fate.ERRED"),
+        first_seed=SILENCE_FROM,
     ),
     _mutation(
         "doubt dominates",

@@ -14,7 +14,6 @@ from tests.simulation.mutating import Mutation, Sighting, applied, seen
 from tests.simulation.mutations import MUTATIONS
 from tests.simulation.reach import WANTED, reached_in
 
-FIRST_SEED = 0
 WORLDS = 5_000
 """So many are searched, at most."""
 
@@ -34,7 +33,7 @@ def sighted(mutation: Mutation, *, noted: tuple[int, ...] = ()) -> Sighting | No
             sighting = seen(seed, worlds=1)
             if sighting is not None:
                 return sighting
-        return seen(FIRST_SEED, worlds=WORLDS)
+        return seen(mutation.first_seed, worlds=WORLDS)
 
 
 def notes() -> dict[str, tuple[int, ...]]:
@@ -45,12 +44,12 @@ def notes() -> dict[str, tuple[int, ...]]:
 def renewed(mutation: Mutation, noted: Iterable[int]) -> list[int]:
     """Return the seeds to note for a rule: those noted that still show it, or else those of other worlds."""
     with applied(mutation):
-        return [seed for seed in noted if seen(seed, worlds=1) is not None] or list(_searched())
+        return [seed for seed in noted if seen(seed, worlds=1) is not None] or list(_searched(mutation.first_seed))
 
 
-def _searched() -> Iterator[int]:
+def _searched(first: int) -> Iterator[int]:
     """Yield the first seeds that show the rule which is broken now."""
-    first, worlds = FIRST_SEED, WORLDS
+    worlds = WORLDS
     for _ in range(A_RULE):
         sighting = seen(first, worlds=worlds)
         if sighting is None:
