@@ -180,9 +180,10 @@ def _control_topic(settings: Settings) -> Iterator[Contradiction]:
     name = kafka.control_topic_name
     if not KAFKA_NAME.fullmatch(name):
         yield Contradiction(
-            path=control,
-            others=(group,),
-            problem="must give 1 to 249 of the characters A-Z a-z 0-9 . _ -: name the topic without {group}",
+            path=group,
+            others=(control,),
+            problem="must name the control topic with 1 to 249 of the characters A-Z a-z 0-9 . _ -: "
+            f"change it, or set {setting_name(control)} without {{group}}",
         )
     taken = dict.fromkeys(kafka.events_topics, ("kafka", "events_topics"))
     taken |= {settings.journal_topic(topic): ("kafka", "journal_topic") for topic in kafka.events_topics}

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from config import ConfigurationError, Settings, load
@@ -237,6 +237,7 @@ def test_a_secret_does_not_show_in_the_settings_repr_or_dump() -> None:
     value=st.text(max_size=200),
 )
 @settings(suppress_health_check=[HealthCheck.too_slow])
+@example(name="CAMPAIGN_KAFKA__GROUP_ID", value=":")
 def test_any_text_in_any_setting_is_a_value_or_mistakes_of_one_line_each(name: str, value: str) -> None:
     try:
         load(None, REQUIRED | {name: value})
