@@ -5,7 +5,7 @@ Also knows which events in hand belong to campaigns that are held: they may take
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from consumer.core.event import Decoded, Event
 from consumer.core.journal.lane import Lane
@@ -13,6 +13,7 @@ from consumer.core.outcome import Verdict
 from consumer.core.platform.control import ControlRecord
 from consumer.core.platform.holds import Changed, Holds
 from consumer.core.policy import Policies
+from consumer.core.sending.deadlines import EVENTS_AT_ONCE
 from consumer.core.sending.delivery import Delivery
 from consumer.core.sending.parts import settle_each
 from consumer.core.sending.send_queue import SendQueue
@@ -20,9 +21,6 @@ from consumer.core.sending.settle import closing_verdict, stopped
 from consumer.core.sending.waiters import Waiters
 from consumer.core.sending.window import Windows
 from consumer.core.terms import Now, Partition, Ticks
-
-EVENTS_AT_ONCE: Final = 400
-"""Some 20 ms of work; what is left is due in the next turn."""
 
 
 class Places(NamedTuple):

@@ -11,6 +11,9 @@ from typing import Generic, TypeVar
 from consumer.core.terms import Instant
 
 STEP_SECONDS = 0.25
+EVENTS_AT_ONCE = 400
+"""So many events settle in one go, some 20 ms of work; what is left is due in the next turn."""
+
 STALE_ENTRIES = 64
 
 Who = TypeVar("Who", bound=Hashable)

@@ -12,16 +12,13 @@ from consumer.core.journal.lane import Lane
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
-from consumer.core.sending.deadlines import STEP_SECONDS, Deadlines
+from consumer.core.sending.deadlines import EVENTS_AT_ONCE, STEP_SECONDS, Deadlines
 from consumer.core.sending.parts import settle_each
 from consumer.core.sending.send import Send, earliest_expiry
 from consumer.core.sending.send_queue import SendQueue
 from consumer.core.sending.settle import closing_verdict, give_up_reasons, stopped
 from consumer.core.sending.waiters import Waiters
 from consumer.core.terms import Instant, Now, Partition
-
-EVENTS_AT_ONCE = 400
-"""Some 20 ms of work; what is left is due in the next turn."""
 
 LOOK_AGAIN_SECONDS = 30.0
 """Whoever is tried for too long by the calendar alone is looked at again after this."""

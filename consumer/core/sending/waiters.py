@@ -8,11 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from consumer.core.event import Event
 from consumer.core.policy import Policies
-from consumer.core.sending.deadlines import Deadlines
+from consumer.core.sending.deadlines import EVENTS_AT_ONCE, Deadlines
 from consumer.core.terms import Instant
-
-EVENTS_AT_ONCE = 400
-"""Events settled in one go: some 20 ms of work."""
 
 
 class Waiters:

@@ -8,7 +8,7 @@ from consumer.core.outcome import Reason, Status
 from consumer.core.platform.access import PROBES_PER_SECOND
 from consumer.core.platform.answer import Answer, Answered
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.sending.endings import EVENTS_AT_ONCE
+from consumer.core.sending.deadlines import EVENTS_AT_ONCE
 from tests.core.makers import P0, at
 from tests.core.runner import OK, Request, Runner, accepting
 
