@@ -1,7 +1,6 @@
 """`campaign-consumer audit`: proves the promises from events, journal and results. Writes nothing, joins no group."""
 
 import asyncio
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +8,7 @@ import click
 
 from consumer.audit.run import AuditPoint
 from consumer.cli.main import FAILED, MISUSED, Failure, config_option, environment
+from consumer.cli.points import instant_ms_of, offset_of
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -46,15 +46,11 @@ class _Point(click.ParamType[AuditPoint]):
         if isinstance(value, AuditPoint):
             return value
         text = str(value)
-        if text.isascii() and text.isdigit():
-            return AuditPoint(offset=int(text))
-        try:
-            instant = datetime.fromisoformat(text)
-        except ValueError:
-            instant = None
-        if instant is None or instant.tzinfo is None:
+        if (offset := offset_of(text)) is not None:
+            return AuditPoint(offset=offset)
+        if (timestamp_ms := instant_ms_of(text)) is None:
             self.fail(f"{text!r} is neither an offset nor an instant such as 2026-11-24T15:40:19Z", param, ctx)
-        return AuditPoint(timestamp_ms=round(instant.timestamp() * 1000))
+        return AuditPoint(timestamp_ms=timestamp_ms)
 
 
 @click.command(help=HELP, short_help="Prove the promises from events, journal and results; exit 1 names violations.")

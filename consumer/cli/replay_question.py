@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TextIO
 
 import click
@@ -12,6 +11,7 @@ import click
 from config import Settings
 from config.durations import parse_duration
 from consumer.cli.main import MISUSED, Failure
+from consumer.cli.points import instant_ms_of, offset_of
 from consumer.cli.wiring import field_names
 from consumer.core.terms import Now
 from consumer.replay.criteria import DEFAULT_STATUSES, Criteria, hash_of
@@ -47,16 +47,15 @@ class Asked:
 
 def point_of(text: str, *, now: float) -> PlanPoint | None:
     """Return the point that was asked for; None where it is none. `now` is in Unix seconds."""
-    if text.isascii() and text.isdigit():
-        return PlanPoint(offset=int(text))
+    if (offset := offset_of(text)) is not None:
+        return PlanPoint(offset=offset)
+    if not text.startswith("-"):
+        timestamp_ms = instant_ms_of(text)
+        return None if timestamp_ms is None else PlanPoint(timestamp_ms=timestamp_ms)
     with suppress(ValueError, OverflowError):
-        if text.startswith("-"):
-            seconds = DAY * float(text[1:-1]) if text.endswith("d") else parse_duration(text[1:])
-            if not math.isfinite(seconds) or seconds < 0:
-                return None
+        seconds = DAY * float(text[1:-1]) if text.endswith("d") else parse_duration(text[1:])
+        if math.isfinite(seconds) and seconds >= 0:
             return PlanPoint(timestamp_ms=round((now - seconds) * 1000))
-        instant = datetime.fromisoformat(text)
-        return None if instant.tzinfo is None else PlanPoint(timestamp_ms=round(instant.timestamp() * 1000))
     return None
 
 
