@@ -19,6 +19,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 SIMULATE_ARGS ?=
 SOAK_ARGS ?=
+DEPLOY_ARGS ?=
 
 .PHONY: help
 help: ## Say what each target does
@@ -37,7 +38,7 @@ demo: setup ## Run everything on this machine: Apache Kafka, platform sandbox, e
 
 .PHONY: test
 test: tools ## Install what the suite needs, and run it in two processes; PYTEST_ARGS narrows it
-	@$(RUN)/python -m pytest --numprocesses 2 $(PYTEST_ARGS)
+	@$(RUN)/python -m pytest --numprocesses 2 --ignore tests/deploy $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: tools ## Check style, types, import contracts, spelling and locks
@@ -95,9 +96,10 @@ locks: tools ## Resolve pyproject.toml anew into deploy/locks
 	@$(RUN)/python -m consumer.demo.jars
 
 .PHONY: check-deploy
-check-deploy: tools ## Check the Dockerfile and the compose file
+check-deploy: tools $(VENV)/.deploy-tools ## Check what is deployed, with Prometheus and Chromium from Debian's packages; DEPLOY_ARGS narrows its tests
 	@$(RUN)/hadolint deploy/Dockerfile
 	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
+	@$(RUN)/python -m pytest --numprocesses 2 tests/deploy $(DEPLOY_ARGS)
 
 # Steps, each done again only when what it stands on has changed. Wheels only: building a source distribution
 # would bring in a build back end that no lock names. One step stands on the other, since all of them write to .venv.
@@ -140,4 +142,8 @@ $(VENV)/.kafka: consumer/demo/apache_kafka.lock.toml $(VENV)/.project
 $(VENV)/.tools: deploy/locks/dev.txt $(VENV)/.project
 	@echo "make: installing into $(VENV) what tests and checks need (deploy/locks/dev.txt)"
 	$(call install,deploy/locks/dev.txt)
+	@touch $@
+
+$(VENV)/.deploy-tools: tests/deploy/install-tools $(VENV)/.tools
+	@tests/deploy/install-tools $(VENV)
 	@touch $@

@@ -48,8 +48,8 @@ class Lock:
 
 # dev comes first: it holds everything, and the others take its versions, so that all four agree.
 LOCKS = (
-    Lock(name="dev", extras=("demo", "dev"), includes_build=True),
-    Lock(name="run"),
+    Lock(name="dev", extras=("demo", "otel", "dev"), includes_build=True),
+    Lock(name="run", extras=("otel",)),
     Lock(name="demo", extras=("demo",)),
     Lock(name="build", includes_project=False, includes_build=True),
 )

@@ -1,0 +1,1 @@
+"""What is deployed, tried with the real tools: run by `make check-deploy`, which installs them."""
