@@ -11,6 +11,7 @@ BROKERS = (
     "tests/contract/test_deploy.py",
     "tests/contract/test_readme.py",
     "tests/demo/test_demo.py",
+    "tests/deploy/test_prometheus.py",
     "tests/service/",
     "tests/traffic/test_produce.py",
     "tests/traffic/test_publisher.py",
