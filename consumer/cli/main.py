@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("consumer.cli.run", "Run the service until SIGTERM or SIGINT, then drain and stop."),
     "demo": ("consumer.cli.demo", "Run Kafka, platform, events and service on this machine, and check the totals."),
     "check": ("consumer.cli.check", "Check the configuration; with --connect brokers, topics and platform, too."),
+    "topics": ("consumer.cli.topics", "Create the topics that are missing, with the settings that they need."),
     "campaigns": ("consumer.cli.campaigns", "Hold, release, list and cancel campaigns: obeyed within 2 s."),
     "inspect": ("consumer.cli.inspect", "Show each partition's state, from Kafka alone; let a stopped one start."),
     "audit": ("consumer.cli.audit", "Prove the promises from events, journal and results; exit 1 names violations."),
