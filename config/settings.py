@@ -261,6 +261,10 @@ class Log(Section):
         None, description="`console` or `json`; none: `console` on a terminal, `json` elsewhere.", examples=["json"]
     )
     level: kinds.LogLevel = Field("INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`.")
+    sends: bool = Field(
+        default=False,
+        description="Write one line per request at `INFO`: send, campaign, offsets, answer; otherwise at `DEBUG`.",
+    )
 
 
 class Campaign(Section):

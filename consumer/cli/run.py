@@ -147,11 +147,13 @@ async def _service(settings: "Settings") -> "AsyncIterator[Service]":
     from consumer.edge.kafka.connection import until_reachable
     from consumer.edge.kafka.topics import create_topics, examine
     from consumer.edge.telemetry import log
+    from consumer.edge.telemetry.send_telemetry import SendLines
     from consumer.edge.telemetry.telemetry import Telemetry
 
     log.configure(settings.log.format, settings.log.level)
     clock = SystemClock()
-    telemetry = Telemetry(clock=clock, version=__version__, campaigns=settings.campaigns)
+    sends = SendLines.AT_INFO if settings.log.sends else SendLines.AT_DEBUG
+    telemetry = Telemetry(clock=clock, version=__version__, campaigns=settings.campaigns, sends=sends)
     service = service_of(settings, telemetry, clock)
     server = http_server_of(settings, service, telemetry)
     await server.start()

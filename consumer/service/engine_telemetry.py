@@ -1,10 +1,9 @@
 """Turns what the engine has done into facts for logs and metrics, per batch. Changes nothing."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from consumer.core.commands import Fetched
-from consumer.core.event import Event, Invalid
+from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.journal.lane import Settlement
 from consumer.core.outcome import Reason, Status
 from consumer.core.pipeline import Pipeline
@@ -13,8 +12,8 @@ from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnecti
 from consumer.core.platform.post import REFUSALS, Ruling
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.settle import CalledOff, Decision, Finished, Halve, RetryLater
-from consumer.core.terms import Instant, Now, Partition, Ticks
-from consumer.service.facts import AnswerClass, Facts, Priority, RetryReason, StopWhy
+from consumer.core.terms import Instant, Now, Offset, Partition, SendId, Ticks
+from consumer.service.facts import AnswerClass, Facts, Priority, RequestAttempt, RetryReason, StopWhy
 
 CLASS_OF: dict[Ruling, AnswerClass] = {
     Ruling.ACCEPTED: AnswerClass.ACCEPTED,
@@ -60,61 +59,67 @@ class EngineTelemetry:
         records = fetched.records
         self._facts.records_read(partition, count=len(records), value_bytes=fetched.value_bytes)
         for lookalike, count in fetched.lookalikes.items():
-            self._facts.unknown_field(partition, name=lookalike.name, meant=lookalike.meant, count=count)
+            among = [record.offset for record in (records[0], records[-1])]
+            self._facts.unknown_field(partition, name=lookalike.name, meant=lookalike.meant, count=count, among=among)
         if Invalid in set(map(type, records)):  # rare: one check for the whole batch
-            for reason, count in Counter([record.reason for record in records if type(record) is Invalid]).items():
-                self._facts.decoded_invalid(partition, reason=reason, count=count)
+            invalid: dict[Reason, list[Offset]] = {}
+            for record in records:
+                if type(record) is Invalid:
+                    invalid.setdefault(record.reason, []).append(record.offset)
+            for reason, offsets in invalid.items():
+                self._facts.decoded_invalid(partition, reason=reason, offsets=offsets)
 
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Outcomes are proven."""
-        counts: dict[tuple[Status, Reason | None], int] = {}
-        possible_duplicates = 0
+        settled: dict[tuple[Status, Reason | None, int | None, SendId | None], list[Decoded]] = {}
+        doubled: dict[tuple[int | None, SendId | None], list[Decoded]] = {}
         for settlement in settlements:
             for verdict, records in settlement.items:
-                ending = (verdict.status, verdict.reason)
-                counts[ending] = counts.get(ending, 0) + len(records)
-                possible_duplicates += len(records) if verdict.possible_duplicate else 0
-        for (status, reason), count in counts.items():
-            self.results_by_status[status] = self.results_by_status.get(status, 0) + count
-            self._facts.results_settled(status=status, reason=reason, count=count)
-        if possible_duplicates:
-            self._facts.possible_duplicates(count=possible_duplicates)
+                for campaign_id, part in _by_campaign(records, verdict.send_id):
+                    ending = (verdict.status, verdict.reason, campaign_id, verdict.send_id)
+                    settled.setdefault(ending, []).extend(part)
+                    if verdict.possible_duplicate:
+                        doubled.setdefault((campaign_id, verdict.send_id), []).extend(part)
+        for (status, reason, campaign_id, send_id), records in settled.items():
+            self.results_by_status[status] = self.results_by_status.get(status, 0) + len(records)
+            self._facts.results_settled(
+                status=status, reason=reason, campaign_id=campaign_id, send_id=send_id, records=records
+            )
+        for (campaign_id, send_id), records in doubled.items():
+            self._facts.possible_duplicates(campaign_id=campaign_id, send_id=send_id, records=records)
 
     def posted(self, send: Send) -> None:
         """A request's first byte is written next."""
-        self._facts.send_posted(campaign_id=send.campaign_id, priority=_priority(send), contacts=len(send.members))
+        self._facts.send_posted(_request(send, send.members))
 
     def answered(self, send: Send, members: Sequence[Event], exchange: Exchange, decision: Decision, now: Now) -> None:
         """An attempt ended."""
-        answer = exchange.answer
+        answer, request = exchange.answer, _request(send, members)
         status = answer.status if isinstance(answer, Answered) else None
         began_at = exchange.started_at
         self._facts.send_answered(
+            request,
             answer=CLASS_OF[decision.ruling],
             status=status,
             seconds=None if began_at is None else max(0.0, exchange.finished_at - began_at),
-            contacts=len(members),
         )
         match decision:
             case Finished():
                 if decision.ruling is Ruling.ACCEPTED:
                     self._accepted(send, members, exchange.finished_at)
             case Halve():
-                self._facts.send_split(campaign_id=send.campaign_id, status=status or 0, contacts=len(members))
+                self._facts.send_split(request, status=status or 0)
                 if decision.queue_end is QueueEnd.BACK:  # it settles nothing: both halves are tried again
-                    self._retried(send, answer, decision.ruling, now, contacts=len(members))
+                    self._retried(request, send, answer, decision.ruling, now)
             case RetryLater() | CalledOff():
-                self._retried(send, answer, decision.ruling, now, contacts=len(members))
+                self._retried(request, send, answer, decision.ruling, now)
         if decision.ruling in DOUBT_OF:
-            self._facts.attempts_unknown(reason=DOUBT_OF[decision.ruling], contacts=len(members))
-        self._report_access(send.campaign_id, decision, status, now)
+            self._facts.attempts_unknown(request, reason=DOUBT_OF[decision.ruling])
+        self._report_access(request, decision, status, now)
 
-    def _retried(self, send: Send, answer: Answer, ruling: Ruling, now: Now, *, contacts: int) -> None:
+    def _retried(self, request: RequestAttempt, send: Send, answer: Answer, ruling: Ruling, now: Now) -> None:
         self._facts.send_retried(
-            campaign_id=send.campaign_id,
-            reason=_retry_reason(ruling, answer),
-            delay_seconds=max(0.0, send.ready_at - now.steady),
-            contacts=contacts,
+            request, reason=_retry_reason(ruling, answer), delay_seconds=max(0.0, send.ready_at - now.steady)
         )
 
     def _accepted(self, send: Send, members: Sequence[Event], at: Instant) -> None:
@@ -124,7 +129,7 @@ class EngineTelemetry:
             event_delays_seconds=[at - event.occurred for event in members],
         )
 
-    def _report_access(self, campaign_id: int, decision: Decision, status: int | None, now: Now) -> None:
+    def _report_access(self, request: RequestAttempt, decision: Decision, status: int | None, now: Now) -> None:
         access, ruling = self._pipeline.access, decision.ruling
         why = self._why(decision, now)
         if why is not None:
@@ -132,7 +137,7 @@ class EngineTelemetry:
                 self._facts.dispatch_stopped(why=why)
                 self._why_stopped, self._stopped_at = why, now.steady
             if ruling in REFUSALS or why is StopWhy.UNREACHABLE:
-                self._facts.probe_failed(why=why, status=status, campaign_id=campaign_id)
+                self._facts.probe_failed(request, why=why, status=status)
         elif not access.one_at_a_time and (self._why_stopped is not None or not self._is_let_in):
             stopped_seconds = 0.0 if self._why_stopped is None else now.steady - self._stopped_at
             self._facts.dispatch_resumed(stopped_seconds=stopped_seconds)
@@ -141,7 +146,7 @@ class EngineTelemetry:
                 self._facts.dispatch_narrowed(refused_campaigns=list(access.refused))
         elif ruling is Ruling.ACCESS_REFUSED:
             refused = len(access.refused)
-            self._facts.campaign_refused(campaign_id=campaign_id, status=status or 0, refused_campaigns=refused)
+            self._facts.campaign_refused(request, status=status or 0, refused_campaigns=refused)
         self._is_let_in = self._is_let_in or not access.one_at_a_time
 
     def _why(self, decision: Decision, now: Now) -> StopWhy | None:
@@ -152,6 +157,31 @@ class EngineTelemetry:
         if access.is_stopped or (access.turns_us_away and decision.ruling is Ruling.ACCESS_REFUSED):
             return StopWhy.DENIED
         return StopWhy.FIRST_CONTACT if access.turns_us_away else None
+
+
+def _request(send: Send, members: Sequence[Event]) -> RequestAttempt:
+    return RequestAttempt(
+        send_id=send.send_id,
+        campaign_id=send.campaign_id,
+        attempt=send.attempt,
+        priority=_priority(send),
+        members=members,
+    )
+
+
+def _by_campaign(records: Sequence[Decoded], send_id: SendId | None) -> Iterator[tuple[int | None, Sequence[Decoded]]]:
+    """Yield records that got one verdict by their campaigns; what one send carried is of one."""
+    if send_id is not None:
+        yield _campaign_of(records[0]), records
+        return
+    parts: dict[int | None, list[Decoded]] = {}
+    for record in records:
+        parts.setdefault(_campaign_of(record), []).append(record)
+    yield from parts.items()
+
+
+def _campaign_of(record: Decoded) -> int | None:
+    return record.group.campaign_id if type(record) is Event else record.campaign_id
 
 
 def _priority(send: Send) -> Priority:

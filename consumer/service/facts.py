@@ -1,16 +1,19 @@
 """What the service reports about its work, one method per fact, as a protocol. Writes no log line and no metric.
 
 `edge/telemetry/telemetry.py` turns each fact into its log line and its metrics; a simulation may record them instead.
-Facts are reported per batch, never per record. Durations are seconds, sizes bytes.
+Facts are reported per batch, never per record. What concerns a request names it, and brings the records along, for
+whoever writes them down. Durations are seconds, sizes bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from consumer.core.event import Decoded, Event
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.control import Said
-from consumer.core.terms import JournalOffset, Offset, Partition
+from consumer.core.terms import JournalOffset, Offset, Partition, SendId
 
 
 class Priority(StrEnum):
@@ -93,6 +96,23 @@ class DrainPhase(StrEnum):
     LEAVING = "leaving"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestAttempt:
+    """One attempt of a send, with the events that it carries."""
+
+    send_id: SendId
+    campaign_id: int
+    attempt: int
+    """Its number within the send, from 1."""
+    priority: Priority
+    members: Sequence[Event]
+
+    @property
+    def contacts(self) -> int:
+        """How many contacts the request carries."""
+        return len(self.members)
+
+
 class Facts(Protocol):
     """Everything that the service reports."""
 
@@ -124,43 +144,50 @@ class Facts(Protocol):
     def records_read(self, partition: Partition, *, count: int, value_bytes: int) -> None:
         """A fetched batch: records and the bytes of their values, as they were published."""
 
-    def decoded_invalid(self, partition: Partition, *, reason: Reason, count: int) -> None:
-        """Records that are no valid event, and go to the dead-letter topic."""
+    def decoded_invalid(self, partition: Partition, *, reason: Reason, offsets: Sequence[Offset]) -> None:
+        """The records at these offsets are no valid event, and go to the dead-letter topic."""
 
-    def unknown_field(self, partition: Partition, *, name: str, meant: str, count: int) -> None:
-        """`count` records have an unknown field `name`, which is nearly the name of a known one, `meant`."""
+    def unknown_field(
+        self, partition: Partition, *, name: str, meant: str, count: int, among: Sequence[Offset]
+    ) -> None:
+        """`count` records have an unknown field `name`, which is nearly the name of a known one, `meant`.
+
+        They are among those of one fetched batch, from the first to the last offset of `among`.
+        """
 
     def records_lost(self, partition: Partition, *, start: Offset, stop: Offset) -> None:
         """Retention removed `start` up to but without `stop` before they were read."""
 
     # Sending
 
-    def send_posted(self, *, campaign_id: int, priority: Priority, contacts: int) -> None:
+    def send_posted(self, request: RequestAttempt) -> None:
         """A request's first byte went out."""
 
-    def send_answered(self, *, answer: AnswerClass, status: int | None, seconds: float | None, contacts: int) -> None:
+    def send_answered(
+        self, request: RequestAttempt, *, answer: AnswerClass, status: int | None, seconds: float | None
+    ) -> None:
         """An attempt ended, `seconds` after its first byte.
 
         `seconds` is None where nothing went out, `status` where no complete head came.
         """
 
-    def send_split(self, *, campaign_id: int, status: int, contacts: int) -> None:
-        """A refused request of `contacts` is halved."""
+    def send_split(self, request: RequestAttempt, *, status: int) -> None:
+        """A refused request is halved."""
 
-    def send_retried(self, *, campaign_id: int, reason: RetryReason, delay_seconds: float, contacts: int) -> None:
+    def send_retried(self, request: RequestAttempt, *, reason: RetryReason, delay_seconds: float) -> None:
         """A send goes back to the queue, due after `delay_seconds`."""
 
-    def attempts_unknown(self, *, reason: Reason, contacts: int) -> None:
-        """An attempt of `contacts` events may have been received although its answer was lost."""
+    def attempts_unknown(self, request: RequestAttempt, *, reason: Reason) -> None:
+        """An attempt may have been received although its answer was lost."""
 
     def dispatch_stopped(self, *, why: StopWhy) -> None:
         """The platform refuses us or cannot be reached: from now on one real request at a time, as a probe."""
 
-    def probe_failed(self, *, why: StopWhy, status: int | None, campaign_id: int) -> None:
+    def probe_failed(self, request: RequestAttempt, *, why: StopWhy, status: int | None) -> None:
         """It still refuses us or cannot be reached. Reported for the request that stopped dispatch and for each failed probe."""
 
-    def campaign_refused(self, *, campaign_id: int, status: int, refused_campaigns: int) -> None:
-        """The platform refuses this campaign, though others get through; `refused_campaigns` are refused by now."""
+    def campaign_refused(self, request: RequestAttempt, *, status: int, refused_campaigns: int) -> None:
+        """The platform refuses the request's campaign, though others get through; `refused_campaigns` are refused by now."""
 
     def dispatch_narrowed(self, *, refused_campaigns: Iterable[int]) -> None:
         """The platform accepts requests again, except for these campaigns."""
@@ -170,11 +197,24 @@ class Facts(Protocol):
 
     # Outcomes
 
-    def results_settled(self, *, status: Status, reason: Reason | None, count: int) -> None:
-        """Records got their outcome."""
+    def results_settled(
+        self,
+        *,
+        status: Status,
+        reason: Reason | None,
+        campaign_id: int | None,
+        send_id: SendId | None,
+        records: Sequence[Decoded],
+    ) -> None:
+        """Records of one campaign got their outcome.
 
-    def possible_duplicates(self, *, count: int) -> None:
-        """`count` of the accepted contacts were marked `possibleDuplicate`."""
+        `campaign_id` is None where no record could be read so far, `send_id` where no request was made.
+        """
+
+    def possible_duplicates(
+        self, *, campaign_id: int | None, send_id: SendId | None, records: Sequence[Decoded]
+    ) -> None:
+        """These of the accepted contacts were marked `possibleDuplicate`."""
 
     def accepted(
         self, *, priority: Priority, delays_seconds: Sequence[float], event_delays_seconds: Sequence[float]

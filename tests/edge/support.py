@@ -3,12 +3,19 @@
 import json
 from io import StringIO
 
-from consumer.core.terms import Instant, Now, Partition, Ticks
+from consumer.core.event import Event
+from consumer.core.outcome import Reason, Status
+from consumer.core.terms import Instant, Now, Offset, Partition, SendId, Ticks
 from consumer.edge.telemetry import log
+from consumer.edge.telemetry.send_telemetry import SendLines
 from consumer.edge.telemetry.telemetry import Telemetry
+from consumer.service.facts import Priority, RequestAttempt
 from consumer.service.status_shape import PartitionStatus, ServiceStatus
+from tests.core.makers import make_event
 
 P3 = Partition("contact-events", 3)
+AMONG = (Offset(100), Offset(599))
+"""The first and the last record of a fetched batch."""
 
 
 class HandClock:
@@ -36,8 +43,41 @@ class Lines:
         return [json.loads(line) for line in text.splitlines()]
 
 
-def telemetry(clock: HandClock | None = None, *, campaigns: tuple[int, ...] = ()) -> Telemetry:
-    return Telemetry(clock=clock or HandClock(), version="1.2.3", campaigns=campaigns)
+def telemetry(
+    clock: HandClock | None = None, *, campaigns: tuple[int, ...] = (), sends: SendLines = SendLines.AT_DEBUG
+) -> Telemetry:
+    return Telemetry(clock=clock or HandClock(), version="1.2.3", campaigns=campaigns, sends=sends)
+
+
+def events(count: int, *, campaign: int = 421) -> list[Event]:
+    """Events of one partition, from offset 100 on."""
+    return [make_event(100 + number, partition=P3, campaign=campaign) for number in range(count)]
+
+
+def request(
+    campaign: int = 421, *, contacts: int = 1, priority: Priority = Priority.NORMAL, members: list[Event] | None = None
+) -> RequestAttempt:
+    """The second attempt of a send."""
+    members = events(contacts, campaign=campaign) if members is None else members
+    return RequestAttempt(send_id=SendId("5e9d"), campaign_id=campaign, attempt=2, priority=priority, members=members)
+
+
+def settle(
+    told: Telemetry, status: Status, reason: Reason | None = None, *, count: int = 1, campaign: int = 421
+) -> None:
+    """Tell of so many outcomes."""
+    told.results_settled(
+        status=status,
+        reason=reason,
+        campaign_id=campaign,
+        send_id=SendId("5e9d"),
+        records=events(count, campaign=campaign),
+    )
+
+
+def doubled(told: Telemetry, *, count: int = 1, campaign: int = 421) -> None:
+    """Tell of so many texts that may have gone out twice."""
+    told.possible_duplicates(campaign_id=campaign, send_id=SendId("5e9d"), records=events(count, campaign=campaign))
 
 
 def partition_status(number: int, *, lag: int | None = 5) -> PartitionStatus:

@@ -11,13 +11,13 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal, TextIO
+from typing import Any, Final, Literal, NamedTuple, TextIO
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from consumer.core.terms import Ticks
+from consumer.core.terms import AT_ONCE, Ticks
 
 Format = Literal["console", "json"]
 
@@ -26,6 +26,8 @@ OURS: Final = "campaign"
 
 REPEAT_SECONDS: Final = 30.0  # a problem that lasts is two lines a minute: seen, and readable
 MAX_REMEMBERED: Final = 1000  # kinds of repeated lines; the oldest is forgotten first
+FAMILY_LINES: Final = 10  # lines in that time of one problem that many campaigns have, each a kind of its own
+NEVER_WRITTEN: Final = AT_ONCE
 
 MAX_CAUSES: Final = 5
 MAX_FRAMES: Final = 20
@@ -42,8 +44,18 @@ MASK: Final = "***"
 
 PLAIN_FIELDS: Final = frozenset(
     {"timestamp", "level", "logger", "version", "group", "claimed_by", "topic", "topics", "partition", "partitions"}
+    | {"send_id", "offsets", "among"}
 )
-"""Fields whose text is ours or configuration's, and may hold digits: dates, topic names, member IDs."""
+"""Fields whose text is ours or configuration's, and may hold digits: dates, topic names, member IDs, offsets."""
+
+
+class LeftOut(NamedTuple):
+    """How many lines were not written since the last one that was."""
+
+    left_out: int
+    """Of the same kind."""
+    others_left_out: int
+    """Of other kinds of its family."""
 
 
 class RepeatedLines:
@@ -52,18 +64,42 @@ class RepeatedLines:
     def __init__(self, *, every_seconds: float = REPEAT_SECONDS) -> None:
         self._every_seconds = every_seconds
         self._kinds: dict[object, tuple[Ticks, int]] = {}
+        self._families: dict[object, tuple[Ticks, int, int]] = {}
+        """Of each family, since when its lines are counted, how many were written, and how many were not."""
 
-    def admit(self, kind: object, at: Ticks) -> int | None:
-        """Return how many of this kind were left out since the last one; None where this one is left out too."""
-        last_at, left_out = self._kinds.get(kind, (None, 0))
-        if last_at is not None and at - last_at < self._every_seconds:
+    def admit(self, kind: object, at: Ticks, *, family: object = None) -> LeftOut | None:
+        """Return how many were left out since the last one; None where this one is left out too.
+
+        Of a `family` of kinds, `FAMILY_LINES` are written in `REPEAT_SECONDS`.
+        """
+        last_at, left_out = self._kinds.get(kind, (NEVER_WRITTEN, 0))
+        if at - last_at < self._every_seconds:
             self._kinds[kind] = (last_at, left_out + 1)
             return None
+        others = self._admit_of(family, at)
         self._kinds.pop(kind, None)
-        self._kinds[kind] = (at, 0)
-        if len(self._kinds) > MAX_REMEMBERED:
-            del self._kinds[next(iter(self._kinds))]
-        return left_out
+        self._kinds[kind] = (at, 0) if others is not None else (NEVER_WRITTEN, left_out + 1)
+        _forget_oldest(self._kinds)
+        return None if others is None else LeftOut(left_out, others)
+
+    def _admit_of(self, family: object, at: Ticks) -> int | None:
+        if family is None:
+            return 0
+        since, written, left_out = self._families.pop(family, (NEVER_WRITTEN, 0, 0))
+        is_anew = at - since >= self._every_seconds
+        if is_anew:
+            since, written = at, 0
+        is_written = written < FAMILY_LINES
+        told = left_out if is_anew else 0
+        left_out = (left_out - told) + (not is_written)
+        self._families[family] = (since, written + is_written, left_out)
+        _forget_oldest(self._families)
+        return told if is_written else None
+
+
+def _forget_oldest(known: dict[object, Any]) -> None:
+    if len(known) > MAX_REMEMBERED:
+        del known[next(iter(known))]
 
 
 class _RepeatFilter(logging.Filter):
@@ -78,8 +114,8 @@ class _RepeatFilter(logging.Filter):
             return True
         kind = (record.name, record.levelno, record.msg if isinstance(record.msg, str) else type(record.msg))
         left_out = self._repeats.admit(kind, Ticks(record.created))
-        if left_out:
-            record.left_out = left_out
+        if left_out is not None and left_out.left_out:
+            record.left_out = left_out.left_out
         return left_out is not None
 
 
@@ -96,6 +132,11 @@ def origin_of(error: BaseException) -> tuple[str, list[str]]:
         kinds.append(type(cause).__name__)
         cause = cause.__cause__ or cause.__context__
     return " from ".join(kinds), frames[-MAX_FRAMES:]
+
+
+def short(seconds: float) -> float:
+    """Return seconds as lines show them: to the millisecond."""
+    return round(seconds, 3)
 
 
 def masked(text: str) -> str:

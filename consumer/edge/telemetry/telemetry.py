@@ -9,36 +9,35 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
-import structlog
-
-from consumer.core.outcome import Reason, Status
+from consumer.core.outcome import Reason
 from consumer.core.platform.control import CampaignHold, Cancellation, Forgotten, Release, Said, UnreadableOrder
 from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
-from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES, code, stop_cure
 from consumer.edge.telemetry.exposition import render
-from consumer.edge.telemetry.log import OURS, RepeatedLines, origin_of
+from consumer.edge.telemetry.log import RepeatedLines, origin_of, short
 from consumer.edge.telemetry.metrics import Metrics
 from consumer.edge.telemetry.operators import order_fields
-from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
+from consumer.edge.telemetry.places import offset_ranges
+from consumer.edge.telemetry.problem_lines import ProblemLines
+from consumer.edge.telemetry.send_telemetry import SendLines, SendTelemetry
+from consumer.service.facts import DrainPhase, During, Facts, Producer
 from consumer.service.ports import Clock
 from consumer.service.status_shape import ServiceStatus
 
 TYPO_SECONDS: Final = 3600.0  # a misspelled field name lasts until its producer is deployed: a line an hour is enough
 LOOP_DELAY_SECONDS: Final = 1.0  # heartbeats run in this loop, one every 2 s by default
-NAMED_CAMPAIGNS: Final = 20
 
 
-class Telemetry(Facts):
+class Telemetry(SendTelemetry, Facts):
     """Reports facts as log lines and as Prometheus metrics. All calls are made on one event loop."""
 
-    def __init__(self, *, clock: Clock, version: str, campaigns: Collection[int] = ()) -> None:
+    def __init__(
+        self, *, clock: Clock, version: str, campaigns: Collection[int] = (), sends: SendLines = SendLines.AT_DEBUG
+    ) -> None:
         """`campaigns` are those with settings of their own; only these get a label value of their own."""
-        self.metrics = Metrics()
+        metrics, lines = Metrics(), ProblemLines(clock)
+        SendTelemetry.__init__(self, metrics, lines, campaigns=campaigns, sends=sends)
         self._clock = clock
         self._version = version
-        self._campaigns = {campaign: str(campaign) for campaign in campaigns}
-        self._log: structlog.stdlib.BoundLogger = structlog.get_logger(OURS)
-        self._repeats = RepeatedLines()
         self._typos = RepeatedLines(every_seconds=TYPO_SECONDS)
         self._status: Callable[[], ServiceStatus] | None = None
         self.kafka_troubled_at: Ticks | None = None
@@ -55,57 +54,36 @@ class Telemetry(Facts):
         """Return content type and body for Prometheus, in the format that an `Accept` header asks for."""
         return render(self.metrics.registry, accept)
 
-    @staticmethod
-    def _debugged() -> bool:
-        return logging.getLogger(OURS).isEnabledFor(
-            logging.DEBUG
-        )  # without this, a line that is not written costs 10 us
-
-    def _problem(
-        self,
-        event: str,
-        kind: object,
-        fields: Mapping[str, object],
-        *,
-        cure: str,
-        level: int = logging.WARNING,
-        among: RepeatedLines | None = None,
-    ) -> None:
-        left_out = (among or self._repeats).admit((event, kind), self._clock.now().steady)
-        if left_out is not None:
-            repeated = {"left_out": left_out} if left_out else {}
-            self._log.log(level, event, **fields, cure=cure, **repeated)
-
     # Process
 
     def started(self, *, group: str, topics: Sequence[str], http_url: str) -> None:
-        self._log.info("started", version=self._version, group=group, topics=list(topics), http_url=http_url)
+        self._lines.log.info("started", version=self._version, group=group, topics=list(topics), http_url=http_url)
 
     def noted(self, note: str) -> None:
-        self._log.info("note", about=note)
+        self._lines.log.info("note", about=note)
 
     def drain_phase(self, phase: DrainPhase, *, held: int, in_flight: int) -> None:
-        self._log.info("draining", phase=phase.value, held=held, in_flight=in_flight)
+        self._lines.log.info("draining", phase=phase.value, held=held, in_flight=in_flight)
 
     def drained(self, *, seconds: float, left_unsettled: int) -> None:
         if left_unsettled:
             cure = "nothing is lost: the next owner goes on with them; more CAMPAIGN_SHUTDOWN__GRACE lets them finish"
-            self._log.warning("stopped, events left", seconds=_short(seconds), left=left_unsettled, cure=cure)
+            self._lines.log.warning("stopped, events left", seconds=short(seconds), left=left_unsettled, cure=cure)
         else:
-            self._log.info("stopped, everything settled", seconds=_short(seconds))
+            self._lines.log.info("stopped, everything settled", seconds=short(seconds))
 
     def loop_delayed(self, *, seconds: float) -> None:
         self.metrics.loop_delay.observe((), seconds)
         if seconds >= LOOP_DELAY_SECONDS:
             cure = "give the process more CPU; past CAMPAIGN_KAFKA__SESSION_TIMEOUT the group throws this member out"
-            self._problem("event loop was late", "", {"seconds": _short(seconds)}, cure=cure)
+            self._lines.problem("event loop was late", "", {"seconds": short(seconds)}, cure=cure)
 
     def unexpected_error(self, *, during: During, error: Exception) -> None:
         self.metrics.unexpected_errors.add((during,), 1)
         kinds, frames = origin_of(error)
         cure = "nothing is lost by it; it is a mistake in this service: please report it with these lines"
         fields = {"during": during.value, "error": kinds, "at": frames}
-        self._problem("unexpected error", (during, *frames), fields, cure=cure, level=logging.ERROR)
+        self._lines.problem("unexpected error", (during, *frames), fields, cure=cure, level=logging.ERROR)
 
     def summary(self) -> None:
         at = self._clock.now().steady
@@ -123,7 +101,7 @@ class Telemetry(Facts):
                 "held": now["buffer"]["events"],
                 "in_flight": now["sends"]["in_flight"],
             }
-        self._log.info("progress", seconds=_short(seconds), **changes, **state)
+        self._lines.log.info("progress", seconds=short(seconds), **changes, **state)
 
     def _tally(self) -> dict[str, float]:
         metrics = self.metrics
@@ -139,103 +117,29 @@ class Telemetry(Facts):
         self.metrics.records_read.add(partition, count)
         self.metrics.bytes_read.add(partition, value_bytes)
 
-    def decoded_invalid(self, partition: Partition, *, reason: Reason, count: int) -> None:
+    def decoded_invalid(self, partition: Partition, *, reason: Reason, offsets: Sequence[Offset]) -> None:
+        count = len(offsets)
         self.metrics.invalid.add((*partition, reason), count)
         cure = "the dead-letter topic holds them, its header dlq-detail says what is wrong; tell their producer"
         fields = {"partition": str(partition), "reason": reason.value, "count": count}
-        self._problem("records are no valid events", (partition, reason), fields, cure=cure)
+        fields["offsets"] = offset_ranges(offsets)
+        self._lines.problem("records are no valid events", (partition, reason), fields, cure=cure)
 
-    def unknown_field(self, partition: Partition, *, name: str, meant: str, count: int) -> None:
+    def unknown_field(
+        self, partition: Partition, *, name: str, meant: str, count: int, among: Sequence[Offset]
+    ) -> None:
         self.metrics.unknown_fields.add((meant,), count)
         cure = f"did you mean {meant}? Tell the producer: a field under another name is ignored"
-        fields = {"partition": str(partition), "field": name, "count": count}
-        self._problem("unknown field in events", (name, meant), fields, cure=cure, among=self._typos)
+        fields = {"partition": str(partition), "field": name, "count": count, "among": f"{among[0]}-{among[-1]}"}
+        self._lines.problem("unknown field in events", (name, meant), fields, cure=cure, among=self._typos)
 
     def records_lost(self, partition: Partition, *, start: Offset, stop: Offset) -> None:
         self.metrics.records_lost.add(partition, stop - start)
         cure = "retention is shorter than the lag: raise the topic's retention.ms, or run more instances"
         fields = {"partition": str(partition), "first_offset": start, "next_offset": stop}
-        self._log.error("records were removed before they were read", cure=cure, **fields)
+        self._lines.log.error("records were removed before they were read", cure=cure, **fields)
 
-    # Sending
-
-    def send_posted(self, *, campaign_id: int, priority: Priority, contacts: int) -> None:
-        self.metrics.requests.add((self._campaigns.get(campaign_id, "other"), priority), 1)
-        self.metrics.request_contacts.observe((priority,), contacts)
-
-    def send_answered(self, *, answer: AnswerClass, status: int | None, seconds: float | None, contacts: int) -> None:
-        self.metrics.answers.add((answer, code(status)), 1)
-        if seconds is not None:
-            self.metrics.request_duration.observe((answer,), seconds)
-        if self._debugged():
-            took = None if seconds is None else _short(seconds)
-            self._log.debug("answered", answer=answer.value, status=status, seconds=took, contacts=contacts)
-
-    def send_split(self, *, campaign_id: int, status: int, contacts: int) -> None:
-        self.metrics.splits.add((), 1)
-        cure = "the results of the refused contacts say rejected"
-        fields = {"campaign": campaign_id, "status": status, "contacts": contacts}
-        self._problem("request refused, halving it", (campaign_id, status), fields, cure=cure)
-
-    def send_retried(self, *, campaign_id: int, reason: RetryReason, delay_seconds: float, contacts: int) -> None:
-        self.metrics.retries.add((reason,), 1)
-        cure = RETRY_CURES.get(reason)
-        if cure is None:  # denied: `probe_failed` reports it
-            return
-        fields = {"reason": reason.value, "campaign": campaign_id, "contacts": contacts}
-        self._problem("send put back", reason, {**fields, "delay_seconds": _short(delay_seconds)}, cure=cure)
-
-    def attempts_unknown(self, *, reason: Reason, contacts: int) -> None:
-        self.metrics.unknown.add((reason,), contacts)
-        cure = "CAMPAIGN_DELIVERY__ON_UNKNOWN_OUTCOME decides: resend repeats and marks them, hold settles in_doubt"
-        self._problem("attempt's fate is unknown", reason, {"reason": reason.value, "contacts": contacts}, cure=cure)
-
-    def dispatch_stopped(self, *, why: StopWhy) -> None:
-        self.metrics.dispatch_stops.add((why,), 1)
-
-    def probe_failed(self, *, why: StopWhy, status: int | None, campaign_id: int) -> None:
-        fields = {"why": why.value, "status": status, "campaign": campaign_id}
-        there = why is not StopWhy.UNREACHABLE
-        event = "the platform does not let us in, probing" if there else "the platform cannot be reached, probing"
-        level = logging.ERROR if there else logging.WARNING
-        self._problem(event, (why, status), fields, cure=stop_cure(why, status), level=level)
-
-    def campaign_refused(self, *, campaign_id: int, status: int, refused_campaigns: int) -> None:
-        cure = "check what the key's role may send; its events wait, and fail after CAMPAIGN_DELIVERY__RETRY__MAX_AGE"
-        fields = {"campaign": campaign_id, "status": status, "refused_campaigns": refused_campaigns}
-        self._problem("the platform refuses a campaign, probing", campaign_id, fields, cure=cure)
-
-    def dispatch_narrowed(self, *, refused_campaigns: Iterable[int]) -> None:
-        cure = "check what the key's role may send; these campaigns are probed, all others go on"
-        refused = sorted(refused_campaigns)
-        fields = {"campaigns": refused[:NAMED_CAMPAIGNS], "count": len(refused)}
-        self._problem("the platform refuses single campaigns", "", fields, cure=cure)
-
-    def dispatch_resumed(self, *, stopped_seconds: float) -> None:
-        self._log.info("the platform lets us in", after_seconds=_short(stopped_seconds))
-
-    # Outcomes
-
-    def results_settled(self, *, status: Status, reason: Reason | None, count: int) -> None:
-        self.metrics.results.add((status, reason), count)
-        if status is Status.CANCELLED:
-            self.metrics.cancelled.add((), count)
-        cure = OUTCOME_CURES.get((status, reason))
-        if cure is not None and reason is not None:
-            fields = {"status": status.value, "reason": reason.value, "count": count}
-            event = "events in doubt" if status is Status.IN_DOUBT else "events not sent"
-            self._problem(event, reason, fields, cure=cure)
-
-    def possible_duplicates(self, *, count: int) -> None:
-        self.metrics.possible_duplicates.add((), count)
-        cure = "their results say possibleDuplicate; CAMPAIGN_DELIVERY__ON_UNKNOWN_OUTCOME=hold avoids them"
-        self._problem("contacts may have been texted twice", "", {"count": count}, cure=cure)
-
-    def accepted(
-        self, *, priority: Priority, delays_seconds: Sequence[float], event_delays_seconds: Sequence[float]
-    ) -> None:
-        self.metrics.acceptance_delay.observe_all((priority,), delays_seconds)
-        self.metrics.event_delay.observe_all((priority,), event_delays_seconds)
+    # Publishing
 
     def results_published(self, *, topic: str, count: int, seconds: float) -> None:
         self.metrics.published.add((topic,), count)
@@ -245,17 +149,17 @@ class Telemetry(Facts):
         self.kafka_troubled_at = self._clock.now().steady
         self.metrics.producers_replaced.add((producer,), 1)
         cure = "happens around broker failures; lasting: check the brokers and the topic's min.insync.replicas"
-        self._problem("producer failed, replaced", producer, {"producer": producer.value, "why": why}, cure=cure)
+        self._lines.problem("producer failed, replaced", producer, {"producer": producer.value, "why": why}, cure=cure)
 
     def kafka_trouble(self, *, why: str) -> None:
         self.kafka_troubled_at = self._clock.now().steady
         cure = "tried again by itself; lasting: check the brokers and CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS"
-        self._problem("trouble with Kafka", "", {"why": why}, cure=cure)
+        self._lines.problem("trouble with Kafka", "", {"why": why}, cure=cure)
 
     # Operators
 
     def operator_said(self, said: Said) -> None:
-        log, fields = self._log.warning, order_fields(said)
+        log, fields = self._lines.log.warning, order_fields(said)
         match said:
             case CampaignHold():
                 log("campaigns held" if said.campaign_id is None else "campaign held", **fields)
@@ -264,106 +168,108 @@ class Telemetry(Facts):
             case Cancellation():
                 log("cancelled", **fields)
             case Forgotten():
-                self._log.info("a record of the control topic was removed")
+                self._lines.log.info("a record of the control topic was removed")
             case UnreadableOrder():
                 cure = "what it may hold is held; write it again with campaign-consumer campaigns, or release --all"
                 log("a record of the control topic cannot be read", **fields, cure=cure)
 
     def control_refused(self, *, why: str) -> None:
         cure = "no request starts meanwhile, and nothing is lost; create the topic or grant READ, tried every second"
-        self._problem("the control topic cannot be read", "", {"why": why}, cure=cure, level=logging.ERROR)
+        self._lines.problem("the control topic cannot be read", "", {"why": why}, cure=cure, level=logging.ERROR)
 
     # Commits
 
     def committed(self, offsets: Mapping[Partition, Offset]) -> None:
         self.metrics.commits.add(("committed",), 1)
-        if self._debugged():
-            self._log.debug("committed", partitions={str(partition): offset for partition, offset in offsets.items()})
+        if self._lines.are_written(logging.DEBUG):
+            self._lines.log.debug(
+                "committed", partitions={str(partition): offset for partition, offset in offsets.items()}
+            )
 
     def commit_failed(self, partitions: Iterable[Partition]) -> None:
         self.metrics.commits.add(("failed",), 1)
         cure = "tried again by itself, nothing is lost; lasting: check the brokers"
-        self._problem("commit failed", "", {"partitions": _names(partitions)}, cure=cure)
+        self._lines.problem("commit failed", "", {"partitions": _names(partitions)}, cure=cure)
 
     def commit_rewound(self, partition: Partition, *, committed: Offset, watermark: Offset) -> None:
         self.metrics.rewinds.add(partition, 1)
         cure = "nobody is texted again for that; to resend on purpose: campaign-consumer replay plan"
         fields = {"partition": str(partition), "committed": committed, "watermark": watermark}
-        self._log.warning("the group was rewound, without effect", cure=cure, **fields)
+        self._lines.log.warning("the group was rewound, without effect", cure=cure, **fields)
 
     def commit_skipped(self, partition: Partition, *, watermark: Offset, committed: Offset) -> None:
         self.metrics.skipped.add(partition, committed - watermark)
         cure = "these records are not sent; to send them after all: campaign-consumer replay plan --skipped"
         fields = {"partition": str(partition), "watermark": watermark, "committed": committed}
-        self._log.warning("the group was moved forward, records are passed over", cure=cure, **fields)
+        self._lines.log.warning("the group was moved forward, records are passed over", cure=cure, **fields)
 
     # Ownership and the journal
 
     def partitions_assigned(self, partitions: Iterable[Partition]) -> None:
-        self._log.info("partitions assigned", partitions=_names(partitions))
+        self._lines.log.info("partitions assigned", partitions=_names(partitions))
 
     def partitions_revoked(self, partitions: Iterable[Partition], *, seconds: float) -> None:
         self.metrics.revoke_duration.observe((), seconds)
-        self._log.info("partitions handed back", partitions=_names(partitions), seconds=_short(seconds))
+        self._lines.log.info("partitions handed back", partitions=_names(partitions), seconds=short(seconds))
 
     def partition_claimed(self, partition: Partition, *, claim_offset: JournalOffset) -> None:
         self.metrics.claims.add(partition, 1)
-        self._log.debug("partition claimed", partition=str(partition), claim_offset=claim_offset)
+        self._lines.log.debug("partition claimed", partition=str(partition), claim_offset=claim_offset)
 
     def partition_owned(
         self, partition: Partition, *, seconds: float, watermark: Offset, unknown_attempts: int
     ) -> None:
         self.metrics.takeover_duration.observe((), seconds)
         self.metrics.unknown.add((Reason.OWNER_LOST,), unknown_attempts)
-        fields = {"seconds": _short(seconds), "watermark": watermark, "unknown_attempts": unknown_attempts}
-        self._log.info("partition owned", partition=str(partition), **fields)
+        fields = {"seconds": short(seconds), "watermark": watermark, "unknown_attempts": unknown_attempts}
+        self._lines.log.info("partition owned", partition=str(partition), **fields)
 
     def partition_lost(self, partition: Partition, *, claimed_by: str) -> None:
         self.metrics.lost.add(partition, 1)
         cure = "normal after a freeze or a slow rebalance; lasting: look for a second group on the same journal"
         fields = {"partition": str(partition), "claimed_by": claimed_by}
-        self._problem("partition lost", partition, fields, cure=cure)
+        self._lines.problem("partition lost", partition, fields, cure=cure)
 
     def partition_stopped(self, partition: Partition, *, why: str) -> None:
         self.metrics.stops.add(partition, 1)
         cure = f"campaign-consumer inspect shows it; --accept {partition} lets it start"
         fields = {"partition": str(partition), "why": why}
-        self._problem("partition stopped", partition, fields, cure=cure, level=logging.ERROR)
+        self._lines.problem("partition stopped", partition, fields, cure=cure, level=logging.ERROR)
 
     def partition_accepted(self, partition: Partition) -> None:
-        self._log.info("stopped partition starts, as an operator has decided", partition=str(partition))
+        self._lines.log.info("stopped partition starts, as an operator has decided", partition=str(partition))
 
     def foreign_claims(self, partition: Partition, *, group: str, member: str, count: int) -> None:
         self.metrics.foreign_claims.add(partition, count)
         cure = "the partition is taken back by itself; stop that group, or give it a journal of its own"
         fields = {"partition": str(partition), "group": group, "member": member, "count": count}
         event = "another consumer group has claimed our journal"
-        self._problem(event, (partition, group), fields, cure=cure, level=logging.ERROR)
+        self._lines.problem(event, (partition, group), fields, cure=cure, level=logging.ERROR)
 
     def writes_refused(self, partition: Partition, *, why: str) -> None:
         self.metrics.stops.add(partition, 1)
         cure = "tried again by itself every 5 s, nothing is lost; change the topic or the permissions"
         fields = {"partition": str(partition), "why": why}
         event = "partition stopped, the brokers refuse what it needs"
-        self._problem(event, partition, fields, cure=cure, level=logging.ERROR)
+        self._lines.problem(event, partition, fields, cure=cure, level=logging.ERROR)
 
     def writes_taken(self, partition: Partition) -> None:
-        self._log.info("partition goes on, the brokers refuse nothing any more", partition=str(partition))
+        self._lines.log.info("partition goes on, the brokers refuse nothing any more", partition=str(partition))
 
     def events_topic_unreadable(self, topic: str, partitions: Iterable[Partition], *, why: str) -> None:
         for partition in partitions:
             self.metrics.stops.add(partition, 1)
         cure = "looked at again by itself, nothing is lost; the other topics are read meanwhile"
         event = "an events topic cannot be read"
-        self._problem(event, topic, {"topic": topic, "why": why}, cure=cure, level=logging.ERROR)
+        self._lines.problem(event, topic, {"topic": topic, "why": why}, cure=cure, level=logging.ERROR)
 
     def events_topic_readable(self, topic: str) -> None:
-        self._log.info("an events topic can be read again", topic=topic)
+        self._lines.log.info("an events topic can be read again", topic=topic)
 
     def message_cut(self, topic: str) -> None:
         self.metrics.cuts.add((topic,), 1)
         cure = "raise its max.message.bytes to have them whole"
-        self._problem("a message was cut to what its topic takes", topic, {"topic": topic}, cure=cure)
+        self._lines.problem("a message was cut to what its topic takes", topic, {"topic": topic}, cure=cure)
 
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         self.metrics.journal_entries.add(partition, entries)
@@ -372,24 +278,22 @@ class Telemetry(Facts):
     def journal_void(self, partition: Partition, *, entries: int) -> None:
         self.metrics.journal_void.add(partition, entries)
         cure = "a former owner wrote late; they are appended again"
-        self._problem("journal entries void", partition, {"partition": str(partition), "entries": entries}, cure=cure)
+        self._lines.problem(
+            "journal entries void", partition, {"partition": str(partition), "entries": entries}, cure=cure
+        )
 
     def journal_strays(self, partition: Partition, *, offsets: Sequence[JournalOffset]) -> None:
         self.metrics.journal_strays.add(partition, len(offsets))
         cure = "they say nothing and do no harm; find out who writes to the journal topic, and stop it"
         fields = {"partition": str(partition), "journal_offset": offsets[0], "count": len(offsets)}
-        self._problem("records in the journal are no entries", partition, fields, cure=cure)
+        self._lines.problem("records in the journal are no entries", partition, fields, cure=cure)
 
     def journal_unsure(self, partition: Partition, *, why: str) -> None:
         self.metrics.journal_unsure.add(partition, 1)
         cure = "claimed again by itself; lasting: check the brokers and min.insync.replicas of the journal topic"
-        self._problem(
+        self._lines.problem(
             "journal append not acknowledged", partition, {"partition": str(partition), "why": why}, cure=cure
         )
-
-
-def _short(seconds: float) -> float:
-    return round(seconds, 3)
 
 
 def _names(partitions: Iterable[Partition]) -> list[str]:

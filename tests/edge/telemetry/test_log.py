@@ -131,14 +131,15 @@ def test_what_a_library_repeats_is_written_once_whatever_values_it_fills_in() ->
 
 def test_a_repeated_line_comes_back_after_a_while_and_says_how_many_were_left_out() -> None:
     repeats = log.RepeatedLines(every_seconds=30)
-    assert [repeats.admit("x", Ticks(at)) for at in (0, 1, 29.9, 30, 31, 60)] == [0, None, None, 2, None, 1]
+    admitted = [repeats.admit("x", Ticks(at)) for at in (0, 1, 29.9, 30, 31, 60)]
+    assert [one and one.left_out for one in admitted] == [0, None, None, 2, None, 1]
 
 
 def test_remembering_repeated_lines_takes_bounded_memory() -> None:
     repeats = log.RepeatedLines(every_seconds=30)
     for kind in range(5 * log.MAX_REMEMBERED):
-        assert repeats.admit(kind, Ticks(0)) == 0
-    assert repeats.admit(0, Ticks(1)) == 0, "forgotten, so written again: never left out for ever"
+        assert repeats.admit(kind, Ticks(0)) == log.LeftOut(0, 0)
+    assert repeats.admit(0, Ticks(1)) == log.LeftOut(0, 0), "forgotten, so written again: never left out for ever"
     assert repeats.admit(5 * log.MAX_REMEMBERED - 1, Ticks(1)) is None
 
 

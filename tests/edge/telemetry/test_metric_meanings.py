@@ -20,7 +20,7 @@ from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import During, Producer, StopWhy
 from tests.core.makers import P0, at, make_event, make_send
 from tests.core.runner import Request, Runner
-from tests.edge.support import P3, status, telemetry
+from tests.edge.support import P3, settle, status, telemetry
 
 HERE = {"topic": P0.topic, "partition": str(P0.number)}
 NORMAL, WINDOW_SECONDS = {"priority": "normal"}, 2.0
@@ -297,7 +297,7 @@ FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float
         {"producer": "journal"},
         1,
     ),
-    (lambda told: told.results_settled(status=CANCELLED, reason=None, count=3), "campaign_cancelled_total", {}, 3),
+    (lambda told: settle(told, CANCELLED, None, count=3), "campaign_cancelled_total", {}, 3),
     # One commit may be for many partitions.
     (
         lambda told: told.committed({P3: Offset(10), P0: Offset(3)}),

@@ -16,7 +16,7 @@ from consumer.edge.telemetry.metrics_page import VALUES, page
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
 from consumer.service.status_shape import AccessState, PartitionState, ServiceState
-from tests.edge.support import P3, status, telemetry
+from tests.edge.support import AMONG, P3, doubled, request, settle, status, telemetry
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
 SUFFIXES = {
@@ -34,20 +34,20 @@ def everything() -> Telemetry:
     told = telemetry(campaigns=(421,))
     told.bind(status)
     told.records_read(P3, count=500, value_bytes=200_000)
-    told.decoded_invalid(P3, reason=Reason.NOT_JSON, count=2)
-    told.unknown_field(P3, name="expireAt", meant="expiresAt", count=3)
+    told.decoded_invalid(P3, reason=Reason.NOT_JSON, offsets=[Offset(7), Offset(9)])
+    told.unknown_field(P3, name="expireAt", meant="expiresAt", count=3, among=AMONG)
     told.records_lost(P3, start=Offset(5), stop=Offset(9))
     told.loop_delayed(seconds=0.002)
     for campaign, priority in ((421, Priority.NORMAL), (7, Priority.IMMEDIATE)):
-        told.send_posted(campaign_id=campaign, priority=priority, contacts=500)
-    told.send_answered(answer=AnswerClass.ACCEPTED, status=200, seconds=0.02, contacts=500)
-    told.send_answered(answer=AnswerClass.UNKNOWN, status=None, seconds=10, contacts=1)
-    told.send_split(campaign_id=7, status=422, contacts=2)
-    told.send_retried(campaign_id=7, reason=RetryReason.THROTTLED, delay_seconds=1, contacts=1)
-    told.attempts_unknown(reason=Reason.ANSWER_LOST, contacts=1)
+        told.send_posted(request(campaign, priority=priority, contacts=500))
+    told.send_answered(request(contacts=500), answer=AnswerClass.ACCEPTED, status=200, seconds=0.02)
+    told.send_answered(request(contacts=1), answer=AnswerClass.UNKNOWN, status=None, seconds=10)
+    told.send_split(request(7, contacts=2), status=422)
+    told.send_retried(request(7), reason=RetryReason.THROTTLED, delay_seconds=1)
+    told.attempts_unknown(request(), reason=Reason.ANSWER_LOST)
     told.dispatch_stopped(why=StopWhy.DENIED)
-    told.results_settled(status=Status.ACCEPTED, reason=None, count=500)
-    told.possible_duplicates(count=1)
+    settle(told, Status.ACCEPTED, None, count=500)
+    doubled(told)
     told.accepted(priority=Priority.NORMAL, delays_seconds=[2.0, 2.1], event_delays_seconds=[3.0, 3.1])
     told.results_published(topic="campaign-send-results", count=500, seconds=0.003)
     told.producer_replaced(Producer.JOURNAL, why="KafkaTimeoutError")
@@ -128,14 +128,14 @@ def test_labels_are_bounded_by_configuration_and_enums() -> None:
 def test_campaigns_without_settings_of_their_own_share_one_label() -> None:
     told = telemetry(campaigns=(421,))
     for campaign in (421, *range(1000, 2000)):
-        told.send_posted(campaign_id=campaign, priority=Priority.NORMAL, contacts=1)
+        told.send_posted(request(campaign, priority=Priority.NORMAL, contacts=1))
     assert told.metrics.requests.totals("campaign") == {"421": 1, "other": 1000}
 
 
 def test_odd_answers_of_the_platform_cannot_blow_up_the_number_of_series() -> None:
     told = telemetry()
     for code in (None, *range(1000)):
-        told.send_answered(answer=AnswerClass.REFUSED, status=code, seconds=0.1, contacts=1)
+        told.send_answered(request(contacts=1), answer=AnswerClass.REFUSED, status=code, seconds=0.1)
     codes = told.metrics.answers.totals("code")
     assert codes["200"] == codes["429"] == codes["none"] == 1
     assert len(codes) <= 32
