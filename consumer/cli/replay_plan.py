@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from consumer.cli.main import Failure, FiniteRange, config_option, environment
+from consumer.cli.points import PointParam
+from consumer.cli.words import words_of
 
 if TYPE_CHECKING:
     from config import Settings
@@ -61,24 +63,6 @@ The table's columns (in brackets: the name in --json)
 """
 
 
-class _Point(click.ParamType[Any]):
-    name = "POINT"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Check that it is an instant, a time before now, or an offset; it is read once there is a clock."""
-        from consumer.cli.replay_question import point_of
-
-        text = str(value)
-        if point_of(text, now=0.0) is None:
-            self.fail(
-                f"{text!r} is neither an instant such as 2026-11-24T15:40:19Z, nor a time before now such as -2h, "
-                "nor an offset",
-                param,
-                ctx,
-            )
-        return text
-
-
 class _Duration(click.ParamType[float]):
     name = "DURATION"
 
@@ -96,19 +80,19 @@ class _Duration(click.ParamType[float]):
 
 
 def _statuses(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    named = [one.strip() for value in values for one in value.split(",") if one.strip()]
-    for one in named:
-        if one == "invalid":
-            raise click.BadParameter("an invalid record cannot be sent again as it is: use --dead-letters")
-        if one not in STATUSES:
-            raise click.BadParameter(f"{one!r} is none of {', '.join(STATUSES)}")
-    return tuple(dict.fromkeys(named))
+    if "invalid" in [one.strip() for value in values for one in value.split(",")]:
+        raise click.BadParameter("an invalid record cannot be sent again as it is: use --dead-letters")
+    return words_of(values, STATUSES)
 
 
 @click.command("plan", help=HELP, short_help="Show what a resend would do; changes nothing.")
 @config_option
-@click.option("--from", "since", type=_Point(), metavar="FROM", help="First record.  [default: the start of the log]")
-@click.option("--to", "until", type=_Point(), metavar="TO", help="Past the last one.  [default: the end of the log]")
+@click.option(
+    "--from", "since", type=PointParam(), metavar="FROM", help="First record.  [default: the start of the log]"
+)
+@click.option(
+    "--to", "until", type=PointParam(), metavar="TO", help="Past the last one.  [default: the end of the log]"
+)
 @click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="Only this events topic; may be given again.")
 @click.option(
     "--partition", "partitions", type=click.IntRange(min=0), multiple=True, metavar="N", help="Only this partition."

@@ -1,26 +1,22 @@
 """From the options of `replay plan` to what is planned: points in time, criteria, limits. Reads files, no topic."""
 
-import math
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
 import click
 
 from config import Settings
-from config.durations import parse_duration
 from consumer.cli.main import MISUSED, Failure
-from consumer.cli.points import instant_ms_of, offset_of
+from consumer.cli.points import point_of
 from consumer.cli.wiring import field_names
 from consumer.core.terms import Now
+from consumer.lookup.points import LogPoint
 from consumer.replay.criteria import DEFAULT_STATUSES, Criteria, hash_of
 from consumer.replay.document import Selection
 from consumer.replay.people import People
-from consumer.replay.ranges import PlanPoint, PlanQuestion
+from consumer.replay.ranges import PlanQuestion
 from consumer.replay.sealing import Frame, Limits
-
-DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,20 +39,6 @@ class Asked:
     only_dead_letters: bool
     reason_contains: str | None
     extend_expiry: float | None
-
-
-def point_of(text: str, *, now: float) -> PlanPoint | None:
-    """Return the point that was asked for; None where it is none. `now` is in Unix seconds."""
-    if (offset := offset_of(text)) is not None:
-        return PlanPoint(offset=offset)
-    if not text.startswith("-"):
-        timestamp_ms = instant_ms_of(text)
-        return None if timestamp_ms is None else PlanPoint(timestamp_ms=timestamp_ms)
-    with suppress(ValueError, OverflowError):
-        seconds = DAY * float(text[1:-1]) if text.endswith("d") else parse_duration(text[1:])
-        if math.isfinite(seconds) and seconds >= 0:
-            return PlanPoint(timestamp_ms=round((now - seconds) * 1000))
-    return None
 
 
 def question_of(settings: Settings, asked: Asked, now: Now) -> tuple[PlanQuestion, Selection]:
@@ -129,8 +111,8 @@ def _selection(asked: Asked, topics: tuple[str, ...], *, events_in_files: int, e
     )
 
 
-def _point(text: str | None, now: Now) -> PlanPoint:
-    return (None if text is None else point_of(text, now=now.wall)) or PlanPoint()
+def _point(text: str | None, now: Now) -> LogPoint:
+    return (None if text is None else point_of(text, now=now.wall)) or LogPoint()
 
 
 def _check_text(values: Iterable[str]) -> None:

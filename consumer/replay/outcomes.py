@@ -4,20 +4,14 @@ from typing import Final
 
 import msgspec
 
-
-class Source(msgspec.Struct, gc=False, frozen=True):
-    """Where the record stands whose outcome it is."""
-
-    topic: str
-    partition: int
-    offset: int
+from consumer.lookup.results import SourceRecord
 
 
 class ReadResult(msgspec.Struct, gc=False, frozen=True, rename="camel"):
     """The part of a result that says what became of which event."""
 
     status: str
-    source: Source
+    source: SourceRecord
     event_id: str | None = None
     resend_id: str | None = None
     campaign_id: int | None = None

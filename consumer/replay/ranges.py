@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from consumer.core.event import Record
+from consumer.lookup.points import NOWHERE, LogPoint
 from consumer.replay.criteria import Criteria
 
 
@@ -62,14 +63,6 @@ class NothingToPlanError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlanPoint:
-    """A point in a partition: an offset, or the first record of an instant (milliseconds since 1970) or later."""
-
-    offset: int | None = None
-    timestamp_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanQuestion:
     """What is to be planned. No `partitions`: all. No `since`: from the start of the log; no `until`: to its end."""
 
@@ -78,8 +71,8 @@ class PlanQuestion:
     results: str
     dead_letters: str
     partitions: frozenset[int] = frozenset()
-    since: PlanPoint = PlanPoint()
-    until: PlanPoint = PlanPoint()
+    since: LogPoint = NOWHERE
+    until: LogPoint = NOWHERE
     criteria: Criteria
     only_skipped: bool = False
     """Only what a forward move of the group has passed over."""
@@ -149,8 +142,8 @@ async def _range(
     bounds: tuple[int, int],
 ) -> Range:
     log_start, log_end = bounds
-    since = await _offset(question.since, logs, topic, number, default=log_start, none=log_end)
-    until = await _offset(question.until, logs, topic, number, default=log_end, none=log_end)
+    since = await question.since.offset_in(logs, topic, number, default=log_start, none=log_end)
+    until = await question.until.offset_in(logs, topic, number, default=log_end, none=log_end)
     start = min(max(since, log_start), log_end)
     stop = max(start, min(until, log_end))
     return Range(
@@ -165,15 +158,6 @@ async def _range(
         lost=max(0, min(log_start, until) - since),
         runs=[(start, stop)] if stop > start else [],
     )
-
-
-async def _offset(at: PlanPoint, logs: Logs, topic: str, number: int, *, default: int, none: int) -> int:
-    if at.offset is not None:
-        return at.offset
-    if at.timestamp_ms is None:
-        return default
-    found = await logs.offset_at(topic, number, at.timestamp_ms)
-    return none if found is None else found
 
 
 NEAR: Final = 2_000

@@ -25,6 +25,7 @@ from consumer.service.holding import holds_status
 from schemas.json_schema import SUBJECTS, json_schema
 from tests.audit.honest import honest
 from tests.inspection.test_report import AT_WORK, NOW, STOPPED
+from tests.lookup.published import published
 from tests.replay.test_document import RECORDS, coded, plan
 
 
@@ -51,6 +52,7 @@ DOCUMENTS: Mapping[str, Callable[[], Any]] = {
     ).report(),
     "campaigns list": lambda: holds_status(_orders()),
     "campaigns cancel": lambda: cancel_document(_orders().cancellations(), _outcomes()),
+    "results": lambda: orjson.loads(published(1).value or b""),
     "schema": lambda: {name: json_schema(name) for name in SUBJECTS},
 }
 """By command: what it prints for scripts, with every field there is. `schema` prints nothing else."""

@@ -7,10 +7,11 @@ import pytest
 from consumer.core.journal.entries import Skipped
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Offset, Ticks
+from consumer.lookup.points import LogPoint
 from consumer.replay.criteria import Criteria, hash_of
 from consumer.replay.people import People
 from consumer.replay.planning import Drawn, draw_up
-from consumer.replay.ranges import NothingToPlanError, PlanPoint, PlanQuestion
+from consumer.replay.ranges import NothingToPlanError, PlanQuestion
 from consumer.service.ports import TopicGoneError
 from tests.replay.logs import DEAD_LETTERS, EVENTS, JOURNAL, RESULTS, Log, MemoryLogs, logs_of
 from tests.replay.model import NOW
@@ -80,7 +81,7 @@ async def test_results_are_read_once_and_from_the_time_of_the_records_on() -> No
     for number in range(10, 15):
         logs.result(logs.event(number, seconds_ago=3_600), "failed", event=number, seconds_ago=3_500)
 
-    found = await drawn(logs, since=PlanPoint(timestamp_ms=round((NOW - 7_200) * 1000)), told=told)
+    found = await drawn(logs, since=LogPoint(timestamp_ms=round((NOW - 7_200) * 1000)), told=told)
 
     assert len(places(found)) == 5
     assert logs.read_from == {(EVENTS, 0): 10, (RESULTS, 0): 10}
@@ -146,7 +147,7 @@ async def test_what_was_written_before_the_records_is_not_searched_for_what_beca
         headers = [("dlq-reason", b"schema"), ("dlq-topic", EVENTS.encode()), ("dlq-partition", b"0")]
         headers += [("dlq-offset", str(place[2]).encode())]
         logs.topics[DEAD_LETTERS][0].append(age, headers=headers)
-    recent = PlanPoint(timestamp_ms=round((NOW - 7_200) * 1000))
+    recent = LogPoint(timestamp_ms=round((NOW - 7_200) * 1000))
 
     skipped = await drawn(logs, only_skipped=True, since=recent)
     letters = await drawn(logs, only_dead_letters=True, since=recent)
@@ -175,7 +176,7 @@ async def test_a_resend_whose_original_stands_before_the_range_is_planned_under_
     for number in range(3):
         resend = logs.event(number, seconds_ago=3_600, resend="r-1")
         logs.result(resend, "failed", event=number, seconds_ago=3_500)
-    recent = PlanPoint(timestamp_ms=round((NOW - 7_200) * 1000))
+    recent = LogPoint(timestamp_ms=round((NOW - 7_200) * 1000))
 
     found = await drawn(logs, since=recent)
 
@@ -194,7 +195,7 @@ async def test_offsets_that_retention_has_removed_are_counted_and_the_rest_is_pl
         logs.result(logs.event(number), "failed", event=number)
     logs.topics[EVENTS][0].trim(3)
 
-    found = await drawn(logs, since=PlanPoint(offset=1), until=PlanPoint(offset=4))
+    found = await drawn(logs, since=LogPoint(offset=1), until=LogPoint(offset=4))
 
     assert (places(found), found.notes.lost) == ({(EVENTS, 0, 3)}, 2)
 
@@ -245,7 +246,7 @@ async def test_results_of_before_the_results_topic_grew_are_found_where_they_sta
     logs.commits[EVENTS, 1] = 2
     logs.topics[RESULTS].append(Log())
 
-    counts = (await drawn(logs, until=PlanPoint(offset=1), partitions=frozenset({1}))).conclusion.counts
+    counts = (await drawn(logs, until=LogPoint(offset=1), partitions=frozenset({1}))).conclusion.counts
 
     assert (counts.already_accepted, counts.would_send) == (1, 0)
 

@@ -7,13 +7,13 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from consumer.cli.points import point_of
 from consumer.cli.replay_plan import TABLE_COLUMNS
-from consumer.cli.replay_question import point_of
 from consumer.core.terms import Instant
+from consumer.lookup.points import LogPoint
 from consumer.replay.conclusion import Conclusion, Remarks
 from consumer.replay.document import CampaignCounts, Counts, Plan, Selection
 from consumer.replay.planning import Drawn, Notes
-from consumer.replay.ranges import PlanPoint
 from consumer.replay.sealing import Frame, Limits, seal
 from consumer.replay.show import show
 from tests.replay.test_document import RECORDS, coded
@@ -141,13 +141,13 @@ def test_of_many_campaigns_the_largest_are_shown() -> None:
 @pytest.mark.parametrize(
     "text, point",
     [
-        ("1842", PlanPoint(offset=1842)),
-        ("-2h", PlanPoint(timestamp_ms=92_800_000)),
-        ("-90m", PlanPoint(timestamp_ms=94_600_000)),
-        ("-1d", PlanPoint(timestamp_ms=13_600_000)),
-        ("-0.5d", PlanPoint(timestamp_ms=56_800_000)),
-        ("1970-01-02T00:00:00Z", PlanPoint(timestamp_ms=86_400_000)),
-        ("1970-01-02T01:00:00+01:00", PlanPoint(timestamp_ms=86_400_000)),
+        ("1842", LogPoint(offset=1842)),
+        ("-2h", LogPoint(timestamp_ms=92_800_000)),
+        ("-90m", LogPoint(timestamp_ms=94_600_000)),
+        ("-1d", LogPoint(timestamp_ms=13_600_000)),
+        ("-0.5d", LogPoint(timestamp_ms=56_800_000)),
+        ("1970-01-02T00:00:00Z", LogPoint(timestamp_ms=86_400_000)),
+        ("1970-01-02T01:00:00+01:00", LogPoint(timestamp_ms=86_400_000)),
         ("1970-01-02T00:00:00", None),
         ("yesterday", None),
         ("-", None),
@@ -160,5 +160,5 @@ def test_of_many_campaigns_the_largest_are_shown() -> None:
         ("", None),
     ],
 )
-def test_a_point_is_an_offset_an_instant_or_a_time_before_now(text: str, point: PlanPoint | None) -> None:
+def test_a_point_is_an_offset_an_instant_or_a_time_before_now(text: str, point: LogPoint | None) -> None:
     assert point_of(text, now=100_000.0) == point

@@ -12,6 +12,7 @@ BROKERS = (
     "tests/contract/test_readme.py",
     "tests/demo/test_demo.py",
     "tests/deploy/test_prometheus.py",
+    "tests/lookup/test_command.py",
     "tests/service/",
     "tests/traffic/test_produce.py",
     "tests/traffic/test_publisher.py",
