@@ -22,12 +22,13 @@ from consumer.core.outcome import Status, Verdict
 from consumer.core.platform.access import Access
 from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.platform.holds import Holds
+from consumer.core.platform.lately import Lately
 from consumer.core.platform.post import overhead_bytes
 from consumer.core.policy import Policies
 from consumer.core.sending.delivery import Delivery, RandomSource
 from consumer.core.sending.send import Send
 from consumer.core.sending.send_queue import SendQueue
-from consumer.core.sending.settle import Decision, closing_verdict
+from consumer.core.sending.settle import Decision, Finished, closing_verdict
 from consumer.core.sending.window import Windows
 from consumer.core.stops import Places, Stops
 from consumer.core.sweep import Sweep
@@ -49,6 +50,7 @@ class Pipeline:
         self.deduplication = Deduplication.by(policies)
         holds = Holds(policies.max_event_age_seconds)
         self.access = Access(random_source.jitter, holds, policies.configuration)
+        self.lately = Lately()
         self.queue = SendQueue(policies, self.access)
         self.windows = Windows(policies, lambda group: overhead_bytes(group, policies.field_names))
         self.lanes: dict[Partition, Lane] = {}
@@ -287,6 +289,8 @@ class Pipeline:
         """A request came to its end, or never began."""
         was_contacted = self.access.is_contacted
         decision = self.delivery.answered(send, exchange, now)
+        settled = sum(len(events) for _, events in decision.items) if isinstance(decision, Finished) else 0
+        self.lately.ended(send.campaign_id, exchange.answer, decision.ruling, now, settled=settled)
         if self.access.is_contacted and not was_contacted:
             self.renew_checkpoints(now)  # no partition's journal tells of a 2xx before it tells of the first contact
         return decision

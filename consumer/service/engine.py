@@ -18,7 +18,7 @@ from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.platform.post import body
 from consumer.core.policy import WireNames
 from consumer.core.sending.send import Send
-from consumer.core.terms import JournalOffset, Now
+from consumer.core.terms import JournalOffset, Now, Ticks
 from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import During, Facts
 from consumer.service.inbox import Inbox
@@ -83,6 +83,11 @@ class Engine:
         """Requests in flight: a shutdown cancels them when its time is over."""
         self.results_by_status = self._telemetry.results_by_status
         self.turned_at = clock.now().steady
+
+    @property
+    def publishing_since(self) -> Ticks | None:
+        """Since when results wait for their acknowledgement; None while none is published."""
+        return self._publisher.waiting_since
 
     async def run(self) -> None:
         """Take turns until cancelled."""

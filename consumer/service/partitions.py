@@ -14,7 +14,7 @@ from consumer.core.journal.lane import Lane, TakenOver
 from consumer.core.journal.ledger import OwnershipState
 from consumer.core.journal.takeover import OUR_MARK
 from consumer.core.pipeline import Pipeline
-from consumer.core.terms import JournalOffset, Now, Offset, Partition
+from consumer.core.terms import JournalOffset, Now, Offset, Partition, Ticks
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
 from consumer.service.ports import Clock, Committed, EventsConsumer, NoBrokerError, RefusedError, TopicGoneError
@@ -70,6 +70,8 @@ class Partitions:
         """For stopped partitions: the offset below which everything is done, as far as their evidence says."""
         self.broker_trouble: str | None = None
         """Why the ends of the logs could not be read at the last attempt; None where they could."""
+        self.brokers_away_since: Ticks | None = None
+        """Since when some or all of them could not be read."""
         self.unanswered: tuple[Partition, ...] = ()
         """Partitions whose leaders did not answer at the last attempt, while others did."""
         self.unreadable: Mapping[str, str] = {}
@@ -351,13 +353,15 @@ class Partitions:
 
     async def look_at_logs(self) -> None:
         """Read the ends of the logs, for the lag; this also shows whether brokers answer."""
-        asked = list(self._pipeline.lanes)
+        asked, asked_at = list(self._pipeline.lanes), self._clock.now().steady
         try:
             async with asyncio.timeout(LOG_ENDS_SECONDS):
                 ends = await self._consumer.log_ends(asked)
         except (TimeoutError, NoBrokerError) as error:
             self.broker_trouble = str(error) or f"no answer within {LOG_ENDS_SECONDS:.0f} s"
+            self.brokers_away_since = self.brokers_away_since or asked_at
             return
         self.broker_trouble = None
         self.unanswered = tuple(partition for partition in asked if partition not in ends)
+        self.brokers_away_since = (self.brokers_away_since or asked_at) if self.unanswered else None
         self.log_ends.update({partition: end for partition, end in ends.items() if partition in self._pipeline.lanes})

@@ -14,6 +14,7 @@ from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.results.cut import smaller_letter, smaller_result
 from consumer.core.results.dead_letter import dead_letter
 from consumer.core.results.result import result_value, results
+from consumer.core.terms import Ticks
 from consumer.service.facts import Facts
 from consumer.service.ports import (
     Clock,
@@ -41,6 +42,8 @@ class _Queue:
     """Why the brokers refuse the batch that is being published; None where they do not."""
     waiting: set[Lane] = field(default_factory=set)
     """Lanes whose `results_refused` was set."""
+    sending_since: Ticks | None = None
+    """Since when the batch that is being published is not acknowledged."""
 
     def refuse(self, lane: Lane) -> bool:
         """Mark a lane as waiting for a person; return whether it was not marked before."""
@@ -84,6 +87,12 @@ class ResultsPublisher:
                 queue.busy = True
                 idle.append(number)
         return idle
+
+    @property
+    def waiting_since(self) -> Ticks | None:
+        """Since when the batch that waits longest for its acknowledgement does; None while nothing is published."""
+        sinces = [queue.sending_since for queue in self._queues.values() if queue.sending_since is not None]
+        return min(sinces, default=None)
 
     def forget(self, lanes: Collection[Lane]) -> list[Settlement]:
         """Drop queued settlements of dropped lanes, and return them: the next owner publishes their results.
@@ -131,7 +140,7 @@ class ResultsPublisher:
 
     async def _send(self, queue: _Queue, batch: "_Batch") -> None:
         """Return once all is acknowledged (what is too large for the topic is cut), or all lanes of it were dropped."""
-        began_at = self._clock.now().steady
+        began_at = queue.sending_since = self._clock.now().steady
         done = 0
         while not batch.is_orphaned:
             try:
@@ -153,6 +162,7 @@ class ResultsPublisher:
             except TopicGoneError as error:
                 why = str(error)
             await self._wait_for_a_person(queue, batch, why)
+        queue.sending_since = None
         self._taken(queue)
         seconds = self._clock.now().steady - began_at
         self._facts.results_published(topic=batch.topic, count=len(batch.messages), seconds=seconds)

@@ -1,89 +1,280 @@
-"""Why the platform keeps us from sending, in sentences for the person who reads `/readyz`. Changes nothing.
+"""What keeps us from sending, as far as the platform and operators go, in sentences with their cures. Changes nothing.
 
-Each reason is named with its cure. A partition that stalls for such a reason is not stuck in a task of ours, so `/healthz`
-does not fail for it, and `/readyz` has to name it.
+A partition that stalls for such a reason is not stuck in a task of ours, so `/healthz` does not fail for it, and
+`/readyz` has to name it.
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from functools import partial
 
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
 from consumer.core.platform.holds import NOBODY, Holds
-from consumer.core.terms import Instant, Now
+from consumer.core.platform.lately import Spell
+from consumer.core.platform.post import BY_STATUS, Ruling
+from consumer.core.terms import NEVER, Instant, Now, Ticks
+from consumer.service.verdict import Trouble, VerdictCause, clock_of
 
 PATIENCE_SECONDS = 10.0
-"""Refused connections and requested pauses that are shorter are not reported."""
+"""A platform that is away, fails or asks for a pause for less is worth knowing of, and no reason to be called."""
+
+FAILURES = 3
+"""So many attempts that failed, and none accepted in between: the platform fails."""
 
 BLIND_SECONDS = 1.0
 """Shorter failures to read the control topic are not reported."""
 
 NAMED_CAMPAIGNS = 5
+UNAVAILABLE = 503
 
 
-def why_not_sending(pipeline: Pipeline, now: Now, *, control_trouble: str | None = None) -> Iterator[str]:
-    """Yield each reason why the platform, or an unreadable control topic, keeps us from sending."""
-    access = pipeline.access
-    yield from _control_reasons(access.holds, now, control_trouble)
-    if access.is_stopped:
-        yield (
-            "the platform refuses our key, role, credit, proxy or address (401, 402, 403, 407 or a redirect): "
-            "check CAMPAIGN_API__URL and CAMPAIGN_API__SERVER_KEY"
-        )
-    elif access.turns_us_away:
-        yield (
-            "the platform has refused every request with this configuration: check CAMPAIGN_API__URL, "
-            "CAMPAIGN_API__SERVER_KEY and CAMPAIGN_API__FIELD_NAMES__*"
-        )
-    since = access.since_at(now)
-    if access.state(now) is AccessState.UNREACHABLE and since is not None and now.wall - since >= PATIENCE_SECONDS:
-        yield (
-            f"the platform cannot be reached since {_clock(since)}: check CAMPAIGN_API__URL, DNS, TLS and the network; "
-            "sending goes on by itself"
-        )
-    yield from _pauses(pipeline, now)
-    refused = [campaign_id for campaign_id in access.refused if pipeline.queue.holds(campaign_id)]
-    if refused:
-        yield (
-            f"the platform refuses {_campaigns(refused)}, though others get through: check what the key's role may send; "
-            "their events wait, and fail (retry_age) after CAMPAIGN_DELIVERY__RETRY__MAX_AGE"
-        )
+def why_not_sending(pipeline: Pipeline, now: Now, *, control_trouble: str | None = None) -> Iterator[Trouble]:
+    """Yield each reason why the platform, operators, or a control topic that is not read keep us from sending."""
+    yield from _control_troubles(pipeline.access.holds, now, control_trouble)
+    yield from _platform_troubles(pipeline, now)
+    yield from _campaign_troubles(pipeline, now)
+    yield from _holds(pipeline)
 
 
-def _control_reasons(holds: Holds, now: Now, trouble: str | None) -> Iterator[str]:
-    """Yield why operators' holds are unknown. A hold itself is no reason here, because the operator wants it."""
-    blind_since = holds.blind_since
+def waiting_events(pipeline: Pipeline) -> int:
+    """Return how many events wait for a request that brings their outcome, those of held campaigns apart."""
+    lanes, stops = pipeline.lanes.values(), pipeline.stops
+    if pipeline.access.holds.of_everybody is not None:
+        return 0
+    held = sum(stops.held_back(lane)[0] for lane in lanes)
+    return max(0, sum(len(lane.in_hand) for lane in lanes) - held)
+
+
+# ------------------------------------------------------------------------------------------------- operators
+
+
+def _control_troubles(holds: Holds, now: Now, trouble: str | None) -> Iterator[Trouble]:
+    """Yield why operators' holds are unknown."""
+    blind = partial(
+        Trouble,
+        cause=VerdictCause.CONTROL_TOPIC,
+        grade="bad",
+        headline="the control topic cannot be read",
+        unready=True,
+    )
+    since = holds.blind_since
     if trouble is not None:
-        yield f"no request starts, since the control topic cannot be read: {trouble}"
+        yield blind(since=since, sentence=f"no request starts, since the control topic cannot be read: {trouble}")
     elif not holds.was_heard:
-        yield "no request starts before the control topic is read"
-    elif blind_since is not None and now.wall - blind_since >= BLIND_SECONDS:
-        yield f"no request starts, since the control topic cannot be read since {_clock(blind_since)}: see the log"
+        yield blind(
+            grade="warn",
+            headline="the control topic is being read",
+            sentence="no request starts before the control topic is read",
+        )
+    elif since is not None and now.wall - since >= BLIND_SECONDS:
+        yield blind(
+            since=since,
+            sentence=f"no request starts, since the control topic cannot be read since {clock_of(since, now)}: see the log",
+        )
     unreadable = [hold for hold in holds.holds() if hold.operator == NOBODY]
     if unreadable:
-        yield f"{unreadable[0].reason}; what it may hold is held: campaign-consumer campaigns list shows what"
+        yield blind(
+            headline="a record of the control topic cannot be read",
+            since=unreadable[0].since,
+            sentence=f"{unreadable[0].reason}; what it may hold is held: campaign-consumer campaigns list shows what",
+        )
 
 
-def _pauses(pipeline: Pipeline, now: Now) -> Iterator[str]:
-    pauses = pipeline.access.pauses
-    everybodys = pauses.everybodys_span(now)
-    if everybodys is not None and everybodys.until - now.wall >= PATIENCE_SECONDS:
-        yield f"the platform asked for a pause until {_clock(everybodys.until)} (503, Retry-After)"
-    paused = {
-        campaign_id: span
-        for campaign_id, span in pauses.by_campaign(now).items()
-        if span.until - now.wall >= PATIENCE_SECONDS and pipeline.queue.holds(campaign_id)
-    }
-    if paused:
-        until = max(span.until for span in paused.values())
-        yield f"the platform asked for a pause of {_campaigns(list(paused))} until {_clock(until)} (429, Retry-After)"
+def _holds(pipeline: Pipeline) -> Iterator[Trouble]:
+    """Yield what operators hold. That is their will: no probe fails for it."""
+    holds = [hold for hold in pipeline.access.holds.holds() if hold.operator != NOBODY]
+    if not holds:
+        return
+    campaigns = [hold.campaign_id for hold in holds if hold.campaign_id is not None]
+    everything = len(campaigns) < len(holds)
+    whose = "everything is" if everything else f"{campaigns_of(campaigns)} {'is' if len(campaigns) == 1 else 'are'}"
+    why = "; ".join(dict.fromkeys(hold.reason for hold in holds[:NAMED_CAMPAIGNS]))
+    yield Trouble(
+        cause=VerdictCause.HOLDS,
+        grade="warn",
+        headline=f"{whose} held by operators",
+        sentence=f"{whose} held by operators ({why}); campaign-consumer campaigns release lets them go on",
+        since=holds[0].since,
+        events=sum(pipeline.stops.held_back(lane)[0] for lane in pipeline.lanes.values()),
+    )
 
 
-def _campaigns(campaigns: Sequence[int]) -> str:
+# -------------------------------------------------------------------------------------------------- platform
+
+
+def _platform_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
+    """Yield what the platform says to everybody, the gravest first."""
+    access, waiting = pipeline.access, waiting_events(pipeline)
+    probe_at = _wall(access.next_probe_at(now), now)
+    away = access.state(now) is AccessState.UNREACHABLE
+    refuses = partial(Trouble, grade="bad", since=access.since, events=waiting, next_try_at=probe_at, unready=True)
+    status = pipeline.lately.refused_status
+    if access.is_stopped:
+        yield refuses(
+            cause=VerdictCause.PLATFORM_REFUSES,
+            headline=f"held back by the platform: it refuses us ({_answer(status)})",
+            sentence="the platform refuses our key, role, credit, proxy or address (401, 402, 403, 407 or a redirect): "
+            "check CAMPAIGN_API__URL and CAMPAIGN_API__SERVER_KEY",
+        )
+    elif access.turns_us_away:
+        yield refuses(
+            cause=VerdictCause.PLATFORM_REFUSES if _is_denial(status) else VerdictCause.FIRST_CONTACT,
+            headline=f"held back by the platform: it has refused every request ({_answer(status)})",
+            sentence="the platform has refused every request with this configuration: check CAMPAIGN_API__URL, "
+            "CAMPAIGN_API__SERVER_KEY and CAMPAIGN_API__FIELD_NAMES__*",
+        )
+    if away:
+        yield from _unreachable(pipeline, waiting, now)
+    failing = list(_failing(pipeline, waiting, now))
+    yield from failing
+    if access.state(now) is AccessState.FIRST_CONTACT and waiting and not (failing or access.turns_us_away):
+        yield Trouble(
+            cause=VerdictCause.FIRST_CONTACT,
+            grade="warn",
+            headline="waiting for the first 2xx",
+            sentence="this URL, key and field names have had no 2xx yet: one request at a time until then",
+            since=access.since,
+            events=waiting,
+        )
+
+
+def _unreachable(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble]:
+    access = pipeline.access
+    since = access.since_at(now)
+    assert since is not None
+    lasts = now.wall - since >= PATIENCE_SECONDS
+    yield Trouble(
+        cause=VerdictCause.PLATFORM_UNREACHABLE,
+        grade="bad" if lasts else "warn",
+        headline="held back by the platform: it cannot be reached",
+        sentence=f"the platform cannot be reached since {clock_of(since, now)}: check CAMPAIGN_API__URL, DNS, TLS and "
+        "the network; sending goes on by itself",
+        since=since,
+        events=waiting,
+        next_try_at=_wall(access.next_probe_at(now), now),
+        unready=lasts,
+    )
+
+
+def _failing(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble]:
+    """Yield that the platform asked everybody for a pause, or answers and accepts nothing."""
+    span, spell = pipeline.access.pauses.everybodys_span(now), pipeline.lately.failing(now)
+    since = min([each.since for each in (span, spell) if each is not None], default=now.wall)
+    lasts = now.wall - since >= PATIENCE_SECONDS
+    if span is not None:
+        lasts = lasts or span.until - now.wall >= PATIENCE_SECONDS
+        yield Trouble(
+            cause=VerdictCause.PLATFORM_PAUSES,
+            grade="bad" if lasts else "warn",
+            headline=f"held back by the platform: {UNAVAILABLE}",
+            sentence=f"the platform asked for a pause until {clock_of(span.until, now)} ({UNAVAILABLE}, Retry-After): "
+            "sending goes on by itself",
+            since=since,
+            events=waiting,
+            next_try_at=span.until,
+            unready=lasts,
+        )
+    elif spell is not None and waiting:
+        lasts = lasts and spell.attempts >= FAILURES
+        pauses = spell.statuses == {UNAVAILABLE}
+        yield Trouble(
+            cause=VerdictCause.PLATFORM_PAUSES if pauses else VerdictCause.PLATFORM_FAILS,
+            grade="bad" if lasts else "warn",
+            headline=f"held back by the platform: {_answer(spell.status)}",
+            sentence=f"the platform accepts nothing since {clock_of(since, now)}: {_answers(spell)}; "
+            "ask who runs it; sending goes on by itself",
+            since=since,
+            events=waiting,
+            next_try_at=_next_try_at(pipeline, now),
+            unready=lasts,
+        )
+
+
+def _answers(spell: Spell) -> str:
+    known = sorted(status for status in spell.statuses if status is not None)
+    told = [f"answers {', '.join(map(str, known))}"] if known else []
+    lost = ["answers that were lost"] if None in spell.statuses else []
+    return f"{' and '.join(told + lost)} to {spell.attempts} requests in a row"
+
+
+def _answer(status: int | None) -> str:
+    return "no answer" if status is None else str(status)
+
+
+def _is_denial(status: int | None) -> bool:
+    if status is None:
+        return False
+    row = BY_STATUS.get(status)
+    return status // 100 == 3 or (row is not None and row.alone is Ruling.ACCESS_REFUSED)  # noqa: PLR2004 - a redirect
+
+
+def _next_try_at(pipeline: Pipeline, now: Now) -> Instant | None:
+    if pipeline.queue.in_flight:
+        return None  # one is out
+    if pipeline.access.one_at_a_time:
+        return _wall(pipeline.access.next_probe_at(now), now)
+    return _wall(pipeline.queue.next_wake_at(now), now)
+
+
+def _wall(at: Ticks | None, now: Now) -> Instant | None:
+    return None if at is None or at == NEVER else Instant(now.wall + at - now.steady)
+
+
+# ------------------------------------------------------------------------------------------------- campaigns
+
+
+def _campaign_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
+    """Yield what the platform says to single campaigns, though others get through."""
+    yield from _throttled(pipeline, now)
+    refused = [campaign_id for campaign_id in pipeline.access.refused if pipeline.queue.holds(campaign_id)]
+    if refused:
+        yield Trouble(
+            cause=VerdictCause.CAMPAIGNS_REFUSED,
+            grade="bad",
+            headline=f"the platform refuses {campaigns_of(refused)}",
+            sentence=f"the platform refuses {campaigns_of(refused)}, though others get through: check what the key's "
+            "role may send; their events wait, and fail (retry_age) after CAMPAIGN_DELIVERY__RETRY__MAX_AGE",
+            since=min(pipeline.access.refused[campaign_id].first_at for campaign_id in refused),
+            next_try_at=_wall(pipeline.access.next_probe_at(now), now),
+            unready=True,
+        )
+    rejected = pipeline.lately.rejected(now)
+    if rejected:
+        statuses = sorted({spell.status for spell in rejected.values() if spell.status is not None})
+        yield Trouble(
+            cause=VerdictCause.CAMPAIGNS_REFUSED,
+            grade="bad",
+            headline=f"the platform rejects {campaigns_of(list(rejected))} ({', '.join(map(str, statuses))})",
+            sentence=f"the platform rejects {campaigns_of(list(rejected))} ({', '.join(map(str, statuses))}), and every "
+            "event of theirs with it: is each there on the platform, and enabled? Then replay",
+            since=min(spell.since for spell in rejected.values()),
+            events=sum(spell.settled for spell in rejected.values()),
+            are_lost=True,
+        )
+
+
+def _throttled(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
+    queue = pipeline.queue
+    pauses, spells = pipeline.access.pauses.by_campaign(now), pipeline.lately.throttled(now)
+    spans = {campaign_id: span for campaign_id, span in pauses.items() if queue.holds(campaign_id)}
+    spells = {campaign_id: spell for campaign_id, spell in spells.items() if queue.holds(campaign_id)}
+    if not spans and not spells:
+        return
+    campaigns = campaigns_of([*spans, *(campaign_id for campaign_id in spells if campaign_id not in spans)])
+    asked = [span.until for span in spans.values() if span.until - now.wall >= PATIENCE_SECONDS]
+    said = f"for a pause of {campaigns} until {clock_of(max(asked), now)}" if asked else f"{campaigns} to slow down"
+    yield Trouble(
+        cause=VerdictCause.CAMPAIGNS_THROTTLED,
+        grade="warn",
+        headline=f"the platform slows down {campaigns} (429)",
+        sentence=f"the platform asked {said} (429): lasting, lower CAMPAIGN_CAMPAIGNS__<id>__DELIVERY__MAX_CONCURRENCY",
+        since=min([span.since for span in spans.values()] + [spell.since for spell in spells.values()]),
+        next_try_at=min([span.until for span in spans.values()], default=None),
+    )
+
+
+def campaigns_of(campaigns: Sequence[int]) -> str:
+    """Return campaigns in words; a crowd is counted."""
     named = ", ".join(str(campaign) for campaign in campaigns[:NAMED_CAMPAIGNS])
     more = len(campaigns) - NAMED_CAMPAIGNS
     return f"campaign{'s' if len(campaigns) > 1 else ''} {named}" + (f" and {more} more" if more > 0 else "")
-
-
-def _clock(at: Instant) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")

@@ -6,15 +6,14 @@ from datetime import UTC, datetime
 from consumer.core.journal.lane import Lane
 from consumer.core.journal.ledger import OwnershipState
 from consumer.core.platform.access import AccessState
-from consumer.core.terms import Now, Partition, Ticks
+from consumer.core.terms import Now, Ticks
 from consumer.service.holding import holds_status
-from consumer.service.progress import STILL_SECONDS, Cause, Progress, Surroundings, is_recent
-from consumer.service.sending import why_not_sending
+from consumer.service.progress import Progress, Surroundings
+from consumer.service.sending import waiting_events
 from consumer.service.service import Service
 from consumer.service.status_shape import AccessStatus, Health, PartitionState, PartitionStatus, ServiceStatus
-
-STUCK_SECONDS = 30.0
-"""The engine takes a turn every second; one that has taken none for this long needs a restart."""
+from consumer.service.troubles import stopped_because, troubles_of
+from consumer.service.verdict import ServiceVerdict, Standing, verdict_of
 
 TOP_CAMPAIGNS = 20
 NAMED_CAMPAIGNS = 100
@@ -25,7 +24,6 @@ WHY: Mapping[AccessState, str] = {
     AccessState.UNREACHABLE: "the platform cannot be reached",
     AccessState.PAUSED: "the platform asked for a pause (503, Retry-After)",
 }
-NAMED_PARTITIONS = 5
 
 STATE_OF: Mapping[OwnershipState, PartitionState] = {
     OwnershipState.LOOKING: "claiming",
@@ -62,6 +60,7 @@ class StatusBoard:
             member=service.member,
             uptime_seconds=round(now.steady - service.started_at, 1),
             state=service.state,
+            verdict=self.verdict().status(),
             partitions=[self._partition(lane) for lane in pipeline.lanes.values()],
             windows_open=len(pipeline.windows),
             sends={
@@ -108,7 +107,7 @@ class StatusBoard:
             lag=None if log_end is None or reached is None else max(0, log_end - reached) + lane.held_events,
             held=lane.held_events,
             paused=lane.partition in partitions.paused,
-            why=_stopped(lane.partition, stopped)
+            why=stopped_because(lane.partition, stopped)
             if stopped is not None
             else lane.refused
             or lane.trouble
@@ -143,20 +142,21 @@ class StatusBoard:
             next_probe_in_seconds=None if probe_at is None else round(probe_at - now.steady, 3),
         )
 
+    def verdict(self) -> ServiceVerdict:
+        """Return how the service stands."""
+        service, now = self._service, self._service.clock.now()
+        around = self._surroundings(now)
+        troubles = troubles_of(service, list(self._progress.standstills(now, around)), around, now)
+        standing = Standing(state=service.state, waiting=waiting_events(service.pipeline), late_seconds=None)
+        return verdict_of(standing, troubles, now)
+
     def health(self) -> Health:
         """Return whether the process makes progress; where it does not, a restart is the cure."""
-        service = self._service
-        now = service.clock.now()
-        reasons: list[str] = []
-        if now.steady - service.engine.turned_at > STUCK_SECONDS:
-            reasons.append(f"the engine has not turned for {now.steady - service.engine.turned_at:.0f} s")
-        if service.state == "running":
-            around = self._surroundings(now)
-            reasons += [str(one) for one in self._progress.standstills(now, around) if one.cause is Cause.OURS]
-            still_seconds = now.steady - service.looked_for_records_at
-            if still_seconds > STILL_SECONDS and not is_recent(around.troubled_at, now):
-                reasons.append(f"nothing has been read, nor asked for, for {still_seconds:.0f} s")
-        return Health(reasons=tuple(reasons))
+        return Health(reasons=self.verdict().reasons_stuck())
+
+    def ready(self) -> Health:
+        """Return whether the service does its work: joined, brokers reachable, the platform lets us in, partitions move."""
+        return Health(reasons=self.verdict().reasons_unready())
 
     def _surroundings(self, now: Now) -> Surroundings:
         partitions = self._service.partitions
@@ -168,43 +168,3 @@ class StatusBoard:
             paused=partitions.paused,
             unreadable=partitions.unreadable,
         )
-
-    def ready(self) -> Health:
-        """Return whether the service does its work: joined, brokers reachable, the platform lets us in, partitions move."""
-        service = self._service
-        reasons: list[str] = []
-        if service.state == "draining":
-            reasons.append("draining")
-        now = service.clock.now()
-        if not service.member:
-            reasons.append("has not joined the consumer group yet")
-        elif service.partitions.away_seconds > STILL_SECONDS:
-            reasons.append(
-                f"has had no place in the consumer group for {service.partitions.away_seconds:.0f} s: look at the "
-                "group's coordinator and its other members"
-            )
-        if service.partitions.broker_trouble is not None:
-            reasons.append(f"no broker can be reached: {service.partitions.broker_trouble}")
-        elif service.partitions.unanswered:
-            names = ", ".join(map(str, service.partitions.unanswered[:NAMED_PARTITIONS]))
-            reasons.append(f"no leader answers for {len(service.partitions.unanswered)} partitions ({names})")
-        reasons.extend(why_not_sending(service.pipeline, now, control_trouble=service.control.trouble))
-        reasons.extend(
-            f"partition {partition} is {_stopped(partition, why)}"
-            for partition, why in service.partitions.stopped.items()
-        )
-        unreadable = service.partitions.unreadable
-        reasons.extend(f"the events topic {topic!r} cannot be read: {why}" for topic, why in unreadable.items())
-        for lane in service.pipeline.lanes.values():
-            if lane.refused is not None:
-                reasons.append(f"partition {lane.partition} is stopped: {lane.refused}")
-            elif lane.trouble is not None:
-                reasons.append(f"partition {lane.partition} waits for its journal: {lane.trouble}")
-        if service.state == "running":
-            found = self._progress.standstills(now, self._surroundings(now))
-            reasons += [str(one) for one in found if one.cause is Cause.OUTSIDE]
-        return Health(reasons=tuple(reasons))
-
-
-def _stopped(partition: Partition, why: str) -> str:
-    return f"stopped: {why}; cure: campaign-consumer inspect --accept {partition}"

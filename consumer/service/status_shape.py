@@ -16,6 +16,37 @@ AccessState = Literal["first_contact", "open", "stopped", "unreachable", "paused
 """`first_contact`: this URL, key and field names have had no 2xx yet. `open`: sending. `stopped`: key, role, credit,
 proxy or address is refused. `unreachable`: no connection, several times in a row. `paused`: the platform asked for it."""
 
+Grade = Literal["good", "warn", "bad"]
+"""`good`: nothing to do. `warn`: worth knowing. `bad`: events are late or lost, or will be; somebody has to look."""
+
+
+class CauseStatus(TypedDict):
+    """One thing that is wrong."""
+
+    cause: str
+    """A value of `VerdictCause` (`service/verdict.py`)."""
+    grade: Grade
+    sentence: str
+    """What is wrong, and its cure."""
+    since: str | None
+    """RFC 3339, UTC."""
+    events: int | None
+    """Events that wait because of it, or were rejected."""
+    next_try_at: str | None
+    """When the service tries again. RFC 3339, UTC."""
+    runbook: str | None
+    """The heading in `deploy/RUNBOOK.md`."""
+
+
+class VerdictStatus(TypedDict):
+    """How the service stands, in one sentence."""
+
+    grade: Grade
+    """The worst of its causes."""
+    sentence: str
+    causes: Sequence[CauseStatus]
+    """The worst first; each cause once."""
+
 
 class PartitionStatus(TypedDict):
     """One partition that is assigned to this member. Offsets are None until they are known."""
@@ -129,6 +160,7 @@ class ServiceStatus(TypedDict):
     member: str
     uptime_seconds: float
     state: ServiceState
+    verdict: VerdictStatus
     partitions: Sequence[PartitionStatus]
     windows_open: int
     sends: SendsStatus

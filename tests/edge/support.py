@@ -10,7 +10,7 @@ from consumer.edge.telemetry import log
 from consumer.edge.telemetry.send_telemetry import SendLines
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import Priority, RequestAttempt
-from consumer.service.status_shape import PartitionStatus, ServiceStatus
+from consumer.service.status_shape import PartitionStatus, ServiceStatus, VerdictStatus
 from tests.core.makers import make_event
 
 P3 = Partition("contact-events", 3)
@@ -96,6 +96,23 @@ def partition_status(number: int, *, lag: int | None = 5) -> PartitionStatus:
     }
 
 
+VERDICT: VerdictStatus = {
+    "grade": "warn",
+    "sentence": "sending; campaign 421 is held by operators since 15:40:19, 3 events wait",
+    "causes": [
+        {
+            "cause": "holds",
+            "grade": "warn",
+            "sentence": "campaign 421 is held by operators (wrong template)",
+            "since": "2026-11-24T15:40:19.000Z",
+            "events": 3,
+            "next_try_at": None,
+            "runbook": "CampaignHoldOld",
+        }
+    ],
+}
+
+
 def status(partitions: int = 2) -> ServiceStatus:
     return {
         "version": "1.2.3",
@@ -103,6 +120,7 @@ def status(partitions: int = 2) -> ServiceStatus:
         "member": "aiokafka-0.14.0-f3a1",
         "uptime_seconds": 61.5,
         "state": "running",
+        "verdict": VERDICT,
         "partitions": [partition_status(number) for number in range(partitions)],
         "windows_open": 4,
         "sends": {"queued": 2, "in_flight": 7, "in_flight_by_campaign": {str(2**63 - 1): 7}},

@@ -15,6 +15,7 @@ from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import StopWhy
 from consumer.service.sending import why_not_sending
+from consumer.service.verdict import VerdictCause
 from tests.core.makers import P0, at
 from tests.core.operators import Operator
 from tests.core.runner import OK, Request, Runner, accepting
@@ -47,6 +48,11 @@ def let_in(told: Telemetry) -> Runner:
     runner.feed(runner.event(campaignId=9))
     runner.run()
     return runner
+
+
+def reasons(runner: Runner, control_trouble: str | None = None) -> list[str]:
+    """What keeps it from sending, in words."""
+    return [one.sentence for one in why_not_sending(runner.pipeline, at(runner.time), control_trouble=control_trouble)]
 
 
 def stops(told: Telemetry) -> dict[str, float]:
@@ -119,15 +125,15 @@ def test_whatever_keeps_us_from_sending_is_named_until_it_is_over(
     platform: Callable[[Request], tuple[Answer, float]], words: str
 ) -> None:
     runner = let_in(telemetry(HandClock()))
-    assert list(why_not_sending(runner.pipeline, at(runner.time))) == []
+    assert reasons(runner) == []
     runner.platform = platform
     runner.feed(*[runner.event(phone=f"+346{number:08}") for number in range(5)])
     runner.run(until=runner.time + 60.0)
-    (reason,) = why_not_sending(runner.pipeline, at(runner.time))
+    (reason,) = reasons(runner)
     assert words in reason
     runner.platform = accepting
     runner.run()
-    assert list(why_not_sending(runner.pipeline, at(runner.time))) == []
+    assert reasons(runner) == []
 
 
 def test_refused_campaigns_are_named_while_their_events_wait_and_a_crowd_is_counted() -> None:
@@ -138,25 +144,27 @@ def test_refused_campaigns_are_named_while_their_events_wait_and_a_crowd_is_coun
     for number in range(20):
         runner.feed(runner.event(campaignId=9, phone=f"+347{number:08}"))
         runner.run(until=runner.time + 1.0)
-    (reason,) = why_not_sending(runner.pipeline, at(runner.time))
+    (reason,) = reasons(runner)
     assert " and 3 more, though others get through" in reason
     runner.platform = accepting
     runner.run()
-    assert list(why_not_sending(runner.pipeline, at(runner.time))) == []
+    assert reasons(runner) == []
 
 
-def test_a_control_topic_that_is_not_read_is_named_and_a_hold_is_not() -> None:
+def test_a_control_topic_that_is_not_read_is_named_and_so_is_a_hold_which_is_no_reason_to_be_unready() -> None:
     runner = Runner(policies=LONE, hears=False)
-    assert list(why_not_sending(runner.pipeline, at(0))) == ["no request starts before the control topic is read"]
+    assert reasons(runner) == ["no request starts before the control topic is read"]
     runner.hear()
     Operator(runner).hold(None)
-    assert list(why_not_sending(runner.pipeline, at(0))) == []
+    (hold,) = why_not_sending(runner.pipeline, at(0))
+    assert (hold.cause, hold.grade, hold.unready) == (VerdictCause.HOLDS, "warn", False)
     runner.time = 10.0
     runner.feed(runner.event())
     runner.run(until=20.0)
-    (reason,) = why_not_sending(runner.pipeline, at(20))
+    runner.time = 20.0
+    reason, _ = reasons(runner)
     assert "the control topic cannot be read since" in reason
-    (reason,) = why_not_sending(runner.pipeline, at(20), control_trouble="topic 'g-control' does not exist")
+    reason, _ = reasons(runner, control_trouble="topic 'g-control' does not exist")
     assert "topic 'g-control' does not exist" in reason
 
 
@@ -164,5 +172,5 @@ def test_a_record_of_the_control_topic_that_nobody_can_read_is_named() -> None:
     runner = Runner(policies=LONE)
     now = at(0)
     runner.pipeline.stops.heard([ControlRecord(17, 0, b"hold/421", b"{")], now.steady, now)
-    (reason,) = why_not_sending(runner.pipeline, now)
+    (reason,) = reasons(runner)
     assert "record at offset 17 cannot be read: no JSON" in reason

@@ -6,6 +6,7 @@ from typing import get_args
 
 from consumer.edge.telemetry.meters import Described, GaugeReading, Key
 from consumer.service.status_shape import AccessState, PartitionStatus, ServiceStatus
+from consumer.service.verdict import GRADE_RANK, VerdictCause
 
 PARTITION = ("topic", "partition")
 
@@ -39,6 +40,11 @@ def _partition_states(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
     current: list[str] = [partition["state"] for partition in now["partitions"]]
     states = ("claiming", "reading", "owned", "unsure", "lost", "stopped")
     return [((state,), float(current.count(state))) for state in states]
+
+
+def _verdict_causes(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
+    named = {one["cause"] for one in now["verdict"]["causes"]}
+    return [((cause.value,), float(cause.value in named)) for cause in VerdictCause]
 
 
 READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
@@ -160,6 +166,18 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         (),
         "How far back a repeated event ID is recognised; less than `DEDUPLICATION__TTL` where `DEDUPLICATION__MAX_ENTRIES` is reached",
         _one(lambda now: now["deduplication"]["effective_window_seconds"]),
+    ),
+    gauge(
+        "campaign_verdict_grade",
+        (),
+        "How bad the verdict on the service is: 0 good, 1 worth knowing, 2 somebody has to look; `/status` gives the words",
+        _one(lambda now: GRADE_RANK[now["verdict"]["grade"]]),
+    ),
+    gauge(
+        "campaign_verdict_cause",
+        ("cause",),
+        "1 for each cause that the verdict on the service names, 0 for all other causes",
+        _verdict_causes,
     ),
     gauge(
         "campaign_service_state",

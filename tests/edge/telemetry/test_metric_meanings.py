@@ -248,6 +248,8 @@ GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = (
     ("campaign_deduplication_entries", {}, 106),
     ("campaign_deduplication_window_seconds", {}, 3600),
     ("campaign_service_state", {"state": "running"}, 1),
+    ("campaign_verdict_grade", {}, 1),
+    ("campaign_verdict_cause", {"cause": "holds"}, 1),
 )
 
 

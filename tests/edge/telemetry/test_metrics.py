@@ -25,6 +25,7 @@ SUFFIXES = {
     "gauge": (
         *("_seconds", "_bytes", "_offset", "_records", "_events", "_entries", "_state", "_info", "_fds"),
         *("_partitions", "_paused", "_open", "_queued", "_in_flight", "_limit", "_campaigns"),
+        *("_grade", "_cause"),
     ),
 }
 
@@ -118,7 +119,7 @@ def test_units_are_declared_to_openmetrics() -> None:
 def test_labels_are_bounded_by_configuration_and_enums() -> None:
     allowed = {
         *("topic", "partition", "status", "reason", "campaign", "priority", "answer", "code", "why", "state"),
-        *("outcome", "during", "producer", "version", "python", "meant"),
+        *("outcome", "during", "producer", "version", "python", "meant", "cause"),
     }
     for described in Metrics().described():
         assert set(described.labels) <= allowed, described

@@ -1,0 +1,194 @@
+"""Finds everything that troubles the service, for its verdict. Reads the service's state; changes none of it."""
+
+from collections.abc import Iterator
+
+from consumer.core.terms import Instant, Now, Partition, Ticks
+from consumer.service.progress import STILL_SECONDS, Cause, Standstill, Surroundings, is_recent
+from consumer.service.sending import PATIENCE_SECONDS, why_not_sending
+from consumer.service.service import Service
+from consumer.service.verdict import Trouble, VerdictCause, span_of
+
+STUCK_SECONDS = 30.0
+"""The engine takes a turn every second; one that has taken none for this long needs a restart."""
+
+SLOW_RESULTS_SECONDS = 2.0
+"""A publication takes milliseconds; one that takes longer is worth knowing of."""
+
+NAMED_PARTITIONS = 5
+
+
+def troubles_of(service: Service, standstills: list[Standstill], around: Surroundings, now: Now) -> Iterator[Trouble]:
+    """Yield all troubles; `standstills` are the partitions that make no progress."""
+    yield from _phase(service)
+    yield from _stuck(service, standstills, around, now)
+    yield from _brokers(service, now)
+    yield from why_not_sending(service.pipeline, now, control_trouble=service.control.trouble)
+    yield from _partitions(service)
+    yield from _results(service, now)
+    yield from _buffer(service)
+    if service.state == "running":
+        for one in standstills:
+            if one.cause is Cause.OUTSIDE:
+                yield Trouble(
+                    cause=VerdictCause.STALLED,
+                    grade="bad",
+                    headline=f"partition {one.partition} stands still",
+                    sentence=str(one),
+                    since=Instant(now.wall - one.seconds),
+                    unready=True,
+                )
+
+
+def _phase(service: Service) -> Iterator[Trouble]:
+    if service.state == "draining":
+        yield Trouble(
+            cause=VerdictCause.DRAINING,
+            grade="warn",
+            headline="draining",
+            sentence="draining",
+            events=service.pipeline.held_events,
+            unready=True,
+        )
+    if not service.member:
+        yield Trouble(
+            cause=VerdictCause.STARTING,
+            grade="warn",
+            headline="starting: it has not joined its group yet",
+            sentence="has not joined the consumer group yet",
+            unready=True,
+        )
+    elif service.partitions.away_seconds > STILL_SECONDS:
+        seconds = service.partitions.away_seconds
+        yield Trouble(
+            cause=VerdictCause.NOT_A_MEMBER,
+            grade="bad",
+            headline=f"without a place in its group for {span_of(seconds)}",
+            sentence=f"has had no place in the consumer group for {seconds:.0f} s: look at the "
+            "group's coordinator and its other members",
+            unready=True,
+        )
+
+
+def _stuck(service: Service, standstills: list[Standstill], around: Surroundings, now: Now) -> Iterator[Trouble]:
+    """Yield what only a restart cures."""
+
+    def stuck(sentence: str, seconds: float) -> Trouble:
+        headline = "stuck: a task of this process makes no progress, restart it"
+        since = Instant(now.wall - seconds)
+        return Trouble(cause=VerdictCause.STUCK, grade="bad", headline=headline, sentence=sentence, since=since)
+
+    unturned = now.steady - service.engine.turned_at
+    if unturned > STUCK_SECONDS:
+        yield stuck(f"the engine has not turned for {unturned:.0f} s", unturned)
+    if service.state != "running":
+        return
+    for one in standstills:
+        if one.cause is Cause.OURS:
+            yield stuck(str(one), one.seconds)
+    unread = now.steady - service.looked_for_records_at
+    if unread > STILL_SECONDS and not is_recent(around.troubled_at, now):
+        yield stuck(f"nothing has been read, nor asked for, for {unread:.0f} s", unread)
+
+
+def _brokers(service: Service, now: Now) -> Iterator[Trouble]:
+    partitions = service.partitions
+    if partitions.broker_trouble is not None:
+        yield Trouble(
+            cause=VerdictCause.BROKERS,
+            grade="bad",
+            headline="held back by the brokers: none can be reached",
+            sentence=f"no broker can be reached: {partitions.broker_trouble}",
+            since=_wall(partitions.brokers_away_since, now),
+            unready=True,
+        )
+    elif partitions.unanswered:
+        count = len(partitions.unanswered)
+        names = ", ".join(map(str, partitions.unanswered[:NAMED_PARTITIONS]))
+        yield Trouble(
+            cause=VerdictCause.BROKERS,
+            grade="bad",
+            headline=f"held back by the brokers: no leader answers for {count} partition{'s' if count > 1 else ''}",
+            sentence=f"no leader answers for {count} partitions ({names})",
+            since=_wall(partitions.brokers_away_since, now),
+            unready=True,
+        )
+
+
+def _wall(at: Ticks | None, now: Now) -> Instant | None:
+    return None if at is None else Instant(now.wall - (now.steady - at))
+
+
+# ------------------------------------------------------------------------------------------------ partitions
+
+
+def _partitions(service: Service) -> Iterator[Trouble]:
+    yield from _stopped(service)
+    for lane in service.pipeline.lanes.values():
+        if lane.trouble is not None and lane.refused is None and lane.partition not in service.partitions.stopped:
+            yield Trouble(
+                cause=VerdictCause.JOURNAL_UNSURE,
+                grade="bad",
+                headline="held back by the brokers: an append to a journal is not acknowledged",
+                sentence=f"partition {lane.partition} waits for its journal: {lane.trouble}",
+                events=lane.held_events,
+                unready=True,
+            )
+
+
+def _stopped(service: Service) -> Iterator[Trouble]:
+    lanes, stopped = service.pipeline.lanes, service.partitions.stopped
+    sentences = [f"partition {partition} is {stopped_because(partition, why)}" for partition, why in stopped.items()]
+    topics = service.partitions.unreadable
+    sentences += [f"the events topic {topic!r} cannot be read: {why}" for topic, why in topics.items()]
+    sentences += [
+        f"partition {lane.partition} is stopped: {lane.refused}"
+        for lane in lanes.values()
+        if lane.refused is not None and lane.partition not in stopped
+    ]
+    waiting = {partition for partition in lanes if partition.topic in topics} | stopped.keys()
+    waiting |= {partition for partition, lane in lanes.items() if lane.refused is not None}
+    known = len(lanes.keys() | waiting)
+    for sentence in sentences:
+        yield Trouble(
+            cause=VerdictCause.PARTITIONS_STOPPED,
+            grade="bad",
+            headline=f"stopped: {len(waiting)} of {known} partition{'s' if known > 1 else ''}",
+            sentence=sentence,
+            unready=True,
+        )
+
+
+def stopped_because(partition: Partition, why: str) -> str:
+    """Return why a partition waits for a person, with the command that lets it start."""
+    return f"stopped: {why}; cure: campaign-consumer inspect --accept {partition}"
+
+
+def _results(service: Service, now: Now) -> Iterator[Trouble]:
+    since = service.engine.publishing_since
+    if since is None or now.steady - since < SLOW_RESULTS_SECONDS:
+        return
+    lasts = now.steady - since >= PATIENCE_SECONDS
+    yield Trouble(
+        cause=VerdictCause.RESULTS_UNACKNOWLEDGED,
+        grade="bad" if lasts else "warn",
+        headline="held back by the brokers: results are not acknowledged",
+        sentence=f"results are not acknowledged for {now.steady - since:.0f} s: look at the brokers and at the results "
+        "topic's min.insync.replicas; nothing is lost, the partitions wait",
+        since=_wall(since, now),
+        events=sum(lane.publishing_events for lane in service.pipeline.lanes.values()),
+        unready=lasts,
+    )
+
+
+def _buffer(service: Service) -> Iterator[Trouble]:
+    pipeline = service.pipeline
+    full_of_held = pipeline.stops.is_full
+    if pipeline.has_room and not full_of_held:
+        return
+    what = "half of it holds events of held campaigns" if full_of_held else "nothing more is read until there is room"
+    yield Trouble(
+        cause=VerdictCause.BUFFER_FULL,
+        grade="warn",
+        headline="the buffer is full",
+        sentence=f"the buffer is full, {what}: see what else holds them back; CAMPAIGN_BUFFER__* bounds it",
+    )
