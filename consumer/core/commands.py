@@ -9,6 +9,7 @@ from consumer.core.intake.unknown_fields import Lookalike
 from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.journal.ledger import Gap
 from consumer.core.sending.send import Send
+from consumer.core.sending.window import Window
 from consumer.core.terms import Ticks
 
 
@@ -22,6 +23,10 @@ class Commands:
     publications: list[Settlement] = field(default_factory=list)
     dropped: list[Lane] = field(default_factory=list)
     """Lanes of which nothing is to be published any more that has not been begun."""
+    closed: Sequence[Window] = ()
+    """Windows that have closed since the last turn, to be told of."""
+    checkpoint_seconds: Sequence[float] = ()
+    """For how long the checkpoints that were proven since the last turn were due, to be told of."""
     wake_at: Ticks | None = None
 
 

@@ -65,6 +65,7 @@ class Pipeline:
         self._dropped: list[Lane] = []
         self._draining_lanes: set[Lane] = set()
         """Dropped lanes whose results are on their way: their records are held until that has ended."""
+        self._checkpoint_seconds: list[float] = []
         self._reading = True
         self.flush_windows = False
         """Whether windows wait for nothing any more: the service is stopping."""
@@ -88,7 +89,7 @@ class Pipeline:
         lane.take_over(taken)
         self.access.remember(taken.platform, now)
         lane.platform = self.access.memory(now)
-        lane.checkpoint_wanted = True
+        lane.want_checkpoint(now)
         self.deduplication.begin(lane.partition, taken.recalled)
 
     def leave(self, partitions: Iterable[Partition]) -> None:
@@ -228,7 +229,8 @@ class Pipeline:
             return
         for draft in drafts:
             if isinstance(draft.entry, Checkpoint):  # it says nothing new, and less than was heard while it was out
-                lane.checkpointed = True
+                if (seconds := lane.checkpoint_proven(now)) is not None:
+                    self._checkpoint_seconds.append(seconds)
                 continue
             lane.attempts.apply(draft.entry)
             match draft.entry, draft.token:
@@ -318,7 +320,7 @@ class Pipeline:
         self.delivery.call_off_unproven(now)
         self._sweep.close_due(now)
         self.delivery.pick(now)
-        commands = Commands()
+        commands = Commands(closed=closed)
         for lane in self.lanes.values():
             if values := lane.ledger.next_append(partial(leading, lane, self.deduplication)):
                 commands.appends.append((lane, values))
@@ -328,6 +330,7 @@ class Pipeline:
         commands.posts, self.delivery.to_post = self.delivery.to_post, []
         commands.publications, self._publications = self._publications, []
         commands.dropped, self._dropped = self._dropped, []
+        commands.checkpoint_seconds, self._checkpoint_seconds = self._checkpoint_seconds, []
         commands.wake_at = self._wake_at(now)
         return commands
 
@@ -341,7 +344,7 @@ class Pipeline:
         platform = self.access.memory(now)
         for lane in self.lanes.values():
             lane.platform = platform
-            lane.checkpoint_wanted = True
+            lane.want_checkpoint(now)
 
     def renew_checkpoints(self, now: Now) -> None:
         """Write checkpoints although nothing has moved, before the journal's retention reaches the last ones."""

@@ -110,7 +110,7 @@ class Engine:
             post = self._tasks.create_task(self._post(send), name="post")
             self.posts.add(post)
             post.add_done_callback(self.posts.discard)
-        self._report(self._telemetry.settled, commands.publications)
+        self._report(self._telemetry.turned, commands, now)
         for number in self._publisher.add(commands.publications):
             self._start(self._publisher.flush(number), "publish")
         if commands.dropped:
@@ -215,9 +215,10 @@ class Engine:
         waiting: list[Send] = [send]
 
         def last_look() -> Withholding | None:
-            withholding = self._pipeline.last_look(waiting[0], self._clock.now())
+            now = self._clock.now()
+            withholding = self._pipeline.last_look(waiting[0], now)
             if withholding is None:
-                self._report(self._telemetry.posted, waiting[0])
+                self._report(self._telemetry.posted, waiting[0], now)
             return withholding
 
         contacts = [event.contact for event in send.members]

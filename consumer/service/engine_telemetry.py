@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from consumer.core.commands import Fetched
+from consumer.core.commands import Commands, Fetched
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.journal.lane import Settlement
 from consumer.core.outcome import Reason, Status
@@ -12,6 +12,7 @@ from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnecti
 from consumer.core.platform.post import REFUSALS, Ruling
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.settle import CalledOff, Decision, Finished, Halve, RetryLater
+from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import Instant, Now, Offset, Partition, SendId, Ticks
 from consumer.service.facts import AnswerClass, Facts, Priority, RequestAttempt, RetryReason, StopWhy
 
@@ -69,6 +70,19 @@ class EngineTelemetry:
             for reason, offsets in invalid.items():
                 self._facts.decoded_invalid(partition, reason=reason, offsets=offsets)
 
+    def turned(self, commands: Commands, now: Now) -> None:
+        """The pipeline has taken a turn."""
+        if commands.closed:
+            ages: dict[CloseWhy, list[float]] = {}
+            for window in commands.closed:
+                ages.setdefault(window.why, []).append(now.steady - window.arrived)
+            for why, seconds in ages.items():
+                self._facts.windows_closed(why=why, ages_seconds=seconds)
+        if commands.checkpoint_seconds:
+            self._facts.checkpoints_proven(seconds=commands.checkpoint_seconds)
+        if commands.publications:
+            self.settled(commands.publications)
+
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Outcomes are proven."""
         settled: dict[tuple[Status, Reason | None, int | None, SendId | None], list[Decoded]] = {}
@@ -88,9 +102,10 @@ class EngineTelemetry:
         for (campaign_id, send_id), records in doubled.items():
             self._facts.possible_duplicates(campaign_id=campaign_id, send_id=send_id, records=records)
 
-    def posted(self, send: Send) -> None:
+    def posted(self, send: Send, now: Now) -> None:
         """A request's first byte is written next."""
-        self._facts.send_posted(_request(send, send.members))
+        waited_seconds = None if send.closed_at is None else now.steady - send.closed_at
+        self._facts.send_posted(_request(send, send.members), waited_seconds=waited_seconds)
 
     def answered(self, send: Send, members: Sequence[Event], exchange: Exchange, decision: Decision, now: Now) -> None:
         """An attempt ended."""

@@ -13,6 +13,7 @@ from typing import Protocol
 from consumer.core.event import Decoded, Event
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.control import Said
+from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import JournalOffset, Offset, Partition, SendId
 
 
@@ -160,8 +161,11 @@ class Facts(Protocol):
 
     # Sending
 
-    def send_posted(self, request: RequestAttempt) -> None:
-        """A request's first byte went out."""
+    def windows_closed(self, *, why: CloseWhy, ages_seconds: Sequence[float]) -> None:
+        """Windows closed, so long after their first events arrived."""
+
+    def send_posted(self, request: RequestAttempt, *, waited_seconds: float | None) -> None:
+        """A request's first byte went out, `waited_seconds` after its window closed; None where it is not the send's first."""
 
     def send_answered(
         self, request: RequestAttempt, *, answer: AnswerClass, status: int | None, seconds: float | None
@@ -244,8 +248,8 @@ class Facts(Protocol):
 
     # Commits
 
-    def committed(self, offsets: Mapping[Partition, Offset]) -> None:
-        """The group's offsets were committed."""
+    def committed(self, offsets: Mapping[Partition, Offset], *, seconds: float) -> None:
+        """The group's offsets were committed; the brokers' acknowledgement took `seconds`."""
 
     def commit_failed(self, partitions: Iterable[Partition]) -> None:
         """A commit failed, or its outcome is unknown; it is tried again at the next interval."""
@@ -260,6 +264,9 @@ class Facts(Protocol):
 
     def partitions_assigned(self, partitions: Iterable[Partition]) -> None:
         """The group assigned these to us."""
+
+    def rebalanced(self, *, seconds: float) -> None:
+        """All assigned partitions are at work, or wait for a person, `seconds` after the rebalance began for us."""
 
     def partitions_revoked(self, partitions: Iterable[Partition], *, seconds: float) -> None:
         """These were handed back; draining them took `seconds`."""
@@ -304,6 +311,9 @@ class Facts(Protocol):
 
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         """An append was acknowledged after `seconds`."""
+
+    def checkpoints_proven(self, *, seconds: Sequence[float]) -> None:
+        """Checkpoints stand in the journal, so long after they were due."""
 
     def journal_void(self, partition: Partition, *, entries: int) -> None:
         """Entries landed at another offset than their writer expected, so they do not count; ours are appended again."""

@@ -18,6 +18,7 @@ from consumer.core.terms import JournalOffset, Now, Offset, Partition, Ticks
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
 from consumer.service.ports import Clock, Committed, EventsConsumer, NoBrokerError, RefusedError, TopicGoneError
+from consumer.service.rebalancing import Rebalancing
 from consumer.service.recalling import Recalling
 from consumer.service.takeover import OvertakenError, PartitionStoppedError, Takeover
 from consumer.service.unreadable import LaneDroppedError, until_readable
@@ -57,12 +58,15 @@ class Partitions:
         self._jitter = jitter
         self._identity = identity
         self._facts = facts
+        self._rebalancing = Rebalancing(clock, facts)
         self._paused: set[Partition] = set()
         self._takeovers: dict[Partition, asyncio.Task[None]] = {}
         """Each partition's latest take-over; it may have ended."""
         self._handing_back = False
         """Whether a revoke is under way: nothing is claimed until the next assignment, though the client still has it."""
         self.committed: dict[Partition, Offset] = {}
+        self.all_committed_at = clock.now().steady
+        """When the commits were last complete: acknowledged, or there was nothing to commit."""
         self.stopped: dict[Partition, str] = {}
         """Partitions that wait for a person, and why."""
         self.log_ends: dict[Partition, Offset] = {}
@@ -85,6 +89,7 @@ class Partitions:
         self._handing_back = False
         self._paused.update(granted)
         self._facts.partitions_assigned(granted)
+        self._rebalancing.assigned(granted)
         for partition in granted:
             self.claim(partition)
 
@@ -105,6 +110,7 @@ class Partitions:
         outlive the assignment, and its read position with it.
         """
         self._handing_back = True
+        self._rebalancing.revoked()
         leaving = list(self._pipeline.lanes)
         self._pipeline.leave(leaving)
         for partition in leaving:
@@ -209,6 +215,7 @@ class Partitions:
                 watermark=taken.start,
                 unknown_attempts=sum(trials.lost > 0 for trials in taken.trials.values()),
             )
+            self._rebalancing.standing(lane.partition)
 
         self._inbox.tell(begin)
 
@@ -256,6 +263,7 @@ class Partitions:
     def _stop(self, partition: Partition, why: str) -> None:
         self.stopped[partition] = why
         self._facts.partition_stopped(partition, why=why)
+        self._rebalancing.standing(partition)
 
     def _lose(self, lane: Lane) -> None:
         self._facts.partition_lost(lane.partition, claimed_by=lane.ledger.lost_to or "another member")
@@ -342,12 +350,15 @@ class Partitions:
             and self.committed.get(lane.partition) != lane.watermark.value
             and lane.partition.topic not in self.unreadable  # the brokers refuse commits for it, too
         }
+        began_at = self._clock.now().steady
         if not offsets:
+            self.all_committed_at = began_at
             return
         if await self._consumer.commit(offsets, deadline_seconds=COMMIT_DEADLINE_SECONDS):
             positions = {partition: committed.offset for partition, committed in offsets.items()}
             self.committed.update(positions)
-            self._facts.committed(positions)
+            self.all_committed_at = self._clock.now().steady
+            self._facts.committed(positions, seconds=self.all_committed_at - began_at)
         else:
             self._facts.commit_failed(offsets)
 

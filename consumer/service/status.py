@@ -11,7 +11,14 @@ from consumer.service.holding import holds_status
 from consumer.service.progress import Progress, Surroundings
 from consumer.service.sending import waiting_events
 from consumer.service.service import Service
-from consumer.service.status_shape import AccessStatus, Health, PartitionState, PartitionStatus, ServiceStatus
+from consumer.service.status_shape import (
+    AccessStatus,
+    AgesStatus,
+    Health,
+    PartitionState,
+    PartitionStatus,
+    ServiceStatus,
+)
 from consumer.service.troubles import stopped_because, troubles_of
 from consumer.service.verdict import ServiceVerdict, Standing, verdict_of
 
@@ -85,6 +92,17 @@ class StatusBoard:
                 "entries": pipeline.deduplication.entries,
                 "effective_window_seconds": round(pipeline.deduplication.window_seconds(now.wall), 1),
             },
+            ages=self._ages(now),
+        )
+
+    def _ages(self, now: Now) -> AgesStatus:
+        service, pipeline = self._service, self._service.pipeline
+        covered_at = min((lane.covered_at for lane in pipeline.lanes.values()), default=now.steady)
+        held_since = min((hold.since for hold in pipeline.access.holds.holds()), default=now.wall)
+        return AgesStatus(
+            commit=round(now.steady - service.partitions.all_committed_at, 3) if pipeline.lanes else 0.0,
+            checkpoint=round(max(0.0, now.steady - covered_at), 3),
+            hold=round(max(0.0, now.wall - held_since), 3),
         )
 
     def _partition(self, lane: Lane) -> PartitionStatus:

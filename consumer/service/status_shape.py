@@ -152,6 +152,17 @@ class DeduplicationStatus(TypedDict):
     effective_window_seconds: float
 
 
+class AgesStatus(TypedDict):
+    """How long ago something was last as it should be, in seconds; 0 where there is nothing to wait for."""
+
+    commit: float
+    """Since commits were last complete: acknowledged, or with nothing to commit."""
+    checkpoint: float
+    """Since checkpoints last said all that was to be said, in the partition where that is longest ago."""
+    hold: float
+    """For how long the eldest hold has been in force."""
+
+
 class ServiceStatus(TypedDict):
     """Everything `GET /status` says. `results` counts as `campaign_results_total` does, by status."""
 
@@ -170,6 +181,7 @@ class ServiceStatus(TypedDict):
     holds: HoldsStatus
     results: Mapping[str, int]
     deduplication: DeduplicationStatus
+    ages: AgesStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

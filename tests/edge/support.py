@@ -149,4 +149,5 @@ def status(partitions: int = 2) -> ServiceStatus:
         "limits": {"max_concurrency": 32, "max_concurrency_per_campaign": 8},
         "results": {"accepted": 100},
         "deduplication": {"entries": 106, "effective_window_seconds": 3600.0},
+        "ages": {"commit": 0.4, "checkpoint": 4.2, "hold": 86_400.5},
     }

@@ -19,7 +19,7 @@ from consumer.core.memory.deduplication import Deduplication, Recalled
 from consumer.core.memory.platform_memory import NOTHING, Remembered
 from consumer.core.memory.segments import MemorySummary
 from consumer.core.outcome import Status, Verdict
-from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
+from consumer.core.terms import NEVER, Instant, JournalOffset, Now, Offset, Partition, SendId, Ticks
 
 JOURNAL_START = JournalOffset(0)
 
@@ -119,6 +119,13 @@ class Lane:
     checkpoint_wanted: bool = False
     checkpointed: bool = False
     """Whether a checkpoint of ours is proven: without one, no commit of ours may stand."""
+    checkpoint_out: bool = False
+    """Whether one is on its way into the journal."""
+    checkpoint_due_at: Ticks | None = None
+    """Since when a checkpoint has been due that is not proven yet, None where none is."""
+    covered_at: Ticks = NEVER
+    """When checkpoints last said all that was to be said: one was proven, or nothing had moved since the last. At first, since
+    when the first one has been due."""
     moved: bool = True
     """Whether anything happened since the last checkpoint."""
     platform: Remembered = NOTHING
@@ -239,6 +246,23 @@ class Lane:
             self.marks.popleft()
         return self.marks[0] if self.marks and self.marks[0].offset < self.watermark.value else None
 
+    def want_checkpoint(self, now: Now) -> None:
+        """Let the next append begin with a checkpoint, where something has moved."""
+        self.checkpoint_wanted = True
+        if self.checkpoint_due_at is not None:
+            return
+        if self.moved or self.checkpoint_out:
+            self.checkpoint_due_at = now.steady
+            self.covered_at = min(self.covered_at, now.steady)
+        else:
+            self.covered_at = now.steady
+
+    def checkpoint_proven(self, now: Now) -> float | None:
+        """A checkpoint stands in the journal; return for how long one was due, None where its time had not come yet."""
+        due_at, self.checkpoint_due_at = self.checkpoint_due_at, None
+        self.checkpointed, self.checkpoint_out, self.covered_at = True, False, now.steady
+        return None if due_at is None else now.steady - due_at
+
     def checkpoint(self, memory: Callable[[], MemorySummary | None]) -> Draft | None:
         """Return a checkpoint of what is proven, where one is wanted and says something new.
 
@@ -275,6 +299,7 @@ class Lane:
             self.moved = True
             self.checkpoint_wanted = self.attempts.tell_fewer_apart()
             return None
+        self.checkpoint_out = True
         return Draft(checkpoint, None)
 
 

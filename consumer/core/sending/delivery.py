@@ -80,6 +80,7 @@ class Delivery:
             members=members,
             immediate=window.immediate,
             ready_at=now.steady,
+            closed_at=now.steady,
             earliest_expiry=earliest_expiry(members),
         )
         send.first_tried_at = earliest_try(send.histories())

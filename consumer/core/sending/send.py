@@ -65,6 +65,8 @@ class Send:
     unproven: set[Partition] = field(default_factory=set)
     proven_at: Ticks = AT_ONCE
     prove_by: Ticks = AT_ONCE
+    closed_at: Ticks | None = None
+    """When its window closed; None once a request of it has begun."""
     stops_known: int = 0
     """How much operators had said when it was looked at last: `Holds.version`."""
 
@@ -93,6 +95,7 @@ class Send:
         """An attempt came to this: write it into the history of every member."""
         if started_at is None:
             return
+        self.closed_at = None
         after = {history: history.after(fate, started_at) for history in self.histories()}
         for event in self.members:
             event.history = after[event.history]
@@ -128,6 +131,7 @@ class Send:
             members=members,
             immediate=self.immediate,
             ready_at=self.ready_at,
+            closed_at=self.closed_at,
             earliest_expiry=earliest_expiry(members),
             setbacks=self.setbacks,
             first_tried_at=earliest_try(map(_HISTORY, members)),

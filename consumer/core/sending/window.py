@@ -6,6 +6,7 @@ from another partition) goes into a second window of the group.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
 from consumer.core.event import Event, GroupKey
@@ -24,6 +25,23 @@ STALE_TIMERS = 16
 _NEVER = Ticks(float("inf"))
 
 
+class CloseWhy(StrEnum):
+    """Why a window closes."""
+
+    FULL = "full"
+    """It has as many contacts as a send may have."""
+    BYTES = "bytes"
+    """The next contact would make the body too large."""
+    AGE = "age"
+    """Its time is over."""
+    DEADLINE = "deadline"
+    """A member's deadline is near."""
+    IMMEDIATE = "immediate"
+    """A member is immediate, or an immediate event of the same person waits behind it."""
+    SHUTDOWN = "shutdown"
+    """The service is stopping."""
+
+
 @dataclass(slots=True, eq=False)
 class Window:
     """Events of one group that wait for each other."""
@@ -37,6 +55,8 @@ class Window:
     """Its members, in the order of their coming: each is found, and taken out, without a search."""
     immediate: bool = False
     open: bool = True
+    why: CloseWhy = CloseWhy.AGE
+    """Why it was closed; while it is open, why it closes at `close_at`."""
 
     def holds(self, event: Event) -> bool:
         """Whether this very event is a member."""
@@ -93,18 +113,22 @@ class Windows:
             members[person] = event
             if event.immediate:
                 window.immediate = True
-                self._close(window, group)
-            elif len(members) >= group.max_contacts or window.close_at <= steady:
-                self._close(window, group)
+                self._close(window, group, CloseWhy.IMMEDIATE)
+            elif len(members) >= group.max_contacts:
+                self._close(window, group, CloseWhy.FULL)
+            elif window.close_at <= steady:
+                self._close(window, group, window.why)
 
     def _hasten(self, window: Window, group: _Group, event: Event, now: Now) -> None:
         """Let a window close in time for this member of it."""
         window.arrived = min(window.arrived, event.arrived)
-        close_at = event.arrived + group.window_seconds
+        close_at, why = event.arrived + group.window_seconds, CloseWhy.AGE
         if event.expires_at is not None:
-            close_at = min(close_at, now.steady + event.expires_at - now.wall - DEADLINE_MARGIN_SECONDS)
+            ends_at = now.steady + event.expires_at - now.wall - DEADLINE_MARGIN_SECONDS
+            if ends_at < close_at:
+                close_at, why = Ticks(ends_at), CloseWhy.DEADLINE
         if close_at < window.close_at:
-            window.close_at = Ticks(close_at)
+            window.close_at, window.why = Ticks(close_at), why
             self._set_timer(window)
 
     def _open_group(self, key: GroupKey) -> _Group:
@@ -123,7 +147,7 @@ class Windows:
                 continue
             if window.size_bytes + size_bytes <= group.max_bytes:
                 return window
-            self._close(window, group)
+            self._close(window, group, CloseWhy.BYTES)
             break
         window = Window(event.group, _NEVER, _NEVER, group.overhead_bytes)
         group.windows.append(window)
@@ -139,8 +163,9 @@ class Windows:
         self._timer_count += 1
         heappush(self._timers, (window.close_at, self._timer_count, window))
 
-    def _close(self, window: Window, group: _Group) -> None:
+    def _close(self, window: Window, group: _Group, why: CloseWhy) -> None:
         self._forget(window, group)
+        window.why = why
         self.closed.append(window)
 
     def _forget(self, window: Window, group: _Group) -> None:
@@ -155,7 +180,7 @@ class Windows:
         window = self.find(event)
         if window is not None:
             window.immediate = True
-            self._close(window, self._groups[window.key])
+            self._close(window, self._groups[window.key], CloseWhy.IMMEDIATE)
 
     def find(self, event: Event) -> Window | None:
         """Return the open window that holds this event, None where none does."""
@@ -184,13 +209,13 @@ class Windows:
         """Close every window whose time has come."""
         while (due_at := self.next_wake_at()) is not None and due_at <= now.steady:
             window = heappop(self._timers)[2]
-            self._close(window, self._groups[window.key])
+            self._close(window, self._groups[window.key], window.why)
 
     def close_all(self) -> None:
         """Close everything: the service is stopping."""
         for group in list(self._groups.values()):
             for window in list(group.windows):
-                self._close(window, group)
+                self._close(window, group, CloseWhy.SHUTDOWN)
 
     def clear(self) -> None:
         """Forget everything: no partition is ours any more."""

@@ -156,6 +156,24 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         _one(lambda now: len(now["holds"]["holds"])),
     ),
     gauge(
+        "campaign_hold_age_seconds",
+        (),
+        "For how long the eldest hold has been in force; 0 where none is",
+        _one(lambda now: now["ages"]["hold"]),
+    ),
+    gauge(
+        "campaign_last_commit_age_seconds",
+        (),
+        "How long ago commits were last complete: acknowledged, or with nothing to commit",
+        _one(lambda now: now["ages"]["commit"]),
+    ),
+    gauge(
+        "campaign_checkpoint_age_seconds",
+        (),
+        "How long ago checkpoints last said all that was to be said; of the partition where that is longest ago",
+        _one(lambda now: now["ages"]["checkpoint"]),
+    ),
+    gauge(
         "campaign_deduplication_entries",
         (),
         "Event IDs that deduplication remembers",

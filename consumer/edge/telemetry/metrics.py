@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from consumer.core.outcome import Reason, Status
+from consumer.core.sending.window import CloseWhy
 from consumer.edge.telemetry.gauges import PARTITION, READINGS
 from consumer.edge.telemetry.meters import Counters, Described, Distribution, GaugeReadings, Key
 from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
@@ -20,6 +21,8 @@ DELAY_SECONDS = (
 EXCHANGE_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)  # API__TIMEOUT is 10
 APPEND_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # proofs wait 2, appends 5
 HANDOVER_SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)  # a revoke has 10, a rebalance 45
+WINDOW_SECONDS = (0.01, 0.05, 0.1, 0.2, 0.5, 1, 1.5, 2, 2.5, 3, 5, 10, 30, 60, 300, 3600)  # WINDOW__DURATION is 2
+WAIT_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600)  # a slot, a pause, an outage
 LOOP_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
 CONTACTS = (1, 2, 5, 10, 20, 50, 100, 200, 300, 400, 450, 499, 500, 1000)  # WINDOW__MAX_CONTACTS is 500
 
@@ -73,6 +76,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.gauges = GaugeReadings(READINGS)
         self._reading()
+        self._waiting()
         self._sending()
         self._outcomes()
         self._publishing()
@@ -102,6 +106,22 @@ class Metrics:
         )
         self.loop_delay = distribution(
             "campaign_loop_delay_seconds", (), "How late the event loop's timers fire", bounds=LOOP_SECONDS
+        )
+
+    def _waiting(self) -> None:
+        self.window_age = distribution(
+            "campaign_window_age_seconds",
+            ("why",),
+            "From the arrival of a window's first event to the window's close, by the reason of the close",
+            bounds=WINDOW_SECONDS,
+            known=[(why,) for why in CloseWhy],
+        )
+        self.queue_wait = distribution(
+            "campaign_queue_wait_seconds",
+            ("priority",),
+            "From a window's close to the first byte of its first request: the wait for a slot, a limit, the platform, the journal",
+            bounds=WAIT_SECONDS,
+            known=[(priority,) for priority in Priority],
         )
 
     def _sending(self) -> None:
@@ -199,6 +219,12 @@ class Metrics:
             "Commits of the group's offsets",
             known=[("committed",), ("failed",)],
         )
+        self.commit_duration = distribution(
+            "campaign_commit_duration_seconds",
+            (),
+            "How long a commit of the group's offsets takes, acknowledgement included",
+            bounds=APPEND_SECONDS,
+        )
 
     def _ownership(self) -> None:
         self.claims = counter(
@@ -212,6 +238,13 @@ class Metrics:
         )
         self.revoke_duration = distribution(
             "campaign_revoke_duration_seconds", (), "How long handing partitions back takes", bounds=HANDOVER_SECONDS
+        )
+        self.rebalances = counter("campaign_rebalances_total", (), "Assignments that the group gave this member")
+        self.rebalance_duration = distribution(
+            "campaign_rebalance_duration_seconds",
+            (),
+            "From a revoke (or a member's first assignment) until each assigned partition is at work, or waits for an operator",
+            bounds=HANDOVER_SECONDS,
         )
         self.lost = counter(
             "campaign_partitions_lost_total",
@@ -239,6 +272,12 @@ class Metrics:
             "campaign_journal_append_duration_seconds",
             (),
             "How long an append to the journal takes, acknowledgement included",
+            bounds=APPEND_SECONDS,
+        )
+        self.checkpoint_duration = distribution(
+            "campaign_checkpoint_duration_seconds",
+            (),
+            "From the moment that a partition's checkpoint is due to its acknowledgement by the journal",
             bounds=APPEND_SECONDS,
         )
         self.journal_void = counter(

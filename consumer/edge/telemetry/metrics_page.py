@@ -94,6 +94,14 @@ ERRORS: Final = {
 }
 PRODUCERS: Final = {"journal": "writes the journal", "results": "writes results and dead letters"}
 COMMITS: Final = {"committed": "acknowledged", "failed": "not acknowledged; the next one tries again"}
+CLOSES: Final = {
+    "full": "it has `WINDOW__MAX_CONTACTS` contacts",
+    "bytes": "the next contact would make the body larger than `WINDOW__MAX_BYTES`",
+    "age": "`WINDOW__DURATION` is over",
+    "deadline": "a member's `expiresAt` is near",
+    "immediate": "a member is immediate, or an immediate event of the same person waits for it",
+    "shutdown": "the service is stopping",
+}
 VALUES: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("campaign_access_state", "state"): ACCESS_STATES,
     ("campaign_answers_total", "answer"): ANSWERS,
@@ -106,6 +114,7 @@ VALUES: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("campaign_service_state", "state"): SERVICE_STATES,
     ("campaign_unexpected_errors_total", "during"): ERRORS,
     ("campaign_unknown_outcomes_total", "reason"): DOUBTS,
+    ("campaign_window_age_seconds", "why"): CLOSES,
 }
 """What the values of closed lists mean, by metric and label."""
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from consumer.core.event import Decoded
 from consumer.core.outcome import Reason, Status
+from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import SendId
 from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES, code, stop_cure
 from consumer.edge.telemetry.log import short
@@ -39,7 +40,12 @@ class SendTelemetry:
 
     # Requests
 
-    def send_posted(self, request: RequestAttempt) -> None:
+    def windows_closed(self, *, why: CloseWhy, ages_seconds: Sequence[float]) -> None:
+        self.metrics.window_age.observe_all((why,), ages_seconds)
+
+    def send_posted(self, request: RequestAttempt, *, waited_seconds: float | None) -> None:
+        if waited_seconds is not None:
+            self.metrics.queue_wait.observe((request.priority,), waited_seconds)
         self.metrics.requests.add((self._campaigns.get(request.campaign_id, "other"), request.priority), 1)
         self.metrics.request_contacts.observe((request.priority,), request.contacts)
 

@@ -179,8 +179,9 @@ class Telemetry(SendTelemetry, Facts):
 
     # Commits
 
-    def committed(self, offsets: Mapping[Partition, Offset]) -> None:
+    def committed(self, offsets: Mapping[Partition, Offset], *, seconds: float) -> None:
         self.metrics.commits.add(("committed",), 1)
+        self.metrics.commit_duration.observe((), seconds)
         if self._lines.are_written(logging.DEBUG):
             self._lines.log.debug(
                 "committed", partitions={str(partition): offset for partition, offset in offsets.items()}
@@ -206,7 +207,11 @@ class Telemetry(SendTelemetry, Facts):
     # Ownership and the journal
 
     def partitions_assigned(self, partitions: Iterable[Partition]) -> None:
+        self.metrics.rebalances.add((), 1)
         self._lines.log.info("partitions assigned", partitions=_names(partitions))
+
+    def rebalanced(self, *, seconds: float) -> None:
+        self.metrics.rebalance_duration.observe((), seconds)
 
     def partitions_revoked(self, partitions: Iterable[Partition], *, seconds: float) -> None:
         self.metrics.revoke_duration.observe((), seconds)
@@ -274,6 +279,9 @@ class Telemetry(SendTelemetry, Facts):
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         self.metrics.journal_entries.add(partition, entries)
         self.metrics.journal_duration.observe((), seconds)
+
+    def checkpoints_proven(self, *, seconds: Sequence[float]) -> None:
+        self.metrics.checkpoint_duration.observe_all((), seconds)
 
     def journal_void(self, partition: Partition, *, entries: int) -> None:
         self.metrics.journal_void.add(partition, entries)

@@ -6,77 +6,24 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.commands import Commands, Fetched
 from consumer.core.outcome import Status
 from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.platform.post import Ruling
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.core.sending.send import Send
-from consumer.core.sending.settle import CalledOff, Decision
+from consumer.core.sending.settle import CalledOff
 from consumer.core.terms import JournalOffset, Offset
 from consumer.edge.telemetry.metrics import PROCESS, Metrics
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import During, Producer, StopWhy
 from tests.core.makers import P0, at, make_event, make_send
-from tests.core.runner import Request, Runner
+from tests.core.runner import Request
 from tests.edge.support import P3, settle, status, telemetry
+from tests.edge.telemetry.told import OK, Told, answering
 
 HERE = {"topic": P0.topic, "partition": str(P0.number)}
 NORMAL, WINDOW_SECONDS = {"priority": "normal"}, 2.0
-OK = Answered(status=200, body=b'{"statusCode": 200, "data": {"id": 1}}', retry_after_seconds=None)
 BAD_ONE = "+34600000002"
-
-
-class Told(Runner):
-    """A process whose telemetry is told what the engine tells it, in the engine's order."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        pipeline = self.pipeline
-        self.telemetry: Telemetry = telemetry()
-        teller = EngineTelemetry(self.telemetry, pipeline)
-        fetch, turn, look, answer = pipeline.fetched, pipeline.turn, pipeline.last_look, pipeline.answered
-
-        def fetched(lane: Any, records: Any, now: Any) -> Fetched:
-            taken = fetch(lane, records, now)
-            teller.fetched(lane.partition, taken)
-            return taken
-
-        def turned(now: Any) -> Commands:
-            commands = turn(now)
-            teller.settled(commands.publications)
-            return commands
-
-        def looked(send: Send, now: Any) -> Withholding | None:
-            withholding = look(send, now)
-            if withholding is None:
-                teller.posted(send)
-            return withholding
-
-        def answered(send: Send, exchange: Exchange, now: Any) -> Decision:
-            members = list(send.members)
-            decision = answer(send, exchange, now)
-            teller.answered(send, members, exchange, decision, now)
-            return decision
-
-        for name, told in (("fetched", fetched), ("turn", turned), ("last_look", looked), ("answered", answered)):
-            setattr(pipeline, name, told)
-
-    def people(self, *phones: str, **changes: Any) -> None:
-        """One event for each of these arrives, and everything takes its course."""
-        self.feed(*(self.event(phone=phone, **changes) for phone in phones))
-        self.run()
-
-    def value(self, name: str, labels: Mapping[str, str]) -> float | None:
-        """What a scrape says."""
-        return self.telemetry.metrics.registry.get_sample_value(name, dict(labels))
-
-
-def answering(*answers: Answer) -> Any:
-    """A platform that gives these answers, half a second after the first byte each, and accepts from then on."""
-    left = list(answers)
-    return lambda _request: (left.pop(0) if left else OK, 0.5)
 
 
 def refusing(request: Request) -> tuple[Answer, float]:
@@ -233,6 +180,9 @@ GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = (
     ("campaign_held_events", EACH, 3),
     ("campaign_partitions", {"state": "owned"}, 2),
     ("campaign_holds", {}, 1),
+    ("campaign_hold_age_seconds", {}, 86_400.5),
+    ("campaign_last_commit_age_seconds", {}, 0.4),
+    ("campaign_checkpoint_age_seconds", {}, 4.2),
     ("campaign_partitions_paused", {}, 1),
     ("campaign_buffer_events", {}, 6),
     ("campaign_buffer_bytes", {}, 2048),
@@ -302,10 +252,16 @@ FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float
     (lambda told: settle(told, CANCELLED, None, count=3), "campaign_cancelled_total", {}, 3),
     # One commit may be for many partitions.
     (
-        lambda told: told.committed({P3: Offset(10), P0: Offset(3)}),
+        lambda told: told.committed({P3: Offset(10), P0: Offset(3)}, seconds=0.25),
         "campaign_commits_total",
         {"outcome": "committed"},
         1,
+    ),
+    (
+        lambda told: told.committed({P3: Offset(10), P0: Offset(3)}, seconds=0.25),
+        "campaign_commit_duration_seconds_sum",
+        {},
+        0.25,
     ),
     (lambda told: told.commit_failed([P3, P0]), "campaign_commits_total", {"outcome": "failed"}, 1),
     (
@@ -332,6 +288,9 @@ FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float
         {},
         0.25,
     ),
+    (lambda told: told.partitions_assigned([P3, P0]), "campaign_rebalances_total", {}, 1),
+    (lambda told: told.rebalanced(seconds=0.25), "campaign_rebalance_duration_seconds_sum", {}, 0.25),
+    (lambda told: told.checkpoints_proven(seconds=[0.25, 0.5]), "campaign_checkpoint_duration_seconds_count", {}, 2),
     (
         lambda told: told.partitions_revoked([P3, P0], seconds=0.25),
         "campaign_revoke_duration_seconds_sum",
@@ -386,6 +345,8 @@ def test_a_fact_counts_what_it_says(
 
 
 IN_TESTS_OF_THEIR_OWN = {
+    "campaign_window_age_seconds",
+    "campaign_queue_wait_seconds",
     "campaign_read_bytes_total",
     "campaign_request_duration_seconds",
     "campaign_event_delay_seconds",

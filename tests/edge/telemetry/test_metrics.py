@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from consumer.core.outcome import Reason, Status
+from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import JournalOffset, Offset, Partition
 from consumer.edge.telemetry.metrics import SETTLEMENTS, Metrics
 from consumer.edge.telemetry.metrics_page import VALUES, page
@@ -40,7 +41,8 @@ def everything() -> Telemetry:
     told.records_lost(P3, start=Offset(5), stop=Offset(9))
     told.loop_delayed(seconds=0.002)
     for campaign, priority in ((421, Priority.NORMAL), (7, Priority.IMMEDIATE)):
-        told.send_posted(request(campaign, priority=priority, contacts=500))
+        told.send_posted(request(campaign, priority=priority, contacts=500), waited_seconds=0.1)
+    told.windows_closed(why=CloseWhy.AGE, ages_seconds=[2.0])
     told.send_answered(request(contacts=500), answer=AnswerClass.ACCEPTED, status=200, seconds=0.02)
     told.send_answered(request(contacts=1), answer=AnswerClass.UNKNOWN, status=None, seconds=10)
     told.send_split(request(7, contacts=2), status=422)
@@ -52,7 +54,10 @@ def everything() -> Telemetry:
     told.accepted(priority=Priority.NORMAL, delays_seconds=[2.0, 2.1], event_delays_seconds=[3.0, 3.1])
     told.results_published(topic="campaign-send-results", count=500, seconds=0.003)
     told.producer_replaced(Producer.JOURNAL, why="KafkaTimeoutError")
-    told.committed({P3: Offset(10)})
+    told.committed({P3: Offset(10)}, seconds=0.002)
+    told.partitions_assigned([P3])
+    told.rebalanced(seconds=0.3)
+    told.checkpoints_proven(seconds=[0.001])
     told.commit_failed([P3])
     told.commit_rewound(P3, committed=Offset(1), watermark=Offset(9))
     told.commit_skipped(P3, watermark=Offset(9), committed=Offset(19))
@@ -129,7 +134,7 @@ def test_labels_are_bounded_by_configuration_and_enums() -> None:
 def test_campaigns_without_settings_of_their_own_share_one_label() -> None:
     told = telemetry(campaigns=(421,))
     for campaign in (421, *range(1000, 2000)):
-        told.send_posted(request(campaign, priority=Priority.NORMAL, contacts=1))
+        told.send_posted(request(campaign, priority=Priority.NORMAL, contacts=1), waited_seconds=None)
     assert told.metrics.requests.totals("campaign") == {"421": 1, "other": 1000}
 
 
@@ -193,6 +198,7 @@ def test_the_page_explains_every_value_of_the_closed_lists_and_no_other() -> Non
         "campaign_access_state": get_args(AccessState),
         "campaign_answers_total": AnswerClass,
         "campaign_commits_total": ("committed", "failed"),
+        "campaign_window_age_seconds": CloseWhy,
         "campaign_dispatch_stops_total": StopWhy,
         "campaign_partitions": get_args(PartitionState),
         "campaign_producers_replaced_total": Producer,

@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 from consumer.core.outcome import Reason, Status
+from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import JournalOffset, Offset
 from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES
 from consumer.edge.telemetry.log import FAMILY_LINES, REPEAT_SECONDS
@@ -20,7 +21,8 @@ def a_good_minute(told: Telemetry) -> None:
     for _ in range(100):
         told.records_read(P3, count=500, value_bytes=200_000)
         told.journal_appended(P3, entries=2, seconds=0.001)
-        told.send_posted(request(421, priority=Priority.NORMAL, contacts=500))
+        told.send_posted(request(421, priority=Priority.NORMAL, contacts=500), waited_seconds=0.1)
+        told.windows_closed(why=CloseWhy.AGE, ages_seconds=[2.0])
         told.send_answered(request(contacts=500), answer=AnswerClass.ACCEPTED, status=200, seconds=0.02)
         told.accepted(priority=Priority.NORMAL, delays_seconds=[2.0] * 500, event_delays_seconds=[3.0] * 500)
         settle(told, Status.ACCEPTED, None, count=500)
@@ -28,7 +30,8 @@ def a_good_minute(told: Telemetry) -> None:
         settle(told, Status.DUPLICATE, Reason.REPEATED, count=1)
         settle(told, Status.EXPIRED, Reason.DEADLINE, count=1)
         told.results_published(topic="campaign-send-results", count=500, seconds=0.002)
-        told.committed({P3: Offset(500)})
+        told.committed({P3: Offset(500)}, seconds=0.002)
+        told.checkpoints_proven(seconds=[0.001])
         told.loop_delayed(seconds=0.002)
 
 
