@@ -16,6 +16,7 @@ from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import During, Producer
 from consumer.service.service import MemberIdentity, Service, World
 from consumer.service.status import StatusBoard
+from consumer.service.verdict_watch import VerdictWatch
 
 
 def service_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> Service:
@@ -88,6 +89,7 @@ def http_server_of(settings: Settings, service: Service, telemetry: Telemetry) -
         kafka_troubled_at=lambda: telemetry.kafka_troubled_at,
     )
     telemetry.bind(board.status)
+    service.watches.append(VerdictWatch(board.verdict, clock=service.clock, facts=telemetry).look)
     return HttpServer(
         host=settings.http.host,
         port=settings.http.port,

@@ -15,6 +15,7 @@ from consumer.core.outcome import Reason, Status
 from consumer.core.platform.control import Said
 from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import JournalOffset, Offset, Partition, SendId
+from consumer.service.verdict import ServiceVerdict
 
 
 class Priority(StrEnum):
@@ -136,6 +137,9 @@ class Facts(Protocol):
 
     def unexpected_error(self, *, during: During, error: Exception) -> None:
         """An unexpected exception was caught, because an outcome must not be lost with it. It is a bug of this service."""
+
+    def verdict_changed(self, verdict: ServiceVerdict) -> None:
+        """What troubles the service has changed, for some seconds at least."""
 
     def summary(self) -> None:
         """Write one line about what happened since the last summary; none where nothing did."""

@@ -18,7 +18,7 @@ from consumer.core.terms import Now, Partition
 from consumer.service.control import Control
 from consumer.service.engine import Engine
 from consumer.service.engine_telemetry import EngineTelemetry
-from consumer.service.facts import DrainPhase, Facts
+from consumer.service.facts import DrainPhase, During, Facts
 from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
 from consumer.service.ports import Clock, ControlLog, EventsConsumer, JournalLog, Platform, ResultsProducer
@@ -45,6 +45,7 @@ RENEW_EVERY_SECONDS = 3_600.0
 """The last checkpoint of an idle partition is never older than this: the journal's retention may be hours."""
 SUMMARY_EVERY_SECONDS = 30.0
 LOGS_EVERY_SECONDS = 5.0
+WATCH_EVERY_SECONDS = 1.0
 LOOP_PROBE_SECONDS = 0.5
 
 
@@ -99,6 +100,8 @@ class Service:
         self.looked_for_records_at = self.started_at
         """When the fetch loop last started a round, whether or not there was anything to read."""
         self.state: ServiceState = "starting"
+        self.watches: list[Callable[[], None]] = []
+        """Called every second while the service runs, for people's sake: their errors are reported, and end nothing."""
         self._inbox = Inbox()
         self._telemetry = EngineTelemetry(world.facts, self.pipeline)
         self._tasks = asyncio.TaskGroup()
@@ -143,6 +146,7 @@ class Service:
         self._start(self._every(RENEW_EVERY_SECONDS, self._renew), name="renew")
         self._start(self._every(SUMMARY_EVERY_SECONDS, self._summary), name="summary")
         self._start(self._every(LOGS_EVERY_SECONDS, self.partitions.look_at_logs), name="logs")
+        self._start(self._every(WATCH_EVERY_SECONDS, self._watch), name="watch")
         self._start(self._probe_loop(), name="loop-probe")
         await consumer.start(on_assigned=self.partitions.on_assigned, on_revoked=self._on_revoked)
         self.state = "running"
@@ -246,6 +250,13 @@ class Service:
 
     async def _summary(self) -> None:
         self._world.facts.summary()
+
+    async def _watch(self) -> None:
+        for look in self.watches:
+            try:
+                look()
+            except Exception as error:  # noqa: BLE001 - whatever it is
+                self._world.facts.unexpected_error(during=During.TELLING, error=error)
 
     async def _probe_loop(self) -> None:
         clock = self._world.clock

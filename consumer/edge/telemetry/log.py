@@ -44,9 +44,9 @@ MASK: Final = "***"
 
 PLAIN_FIELDS: Final = frozenset(
     {"timestamp", "level", "logger", "version", "group", "claimed_by", "topic", "topics", "partition", "partitions"}
-    | {"send_id", "offsets", "among"}
+    | {"send_id", "offsets", "among", "sentence"}
 )
-"""Fields whose text is ours or configuration's, and may hold digits: dates, topic names, member IDs, offsets."""
+"""Fields whose text is ours or configuration's, and may hold digits: dates, topic names, member IDs, offsets, the verdict."""
 
 
 class LeftOut(NamedTuple):

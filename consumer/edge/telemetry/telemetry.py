@@ -21,10 +21,13 @@ from consumer.edge.telemetry.problem_lines import ProblemLines
 from consumer.edge.telemetry.send_telemetry import SendLines, SendTelemetry
 from consumer.service.facts import DrainPhase, During, Facts, Producer
 from consumer.service.ports import Clock
-from consumer.service.status_shape import ServiceStatus
+from consumer.service.status_shape import Grade, ServiceStatus
+from consumer.service.verdict import ServiceVerdict
 
 TYPO_SECONDS: Final = 3600.0  # a misspelled field name lasts until its producer is deployed: a line an hour is enough
 LOOP_DELAY_SECONDS: Final = 1.0  # heartbeats run in this loop, one every 2 s by default
+NAMED_TROUBLES: Final = 5
+VERDICT_LEVELS: Final[Mapping[Grade, int]] = {"good": logging.INFO, "warn": logging.WARNING, "bad": logging.ERROR}
 
 
 class Telemetry(SendTelemetry, Facts):
@@ -84,6 +87,12 @@ class Telemetry(SendTelemetry, Facts):
         cure = "nothing is lost by it; it is a mistake in this service: please report it with these lines"
         fields = {"during": during.value, "error": kinds, "at": frames}
         self._lines.problem("unexpected error", (during, *frames), fields, cure=cure, level=logging.ERROR)
+
+    def verdict_changed(self, verdict: ServiceVerdict) -> None:
+        causes = list(dict.fromkeys(trouble.cause.value for trouble in verdict.troubles))
+        why = [trouble.sentence for trouble in verdict.troubles[:NAMED_TROUBLES]]
+        fields = {"grade": verdict.grade, "sentence": verdict.sentence, "causes": causes, "why": why}
+        self._lines.log.log(VERDICT_LEVELS[verdict.grade], "the verdict changed", **fields)
 
     def summary(self) -> None:
         at = self._clock.now().steady
