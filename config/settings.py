@@ -252,6 +252,11 @@ class Http(Section):
 
     host: kinds.Text = Field("127.0.0.1", description="Address to listen on.")
     port: kinds.Whole = Field(9464, ge=0, le=kinds.LARGEST_PORT, description="Port to listen on; `0`: any free one.")
+    token: kinds.Secret | None = Field(
+        None,
+        description="What the page, `/status` and `/sends` ask for; none: they are open to all who reach the port. Secret.",
+        examples=["better in a file of CAMPAIGN_SECRETS_DIR"],
+    )
 
 
 class Log(Section):

@@ -12,8 +12,10 @@ from consumer.edge.kafka.journal_log import KafkaJournal
 from consumer.edge.kafka.reading.events_consumer import GroupConsumer
 from consumer.edge.kafka.results_producer import KafkaResults
 from consumer.edge.platform.client import PlatformClient
+from consumer.edge.telemetry.counted import counted
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import During, Producer
+from consumer.service.finding import Finder
 from consumer.service.service import MemberIdentity, Service, World
 from consumer.service.status import StatusBoard
 from consumer.service.verdict_watch import VerdictWatch
@@ -87,6 +89,7 @@ def http_server_of(settings: Settings, service: Service, telemetry: Telemetry) -
         service,
         request_seconds=settings.api.connect_timeout_seconds + settings.api.timeout_seconds,
         kafka_troubled_at=lambda: telemetry.kafka_troubled_at,
+        counted=lambda: counted(telemetry.metrics),
     )
     telemetry.bind(board.status)
     service.watches.append(VerdictWatch(board.verdict, clock=service.clock, facts=telemetry).look)
@@ -97,4 +100,6 @@ def http_server_of(settings: Settings, service: Service, telemetry: Telemetry) -
         health=board.health,
         ready=board.ready,
         status=board.status,
+        finder=Finder(service.pipeline, service.engine.recent_sends),
+        token=None if settings.http.token is None else settings.http.token.get_secret_value(),
     )

@@ -32,6 +32,7 @@ from consumer.service.ports import (
     UnsureAppendError,
 )
 from consumer.service.publisher import ResultsPublisher
+from consumer.service.recent_sends import RecentSends
 from consumer.service.unreadable import LaneDroppedError, until_readable
 
 CLAIM_AGAIN_SECONDS = 0.5
@@ -82,6 +83,7 @@ class Engine:
         self.posts: set[asyncio.Task[None]] = set()
         """Requests in flight: a shutdown cancels them when its time is over."""
         self.results_by_status = self._telemetry.results_by_status
+        self.recent_sends = RecentSends()
         self.turned_at = clock.now().steady
 
     @property
@@ -111,6 +113,7 @@ class Engine:
             self.posts.add(post)
             post.add_done_callback(self.posts.discard)
         self._report(self._telemetry.turned, commands, now)
+        self._report(self.recent_sends.settled, commands.publications)
         for number in self._publisher.add(commands.publications):
             self._start(self._publisher.flush(number), "publish")
         if commands.dropped:
@@ -219,6 +222,7 @@ class Engine:
             withholding = self._pipeline.last_look(waiting[0], now)
             if withholding is None:
                 self._report(self._telemetry.posted, waiting[0], now)
+                self._report(self.recent_sends.posted, waiting[0], now.wall)
             return withholding
 
         contacts = [event.contact for event in send.members]
@@ -237,6 +241,7 @@ class Engine:
         for error in self._pipeline.misread():
             self._facts.unexpected_error(during=During.ANSWER, error=error)
         self._report(self._telemetry.answered, send, members, exchange, decision, now)
+        self._report(self.recent_sends.answered, send, exchange, decision, len(members))
 
     def _report(self, report: Callable[..., None], *what: object) -> None:
         """Report to logs and metrics. An error in that must not keep an outcome from the journal: it would be sent again."""

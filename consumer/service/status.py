@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 
 from consumer.core.journal.lane import Lane
 from consumer.core.journal.ledger import OwnershipState
+from consumer.core.outcome import Status
 from consumer.core.platform.access import AccessState
 from consumer.core.terms import Now, Ticks
+from consumer.service.finding import failures_status
 from consumer.service.holding import holds_status
 from consumer.service.progress import Progress, Surroundings
 from consumer.service.sending import waiting_events
@@ -14,10 +16,12 @@ from consumer.service.service import Service
 from consumer.service.status_shape import (
     AccessStatus,
     AgesStatus,
+    Counted,
     Health,
     PartitionState,
     PartitionStatus,
     ServiceStatus,
+    TotalsStatus,
 )
 from consumer.service.troubles import stopped_because, troubles_of
 from consumer.service.verdict import ServiceVerdict, Standing, verdict_of
@@ -48,18 +52,27 @@ class StatusBoard:
     """Computes what the HTTP server answers."""
 
     def __init__(
-        self, service: Service, *, request_seconds: float, kafka_troubled_at: Callable[[], Ticks | None]
+        self,
+        service: Service,
+        *,
+        request_seconds: float,
+        kafka_troubled_at: Callable[[], Ticks | None],
+        counted: Callable[[], Counted] = Counted,
     ) -> None:
-        """`request_seconds` is the longest that an attempt takes; `kafka_troubled_at` returns when brokers last had trouble."""
+        """`request_seconds` is the longest that an attempt takes; `kafka_troubled_at` returns when brokers last had trouble.
+
+        `counted` returns what metrics have counted, where there are any.
+        """
         self._service = service
         self._progress = Progress(service.pipeline, request_seconds=request_seconds)
         self._kafka_troubled_at = kafka_troubled_at
+        self._counted = counted
         self._started_at = service.clock.now().wall
 
     def status(self) -> ServiceStatus:
         """Return everything `GET /status` says."""
         service, pipeline, policies = self._service, self._service.pipeline, self._service.policies
-        now = service.clock.now()
+        now, counted = service.clock.now(), self._counted()
         by_campaign = sorted(pipeline.queue.in_flight_by_campaign().items(), key=lambda item: -item[1])
         return ServiceStatus(
             version=service.identity.version,
@@ -93,6 +106,9 @@ class StatusBoard:
                 "effective_window_seconds": round(pipeline.deduplication.window_seconds(now.wall), 1),
             },
             ages=self._ages(now),
+            failures=failures_status(service.engine.recent_sends),
+            acceptance=counted.acceptance,
+            totals=_totals(counted, service.results_by_status),
         )
 
     def _ages(self, now: Now) -> AgesStatus:
@@ -186,3 +202,12 @@ class StatusBoard:
             paused=partitions.paused,
             unreadable=partitions.unreadable,
         )
+
+
+def _totals(counted: Counted, results: Mapping[Status, int]) -> TotalsStatus:
+    return TotalsStatus(
+        records_read=counted.records_read,
+        requests=counted.requests,
+        contacts_accepted=results.get(Status.ACCEPTED, 0),
+        results=sum(results.values()),
+    )

@@ -4,7 +4,7 @@ Campaign IDs are strings here: they go up to 2^63 - 1, and a browser's numbers a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
 ServiceState = Literal["starting", "running", "draining"]
@@ -163,6 +163,52 @@ class AgesStatus(TypedDict):
     """For how long the eldest hold has been in force."""
 
 
+class FailureStatus(TypedDict):
+    """One attempt that ended otherwise than accepted."""
+
+    at: str
+    """RFC 3339, UTC."""
+    send_id: str
+    campaign: str
+    contacts: int
+    answer: str
+    """What its answer means, as in `campaign_answers_total`."""
+    status: int | None
+    message: str | None
+    """The platform's words, masked; or why there are none."""
+
+
+class AcceptanceStatus(TypedDict):
+    """Seconds from a record's arrival to the acceptance, as `campaign_acceptance_delay_seconds` counts them.
+
+    Counts are since the start of the process, by bucket and not cumulative; the last one is beyond all `bounds`.
+    """
+
+    bounds: Sequence[float]
+    normal: Sequence[int]
+    immediate: Sequence[int]
+
+
+class TotalsStatus(TypedDict):
+    """What was counted since the start of the process."""
+
+    records_read: int
+    requests: int
+    contacts_accepted: int
+    results: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What metrics have counted since the start of the process."""
+
+    records_read: int = 0
+    requests: int = 0
+    acceptance: AcceptanceStatus = field(
+        default_factory=lambda: AcceptanceStatus(bounds=(), normal=(0,), immediate=(0,))
+    )
+
+
 class ServiceStatus(TypedDict):
     """Everything `GET /status` says. `results` counts as `campaign_results_total` does, by status."""
 
@@ -182,6 +228,10 @@ class ServiceStatus(TypedDict):
     results: Mapping[str, int]
     deduplication: DeduplicationStatus
     ages: AgesStatus
+    failures: Sequence[FailureStatus]
+    """The last 20 attempts that ended otherwise than accepted, the newest first."""
+    acceptance: AcceptanceStatus
+    totals: TotalsStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,19 @@ from consumer.edge.telemetry import log
 from consumer.edge.telemetry.send_telemetry import SendLines
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import Priority, RequestAttempt
-from consumer.service.status_shape import PartitionStatus, ServiceStatus, VerdictStatus
+from consumer.service.status_shape import FailureStatus, PartitionStatus, ServiceStatus, VerdictStatus
 from tests.core.makers import make_event
 
 P3 = Partition("contact-events", 3)
+FAILURE: FailureStatus = {
+    "at": "2026-11-24T15:40:20.125+00:00",
+    "send_id": "0198f7c06b7e7cc29d3d2f2f9a7c1234",
+    "campaign": "421",
+    "contacts": 12,
+    "answer": "not_delivered",
+    "status": 503,
+    "message": "try later",
+}
 AMONG = (Offset(100), Offset(599))
 """The first and the last record of a fetched batch."""
 
@@ -150,4 +159,7 @@ def status(partitions: int = 2) -> ServiceStatus:
         "results": {"accepted": 100},
         "deduplication": {"entries": 106, "effective_window_seconds": 3600.0},
         "ages": {"commit": 0.4, "checkpoint": 4.2, "hold": 86_400.5},
+        "failures": [FAILURE],
+        "acceptance": {"bounds": [0.5, 5.0], "normal": [3, 2, 1], "immediate": [1, 0, 0]},
+        "totals": {"records_read": 110, "requests": 9, "contacts_accepted": 100, "results": 106},
     }

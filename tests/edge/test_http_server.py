@@ -17,6 +17,21 @@ from consumer.edge.http_server import MAX_CONNECTIONS, CannotListenError, HttpSe
 from consumer.service.status_shape import Health
 from tests.edge.support import Lines, status, telemetry
 
+NOTHING: Mapping[str, Any] = {"events": [], "sends": []}
+
+
+class Known:
+    """What is known of events and sends."""
+
+    def newest(self) -> Mapping[str, object]:
+        return {"events": [], "sends": [{"send_id": "newest"}]}
+
+    def event(self, event_id: str) -> Mapping[str, object]:
+        return {**NOTHING, "events": [{"event_id": event_id}]} if event_id == "e/1 ü" else NOTHING
+
+    def send(self, name: str) -> Mapping[str, object]:
+        return {**NOTHING, "sends": [{"send_id": name}]} if name == "s1" else NOTHING
+
 
 class Service:
     """What stands behind the callbacks; a test changes it."""
@@ -26,18 +41,22 @@ class Service:
         self.ready = Health()
         self.status: Mapping[str, object] = dict(status())
         self.broken: Exception | None = None
+        self.asked = 0
         self.telemetry = telemetry()
         self.telemetry.bind(status)
 
     def answer_status(self) -> Mapping[str, object]:
+        self.asked += 1
         if self.broken is not None:
             raise self.broken
         return self.status
 
-    def server(self, *, host: str = "127.0.0.1", port: int = 0) -> HttpServer:
+    def server(self, *, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> HttpServer:
         return HttpServer(
             host=host,
             port=port,
+            finder=Known(),
+            token=token,
             metrics=self.telemetry.exposition,
             health=lambda: self.health,
             ready=lambda: self.ready,
@@ -127,7 +146,7 @@ async def test_an_unknown_path_is_a_404_that_names_the_pages(client: httpx.Async
     assert "/metrics" in answer.json()["pages"]
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/readyz", "/status"])
+@pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/readyz", "/status", "/sends", "/status/stream"])
 async def test_pages_are_for_reading_alone(client: httpx.AsyncClient, path: str) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         answer = await client.request(method, path, content=b"x" * 100_000)
@@ -136,6 +155,28 @@ async def test_pages_are_for_reading_alone(client: httpx.AsyncClient, path: str)
         assert answer.json()["allowed"] == ["GET", "HEAD"]
     head = await client.head(path)
     assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_sends_are_found_by_event_or_by_send_and_the_latest_without_a_question(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/sends")).json()["sends"] == [{"send_id": "newest"}]
+    assert (await client.get("/sends", params={"event": "e/1 ü"})).json()["events"] == [{"event_id": "e/1 ü"}]
+    assert (await client.get("/sends", params={"send": "s1"})).json()["sends"] == [{"send_id": "s1"}]
+
+
+async def test_what_nobody_knows_is_a_404_that_says_where_else_to_look(client: httpx.AsyncClient) -> None:
+    for question in ({"event": "e2"}, {"send": "s2"}):
+        answer = await client.get("/sends", params=question)
+        assert answer.status_code == 404
+        assert "campaign-consumer results" in answer.json()["cure"]
+
+
+@pytest.mark.parametrize("query", ["event=", "send=", "events=e1", "event=e1&send=s1", "event=e1&event=e2"])
+async def test_a_question_that_makes_no_sense_is_a_400_that_says_what_does(
+    client: httpx.AsyncClient, query: str
+) -> None:
+    answer = await client.get(f"/sends?{query}")
+    assert answer.status_code == 400
+    assert "?event=ID or ?send=ID" in answer.json()["error"]
 
 
 async def test_nothing_is_cached_or_guessed_by_a_browser(client: httpx.AsyncClient) -> None:

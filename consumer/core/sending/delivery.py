@@ -368,10 +368,12 @@ class Delivery:
 
     def find(self, event: Event) -> Send | None:
         """Return the send that holds this event and is out, or set aside for a partition that is unsure of its owner."""
-        if event.send_id is None:
-            return None
-        out = self._out.get(event.send_id)
-        return out[0] if out is not None else self._stalled.get(event.send_id)
+        return None if event.send_id is None else self.named(event.send_id)
+
+    def named(self, send_id: SendId) -> Send | None:
+        """Return the send of this name that is out, or set aside."""
+        out = self._out.get(send_id)
+        return out[0] if out is not None else self._stalled.get(send_id)
 
     @property
     def idle(self) -> bool:

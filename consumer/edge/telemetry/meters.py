@@ -117,6 +117,10 @@ class Distribution:
         counts[-1] += len(ordered) - below
         self._sums[key] += sum(ordered[bisect_right(ordered, 0.0) :])
 
+    def counts(self, key: Key) -> Sequence[int]:
+        """Return how many values each bucket has, not cumulative; the last bucket is beyond all bounds."""
+        return tuple(self._counts_of(key))
+
     def describe(self) -> Iterable[Metric]:
         """Return the family without samples."""
         return [self._family()]
