@@ -80,6 +80,11 @@ def test_the_worst_is_named_first_and_gives_the_grade() -> None:
     assert [one["cause"] for one in verdict.status()["causes"]] == [
         *("stuck", "platform_pauses", "campaigns_refused", "holds")
     ]
+    graver_below = [
+        Trouble(cause=VerdictCause.BROKERS, grade="warn", headline="b", sentence="b"),
+        REJECTED,
+    ]
+    assert verdict_of(AT_WORK, graver_below, NOW).status()["causes"][0]["cause"] == "campaigns_refused"
     assert verdict_of(AT_WORK, [HOLD], NOW).grade == "warn"
     assert verdict_of(AT_WORK, [], NOW).grade == "good"
 

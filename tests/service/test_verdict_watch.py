@@ -66,11 +66,19 @@ def test_lines_keep_their_distance_and_nothing_is_left_out() -> None:
     it = Watched()
     it.troubles = [trouble()]
     assert len(it.during(LASTS_SECONDS + 1)) == 1
-    it.troubles = []
-    it.during(1)
-    it.troubles = [trouble(VerdictCause.BROKERS)]
-    assert it.during(BETWEEN_SECONDS - 2) == []
-    assert it.during(BETWEEN_SECONDS) == [("error", "bad", ["brokers"])]
+    it.troubles = [trouble(), trouble(VerdictCause.BROKERS)]
+    assert it.during(BETWEEN_SECONDS - 1) == []
+    assert it.during(1) == [("error", "bad", ["brokers", "platform_unreachable"])]
+
+
+def test_what_is_named_in_passing_needs_no_line_for_its_end() -> None:
+    it, fleeting = Watched(), trouble(VerdictCause.BUFFER_FULL, is_bad=False)
+    it.troubles = [trouble()]
+    it.during(LASTS_SECONDS)
+    it.troubles = [trouble(), fleeting]
+    assert len(it.during(1)) == 1
+    it.troubles = [trouble()]
+    assert it.during(60) == []
 
 
 def test_starting_and_draining_have_lines_of_their_own() -> None:
