@@ -73,14 +73,36 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read what stands before the command's name."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            _tell_the_log(ctx, error)
+            raise
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a mistake in the configuration ends it with one line for each, without a traceback."""
         try:
             return super().invoke(ctx)
-        except _configuration_error() as error:
-            raise Failure(str(error), MISUSED) from None
+        except (click.exceptions.Exit, click.Abort):
+            raise
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)
+        except Exception as error:
+            failure = Failure(str(error), MISUSED) if isinstance(error, _configuration_error()) else error
+            _tell_the_log(ctx, failure)
+            if failure is error:
+                raise
+            raise failure from None
+
+
+def _tell_the_log(ctx: click.Context, error: Exception) -> None:
+    """End a command whose standard error is a log with lines of that log; return where it is for people."""
+    from consumer.cli.last_words import ends_in_log, tell_of
+
+    if ends_in_log(error, ctx, environment()):
+        ctx.exit(tell_of(error, ctx, environment()))
 
 
 class FiniteRange(click.FloatRange):

@@ -36,14 +36,18 @@ def command(*, config_file: Path | None) -> None:
     received = collect_signals()
     import uvloop
 
+    from consumer.cli.last_words import chosen
     from consumer.edge.http_server import CannotListenError
     from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError
     from consumer.edge.kafka.reading.events_consumer import InstanceIdInUseError
     from consumer.edge.kafka.topics import TopicCreationError
+    from consumer.edge.telemetry import log
     from consumer.inspection.journals import SharedJournalError
     from consumer.service.ports import TopicGoneError
 
     settings = load_settings(config_file)
+    chosen(click.get_current_context(), log.configure(settings.log.format, settings.log.level))
+    log.hear_strays()
     gc.set_threshold(*GC_THRESHOLDS)
     expected = (
         CannotListenError,
@@ -146,11 +150,9 @@ async def _service(settings: "Settings") -> "AsyncIterator[Service]":
     from consumer.edge.clock import SystemClock
     from consumer.edge.kafka.connection import until_reachable
     from consumer.edge.kafka.topics import create_topics, examine
-    from consumer.edge.telemetry import log
     from consumer.edge.telemetry.send_telemetry import SendLines
     from consumer.edge.telemetry.telemetry import Telemetry
 
-    log.configure(settings.log.format, settings.log.level)
     clock = SystemClock()
     sends = SendLines.AT_INFO if settings.log.sends else SendLines.AT_DEBUG
     telemetry = Telemetry(clock=clock, version=__version__, campaigns=settings.campaigns, sends=sends)

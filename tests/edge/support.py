@@ -38,18 +38,22 @@ class HandClock:
 
 
 class Lines:
-    """Log lines as they reach a file in JSON."""
+    """Log lines as they reach a file, in JSON unless another format is asked for."""
 
-    def __init__(self, level: str = "INFO") -> None:
+    def __init__(self, level: str = "INFO", *, format_: log.Format = "json") -> None:
         self.stream = StringIO()
-        log.configure("json", level, stream=self.stream)
+        log.configure(format_, level, stream=self.stream)
 
-    def taken(self) -> list[dict[str, object]]:
-        """Return the lines since the last call."""
+    def text(self) -> str:
+        """Return what was written since the last call."""
         text = self.stream.getvalue()
         self.stream.seek(0)
         self.stream.truncate()
-        return [json.loads(line) for line in text.splitlines()]
+        return text
+
+    def taken(self) -> list[dict[str, object]]:
+        """Return the lines since the last call."""
+        return [json.loads(line) for line in self.text().splitlines()]
 
 
 def telemetry(

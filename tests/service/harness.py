@@ -55,9 +55,10 @@ PATIENT: Settings = {"API__TIMEOUT": "14s"}
 class Instance:
     """`campaign-consumer run`, a process with a log of its own. Killed with the test, if nothing else ends it."""
 
-    def __init__(self, process: ChildProcess, log: Path) -> None:
+    def __init__(self, process: ChildProcess, log: Path, *, format_: str) -> None:
         self._process = process
         self.log = log
+        self._format = format_
         self.url = ""
         """Its HTTP side, known once it has started."""
 
@@ -168,9 +169,24 @@ class Instance:
         self.send(signal.SIGKILL)
         assert await self.ended() == -signal.SIGKILL
 
+    def surprises(self) -> list[str]:
+        """Lines about what it did not expect; in JSON, lines that are none."""
+        text = self.log.read_text("utf-8") if self.log.exists() else ""
+        wrong = [line for line in text.splitlines() if "Traceback" in line or "unexpected error" in line]
+        if self._format == "json":
+            wrong += [line for line in text.splitlines() if not _is_json(line)]
+        return wrong
+
     def tail(self) -> str:
         """The end of its log."""
         return "\n".join(self.log.read_text("utf-8", errors="replace").splitlines()[-TAIL_LINES:])
+
+
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(orjson.loads(line), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -225,10 +241,9 @@ class Stage:
     async def launch(self, settings: Settings | None = None) -> Instance:
         """Start an instance and wait for nothing."""
         log = self.folder / f"instance-{len(self.instances) + 1}.log"
-        process = await asyncio.to_thread(
-            ChildProcess.start, command_line("run"), output=log, environment=self.environment(settings)
-        )
-        instance = Instance(process, log)
+        environment = self.environment(settings)
+        process = await asyncio.to_thread(ChildProcess.start, command_line("run"), output=log, environment=environment)
+        instance = Instance(process, log, format_=environment.get("CAMPAIGN_LOG__FORMAT", "json"))
         self.instances.append(instance)
         return instance
 
@@ -309,8 +324,8 @@ async def stage_on(
         )
         try:
             yield stage
-            traces = [instance.log for instance in stage.instances if "Traceback" in instance.log.read_text("utf-8")]
-            assert not traces, "no instance has ever met what it did not expect"
+            surprises = [line for instance in stage.instances for line in instance.surprises()]
+            assert not surprises, "no instance has ever met what it did not expect, or broken its log"
         except BaseException as error:
             for instance in stage.instances:
                 error.add_note(f"--- the end of {instance.log} (exit code {instance.exit_code})\n{instance.tail()}")

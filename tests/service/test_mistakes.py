@@ -14,14 +14,14 @@ MISCONFIGURED = 2
 
 
 async def _said(stage: Stage, settings: Settings) -> tuple[int, list[str]]:
-    """Exit code and the lines that are for people: neither log lines nor anything else."""
+    """Exit code, and what it says of its end."""
     instance = await stage.launch(settings)
     code = await instance.ended()
-    return code, _for_people(instance)
+    return code, _last_words(instance)
 
 
-def _for_people(instance: Instance) -> list[str]:
-    return [line for line in instance.log.read_text("utf-8").splitlines() if line and not line.startswith("{")]
+def _last_words(instance: Instance) -> list[str]:
+    return [line.get("mistake") or line["why"] for line in instance.lines() if line["level"] == "critical"]
 
 
 async def test_a_missing_topic_is_named_with_its_setting_and_what_to_do(kafka: Cluster, tmp_path: Path) -> None:
@@ -90,4 +90,4 @@ async def test_brokers_that_do_not_answer_are_told_of_and_waited_for_until_a_sig
         instance.send(signal.SIGTERM)
         async with asyncio.timeout(10):
             assert await instance.ended() == 0
-        assert not _for_people(instance)
+        assert not _last_words(instance)

@@ -5,9 +5,11 @@ is masked, and libraries never log below INFO (aiokafka prints whole requests at
 written once in a while, with the number of those left out.
 """
 
+import json
 import logging
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,10 +43,12 @@ _DIGITS = re.compile(
     r"|[+(]*\d(?:[^\w\n,;:'\"|=]{0,4}\d|__?\d){6,}"
 )
 MASK: Final = "***"
+_QUOTED: Final = frozenset(" \t=\r\n\"'")
+"""Characters for which the console's renderer quotes a text, and then escapes it itself."""
 
 PLAIN_FIELDS: Final = frozenset(
     {"timestamp", "level", "logger", "version", "group", "claimed_by", "topic", "topics", "partition", "partitions"}
-    | {"send_id", "offsets", "among", "sentence"}
+    | {"send_id", "offsets", "among", "sentence", "mistake"}
 )
 """Fields whose text is ours or configuration's, and may hold digits: dates, topic names, member IDs, offsets, the verdict."""
 
@@ -170,24 +174,68 @@ def _add_left_out(_logger: WrappedLogger, _method: str, line: EventDict) -> Even
     return {**line, "left_out": left_out} if left_out else line
 
 
+def printable(text: str) -> str:
+    """Return `text` with line breaks, control characters and whatever else does not print, as escapes."""
+    if text.isprintable():
+        return text
+    return "".join([one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text])
+
+
+def _escape(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Escape what would move a terminal's cursor, or begin a line that nobody wrote; a traceback's lines stay lines."""
+    for name, value in line.items():
+        if not isinstance(value, str):
+            continue  # the renderer writes the texts in it as Python does, with escapes
+        if name in ("exception", "stack"):
+            line[name] = "\n".join(["    " + printable(part) for part in value.split("\n")])
+        elif name == "event" or not _QUOTED & set(value):
+            line[name] = printable(value)
+    return line
+
+
 def _as_json(line: EventDict, **_options: object) -> str:
-    return orjson.dumps(line, default=str).decode()
+    try:
+        return orjson.dumps(line, default=str).decode()
+    except TypeError:  # half a surrogate pair, as an undecodable file name has, or an integer of more than 64 bits
+        return json.dumps(line, default=str)
 
 
-def _renderer(format_: Format, stream: TextIO) -> Processor:
+def _renderers(format_: Format, stream: TextIO) -> list[Processor]:
     if format_ == "json":
-        return structlog.processors.JSONRenderer(serializer=_as_json)
-    return structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)
+        return [structlog.processors.JSONRenderer(serializer=_as_json)]
+    return [_escape, structlog.dev.ConsoleRenderer(colors=stream.isatty(), sort_keys=False)]
 
 
-def configure(format: Format | None, level: str, *, stream: TextIO | None = None) -> None:  # noqa: A002
-    """Send all log lines of this process to `stream` (default: standard error).
+def default_format(stream: TextIO) -> Format:
+    """Return the format of a log that goes to `stream`, where nobody has chosen one."""
+    return "console" if stream.isatty() else "json"
+
+
+def hear_strays() -> None:
+    """Log exceptions that nobody can catch, in a thread or in a finalizer, instead of printing tracebacks of them."""
+
+    def unraisable(stray: "sys.UnraisableHookArgs") -> None:
+        _tell_stray("finalizer", stray.exc_value or stray.exc_type())
+
+    def in_thread(stray: threading.ExceptHookArgs) -> None:
+        _tell_stray("thread", stray.exc_value or stray.exc_type())
+
+    sys.unraisablehook, threading.excepthook = unraisable, in_thread
+
+
+def _tell_stray(where: str, error: BaseException) -> None:
+    kinds, frames = origin_of(error)
+    structlog.get_logger(OURS).error("unexpected error", during=where, error=kinds, at=frames)
+
+
+def configure(format: Format | None, level: str, *, stream: TextIO | None = None) -> Format:  # noqa: A002
+    """Send all log lines of this process to `stream` (default: standard error); return their format.
 
     `format` None means `console` on a terminal, else `json`. `level` is a level name of `logging`. Libraries log from
     WARNING on; with level DEBUG, from INFO on.
     """
     stream = sys.stderr if stream is None else stream
-    format_ = format or ("console" if stream.isatty() else "json")
+    format_ = format or default_format(stream)
     common: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -211,7 +259,7 @@ def configure(format: Format | None, level: str, *, stream: TextIO | None = None
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,  # as text, without local variables, so that it can be masked
                 mask_values,
-                _renderer(format_, stream),
+                *_renderers(format_, stream),
             ],
         )
     )
@@ -223,3 +271,4 @@ def configure(format: Format | None, level: str, *, stream: TextIO | None = None
     for chatty in ("aiohttp.access", "httpx", "httpcore"):  # a line a request, with its address
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    return format_

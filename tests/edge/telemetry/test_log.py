@@ -9,7 +9,7 @@ from io import StringIO
 
 import pytest
 import structlog
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer.core.terms import Ticks
@@ -141,6 +141,42 @@ def test_remembering_repeated_lines_takes_bounded_memory() -> None:
         assert repeats.admit(kind, Ticks(0)) == log.LeftOut(0, 0)
     assert repeats.admit(0, Ticks(1)) == log.LeftOut(0, 0), "forgotten, so written again: never left out for ever"
     assert repeats.admit(5 * log.MAX_REMEMBERED - 1, Ticks(1)) is None
+
+
+EVIL = "a\x1b[2J\x1b]0;owned\x07b\r\n2026-11-24 [info] all is well\x9b31m\u202egnihton\u2028"
+
+
+@given(st.text())
+@example(EVIL)
+@example(EVIL.replace(" ", "_"))
+def test_whatever_comes_from_outside_a_console_line_is_one_line_that_prints(text: str) -> None:
+    lines = Lines("DEBUG", format_="console")
+    structlog.get_logger(log.OURS).info("held", reason=text, nested={"of": [text], text: 1})
+    logging.getLogger("aiokafka").warning(text)
+    written = lines.text()
+    assert written.endswith("\n")
+    assert [part for part in written[:-1].split("\n") if not part.isprintable()] == []
+    assert written.count("\n") == 2
+
+
+def test_a_tracebacks_lines_stay_lines_on_a_console_and_none_looks_like_a_log_line() -> None:
+    lines = Lines(format_="console")
+    try:
+        raise ValueError(EVIL)  # noqa: TRY301 - it is what is logged
+    except ValueError:
+        logging.getLogger("aiohttp.server").exception("failed")
+    first, *others = lines.text().rstrip("\n").split("\n")
+    assert "failed" in first
+    assert len(others) > 2
+    assert all(line.startswith("    ") and line.isprintable() for line in others)
+
+
+@pytest.mark.parametrize("value", ["half a pair \ud83d", 2**70, {"nested": "\udcff"}], ids=repr)
+def test_what_json_has_no_words_for_is_written_all_the_same(value: object) -> None:
+    lines = Lines()
+    structlog.get_logger(log.OURS).info("x", odd=value)
+    [line] = lines.taken()
+    assert line["event"] == "x"
 
 
 def test_python_warnings_become_log_lines() -> None:
