@@ -1,59 +1,67 @@
 """`campaign-consumer produce`: publishes events from JSON Lines, or made-up ones. Never creates a topic."""
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from config.settings import Kafka
 from consumer.cli.main import Failure, FiniteRange, config_option, environment
+from consumer.cli.produce_run import Publication, Tally, produce
+from consumer.cli.wiring import policies
 from consumer.edge.clock import SystemClock
-from consumer.traffic.connection import BadBrokersError, connection_of, hush_client_library, kafka_settings
-from consumer.traffic.generator import generate
-from consumer.traffic.lines import BadLine, KeyField, read_lines
-from consumer.traffic.pace import in_batches, publish_all
-from consumer.traffic.publisher import Compression, Partitioner, Publishable, PublishError, TrafficPublisher
-from consumer.traffic.reader import lines_of
+from consumer.traffic.checking import LineChecker
+from consumer.traffic.connection import (
+    BadBrokersError,
+    connection_of,
+    hush_client_library,
+    kafka_settings,
+    settings_without_platform,
+)
+from consumer.traffic.lines import KeyField, read_lines
+from consumer.traffic.published import PublishedPlaces
+from consumer.traffic.publisher import Compression, Partitioner, PublishError, TrafficPublisher
 from consumer.traffic.record import Headers
 
-BAD_LINES_SHOWN = 20
+WAIT_SECONDS: Final = 60.0
 HELP = """Publish contact events from JSON Lines, or made-up ones.
 
 Each line is an event, or {"key": ..., "value": ..., "headers": {...}} around one. An event without a key of its own is
 keyed by its contact's external code, else by a hash of the phone, so that one person's events stay in order. Lines
-that are not JSON objects are named and left out; the exit code is then 1.
+that are not JSON objects are named and left out; the exit code is then 1. --check says of each line what the service
+would find wrong with it.
+
+Partition and offset of what was published are printed: each of up to 20 records, ranges of more. --wait follows these
+records through the results.
 
 \b
-campaign-consumer produce events.jsonl
+campaign-consumer produce events.jsonl --wait
+campaign-consumer produce events.jsonl --check
 zcat events.jsonl.gz | campaign-consumer produce - --rate 500
 campaign-consumer produce --generate 10000 --seed 7
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Publication:
-    """What is to be published, and how."""
+class _WaitOption(click.Command):
+    """`--wait` may stand alone; what follows it is its number only where it is one."""
 
-    source: BinaryIO | None
-    count: int
-    seed: int
-    per_second: float | None
-    key_field: KeyField | None
-    headers: Headers
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Let one that stands alone mean its default."""
+        for number, word in enumerate(args):
+            if word == "--":
+                break
+            if word == "--wait" and not _is_number(*args[number + 1 : number + 2]):
+                args[number] = f"--wait={WAIT_SECONDS:g}"
+        return super().parse_args(ctx, args)
 
 
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """What was published so far, and what was left out."""
-
-    bad_lines: int = 0
-    partitions: set[int] = field(default_factory=set)
-    stopped: bool = False
+def _is_number(word: str = "") -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Headers:
@@ -70,7 +78,7 @@ def _key_field(_context: click.Context, _parameter: click.Parameter, value: str 
     return None if value is None else KeyField(path=tuple(value.split(".")))
 
 
-@click.command(help=HELP)
+@click.command(help=HELP, cls=_WaitOption)
 @click.argument("source", metavar="[FILE|-]", required=False, type=click.File("rb"))
 @click.option(
     "--generate", "count", type=click.IntRange(min=1), metavar="N", help="Make N realistic events up instead."
@@ -98,7 +106,16 @@ def _key_field(_context: click.Context, _parameter: click.Parameter, value: str 
     show_default=True,
     help="murmur2 keeps a key's events in order, as Kafka's own clients do; round-robin spreads them.",
 )
+@click.option(
+    "--wait",
+    "wait_seconds",
+    type=FiniteRange(min=0, min_open=True),
+    metavar="[SECONDS]",
+    help=f"Show what became of it, after so long at most ({WAIT_SECONDS:g} without a number); exit 1 without a result.",
+)
+@click.option("--check", "is_checking", is_flag=True, help="Publish nothing: name lines that are no valid events.")
 def command(
+    *,
     source: BinaryIO | None,
     count: int | None,
     seed: int,
@@ -110,94 +127,74 @@ def command(
     headers: Headers,
     compression: str,
     partitioner: str,
+    wait_seconds: float | None,
+    is_checking: bool,
 ) -> None:
     """Publish contact events from JSON Lines, or made-up ones."""
     if (source is None) == (count is None):
         raise click.UsageError("name a FILE (or - for standard input), or say how many events to make up: --generate N")
+    if is_checking:
+        if source is None or wait_seconds is not None:
+            raise click.UsageError("--check publishes nothing, so it goes neither with --generate nor with --wait")
+        _check(source, config_file, key_field, headers)
+        return
     try:
         kafka = kafka_settings(config_file, environment(), bootstrap_servers=bootstrap_servers)
     except BadBrokersError as error:
         raise click.BadParameter(str(error), param_hint="--bootstrap-servers") from None
-    topic = topic or kafka.events_topics[0]
     plan = Publication(
-        source=source, count=count or 0, seed=seed, per_second=rate, key_field=key_field, headers=headers
+        source=source,
+        count=count or 0,
+        seed=seed,
+        per_second=rate,
+        key_field=key_field,
+        headers=headers,
+        wait_seconds=wait_seconds,
     )
-    tally = Tally()
+    topic = topic or kafka.events_topics[0]
+    _publish(kafka, topic, plan, Compression(compression), Partitioner(partitioner))
+
+
+def _publish(kafka: Kafka, topic: str, plan: Publication, compression: Compression, partitioner: Partitioner) -> None:
+    """Publish, and end as it went.
+
+    Raises:
+        Failure: something was not published, or was left out.
+    """
+    tally = Tally(places=PublishedPlaces(topic))
     publisher = TrafficPublisher(
         topic=topic,
         connection=connection_of(kafka),
-        compression=Compression(compression),
-        partitioner=Partitioner(partitioner),
-        on_acknowledged=lambda partition, _offset, _records: tally.partitions.add(partition),
+        compression=compression,
+        partitioner=partitioner,
+        on_acknowledged=tally.places.add,
     )
     hush_client_library()
     try:
-        seconds = asyncio.run(_produce(publisher, plan, tally))
+        asyncio.run(produce(publisher, kafka, plan, tally))
     except PublishError as error:
         raise Failure(str(error)) from error
-    _print_summary(publisher, tally, seconds, topic)
     if tally.bad_lines:
         raise Failure(
             "1 bad line was left out" if tally.bad_lines == 1 else f"{tally.bad_lines:,} bad lines were left out"
         )
 
 
-async def _produce(publisher: TrafficPublisher, plan: Publication, tally: Tally) -> float:
-    """Publish everything, or until a signal comes; return the seconds that it took."""
-    loop = asyncio.get_running_loop()
-    await publisher.start()
-    us = asyncio.current_task()
-    assert us is not None
-    loop.add_signal_handler(signal.SIGTERM, us.cancel)  # asyncio.run does the same for SIGINT
-    started = loop.time()
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("publishing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    try:
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("publish", total=plan.count or None)
-            try:
-                await publish_all(
-                    publisher,
-                    _batches(plan, tally, console),
-                    per_second=plan.per_second,
-                    on_progress=lambda count: progress.advance(task, count),
-                )
-            except asyncio.CancelledError:
-                us.uncancel()
-                tally.stopped = True
-                await publisher.finish()
-        return loop.time() - started
-    finally:
-        await publisher.stop()
+def _check(source: BinaryIO, config_file: Path | None, key_field: KeyField | None, headers: Headers) -> None:
+    """Say what is wrong with lines.
 
-
-def _batches(plan: Publication, tally: Tally, console: Console) -> AsyncIterator[Sequence[Publishable]]:
-    if plan.source is not None:
-        return _from_lines(plan.source.fileno(), plan, tally, console)
-    now = SystemClock().now().wall
-    made_up = generate(count=plan.count, seed=plan.seed, now=now, per_second=plan.per_second)
-    return in_batches(record._replace(headers=(*record.headers, *plan.headers)) for record in made_up)
-
-
-async def _from_lines(
-    descriptor: int, plan: Publication, tally: Tally, console: Console
-) -> AsyncIterator[Sequence[Publishable]]:
-    async for part in lines_of(descriptor):
-        good: list[Publishable] = []
-        for line in read_lines(
-            part.lines, first_number=part.first_number, key_field=plan.key_field, headers=plan.headers
-        ):
-            if isinstance(line, BadLine):
-                tally.bad_lines += 1
-                if tally.bad_lines <= BAD_LINES_SHOWN:
-                    console.print(f"line {line.number}: {line.why}", markup=False, highlight=False, soft_wrap=True)
-            else:
-                good.append(line)
-        yield good
-
-
-def _print_summary(publisher: TrafficPublisher, tally: Tally, seconds: float, topic: str) -> None:
-    rate = publisher.published / seconds if seconds > 0 else 0.0
-    where = f"{len(tally.partitions)} partition{'' if len(tally.partitions) == 1 else 's'} of {topic}"
-    stopped = " (stopped by a signal)" if tally.stopped else ""
-    click.echo(f"published {publisher.published:,} records to {where} in {seconds:.1f} s, {rate:,.0f}/s{stopped}")
+    Raises:
+        Failure: some are no valid events.
+    """
+    checker = LineChecker(policies(settings_without_platform(config_file, environment())), SystemClock().now())
+    lines = wrong = 0
+    for line in read_lines(source, key_field=key_field, headers=headers):
+        lines += 1
+        checked = checker.check(line)
+        for words in (checked.mistake, *checked.remarks):
+            if words is not None:
+                click.echo(f"line {line.number}: {words}", err=True)
+        wrong += checked.mistake is not None
+    click.echo(f"checked {lines:,} lines, published nothing")
+    if wrong:
+        raise Failure("1 line is no valid event" if wrong == 1 else f"{wrong:,} lines are no valid events")

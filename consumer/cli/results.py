@@ -2,17 +2,17 @@
 
 import asyncio
 import signal
-import sys
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 
 from consumer.cli.main import MISUSED, Failure, config_option, environment
 from consumer.cli.points import PointParam, point_of
+from consumer.cli.results_output import JsonLines, ResultsTable, ResultsWriter
 from consumer.cli.words import words_of
 from consumer.lookup.points import NOWHERE, LogPoint
 from schemas.send_result import ResultReason, ResultStatus
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 LOOK_AGAIN_SECONDS: Final = 0.5
 LINES_AT_ONCE: Final = 500
 """So many lines have one width of each column, and are written together."""
-COLORS: Final = {"accepted": "green", "rejected": "red", "failed": "red", "in_doubt": "magenta", "invalid": "red"}
 
 HELP = """Find results by what is known of an event, in the order of time; with --follow also those to come.
 
@@ -54,10 +53,6 @@ class ResultsQuestion:
     until: LogPoint
     limit: int | None
     is_following: bool
-
-
-class _Writer(Protocol):
-    def write(self, results: "Sequence[PublishedResult]") -> None: ...
 
 
 def _statuses(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -134,45 +129,14 @@ def command(
     except BadBrokersError as error:
         raise Failure(f"--bootstrap-servers {bootstrap_servers}: {error}", MISUSED) from None
     hush_client_library()
-    work = _found(kafka, question, _Json() if as_json else _Table())
+    work = _found(kafka, question, JsonLines() if as_json else ResultsTable())
     asyncio.run(_until_a_signal(work) if is_following else work)
-
-
-class _Json:
-    """Results as they were published, a line each."""
-
-    def write(self, results: "Sequence[PublishedResult]") -> None:
-        """Write some."""
-        sys.stdout.buffer.writelines(one.value.replace(b"\n", b" ") + b"\n" for one in results)
-        sys.stdout.buffer.flush()
-
-
-class _Table:
-    """Lines in columns, with the columns' names above the first of them."""
-
-    def __init__(self) -> None:
-        from consumer.lookup.table import ResultLines
-
-        self._columns = ResultLines()
-        self._is_begun = False
-
-    def write(self, results: "Sequence[PublishedResult]") -> None:
-        """Write some."""
-        from consumer.lookup.table import STATUS_COLUMN
-
-        rows = self._columns.lines(results)
-        if not self._is_begun:
-            click.secho("  ".join(self._columns.head()).rstrip(), bold=True)
-            self._is_begun = True
-        for cells, one in zip(rows, results, strict=True):
-            cells[STATUS_COLUMN] = click.style(cells[STATUS_COLUMN], fg=COLORS.get(one.result.status))
-            click.echo("  ".join(cells).rstrip())
 
 
 class _Output:
     """What is found, on its way out: a few together, the youngest alone where there is a limit."""
 
-    def __init__(self, writer: _Writer, limit: int | None) -> None:
+    def __init__(self, writer: ResultsWriter, limit: int | None) -> None:
         self._writer = writer
         self._limited: deque[PublishedResult] | None = None if limit is None else deque(maxlen=limit)
         self._waiting: list[PublishedResult] = []
@@ -202,7 +166,7 @@ class _Output:
             self._waiting.clear()
 
 
-async def _found(kafka: "Kafka", question: ResultsQuestion, writer: _Writer) -> None:
+async def _found(kafka: "Kafka", question: ResultsQuestion, writer: ResultsWriter) -> None:
     from consumer.edge.kafka.connection import KafkaRefusedError, KafkaUnreachableError, reach
     from consumer.edge.kafka.reading.whole_logs import WholeLogs
     from consumer.lookup.following import NoSuchPartitionError

@@ -96,6 +96,12 @@ class FollowedTopic(Generic[T]):
             size += max(0, round(min(end, self._until[number])) - self._positions[number])
         return size
 
+    async def begin_at_ends(self) -> None:
+        """Let reading begin behind all that stands there now."""
+        for number in range(await self._logs.partitions(self._topic)):
+            _, self._positions[number] = await self._logs.bounds(self._topic, number)
+            self._until[number] = inf
+
     async def look(self) -> None:
         """Read up to the present ends, and tell of everything up to there."""
         stops: dict[int, int] = {}

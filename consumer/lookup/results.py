@@ -71,6 +71,19 @@ class WantedResults:
         )
 
 
+_decode: Final = msgspec.json.Decoder(FoundResult).decode
+
+
+def read_result(record: Any) -> PublishedResult | None:
+    """Return the result that a record is; None where it is none."""
+    value = record.value
+    try:
+        result = _decode(value or b"")
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
+    return None if result.source.offset < 0 else PublishedResult(result=result, key=record.key, value=value)
+
+
 class SeenRecords:
     """The records whose result was seen: a bit for each, where many of a partition are."""
 
@@ -87,6 +100,12 @@ class SeenRecords:
         segment[place // 8] |= bit
         return True
 
+    def has(self, topic: str, partition: int, offset: int) -> bool:
+        """Whether this one was seen."""
+        number, place = divmod(offset, SEGMENT_OFFSETS)
+        segment = self._segments.get((topic, partition, number))
+        return segment is not None and bool(segment[place // 8] & 1 << place % 8)
+
 
 class ResultFilter:
     """Picks the wanted results out of a topic's records; a result that is published again is not picked again."""
@@ -95,18 +114,13 @@ class ResultFilter:
         """Prepare."""
         self._wanted = wanted
         self._seen = SeenRecords()
-        self._decode = msgspec.json.Decoder(FoundResult).decode
         self.strange = 0
         """Records that are no results."""
 
     def keep(self, record: Any) -> PublishedResult | None:
         """Return the result that a record is, None where it is not wanted."""
-        value = record.value
-        try:
-            result = self._decode(value or b"")
-        except (msgspec.MsgspecError, UnicodeError):
+        found = read_result(record)
+        if found is None:
             self.strange += 1
             return None
-        if not self._wanted.has(result) or result.source.offset < 0 or not self._seen.is_new(result.source):
-            return None
-        return PublishedResult(result=result, key=record.key, value=value)
+        return found if self._wanted.has(found.result) and self._seen.is_new(found.result.source) else None

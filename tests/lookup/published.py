@@ -14,6 +14,7 @@ def published(
     offset: int,
     *,
     partition: int = 0,
+    topic: str = EVENTS,
     status: Status = Status.ACCEPTED,
     reason: Reason | None = None,
     campaign: int = 421,
@@ -25,7 +26,7 @@ def published(
     """The record that tells the result of the event at an offset; it was published so many seconds into a test."""
     event = make_event(
         offset,
-        partition=Partition(EVENTS, partition),
+        partition=Partition(topic, partition),
         campaign=campaign,
         event_id=event_id or f"e-{partition}-{offset}",
         now=at(seconds),
