@@ -3,7 +3,7 @@
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-BREAKING = ("tests/chaos/", "tests/kafka/")
+BREAKING = ("tests/chaos/", "tests/deploy/test_alerts.py", "tests/kafka/")
 BROKERS = (
     "tests/campaigns/test_command.py",
     "tests/campaigns/test_page.py",
