@@ -14,8 +14,9 @@ from consumer.core.event import Event, Record
 from consumer.core.intake.admit import Admission, repeat_of
 from consumer.core.intake.decode import Decoder
 from consumer.core.journal.entries import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
-from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading, settle
+from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading
 from consumer.core.journal.ledger import Draft, Fit, Ledger, OwnershipState
+from consumer.core.journal.settling import settle
 from consumer.core.memory.deduplication import Deduplication, Piece
 from consumer.core.memory.segments import Segment
 from consumer.core.outcome import Status, Verdict
@@ -57,8 +58,9 @@ class Pipeline:
         self._outlasting: dict[Partition, tuple[dict[Offset, Verdict], dict[tuple[SendId, int], Returned]]] = {}
         """What lanes that were lost have heard, and what they could not write down, until the partition is ours again or given back."""
         self._admission = Admission(policies, self.deduplication, self.windows, self.queue, holds)
-        self.delivery = Delivery(policies, self.lanes, self.queue, self.access, self._admission.waiters, random_source)
-        waiting = Places(self.windows, self.queue, self.delivery, self._admission.waiters)
+        self.waiters = self._admission.waiters
+        self.delivery = Delivery(policies, self.lanes, self.queue, self.access, self.waiters, random_source)
+        waiting = Places(self.windows, self.queue, self.delivery, self.waiters)
         self.stops = Stops(policies, holds, self.lanes, waiting)
         self._sweep = Sweep(self._admission, self.delivery, self.stops, self.lanes)
         self._publications: list[Settlement] = []
@@ -128,6 +130,7 @@ class Pipeline:
         for partition in partitions:
             self._outlasting.pop(partition, None)
             self.deduplication.forget(partition)
+            self.queue.waiting_events.forget(partition)
             lane = self.lanes.pop(partition, None)
             if lane is not None:
                 lane.dropped = True
@@ -138,10 +141,10 @@ class Pipeline:
         if not self.lanes:
             self.windows.clear()
             self.delivery.clear()
-            self._admission.waiters.clear()
+            self.waiters.clear()
             return
         for lane in lanes.values():
-            self._admission.waiters.forget(lane.waiting())
+            self.waiters.forget(lane.waiting())
         events = [event for lane in lanes.values() for event in lane.in_hand.values()]
         self.windows.drop([event for event in events if event.send_id is None])
         self.delivery.drop(lanes.keys(), [event for event in events if event.send_id is not None])
@@ -273,6 +276,7 @@ class Pipeline:
 
     def _settle_repeats(self, lane: Lane, first: Event, now: Now) -> None:
         repeats = lane.repeats.pop(first.fingerprint)
+        self.queue.waiting_events.remove_each(repeats)
         verdict = repeat_of(first, first.offset, now)
         settle(lane, [(closing_verdict(event, verdict), [event]) for event in repeats], None)
 

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from consumer.core.journal.lane import Lane
 from consumer.core.journal.ledger import OwnershipState
 from consumer.core.outcome import Status
+from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
 from consumer.core.terms import Now, Ticks
 from consumer.service.finding import failures_status
 from consumer.service.holding import holds_status
+from consumer.service.lag import LagReading, PartitionLag, total_lag
 from consumer.service.progress import Progress, Surroundings
 from consumer.service.sending import waiting_events
 from consumer.service.service import Service
@@ -20,11 +22,13 @@ from consumer.service.status_shape import (
     Health,
     PartitionState,
     PartitionStatus,
+    SendsStatus,
     ServiceStatus,
     TotalsStatus,
 )
 from consumer.service.troubles import stopped_because, troubles_of
 from consumer.service.verdict import ServiceVerdict, Standing, verdict_of
+from consumer.service.waiting import WaitingReading, open_requests, open_windows
 
 TOP_CAMPAIGNS = 20
 NAMED_CAMPAIGNS = 100
@@ -73,7 +77,9 @@ class StatusBoard:
         """Return everything `GET /status` says."""
         service, pipeline, policies = self._service, self._service.pipeline, self._service.policies
         now, counted = service.clock.now(), self._counted()
-        by_campaign = sorted(pipeline.queue.in_flight_by_campaign().items(), key=lambda item: -item[1])
+        waiting, lag = WaitingReading(pipeline, now), LagReading(pipeline, service.partitions, now)
+        partitions = [self._partition(lane, lag.of(lane)) for lane in pipeline.lanes.values()]
+        total, parts, lag_seconds = total_lag(partitions)
         return ServiceStatus(
             version=service.identity.version,
             group=service.identity.group,
@@ -81,13 +87,16 @@ class StatusBoard:
             uptime_seconds=round(now.steady - service.started_at, 1),
             state=service.state,
             verdict=self.verdict().status(),
-            partitions=[self._partition(lane) for lane in pipeline.lanes.values()],
+            lag=total,
+            lag_parts=parts,
+            lag_seconds=lag_seconds,
+            oldest=waiting.oldest(),
+            waiting=waiting.campaigns(),
+            windows=open_windows(pipeline, now),
+            requests=open_requests(pipeline, now),
+            partitions=partitions,
             windows_open=len(pipeline.windows),
-            sends={
-                "queued": pipeline.queue.queued,
-                "in_flight": pipeline.queue.in_flight,
-                "in_flight_by_campaign": {str(campaign): count for campaign, count in by_campaign[:TOP_CAMPAIGNS]},
-            },
+            sends=_sends(pipeline),
             access=self._access_status(),
             buffer={
                 "events": pipeline.held_events,
@@ -121,24 +130,20 @@ class StatusBoard:
             hold=round(max(0.0, now.wall - held_since), 3),
         )
 
-    def _partition(self, lane: Lane) -> PartitionStatus:
+    def _partition(self, lane: Lane, lag: PartitionLag) -> PartitionStatus:
         partitions = self._service.partitions
         stopped = partitions.stopped.get(lane.partition)
-        log_end, position = partitions.log_ends.get(lane.partition), None
-        watermark = reached = partitions.known_done.get(lane.partition)
-        if lane.started:
-            watermark, position = lane.watermark.value, lane.watermark.position
-            reached = position
-            log_end = None if log_end is None else max(log_end, position)  # it was read some seconds ago
         return PartitionStatus(
             topic=lane.partition.topic,
             partition=lane.partition.number,
             state="stopped" if stopped is not None or lane.refused is not None else STATE_OF[lane.ledger.standing],
             committed=partitions.committed.get(lane.partition),
-            watermark=watermark,
-            position=position,
-            log_end=log_end,
-            lag=None if log_end is None or reached is None else max(0, log_end - reached) + lane.held_events,
+            watermark=lag.watermark,
+            position=lag.position,
+            log_end=lag.log_end,
+            lag=lag.lag,
+            lag_parts=lag.parts,
+            lag_seconds=lag.seconds,
             held=lane.held_events,
             paused=lane.partition in partitions.paused,
             why=stopped_because(lane.partition, stopped)
@@ -202,6 +207,15 @@ class StatusBoard:
             paused=partitions.paused,
             unreadable=partitions.unreadable,
         )
+
+
+def _sends(pipeline: Pipeline) -> SendsStatus:
+    by_campaign = sorted(pipeline.queue.in_flight_by_campaign().items(), key=lambda item: -item[1])
+    return SendsStatus(
+        queued=pipeline.queue.queued,
+        in_flight=pipeline.queue.in_flight,
+        in_flight_by_campaign={str(campaign): count for campaign, count in by_campaign[:TOP_CAMPAIGNS]},
+    )
 
 
 def _totals(counted: Counted, results: Mapping[Status, int]) -> TotalsStatus:

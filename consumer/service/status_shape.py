@@ -48,6 +48,29 @@ class VerdictStatus(TypedDict):
     """The worst first; each cause once."""
 
 
+LagPart = Literal["backlog", "parked", "in_window", "queued", "in_flight", "blocked", "settling"]
+
+
+class LagParts(TypedDict):
+    """Records without an acknowledged result, by what each waits for: together they are `lag`."""
+
+    backlog: int
+    """Not read yet."""
+    parked: int
+    """Read, and to be read again; nothing is parked by this version."""
+    in_window: int
+    """In windows that still collect events."""
+    queued: int
+    """Waiting for a slot, a retry, a campaign's pause (429), or an earlier event of their person or ID."""
+    in_flight: int
+    """In sends with a slot."""
+    blocked: int
+    """May not start, whoever's turn it is: held, the platform turns us away or asks everybody to wait, the campaign is
+    refused, the journal is unsure. Of a stopped partition, also what is not read."""
+    settling: int
+    """Their outcome, or their result, is on its way."""
+
+
 class PartitionStatus(TypedDict):
     """One partition that is assigned to this member. Offsets are None until they are known."""
 
@@ -66,6 +89,11 @@ class PartitionStatus(TypedDict):
     """Readable records without an acknowledged result: those in hand, and offsets from the position to the log's end.
 
     For a stopped partition, all that its last owner had not finished."""
+    lag_parts: LagParts | None
+    """They add up to `lag`; None where that is None."""
+    lag_seconds: float | None
+    """The age of the oldest record without an acknowledged result, by its timestamp in Kafka. 0.0 where none is left,
+    None where it is not known."""
     held: int
     """Events held: read, and without an acknowledged result."""
     paused: bool
@@ -83,6 +111,75 @@ class SendsStatus(TypedDict):
     """Sends with a slot: their intent is on its way into the journal, or their answer is awaited."""
     in_flight_by_campaign: Mapping[str, int]
     """The 20 campaigns with most sends in flight."""
+
+
+class OldestAges(TypedDict):
+    """For how long the oldest event of each stage has been in this process; None where a stage has none."""
+
+    in_window: float | None
+    queued: float | None
+    in_flight: float | None
+    blocked: float | None
+    settling: float | None
+
+
+WaitingWhy = Literal[
+    "window",
+    "slot",
+    "person",
+    "retry",
+    "throttled",
+    "refused",
+    "held",
+    "access",
+    "journal",
+    "in_flight",
+    "settling",
+]
+"""`window`: it collects events. `slot`: its turn has not come. `person`: an earlier event of its person has no outcome
+yet. `retry`: its back-off. `throttled`: a pause of its campaign (429). `refused`: its campaign is refused. `held`: by an
+operator. `access`: nothing may start, `access` says why. `journal`: a partition is unsure of its owner. `in_flight`: its
+request is under way. `settling`: its outcome or its result is on its way."""
+
+
+class WaitingCampaign(TypedDict):
+    """Events of one campaign that have no acknowledged result."""
+
+    campaign: str
+    events: int
+    oldest_seconds: float
+    """For how long the oldest of them has been in this process."""
+    why: WaitingWhy
+    """What the oldest of them waits for."""
+    next_try_in_seconds: float | None
+    """None where no instant is known: it waits for a fact."""
+
+
+class OpenWindow(TypedDict):
+    """A window that collects events."""
+
+    campaign: str
+    priority: Literal["normal", "immediate"]
+    events: int
+    max_contacts: int
+    bytes: int
+    """Of the request's body, as far as it is known."""
+    age_seconds: float
+    """Since its first event arrived."""
+    closes_in_seconds: float
+
+
+class OpenRequest(TypedDict):
+    """A send with a slot."""
+
+    send_id: str
+    campaign: str
+    contacts: int
+    attempt: int
+    stage: Literal["proving", "posting"]
+    """`proving`: its intent is on its way into the journal. `posting`: its request may be out."""
+    age_seconds: float
+    """Since it got its slot."""
 
 
 class AccessStatus(TypedDict):
@@ -218,6 +315,19 @@ class ServiceStatus(TypedDict):
     uptime_seconds: float
     state: ServiceState
     verdict: VerdictStatus
+    lag: int | None
+    """Of all partitions whose lag is known; None where none is."""
+    lag_parts: LagParts | None
+    """Of the same partitions; they add up to `lag`."""
+    lag_seconds: float | None
+    """The largest of all partitions; None where none is known."""
+    oldest: OldestAges
+    waiting: Sequence[WaitingCampaign]
+    """The 20 campaigns whose oldest event has waited longest, that one first."""
+    windows: Sequence[OpenWindow]
+    """The 20 oldest."""
+    requests: Sequence[OpenRequest]
+    """The 50 that have had their slot longest."""
     partitions: Sequence[PartitionStatus]
     windows_open: int
     sends: SendsStatus

@@ -7,7 +7,7 @@ from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
 from consumer.core.journal.entries import Claim
 from consumer.core.platform.holds import Holds
 from consumer.core.sending.delivery import RandomSource
-from consumer.core.sending.send import Send
+from consumer.core.sending.send import Send, oldest_arrival
 from consumer.core.terms import AT_ONCE, NEVER, Instant, Now, Offset, Partition, SendId, Ticks
 
 EPOCH: Final = 1_795_534_800.0
@@ -72,6 +72,7 @@ def make_send(send_id: str, *members: Event, immediate: bool = False, ready_at: 
         immediate=immediate,
         ready_at=AT_ONCE if ready_at is None else Ticks(ready_at),
         earliest_expiry=None,
+        oldest_at=oldest_arrival(events),
     )
 
 

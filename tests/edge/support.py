@@ -10,7 +10,7 @@ from consumer.edge.telemetry import log
 from consumer.edge.telemetry.send_telemetry import SendLines
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import Priority, RequestAttempt
-from consumer.service.status_shape import FailureStatus, PartitionStatus, ServiceStatus, VerdictStatus
+from consumer.service.status_shape import FailureStatus, LagParts, PartitionStatus, ServiceStatus, VerdictStatus
 from tests.core.makers import make_event
 
 P3 = Partition("contact-events", 3)
@@ -93,6 +93,18 @@ def doubled(told: Telemetry, *, count: int = 1, campaign: int = 421) -> None:
     told.possible_duplicates(campaign_id=campaign, send_id=SendId("5e9d"), records=events(count, campaign=campaign))
 
 
+def lag_parts(lag: int, *, times: int = 1) -> LagParts:
+    return {
+        "backlog": times * (lag - 3),
+        "parked": 0,
+        "in_window": 0,
+        "queued": times,
+        "in_flight": times,
+        "blocked": 0,
+        "settling": times,
+    }
+
+
 def partition_status(number: int, *, lag: int | None = 5) -> PartitionStatus:
     return {
         "topic": "contact-events",
@@ -103,6 +115,8 @@ def partition_status(number: int, *, lag: int | None = 5) -> PartitionStatus:
         "position": 15,
         "log_end": 17,
         "lag": lag,
+        "lag_parts": None if lag is None else lag_parts(lag),
+        "lag_seconds": None if lag is None else 4.5,
         "held": 3,
         "paused": number == 1,
         "why": None,
@@ -134,6 +148,15 @@ def status(partitions: int = 2) -> ServiceStatus:
         "uptime_seconds": 61.5,
         "state": "running",
         "verdict": VERDICT,
+        "lag": 5 * partitions,
+        "lag_parts": lag_parts(5, times=partitions),
+        "lag_seconds": 4.5,
+        "oldest": {"in_window": None, "queued": 2.5, "in_flight": 0.1, "blocked": None, "settling": 0.2},
+        "waiting": [
+            {"campaign": "421", "events": 2, "oldest_seconds": 2.5, "why": "slot", "next_try_in_seconds": None}
+        ],
+        "windows": [],
+        "requests": [],
         "partitions": [partition_status(number) for number in range(partitions)],
         "windows_open": 4,
         "sends": {"queued": 2, "in_flight": 7, "in_flight_by_campaign": {str(2**63 - 1): 7}},

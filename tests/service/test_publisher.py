@@ -8,9 +8,9 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from consumer.core.journal.lane import Lane, Settlement
+from consumer.core.journal.lane import FirstRecord, Lane, Settlement
 from consumer.core.outcome import Reason, Response, Status, Verdict
-from consumer.core.terms import JournalOffset, Now, Partition
+from consumer.core.terms import JournalOffset, Now, Offset, Partition
 from consumer.service import publisher as publishing
 from consumer.service.facts import Facts
 from consumer.service.ports import MessageTooLargeError, NotTakenError, PlainMessage, TopicGoneError
@@ -96,9 +96,14 @@ class Desk:
         decoded = list(self.runner.pipeline._decoder.batch(lane.partition, records, at(0)))  # noqa: SLF001
         given = verdict or Verdict(status=Status.INVALID, reason=Reason.NOT_JSON, completed_at=at(0).wall)
         settlement = Settlement(
-            lane=lane, items=[(given, decoded)], offsets=[record.offset for record in decoded], size_bytes=1
+            lane=lane,
+            items=[(given, decoded)],
+            offsets=[record.offset for record in decoded],
+            size_bytes=1,
+            first=FirstRecord(Offset(0), -1, at(0).wall),
         )
         settlement.journal_offset = JournalOffset(1)
+        lane.begin_settling(settlement)
         lane.publish(settlement)
         return settlement
 

@@ -12,7 +12,8 @@ from typing import cast
 
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.history import UNTRIED
-from consumer.core.journal.lane import Lane, Settlement, settle
+from consumer.core.journal.lane import FirstRecord, Lane, Settlement
+from consumer.core.journal.settling import settle
 from consumer.core.memory.deduplication import Deduplication
 from consumer.core.outcome import Reason, Related, Status, Verdict
 from consumer.core.platform.holds import Holds
@@ -40,13 +41,13 @@ class Admission:
         self._deduplication = deduplication
         self._windows = windows
         self._queue = queue
-        self.waiters = Waiters(policies)
+        self.waiters = Waiters(policies, queue.waiting_events)
 
     def admit(self, lane: Lane, decoded: Sequence[Decoded], now: Now) -> list[Settlement]:
         """Take a batch in; return what has its outcome in the journal already and only needs its result."""
         told: list[Settlement] = []
         if lane.known or lane.published or lane.trials:
-            decoded = self._recall(lane, decoded, told)
+            decoded = self._recall(lane, decoded, told, now)
         closed: dict[tuple[Status, Reason], list[Decoded]] = {}
         single: Items = []
         events, invalid = _valid(decoded, now)
@@ -79,6 +80,7 @@ class Admission:
                 single.append((repeated(event, first, now), [event]))
             elif in_hand.setdefault(fingerprint, event) is not event:
                 lane.repeats.setdefault(fingerprint, []).append(event)
+                self._queue.waiting_events.add(event.partition, event.group.campaign_id)
             elif persons.setdefault(event.person, event) is event:
                 ready.append(event)
             else:
@@ -88,7 +90,7 @@ class Admission:
         settle(lane, invalid + items + single, None)
         return told
 
-    def _recall(self, lane: Lane, decoded: Sequence[Decoded], told: list[Settlement]) -> list[Decoded]:
+    def _recall(self, lane: Lane, decoded: Sequence[Decoded], told: list[Settlement], now: Now) -> list[Decoded]:
         """Look up what the journal, and an answer in hand, say of these offsets; return those that need an outcome."""
         fresh: list[Decoded] = []
         heard: dict[SendId | None, Items] = {}
@@ -96,15 +98,16 @@ class Admission:
             known = lane.known.pop(record.offset, None)
             if known is not None:
                 record.received_at = known.received_at
-                told.append(
-                    Settlement(
-                        lane=lane,
-                        items=[(known.verdict, [record])],
-                        offsets=[record.offset],
-                        size_bytes=record.size_bytes,
-                        journal_offset=known.journal_offset,
-                    )
+                settlement = Settlement(
+                    lane=lane,
+                    items=[(known.verdict, [record])],
+                    offsets=[record.offset],
+                    size_bytes=record.size_bytes,
+                    first=FirstRecord(record.offset, record.timestamp_ms, now.wall),
+                    journal_offset=known.journal_offset,
                 )
+                lane.begin_settling(settlement)
+                told.append(settlement)
             elif record.offset in lane.published:
                 lane.published.discard(record.offset)
                 lane.held_events -= 1

@@ -4,21 +4,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
-
-import orjson
+from typing import NamedTuple
 
 from consumer.core.event import Decoded, Event
 from consumer.core.history import History
 from consumer.core.journal.attempts import Attempts
-from consumer.core.journal.entries import Checkpoint, Mark, Outcome, Returned, Settled, Skipped, encode, ranges
+from consumer.core.journal.entries import Checkpoint, Mark, Returned, Skipped, encode, ranges
 from consumer.core.journal.held_back import HeldBack
 from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Ledger, OwnershipState
 from consumer.core.journal.watermark import Watermark
 from consumer.core.memory.deduplication import Deduplication, Recalled
 from consumer.core.memory.platform_memory import NOTHING, Remembered
 from consumer.core.memory.segments import MemorySummary
-from consumer.core.outcome import Status, Verdict
+from consumer.core.outcome import Verdict
 from consumer.core.terms import NEVER, Instant, JournalOffset, Now, Offset, Partition, SendId, Ticks
 
 JOURNAL_START = JournalOffset(0)
@@ -51,6 +49,16 @@ class TakenOver:
     """What the last owner knew of the platform."""
 
 
+class FirstRecord(NamedTuple):
+    """The record of a settlement that stands first in the partition, which has waited longest."""
+
+    offset: Offset
+    timestamp_ms: int
+    """Its timestamp in Kafka; -1 where it has none."""
+    received_at: Instant
+    """When it arrived in this process."""
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Settlement:
     """Records of one partition with their verdicts: on its way into the journal, then to the results topic."""
@@ -62,6 +70,9 @@ class Settlement:
     """Of all its records."""
     size_bytes: int
     """What all its records are charged with."""
+    first: FirstRecord
+    campaign_id: int | None = None
+    """The campaign of all its records, where they were members of one send."""
     journal_offset: JournalOffset | None = None
 
 
@@ -86,6 +97,10 @@ class Lane:
     unpublished: dict[JournalOffset, int] = field(default_factory=dict)
     """Records whose results are not acknowledged yet, by where their outcome stands."""
     held_back: HeldBack = field(default_factory=HeldBack)
+    settling: dict[Offset, Settlement] = field(default_factory=dict)
+    """Settlements whose results are not acknowledged, by their first offset."""
+    settling_events: int = 0
+    """Records in those."""
     marks: deque[Mark] = field(default_factory=deque)
     held_events: int = 0
     held_bytes: int = 0
@@ -181,6 +196,11 @@ class Lane:
         self.held_events += len(records)
         self.held_bytes += size_bytes
 
+    def begin_settling(self, settlement: Settlement) -> None:
+        """Records have their outcome; it is on its way from now on."""
+        self.settling[settlement.first.offset] = settlement
+        self.settling_events += len(settlement.offsets)
+
     def publish(self, settlement: Settlement) -> None:
         """Results are on their way from now on."""
         self.publishing += 1
@@ -199,6 +219,8 @@ class Lane:
             return
         self.held_events -= len(settlement.offsets)
         self.held_bytes -= settlement.size_bytes
+        self.settling_events -= len(settlement.offsets)
+        del self.settling[settlement.first.offset]
         self.watermark.done(settlement.offsets)
         self.moved = True
         assert settlement.journal_offset is not None
@@ -314,81 +336,8 @@ def leading(lane: Lane, deduplication: Deduplication) -> list[Draft]:
     ]
 
 
-def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: SendId | None) -> None:
-    """Queue the outcome of records of one partition for the journal; what follows from it waits for the proof."""
-    alike: list[tuple[Verdict, list[Decoded]]] = []
-    for verdict, records in items:
-        if alike and (alike[-1][0] is verdict or alike[-1][0] == verdict):
-            alike[-1][1].extend(records)
-        else:
-            alike.append((verdict, list(records)))
-    for chunk in _entries(alike, min(MAX_OUTCOME_BYTES, lane.ledger.max_append_bytes // 4)):
-        settled = tuple([settled_records(verdict, records) for verdict, records in chunk])
-        settlement = Settlement(
-            lane=lane,
-            items=chunk,
-            offsets=list(chain.from_iterable([item.offsets for item in settled])),
-            size_bytes=sum([record.size_bytes for _, records in chunk for record in records]),
-        )
-        lane.ledger.add(Outcome(send_id=send_id, settled=settled), settlement)
-
-
 CHECKPOINT_ENTRIES = 4_096
 """Entries after which a checkpoint is written though its time has not come: some 60 ms of a take-over."""
 
 MAX_CHECKPOINT_BYTES = MAX_APPEND_BYTES // 2
 """Leaves the other half of an append to what waits for it."""
-
-MAX_OUTCOME_BYTES = MAX_APPEND_BYTES // 4
-"""What one outcome entry may take: beside a checkpoint, others ride on the same append."""
-
-RECORD_BYTES = 80
-"""What a record adds to its outcome entry at most: its offset, the instant it was received, its fingerprint."""
-
-VERDICT_BYTES = 400
-"""What a verdict adds at most, besides the words that it quotes: instants, IDs of ours, names of fields."""
-
-
-def _entries(
-    alike: list[tuple[Verdict, list[Decoded]]], most_bytes: int
-) -> Iterator[list[tuple[Verdict, list[Decoded]]]]:
-    """Yield what fits into one entry each, by the bytes that JSON will take: verdicts may quote the platform."""
-    entry: list[tuple[Verdict, list[Decoded]]] = []
-    room = most_bytes
-    for verdict, records in alike:
-        verdict_bytes = VERDICT_BYTES + _quoted_bytes(verdict)
-        left = records
-        while left:
-            if entry and room < verdict_bytes + RECORD_BYTES:
-                yield entry
-                entry, room = [], most_bytes
-            fitting = max(1, (room - verdict_bytes) // RECORD_BYTES)
-            entry.append((verdict, left[:fitting]))
-            room -= verdict_bytes + RECORD_BYTES * len(left[:fitting])
-            left = left[fitting:]
-    if entry:
-        yield entry
-
-
-def _quoted_bytes(verdict: Verdict) -> int:
-    """Return the bytes that an entry takes for what a verdict quotes of others: the platform's words, an event's ID, a detail."""
-    quoted: list[object] = []
-    if verdict.related is not None:
-        quoted.append(verdict.related.event_id)
-    if verdict.detail is not None:
-        quoted.append(verdict.detail)
-    response = verdict.response
-    if response is not None:
-        quoted += (response.id, response.message, response.item)
-    return len(orjson.dumps(quoted)) if quoted else 0
-
-
-def settled_records(verdict: Verdict, records: Sequence[Decoded]) -> Settled:
-    """Return the journal's form of one verdict for some records."""
-    enters = verdict.status not in (Status.DUPLICATE, Status.INVALID)
-    return Settled(
-        verdict=verdict,
-        offsets=tuple([record.offset for record in records]),
-        received=tuple([record.received_at for record in records]),
-        fingerprints=b"".join([record.fingerprint for record in records if type(record) is Event]) if enters else b"",
-    )

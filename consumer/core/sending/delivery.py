@@ -8,17 +8,18 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from consumer.core.event import Event
-from consumer.core.history import Fate, earliest_try
+from consumer.core.history import Fate
 from consumer.core.journal.entries import Intent, Returned
-from consumer.core.journal.lane import Lane, settle
+from consumer.core.journal.lane import Lane
+from consumer.core.journal.settling import settle
 from consumer.core.platform.access import Access
 from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.policy import Policies
 from consumer.core.sending.endings import Endings
-from consumer.core.sending.joining import Joining
+from consumer.core.sending.joining import Joining, send_of
 from consumer.core.sending.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
 from consumer.core.sending.proofs import Proofs
-from consumer.core.sending.send import QueueEnd, Send, SendStage, carry, earliest_expiry
+from consumer.core.sending.send import QueueEnd, Send, SendStage
 from consumer.core.sending.send_queue import SendQueue
 from consumer.core.sending.settle import CalledOff, Decision, Finished, Halve, RetryLater, decide_whatever_it_says
 from consumer.core.sending.waiters import Waiters
@@ -69,22 +70,12 @@ class Delivery:
 
     def queue_window(self, window: Window, now: Now) -> None:
         """A window closed: its members are a send from here on, or join one of their group that has no slot yet."""
+        self._queue.waiting_events.add_members(window.key.campaign_id, window.by_person.values())
         joined = self._joining.join(window)
         if joined is not None:
             self._endings.joined(joined, window.by_person.values(), now)
             return
-        members = list(window.by_person.values())
-        send = Send(
-            send_id=self._random.send_id(),
-            group=window.key,
-            members=members,
-            immediate=window.immediate,
-            ready_at=now.steady,
-            closed_at=now.steady,
-            earliest_expiry=earliest_expiry(members),
-        )
-        send.first_tried_at = earliest_try(send.histories())
-        carry(send.send_id, members)
+        send = send_of(window, self._random.send_id(), now)
         self._joining.wait(send, window)
         self._put(send, now, QueueEnd.BACK)
 
@@ -110,6 +101,7 @@ class Delivery:
     def _intend(self, send: Send, parts: Parts, now: Now) -> None:
         send.move(SendStage.PROVING)
         send.attempt += 1
+        send.picked_at = now.steady
         self._proofs.wait(send, now)
         for lane, members in parts.values():
             intent = Intent(
@@ -120,6 +112,7 @@ class Delivery:
                 intended_at=now.wall,
             )
             lane.ledger.add(intent, send)
+            self._queue.waiting_events.remove(lane.partition, send.campaign_id, len(members))
         send.unproven = set(parts)
         self._out[send.send_id] = (send, parts)
 
@@ -181,6 +174,7 @@ class Delivery:
             send.move(SendStage.OVER)
             return
         send.move(SendStage.QUEUED)
+        self._queue.waiting_events.add_members(send.campaign_id, send.members)
         self._put_back(send, now, end)
 
     def _put_back(self, send: Send, now: Now, end: QueueEnd) -> None:
@@ -276,6 +270,7 @@ class Delivery:
         del self._out[send.send_id]
         self._queue.attempt_ended(send)
         send.move(SendStage.OVER)
+        self._queue.waiting_events.add_members(send.campaign_id, send.members)
         middle = (len(send.members) + 1) // 2
         for members in (send.members[middle:], send.members[:middle]):
             if members:
@@ -374,6 +369,14 @@ class Delivery:
         """Return the send of this name that is out, or set aside."""
         out = self._out.get(send_id)
         return out[0] if out is not None else self._stalled.get(send_id)
+
+    def out(self) -> Iterable[tuple[Send, Parts]]:
+        """Return the sends with a slot, with their members by partition; lanes among those may be dropped."""
+        return self._out.values()
+
+    def set_aside(self) -> Iterable[Send]:
+        """Return the sends that wait for a partition that is unsure of its owner."""
+        return self._stalled.values()
 
     @property
     def idle(self) -> bool:

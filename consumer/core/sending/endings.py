@@ -14,7 +14,7 @@ from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
 from consumer.core.sending.deadlines import EVENTS_AT_ONCE, STEP_SECONDS, Deadlines
 from consumer.core.sending.parts import settle_each
-from consumer.core.sending.send import Send, earliest_expiry
+from consumer.core.sending.send import Send, SendStage, earliest_expiry
 from consumer.core.sending.send_queue import SendQueue
 from consumer.core.sending.settle import closing_verdict, give_up_reasons, stopped
 from consumer.core.sending.waiters import Waiters
@@ -215,6 +215,8 @@ class Endings:
         """Settle members that will not be tried (again)."""
         gone = list(members)
         going = set(map(id, gone))
+        if send.stage is SendStage.QUEUED:
+            self._queue.waiting_events.remove_members(send.campaign_id, gone)
         send.keep([event for event in send.members if id(event) not in going])
         items: list[tuple[Verdict, list[Decoded]]] = []
         for event in gone:

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 from consumer.core.event import Event, GroupKey
+from consumer.core.history import earliest_try
 from consumer.core.policy import Policies
-from consumer.core.sending.send import Send
+from consumer.core.sending.send import Send, carry, earliest_expiry
 from consumer.core.sending.window import Window
+from consumer.core.terms import Now, SendId
 
 
 class Joining:
@@ -34,7 +36,7 @@ class Joining:
             return None
         first.size_bytes += window.size_bytes
         first.by_person |= window.by_person
-        send.join(list(window.by_person.values()))
+        send.join(list(window.by_person.values()), window.oldest_at)
         return send
 
     def leave(self, send: Send) -> None:
@@ -47,6 +49,24 @@ class Joining:
     def clear(self) -> None:
         """Forget every send."""
         self._waiting = {}
+
+
+def send_of(window: Window, send_id: SendId, now: Now) -> Send:
+    """Return a new send of a window's members, who know it from here on."""
+    members = list(window.by_person.values())
+    send = Send(
+        send_id=send_id,
+        group=window.key,
+        members=members,
+        immediate=window.immediate,
+        ready_at=now.steady,
+        closed_at=now.steady,
+        earliest_expiry=earliest_expiry(members),
+        oldest_at=window.oldest_at,
+    )
+    send.first_tried_at = earliest_try(send.histories())
+    carry(send_id, members)
+    return send
 
 
 def _are_strangers(some: Mapping[str, Event], others: Mapping[str, Event]) -> bool:

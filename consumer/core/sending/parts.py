@@ -7,7 +7,8 @@ they were texted, which the partition's next lane in this process may still have
 from collections.abc import Iterable, Mapping, Sequence
 
 from consumer.core.event import Decoded, Event
-from consumer.core.journal.lane import Lane, settle
+from consumer.core.journal.lane import Lane
+from consumer.core.journal.settling import settle
 from consumer.core.outcome import Status, Verdict
 from consumer.core.sending.send import Send
 from consumer.core.terms import Partition, SendId

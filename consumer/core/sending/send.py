@@ -8,9 +8,10 @@ from operator import attrgetter
 from consumer.core.event import Event, GroupKey
 from consumer.core.history import Fate, History, earliest_try
 from consumer.core.outcome import Response
-from consumer.core.terms import AT_ONCE, Instant, Partition, SendId, Ticks
+from consumer.core.terms import AT_ONCE, NEVER, Instant, Partition, SendId, Ticks
 
 _HISTORY = attrgetter("history")
+_ARRIVED = attrgetter("arrived")
 
 
 class SendStage(Enum):
@@ -53,6 +54,8 @@ class Send:
     ready_at: Ticks
     """No attempt before this: its own back-off. What the platform asked to wait stands in `pauses`."""
     earliest_expiry: Instant | None
+    oldest_at: Ticks
+    """When the first of its members arrived in this process."""
     attempt: int = 0
     """The number of the latest attempt, also of one that never started."""
     setbacks: int = 0
@@ -63,6 +66,8 @@ class Send:
     """The platform's latest words about this send."""
     stage: SendStage = SendStage.QUEUED
     unproven: set[Partition] = field(default_factory=set)
+    picked_at: Ticks = AT_ONCE
+    """When the latest attempt got its slot."""
     proven_at: Ticks = AT_ONCE
     prove_by: Ticks = AT_ONCE
     closed_at: Ticks | None = None
@@ -84,6 +89,7 @@ class Send:
     def keep(self, members: list[Event]) -> None:
         """Go on with these members only."""
         self.members = members
+        self.oldest_at = oldest_arrival(members)
         self.earliest_expiry = earliest_expiry(members)
         self.first_tried_at = earliest_try(self.histories())
 
@@ -101,10 +107,11 @@ class Send:
             event.history = after[event.history]
         self.first_tried_at = earliest_try(after.values())
 
-    def join(self, members: list[Event]) -> None:
-        """Take more members along."""
+    def join(self, members: list[Event], oldest_at: Ticks) -> None:
+        """Take more members along, the first of whom arrived at `oldest_at`."""
         carry(self.send_id, members)
         self.members += members
+        self.oldest_at = min(self.oldest_at, oldest_at)
         self.first_tried_at = earliest_try(self.histories())
         expiries = (self.earliest_expiry, earliest_expiry(members))
         self.earliest_expiry = min([expiry for expiry in expiries if expiry is not None], default=None)
@@ -133,6 +140,7 @@ class Send:
             ready_at=self.ready_at,
             closed_at=self.closed_at,
             earliest_expiry=earliest_expiry(members),
+            oldest_at=oldest_arrival(members),
             setbacks=self.setbacks,
             first_tried_at=earliest_try(map(_HISTORY, members)),
             response=self.response,
@@ -143,6 +151,11 @@ def carry(send_id: SendId, members: Iterable[Event]) -> None:
     """Let members know which send they are in."""
     for event in members:
         event.send_id = send_id
+
+
+def oldest_arrival(members: Iterable[Event]) -> Ticks:
+    """Return when the first of the members arrived in this process."""
+    return min(map(_ARRIVED, members), default=NEVER)
 
 
 def earliest_expiry(members: Iterable[Event]) -> Instant | None:

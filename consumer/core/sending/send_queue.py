@@ -14,6 +14,7 @@ from consumer.core.event import Event
 from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
 from consumer.core.sending.send import QueueEnd, Send
+from consumer.core.sending.waiting_events import WaitingEvents
 from consumer.core.terms import NEVER, Now, SendId, Ticks
 
 STALE_ENTRIES = 16
@@ -145,6 +146,7 @@ class SendQueue:
         self._idle: list[_Backlog] = []
         self.in_flight = 0
         self.queued = 0
+        self.waiting_events = WaitingEvents()
 
     @property
     def size_bytes(self) -> int:

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Iterator
 from consumer.core.event import Event
 from consumer.core.policy import Policies
 from consumer.core.sending.deadlines import EVENTS_AT_ONCE, Deadlines
+from consumer.core.sending.waiting_events import WaitingEvents
 from consumer.core.terms import Instant
 
 
 class Waiters:
     """Looked at when their deadline comes, when they are too old for a first request, or with their campaign."""
 
-    def __init__(self, policies: Policies) -> None:
+    def __init__(self, policies: Policies, counts: WaitingEvents) -> None:
+        self._counts = counts
         self._longest_seconds = policies.max_event_age_seconds
         self._deadlines: Deadlines[Event] = Deadlines()
         self._by_campaign: dict[int, dict[Event, None]] = {}
@@ -29,14 +31,18 @@ class Waiters:
             dues.append(event.expires_at)
         if dues:
             self._deadlines.put(event, min(dues))
-        self._by_campaign.setdefault(event.group.campaign_id, {})[event] = None
+        campaign_id = event.group.campaign_id
+        self._by_campaign.setdefault(campaign_id, {})[event] = None
+        self._counts.add(event.partition, campaign_id)
 
     def _let_go(self, event: Event) -> None:
         self._deadlines.discard(event)
         campaign_id = event.group.campaign_id
         together = self._by_campaign.get(campaign_id)
         if together is not None:
-            together.pop(event, None)
+            if event in together:
+                del together[event]
+                self._counts.remove(event.partition, campaign_id)
             if not together:
                 del self._by_campaign[campaign_id]
 
@@ -72,6 +78,11 @@ class Waiters:
             self._let_go(event)
             self._settled.add(event)
             yield event
+
+    def first_of_each(self) -> Iterator[Event]:
+        """Yield the event of each campaign that has waited longest."""
+        for together in self._by_campaign.values():
+            yield next(iter(together))
 
     def next_at(self) -> Instant | None:
         """Return when somebody is due, None where nobody is."""

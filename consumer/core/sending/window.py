@@ -4,7 +4,7 @@ A window belongs to one group and never holds a person twice: a person who stand
 from another partition) goes into a second window of the group.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
@@ -57,6 +57,16 @@ class Window:
     open: bool = True
     why: CloseWhy = CloseWhy.AGE
     """Why it was closed; while it is open, why it closes at `close_at`."""
+    thinned: bool = False
+    """Whether somebody was taken out since `arrived` was said."""
+
+    @property
+    def oldest_at(self) -> Ticks:
+        """When the first of its present members arrived."""
+        if self.thinned:
+            self.arrived = min(event.arrived for event in self.by_person.values())
+            self.thinned = False
+        return self.arrived
 
     def holds(self, event: Event) -> bool:
         """Whether this very event is a member."""
@@ -211,6 +221,15 @@ class Windows:
             window = heappop(self._timers)[2]
             self._close(window, self._groups[window.key], window.why)
 
+    def open_windows(self) -> Iterator[Window]:
+        """Yield every open window."""
+        for group in self._groups.values():
+            yield from group.windows
+
+    def most_contacts(self, window: Window) -> int:
+        """Return the contacts at which an open window closes."""
+        return self._groups[window.key].max_contacts
+
     def close_all(self) -> None:
         """Close everything: the service is stopping."""
         for group in list(self._groups.values()):
@@ -247,4 +266,5 @@ def _is_due(timer: tuple[Ticks, int, Window]) -> bool:
 
 def _take_out(event: Event, window: Window) -> None:
     del window.by_person[event.person]
+    window.thinned = True
     window.size_bytes -= len(event.contact) + 1

@@ -9,7 +9,7 @@ from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.intake.decode import Decoder
 from consumer.core.journal.entries import Outcome, encode
 from consumer.core.journal.entry_decode import decode
-from consumer.core.journal.lane import settled_records
+from consumer.core.journal.settling import settled_records
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.results.result import result_value

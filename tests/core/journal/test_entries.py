@@ -29,7 +29,7 @@ from consumer.core.journal.entries import (
     ranges,
 )
 from consumer.core.journal.entry_decode import decode
-from consumer.core.journal.lane import settled_records
+from consumer.core.journal.settling import settled_records
 from consumer.core.memory.platform_memory import NOTHING, Remembered, StandstillSpan
 from consumer.core.memory.segments import MemorySummary, SegmentRef, packed
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict

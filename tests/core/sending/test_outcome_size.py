@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from consumer.core.event import Decoded, Event
 from consumer.core.journal.entries import Outcome, encode
 from consumer.core.journal.entry_decode import decode
-from consumer.core.journal.lane import MAX_OUTCOME_BYTES, Lane, settle
+from consumer.core.journal.lane import Lane
 from consumer.core.journal.ledger import ENTRY_OVERHEAD_BYTES, Ledger
+from consumer.core.journal.settling import MAX_OUTCOME_BYTES, settle
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.platform.answer import Answered, Exchange
 from consumer.core.platform.masking import MAX_WORDS_BYTES

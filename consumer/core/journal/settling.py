@@ -1,0 +1,98 @@
+"""Outcomes on their way into the journal: cuts them into entries that fit, and queues them. Proves nothing."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+import orjson
+
+from consumer.core.event import Decoded, Event
+from consumer.core.journal.entries import Outcome, Settled
+from consumer.core.journal.lane import FirstRecord, Lane, Settlement
+from consumer.core.journal.ledger import MAX_APPEND_BYTES
+from consumer.core.outcome import Status, Verdict
+from consumer.core.terms import Offset, SendId
+
+MAX_OUTCOME_BYTES = MAX_APPEND_BYTES // 4
+"""What one outcome entry may take: beside a checkpoint, others ride on the same append."""
+
+RECORD_BYTES = 80
+"""What a record adds to its outcome entry at most: its offset, the instant it was received, its fingerprint."""
+
+VERDICT_BYTES = 400
+"""What a verdict adds at most, besides the words that it quotes: instants, IDs of ours, names of fields."""
+
+
+def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: SendId | None) -> None:
+    """Queue the outcome of records of one partition for the journal; what follows from it waits for the proof."""
+    alike: list[tuple[Verdict, list[Decoded]]] = []
+    for verdict, records in items:
+        if alike and (alike[-1][0] is verdict or alike[-1][0] == verdict):
+            alike[-1][1].extend(records)
+        else:
+            alike.append((verdict, list(records)))
+    for chunk in _entries(alike, min(MAX_OUTCOME_BYTES, lane.ledger.max_append_bytes // 4)):
+        settled = tuple([settled_records(verdict, records) for verdict, records in chunk])
+        offsets = list(chain.from_iterable([item.offsets for item in settled]))
+        first = _first(chunk, offsets)
+        settlement = Settlement(
+            lane=lane,
+            items=chunk,
+            offsets=offsets,
+            size_bytes=sum([record.size_bytes for _, records in chunk for record in records]),
+            first=FirstRecord(first.offset, first.timestamp_ms, first.received_at),
+            campaign_id=first.group.campaign_id if send_id is not None and type(first) is Event else None,
+        )
+        lane.begin_settling(settlement)
+        lane.ledger.add(Outcome(send_id=send_id, settled=settled), settlement)
+
+
+def _first(items: list[tuple[Verdict, list[Decoded]]], offsets: list[Offset]) -> Decoded:
+    lowest = min(offsets)
+    if offsets[0] == lowest:  # members are mostly in the order of their coming
+        return items[0][1][0]
+    return next(record for _, records in items for record in records if record.offset == lowest)
+
+
+def _entries(
+    alike: list[tuple[Verdict, list[Decoded]]], most_bytes: int
+) -> Iterator[list[tuple[Verdict, list[Decoded]]]]:
+    """Yield what fits into one entry each, by the bytes that JSON will take: verdicts may quote the platform."""
+    entry: list[tuple[Verdict, list[Decoded]]] = []
+    room = most_bytes
+    for verdict, records in alike:
+        verdict_bytes = VERDICT_BYTES + _quoted_bytes(verdict)
+        left = records
+        while left:
+            if entry and room < verdict_bytes + RECORD_BYTES:
+                yield entry
+                entry, room = [], most_bytes
+            fitting = max(1, (room - verdict_bytes) // RECORD_BYTES)
+            entry.append((verdict, left[:fitting]))
+            room -= verdict_bytes + RECORD_BYTES * len(left[:fitting])
+            left = left[fitting:]
+    if entry:
+        yield entry
+
+
+def _quoted_bytes(verdict: Verdict) -> int:
+    """Return the bytes that an entry takes for what a verdict quotes of others: the platform's words, an event's ID, a detail."""
+    quoted: list[object] = []
+    if verdict.related is not None:
+        quoted.append(verdict.related.event_id)
+    if verdict.detail is not None:
+        quoted.append(verdict.detail)
+    response = verdict.response
+    if response is not None:
+        quoted += (response.id, response.message, response.item)
+    return len(orjson.dumps(quoted)) if quoted else 0
+
+
+def settled_records(verdict: Verdict, records: Sequence[Decoded]) -> Settled:
+    """Return the journal's form of one verdict for some records."""
+    enters = verdict.status not in (Status.DUPLICATE, Status.INVALID)
+    return Settled(
+        verdict=verdict,
+        offsets=tuple([record.offset for record in records]),
+        received=tuple([record.received_at for record in records]),
+        fingerprints=b"".join([record.fingerprint for record in records if type(record) is Event]) if enters else b"",
+    )

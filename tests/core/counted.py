@@ -1,0 +1,83 @@
+"""Counts where every event in hand is, by walking through all of them: what the pipeline's own counters are held against."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from consumer.core.pipeline import Pipeline
+from consumer.core.terms import Partition, Ticks
+from tests.core.runner import Runner
+
+Counts = Counter[tuple[Partition, int]]
+"""By partition and campaign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Events in hand by stage."""
+
+    in_window: Counter[Partition]
+    waiting: Counts
+    in_flight: Counter[Partition]
+    settling: Counter[Partition]
+
+
+def walk(pipeline: Pipeline) -> Found:
+    """Go through everything that is in hand."""
+    windows = pipeline.windows
+    waiting: Counts = Counter()
+    sends = [*pipeline.queue.sends(), *pipeline.delivery.set_aside()]
+    waiting.update((event.partition, event.group.campaign_id) for send in sends for event in send.members)
+    for lane in pipeline.lanes.values():
+        waiting.update((lane.partition, event.group.campaign_id) for many in lane.repeats.values() for event in many)
+        waiting.update(
+            (lane.partition, event.group.campaign_id)
+            for event in lane.waiting()
+            if event in pipeline.waiters._by_campaign.get(event.group.campaign_id, ())  # noqa: SLF001
+        )
+    return Found(
+        in_window=Counter(
+            event.partition
+            for window in (*windows.open_windows(), *windows.closed)
+            for event in window.by_person.values()
+        ),
+        waiting=waiting,
+        in_flight=Counter(
+            event.partition
+            for _, parts in pipeline.delivery.out()
+            for lane, members in parts.values()
+            if not lane.dropped
+            for event in members
+        ),
+        settling=Counter(
+            {
+                lane.partition: sum(len(settlement.offsets) for settlement in lane.settling.values())
+                for lane in pipeline.lanes.values()
+            }
+        ),
+    )
+
+
+def check(pipeline: Pipeline) -> None:
+    """Hold the pipeline's counters against what is there."""
+    found = walk(pipeline)
+    for send in (*pipeline.queue.sends(), *pipeline.delivery.set_aside()):
+        assert send.oldest_at == min(event.arrived for event in send.members)
+    for window in pipeline.windows.open_windows():
+        assert window.oldest_at == min(event.arrived for event in window.by_person.values())
+    for partition, lane in pipeline.lanes.items():
+        counted = pipeline.queue.waiting_events.of(partition)
+        there = {campaign: count for (where, campaign), count in found.waiting.items() if where == partition}
+        assert dict(counted) == there, partition
+        assert lane.settling_events == found.settling[partition]
+        parts = (found.in_window, found.in_flight, found.settling)
+        assert lane.held_events == sum(counted.values()) + sum(part[partition] for part in parts), partition
+
+
+class CheckedRunner(Runner):
+    """Checks after every turn, and so after every fact."""
+
+    def turn(self) -> Ticks | None:
+        check(self.pipeline)
+        wake_at = super().turn()
+        check(self.pipeline)
+        return wake_at
