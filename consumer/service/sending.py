@@ -18,6 +18,9 @@ from consumer.service.verdict import Trouble, VerdictCause, clock_of
 PATIENCE_SECONDS = 10.0
 """A platform that is away, fails or asks for a pause for less is worth knowing of, and no reason to be called."""
 
+FRESH_SECONDS = 30.0
+"""A failure is no older where events end badly one after the other, and at this moment none of them waits."""
+
 FAILURES = 3
 """So many attempts that failed, and none accepted in between: the platform fails."""
 
@@ -174,7 +177,7 @@ def _failing(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble]:
             next_try_at=span.until,
             unready=lasts,
         )
-    elif spell is not None and waiting:
+    elif spell is not None and (waiting or now.wall - spell.last_at <= FRESH_SECONDS):
         lasts = lasts and spell.attempts >= FAILURES
         pauses = spell.statuses == {UNAVAILABLE}
         yield Trouble(

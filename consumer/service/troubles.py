@@ -1,6 +1,6 @@
 """Finds everything that troubles the service, for its verdict. Reads the service's state; changes none of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.service.progress import STILL_SECONDS, Cause, Standstill, Surroundings, is_recent
@@ -17,8 +17,32 @@ SLOW_RESULTS_SECONDS = 2.0
 NAMED_PARTITIONS = 5
 
 
-def troubles_of(service: Service, standstills: list[Standstill], around: Surroundings, now: Now) -> Iterator[Trouble]:
-    """Yield all troubles; `standstills` are the partitions that make no progress."""
+_FOLLOWS_FROM_NO_BROKER = frozenset(
+    {
+        VerdictCause.CONTROL_TOPIC,
+        VerdictCause.JOURNAL_UNSURE,
+        VerdictCause.RESULTS_UNACKNOWLEDGED,
+        VerdictCause.STALLED,
+    }
+)
+
+
+def troubles_of(
+    service: Service, standstills: Sequence[Standstill], around: Surroundings, now: Now
+) -> Iterator[Trouble]:
+    """Yield all troubles; `standstills` are the partitions that make no progress.
+
+    While no broker can be reached, what follows from that is not named: it would hide what has to be mended.
+    """
+    no_broker = service.partitions.broker_trouble is not None
+    for trouble in _all_troubles(service, standstills, around, now):
+        if not (no_broker and trouble.cause in _FOLLOWS_FROM_NO_BROKER):
+            yield trouble
+
+
+def _all_troubles(
+    service: Service, standstills: Sequence[Standstill], around: Surroundings, now: Now
+) -> Iterator[Trouble]:
     yield from _phase(service)
     yield from _stuck(service, standstills, around, now)
     yield from _brokers(service, now)
@@ -69,7 +93,7 @@ def _phase(service: Service) -> Iterator[Trouble]:
         )
 
 
-def _stuck(service: Service, standstills: list[Standstill], around: Surroundings, now: Now) -> Iterator[Trouble]:
+def _stuck(service: Service, standstills: Sequence[Standstill], around: Surroundings, now: Now) -> Iterator[Trouble]:
     """Yield what only a restart cures."""
 
     def stuck(sentence: str, seconds: float) -> Trouble:

@@ -9,7 +9,7 @@ import pytest
 from consumer.core.platform.answer import Answer, Answered, Lost, Unreachable
 from consumer.core.platform.lately import LATELY_SECONDS, MOST_CAMPAIGNS
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.service.sending import FAILURES, PATIENCE_SECONDS, waiting_events, why_not_sending
+from consumer.service.sending import FAILURES, FRESH_SECONDS, PATIENCE_SECONDS, waiting_events, why_not_sending
 from consumer.service.verdict import ServiceVerdict, Standing, VerdictCause, verdict_of
 from tests.core.makers import at
 from tests.core.operators import Operator
@@ -153,6 +153,8 @@ def test_a_failing_platform_is_forgotten_with_what_waited_for_it(seen: Seen) -> 
     assert seen.verdict().grade == "bad"
     (lane,) = seen.runner.pipeline.lanes.values()
     seen.runner.pipeline.drop(lane.partition)
+    assert seen.verdict().grade == "bad", "events may be settled as they come: none of them waits at this moment"
+    seen.pass_time(FRESH_SECONDS + 1)
     assert seen.verdict().sentence == "idle"
 
 
