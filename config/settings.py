@@ -272,6 +272,17 @@ class Log(Section):
     )
 
 
+class MetricsSettings(Section):
+    """What metrics tell apart."""
+
+    campaign_labels: kinds.Whole = Field(
+        20,
+        ge=0,
+        le=1000,
+        description="Campaigns with a label of their own: those with settings of their own, then the busiest; the rest is `other`.",
+    )
+
+
 class Campaign(Section):
     """What one campaign does differently; only what is set here counts."""
 
@@ -295,6 +306,7 @@ class Settings(BaseSettings):
     shutdown: Shutdown = Field(default_factory=Shutdown, description="How the service ends.")
     http: Http = Field(default_factory=Http, description="The service's own port.")
     log: Log = Field(default_factory=Log, description="What is written about what happens.")
+    metrics: MetricsSettings = Field(default_factory=MetricsSettings, description="What metrics tell apart.")
     campaigns: Annotated[Mapping[int, Campaign], kinds.CAMPAIGN_IDS] = Field(
         default_factory=dict, description="What single campaigns do differently."
     )

@@ -150,12 +150,14 @@ async def _service(settings: "Settings") -> "AsyncIterator[Service]":
     from consumer.edge.clock import SystemClock
     from consumer.edge.kafka.connection import until_reachable
     from consumer.edge.kafka.topics import create_topics, examine
+    from consumer.edge.telemetry.campaign_labels import CampaignLabels
     from consumer.edge.telemetry.send_telemetry import SendLines
     from consumer.edge.telemetry.telemetry import Telemetry
 
     clock = SystemClock()
     sends = SendLines.AT_INFO if settings.log.sends else SendLines.AT_DEBUG
-    telemetry = Telemetry(clock=clock, version=__version__, campaigns=settings.campaigns, sends=sends)
+    labels = CampaignLabels(places=settings.metrics.campaign_labels, own=settings.campaigns)
+    telemetry = Telemetry(clock=clock, version=__version__, campaigns=labels, sends=sends)
     service = service_of(settings, telemetry, clock)
     server = http_server_of(settings, service, telemetry)
     await server.start()

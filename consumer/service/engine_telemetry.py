@@ -121,7 +121,7 @@ class EngineTelemetry:
         match decision:
             case Finished():
                 if decision.ruling is Ruling.ACCEPTED:
-                    self._accepted(send, members, exchange.finished_at)
+                    self._accepted(request, exchange.finished_at)
             case Halve():
                 self._facts.send_split(request, status=status or 0)
                 if decision.queue_end is QueueEnd.BACK:  # it settles nothing: both halves are tried again
@@ -137,12 +137,14 @@ class EngineTelemetry:
             request, reason=_retry_reason(ruling, answer), delay_seconds=max(0.0, send.ready_at - now.steady)
         )
 
-    def _accepted(self, send: Send, members: Sequence[Event], at: Instant) -> None:
-        self._facts.accepted(
-            priority=_priority(send),
-            delays_seconds=[at - event.received_at for event in members],
-            event_delays_seconds=[at - event.occurred for event in members],
-        )
+    def _accepted(self, request: RequestAttempt, at: Instant) -> None:
+        if request.members:
+            self._facts.accepted(
+                request,
+                accepted_at=at,
+                delays_seconds=[at - event.received_at for event in request.members],
+                event_delays_seconds=[at - event.occurred for event in request.members],
+            )
 
     def _report_access(self, request: RequestAttempt, decision: Decision, status: int | None, now: Now) -> None:
         access, ruling = self._pipeline.access, decision.ruling

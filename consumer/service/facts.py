@@ -14,7 +14,7 @@ from consumer.core.event import Decoded, Event
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.control import Said
 from consumer.core.sending.window import CloseWhy
-from consumer.core.terms import JournalOffset, Offset, Partition, SendId
+from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
 from consumer.service.verdict import ServiceVerdict
 
 
@@ -225,9 +225,14 @@ class Facts(Protocol):
         """These of the accepted contacts were marked `possibleDuplicate`."""
 
     def accepted(
-        self, *, priority: Priority, delays_seconds: Sequence[float], event_delays_seconds: Sequence[float]
+        self,
+        request: RequestAttempt,
+        *,
+        accepted_at: Instant,
+        delays_seconds: Sequence[float],
+        event_delays_seconds: Sequence[float],
     ) -> None:
-        """The delays of one accepted request's members.
+        """The delays of one accepted request's members; there is one at least.
 
         `delays_seconds` run from the record's arrival here to the acceptance, `event_delays_seconds` from
         the event's `occurredAt`.

@@ -7,6 +7,7 @@ from consumer.core.event import Event
 from consumer.core.outcome import Reason, Status
 from consumer.core.terms import Instant, Now, Offset, Partition, SendId, Ticks
 from consumer.edge.telemetry import log
+from consumer.edge.telemetry.campaign_labels import CampaignLabels
 from consumer.edge.telemetry.send_telemetry import SendLines
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import Priority, RequestAttempt
@@ -57,9 +58,14 @@ class Lines:
 
 
 def telemetry(
-    clock: HandClock | None = None, *, campaigns: tuple[int, ...] = (), sends: SendLines = SendLines.AT_DEBUG
+    clock: HandClock | None = None,
+    *,
+    campaigns: tuple[int, ...] = (),
+    places: int = 1,
+    sends: SendLines = SendLines.AT_DEBUG,
 ) -> Telemetry:
-    return Telemetry(clock=clock or HandClock(), version="1.2.3", campaigns=campaigns, sends=sends)
+    labels = CampaignLabels(places=places, own=campaigns)
+    return Telemetry(clock=clock or HandClock(), version="1.2.3", campaigns=labels, sends=sends)
 
 
 def events(count: int, *, campaign: int = 421) -> list[Event]:
@@ -85,6 +91,16 @@ def settle(
         campaign_id=campaign,
         send_id=SendId("5e9d"),
         records=events(count, campaign=campaign),
+    )
+
+
+def accept(told: Telemetry, sent: RequestAttempt, *delays_seconds: float) -> None:
+    """Tell of an accepted request; its events occurred a second before they arrived."""
+    told.accepted(
+        sent,
+        accepted_at=HandClock().now().wall,
+        delays_seconds=delays_seconds,
+        event_delays_seconds=[delay + 1 for delay in delays_seconds],
     )
 
 

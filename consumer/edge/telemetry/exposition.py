@@ -12,6 +12,7 @@ from typing import assert_never
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics_core import Metric
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 
@@ -60,7 +61,8 @@ def encode(families: Iterable[Metric], chosen: Format) -> bytes:
         lines += _head(family, chosen)
         for sample in family.samples:
             labels = _labels(tuple(sample.labels.items())) if sample.labels else ""
-            lines.append(f"{sample.name}{labels} {floatToGoString(sample.value)}\n")  # type: ignore[no-untyped-call]
+            exemplar = _exemplar(sample.exemplar) if sample.exemplar and chosen is Format.OPENMETRICS else ""
+            lines.append(f"{sample.name}{labels} {floatToGoString(sample.value)}{exemplar}\n")  # type: ignore[no-untyped-call]
     if chosen is Format.OPENMETRICS:
         lines.append("# EOF\n")
     return "".join(lines).encode()
@@ -84,6 +86,11 @@ def _head(family: Metric, chosen: Format) -> list[str]:
 def _labels(labels: tuple[tuple[str, str], ...]) -> str:
     texts = (f'{name}="{_escaped(value)}"' for name, value in sorted(labels))
     return f"{{{','.join(texts)}}}"
+
+
+def _exemplar(exemplar: Exemplar) -> str:
+    labels = _labels.__wrapped__(tuple(exemplar.labels.items()))  # each is another one: nothing to be remembered
+    return f" # {labels} {floatToGoString(exemplar.value)} {exemplar.timestamp}"  # type: ignore[no-untyped-call]
 
 
 def _escaped(value: str) -> str:

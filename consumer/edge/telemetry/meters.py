@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import floatToGoString
 
 State = TypeVar("State")
@@ -92,6 +93,8 @@ class Distribution:
         self._counts: dict[Key, list[int]] = {}
         self._sums: dict[Key, float] = {}
         self._texts: dict[Key, list[str]] = {}
+        self._exemplars: dict[tuple[Key, int], Exemplar] = {}
+        """The latest of each bucket."""
         for key in known if described.labels else [()]:
             self._counts_of(key)
 
@@ -121,19 +124,26 @@ class Distribution:
         """Return how many values each bucket has, not cumulative; the last bucket is beyond all bounds."""
         return tuple(self._counts_of(key))
 
+    def exemplify(self, key: Key, send_id: str, value: float, at: float) -> None:
+        """Let a send stand for its value's bucket, in place of the one before; `at` is an instant by the wall clock."""
+        value = max(value, 0.0)
+        bucket = (key, bisect_left(self.bounds, value))
+        self._exemplars[bucket] = Exemplar({"send_id": send_id}, value, at)
+
     def describe(self) -> Iterable[Metric]:
         """Return the family without samples."""
         return [self._family()]
 
     def collect(self) -> Iterable[Metric]:
         """Return the family with its samples; buckets are cumulative."""
-        family = self._family()
+        family, exemplars = self._family(), self._exemplars
         for key, counts in self._counts.items():
             total = 0
-            buckets = []
-            for end, count in zip(self._ends, counts, strict=True):
+            buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+            for index, (end, count) in enumerate(zip(self._ends, counts, strict=True)):
                 total += count
-                buckets.append((end, float(total)))
+                exemplar = exemplars.get((key, index)) if exemplars else None
+                buckets.append((end, float(total)) if exemplar is None else (end, float(total), exemplar))
             family.add_metric(label_values(key, self._texts), buckets, self._sums[key])
         return [family]
 

@@ -18,6 +18,7 @@ DELAY_SECONDS = (
     *(1.5, 2, 2.5, 3, 4, 5, 10),  # a bulk event waits for its window, 2 s by default
     *(30, 60, 300, 900, 3600, 14_400, 86_400),  # backlog and back-off, up to KAFKA__MAX_EVENT_AGE
 )
+CAMPAIGN_SECONDS = (1, 2, 3, 5, 15, 60, 600, 3600)  # few: each campaign with a label has them
 EXCHANGE_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)  # API__TIMEOUT is 10
 APPEND_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)  # proofs wait 2, appends 5
 HANDOVER_SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)  # a revoke has 10, a rebalance 45
@@ -128,7 +129,7 @@ class Metrics:
         self.requests = counter(
             "campaign_requests_total",
             ("campaign", "priority"),
-            "Requests started; `campaign` is one with settings of its own, or `other`",
+            "Requests started; `campaign` is an ID that has a label (`METRICS__CAMPAIGN_LABELS`), or `other`",
         )
         self.request_contacts = distribution(
             "campaign_request_contacts",
@@ -173,6 +174,11 @@ class Metrics:
             "Outcomes of records; counted again where a take-over publishes a former owner's result again",
             known=SETTLEMENTS,
         )
+        self.campaign_results = counter(
+            "campaign_campaign_results_total",
+            ("campaign", "status", "reason"),
+            "Outcomes of records by campaign, counted as `campaign_results_total` is; `campaign` is an ID that has a label (`METRICS__CAMPAIGN_LABELS`), `other`, or `none` where a record names no campaign",
+        )
         self.cancelled = counter(
             "campaign_cancelled_total",
             (),
@@ -189,6 +195,12 @@ class Metrics:
             "From a record's arrival in the process to its acceptance by the platform",
             bounds=DELAY_SECONDS,
             known=[(priority,) for priority in Priority],
+        )
+        self.campaign_acceptance_delay = distribution(
+            "campaign_campaign_acceptance_delay_seconds",
+            ("campaign",),
+            "From a record's arrival in the process to its acceptance by the platform, by campaign: an ID that has a label (`METRICS__CAMPAIGN_LABELS`), or `other`",
+            bounds=CAMPAIGN_SECONDS,
         )
         self.event_delay = distribution(
             "campaign_event_delay_seconds",

@@ -4,20 +4,21 @@ Each line names what it is about: campaign, send, attempt, and the records by pa
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Final
 
 from consumer.core.event import Decoded
 from consumer.core.outcome import Reason, Status
 from consumer.core.sending.window import CloseWhy
-from consumer.core.terms import SendId
+from consumer.core.terms import Instant, SendId
+from consumer.edge.telemetry.campaign_labels import CampaignLabels
 from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES, code, stop_cure
 from consumer.edge.telemetry.log import short
 from consumer.edge.telemetry.metrics import Metrics
 from consumer.edge.telemetry.places import places
 from consumer.edge.telemetry.problem_lines import ProblemLines
-from consumer.service.facts import AnswerClass, Priority, RequestAttempt, RetryReason, StopWhy
+from consumer.service.facts import AnswerClass, RequestAttempt, RetryReason, StopWhy
 
 NAMED_CAMPAIGNS: Final = 20
 
@@ -32,11 +33,11 @@ class SendLines(Enum):
 class SendTelemetry:
     """Reports what becomes of sends."""
 
-    def __init__(self, metrics: Metrics, lines: ProblemLines, *, campaigns: Collection[int], sends: SendLines) -> None:
+    def __init__(self, metrics: Metrics, lines: ProblemLines, *, campaigns: CampaignLabels, sends: SendLines) -> None:
         self.metrics = metrics
         self._lines = lines
         self._sends = sends
-        self._campaigns = {campaign: str(campaign) for campaign in campaigns}
+        self._campaigns = campaigns
 
     # Requests
 
@@ -46,7 +47,8 @@ class SendTelemetry:
     def send_posted(self, request: RequestAttempt, *, waited_seconds: float | None) -> None:
         if waited_seconds is not None:
             self.metrics.queue_wait.observe((request.priority,), waited_seconds)
-        self.metrics.requests.add((self._campaigns.get(request.campaign_id, "other"), request.priority), 1)
+        label = self._campaigns.of(request.campaign_id, count=request.contacts)
+        self.metrics.requests.add((label, request.priority), 1)
         self.metrics.request_contacts.observe((request.priority,), request.contacts)
 
     def send_answered(
@@ -141,9 +143,15 @@ class SendTelemetry:
         send_id: SendId | None,
         records: Sequence[Decoded],
     ) -> None:
-        self.metrics.results.add((status, reason), len(records))
+        count, metrics = len(records), self.metrics
+        metrics.results.add((status, reason), count)
+        if status is Status.INVALID or campaign_id is None:
+            label = self._campaigns.known(campaign_id)
+        else:
+            label = self._campaigns.of(campaign_id, count=count)
+        metrics.campaign_results.add((label, status, reason), count)
         if status is Status.CANCELLED:
-            self.metrics.cancelled.add((), len(records))
+            metrics.cancelled.add((), count)
         if self._lines.are_written(logging.DEBUG):
             self._each_settled(status, reason, campaign_id, send_id, records)
         cure = OUTCOME_CURES.get((status, reason))
@@ -191,10 +199,19 @@ class SendTelemetry:
         )
 
     def accepted(
-        self, *, priority: Priority, delays_seconds: Sequence[float], event_delays_seconds: Sequence[float]
+        self,
+        request: RequestAttempt,
+        *,
+        accepted_at: Instant,
+        delays_seconds: Sequence[float],
+        event_delays_seconds: Sequence[float],
     ) -> None:
-        self.metrics.acceptance_delay.observe_all((priority,), delays_seconds)
-        self.metrics.event_delay.observe_all((priority,), event_delays_seconds)
+        metrics, priority, delays = self.metrics, request.priority, sorted(delays_seconds)
+        metrics.acceptance_delay.observe_all((priority,), delays)
+        metrics.acceptance_delay.exemplify((priority,), request.send_id, delays[-1], accepted_at)
+        metrics.event_delay.observe_all((priority,), event_delays_seconds)
+        label = self._campaigns.of(request.campaign_id, count=0)
+        metrics.campaign_acceptance_delay.observe_all((label,), delays)
 
 
 def _about(request: RequestAttempt) -> dict[str, object]:

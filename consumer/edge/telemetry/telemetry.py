@@ -6,12 +6,13 @@ says what each fact means.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from consumer.core.outcome import Reason
 from consumer.core.platform.control import CampaignHold, Cancellation, Forgotten, Release, Said, UnreadableOrder
 from consumer.core.terms import JournalOffset, Offset, Partition, Ticks
+from consumer.edge.telemetry.campaign_labels import CampaignLabels
 from consumer.edge.telemetry.exposition import render
 from consumer.edge.telemetry.log import RepeatedLines, origin_of, short
 from consumer.edge.telemetry.metrics import Metrics
@@ -34,11 +35,16 @@ class Telemetry(SendTelemetry, Facts):
     """Reports facts as log lines and as Prometheus metrics. All calls are made on one event loop."""
 
     def __init__(
-        self, *, clock: Clock, version: str, campaigns: Collection[int] = (), sends: SendLines = SendLines.AT_DEBUG
+        self,
+        *,
+        clock: Clock,
+        version: str,
+        campaigns: CampaignLabels | None = None,
+        sends: SendLines = SendLines.AT_DEBUG,
     ) -> None:
-        """`campaigns` are those with settings of their own; only these get a label value of their own."""
+        """`campaigns` says which of them get a label value of their own; None: none does."""
         metrics, lines = Metrics(), ProblemLines(clock)
-        SendTelemetry.__init__(self, metrics, lines, campaigns=campaigns, sends=sends)
+        SendTelemetry.__init__(self, metrics, lines, campaigns=campaigns or CampaignLabels(places=0), sends=sends)
         self._clock = clock
         self._version = version
         self._typos = RepeatedLines(every_seconds=TYPO_SECONDS)
@@ -95,6 +101,7 @@ class Telemetry(SendTelemetry, Facts):
         self._lines.log.log(VERDICT_LEVELS[verdict.grade], "the verdict changed", **fields)
 
     def summary(self) -> None:
+        self._campaigns.look()
         at = self._clock.now().steady
         tally, before = self._tally(), self._summary_tally
         changes = {name: int(value - before.get(name, 0)) for name, value in tally.items() if value != before.get(name)}

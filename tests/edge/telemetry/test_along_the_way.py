@@ -38,12 +38,6 @@ def full() -> Told:
     return told
 
 
-def too_large() -> Told:
-    told = small(max_bytes=1024)
-    told.people("+34600000001", "+34600000002", contact={"externalCode": "c", "customFields": {"a": "x" * 600}})
-    return told
-
-
 def near_a_deadline() -> Told:
     told = small()
     told.people("+34600000001", expires_in=2.5)

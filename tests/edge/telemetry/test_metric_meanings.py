@@ -107,6 +107,9 @@ STORIES: Sequence[tuple[Any, str, Mapping[str, str], float]] = (
     (two_people, "campaign_answers_total", {"answer": "accepted", "code": "200"}, 1),
     (two_people, "campaign_results_total", {"status": "accepted", "reason": "none"}, 2),
     (two_people, "campaign_acceptance_delay_seconds_count", NORMAL, 2),
+    (two_people, "campaign_campaign_results_total", {"campaign": "other", "status": "accepted", "reason": "none"}, 2),
+    (two_people, "campaign_campaign_acceptance_delay_seconds_count", {"campaign": "other"}, 2),
+    (reading, "campaign_campaign_results_total", {"campaign": "none", "status": "invalid", "reason": "schema"}, 1),
     (a_repeat, "campaign_results_total", {"status": "duplicate", "reason": "repeated"}, 1),
     (a_repeat, "campaign_requests_total", {**NORMAL, "campaign": "other"}, 1),
     # Four contacts, one of them bad: refused as four, two and one; halved twice.

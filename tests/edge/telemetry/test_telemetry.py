@@ -14,7 +14,7 @@ from consumer.edge.telemetry.send_telemetry import SendLines
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import AnswerClass, DrainPhase, During, Facts, Priority, Producer, RetryReason, StopWhy
 from tests.core.makers import make_event
-from tests.edge.support import AMONG, P3, HandClock, Lines, doubled, events, request, settle, status, telemetry
+from tests.edge.support import AMONG, P3, HandClock, Lines, accept, doubled, events, request, settle, status, telemetry
 
 
 def a_good_minute(told: Telemetry) -> None:
@@ -24,7 +24,7 @@ def a_good_minute(told: Telemetry) -> None:
         told.send_posted(request(421, priority=Priority.NORMAL, contacts=500), waited_seconds=0.1)
         told.windows_closed(why=CloseWhy.AGE, ages_seconds=[2.0])
         told.send_answered(request(contacts=500), answer=AnswerClass.ACCEPTED, status=200, seconds=0.02)
-        told.accepted(priority=Priority.NORMAL, delays_seconds=[2.0] * 500, event_delays_seconds=[3.0] * 500)
+        accept(told, request(421), *[2.0] * 500)
         settle(told, Status.ACCEPTED, None, count=500)
         settle(told, Status.REJECTED, Reason.CONTACT_REFUSED, count=1)
         settle(told, Status.DUPLICATE, Reason.REPEATED, count=1)
