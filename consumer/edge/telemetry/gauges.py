@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable
-from typing import get_args
+from typing import cast, get_args
 
 from consumer.edge.telemetry.meters import Described, GaugeReading, Key
 from consumer.service.status_shape import AccessState, PartitionStatus, ServiceStatus
@@ -30,6 +30,17 @@ def _each(read: Callable[[PartitionStatus], float | None]) -> Callable[[ServiceS
                 yield (partition["topic"], partition["partition"]), value
 
     return rows
+
+
+def _lag_parts(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
+    for partition in now["partitions"]:
+        for part, records in (partition["lag_parts"] or {}).items():
+            yield (partition["topic"], partition["partition"], part), cast("int", records)
+
+
+def _oldest(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
+    for stage, seconds in now["oldest"].items():
+        yield (stage,), cast("float | None", seconds) or 0.0
 
 
 def _states(states: tuple[str, ...], current: str) -> Iterable[tuple[Key, float]]:
@@ -72,6 +83,25 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         PARTITION,
         "Readable records without an acknowledged result: in hand, or between position and log end",
         _each(lambda p: p["lag"]),
+    ),
+    gauge(
+        "campaign_lag_part_records",
+        (*PARTITION, "part"),
+        "Parts of `campaign_lag_records`: `backlog` (unread), `parked`, `in_window`, `queued` (for a slot, a retry, a pause of the "
+        "campaign, an earlier event of the person), `in_flight`, `blocked` (held, turned away, refused, unsure, stopped), `settling`",
+        _lag_parts,
+    ),
+    gauge(
+        "campaign_lag_seconds",
+        PARTITION,
+        "The age of the oldest record without an acknowledged result, by its timestamp in Kafka; 0 where none is left",
+        _each(lambda p: p["lag_seconds"]),
+    ),
+    gauge(
+        "campaign_oldest_event_seconds",
+        ("stage",),
+        "For how long the oldest event of a stage has been in this process; 0 where the stage has none",
+        _oldest,
     ),
     gauge(
         "campaign_held_events",
