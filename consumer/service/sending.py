@@ -130,7 +130,8 @@ def _platform_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
         yield from _unreachable(pipeline, waiting, now)
     failing = list(_failing(pipeline, waiting, now))
     yield from failing
-    if access.state(now) is AccessState.FIRST_CONTACT and waiting and not (failing or access.turns_us_away):
+    is_first = access.state(now) is AccessState.FIRST_CONTACT and not (failing or access.turns_us_away)
+    if is_first and (pipeline.queue.queued or pipeline.queue.in_flight):
         yield Trouble(
             cause=VerdictCause.FIRST_CONTACT,
             grade="warn",

@@ -12,6 +12,7 @@ from consumer.core.terms import Now, Ticks
 from consumer.service.finding import failures_status
 from consumer.service.holding import holds_status
 from consumer.service.lag import LagReading, PartitionLag, total_lag
+from consumer.service.lateness import late_seconds, unread_records
 from consumer.service.progress import Progress, Surroundings
 from consumer.service.sending import waiting_events
 from consumer.service.service import Service
@@ -186,7 +187,10 @@ class StatusBoard:
         service, now = self._service, self._service.clock.now()
         around = self._surroundings(now)
         troubles = troubles_of(service, list(self._progress.standstills(now, around)), around, now)
-        standing = Standing(state=service.state, waiting=waiting_events(service.pipeline), late_seconds=None)
+        standing = Standing(
+            waiting=waiting_events(service.pipeline) + unread_records(service.pipeline, service.partitions.log_ends),
+            late_seconds=late_seconds(service.pipeline, service.policies, now),
+        )
         return verdict_of(standing, troubles, now)
 
     def health(self) -> Health:

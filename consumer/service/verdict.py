@@ -4,14 +4,14 @@ Everybody who tells people how it goes speaks from this: `/status`, `/readyz`, `
 the gauges behind the alerts. `service/troubles.py` finds the troubles.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Literal
 
 from consumer.core.terms import Instant, Now
-from consumer.service.status_shape import CauseStatus, Grade, ServiceState, VerdictStatus
+from consumer.service.status_shape import CauseStatus, Grade, VerdictStatus
 from schemas.instants import text_of
 
 
@@ -93,6 +93,11 @@ _WHOLE = frozenset(VerdictCause) - {
 BARELY_SECONDS = 1.0
 """Less lateness than this is not told."""
 
+LATE_SECONDS = 30.0
+"""Normal events are to be accepted within their window and 30 s."""
+
+VERY_LATE_SECONDS = 300.0
+
 EXACT_UP_TO = 120
 """Of seconds, and of minutes: what is longer is told in the next larger unit."""
 
@@ -122,9 +127,8 @@ class Trouble:
 class Standing:
     """What the service has to do, troubles apart."""
 
-    state: ServiceState
     waiting: int
-    """Records that were read or could be, without an outcome, those that operators hold apart."""
+    """Events in hand without an outcome, those that operators hold apart, and records that are not read yet."""
     late_seconds: float | None
     """By how much the oldest of them is later than its window explains; None where that is unknown."""
 
@@ -156,11 +160,27 @@ class ServiceVerdict:
 
 def verdict_of(standing: Standing, troubles: Iterable[Trouble], now: Now) -> ServiceVerdict:
     """Return how the service stands."""
-    ordered = tuple(sorted(troubles, key=lambda one: (-GRADE_RANK[one.grade], _RANK[one.cause])))
+    found = [*troubles, *_lateness(standing, now)]
+    ordered = tuple(sorted(found, key=lambda one: (-GRADE_RANK[one.grade], _RANK[one.cause])))
     return ServiceVerdict(
         grade=ordered[0].grade if ordered else "good",
         sentence=_sentence(standing, ordered, now),
         troubles=ordered,
+    )
+
+
+def _lateness(standing: Standing, now: Now) -> Iterator[Trouble]:
+    late = standing.late_seconds or 0.0
+    if late < LATE_SECONDS:
+        return
+    yield Trouble(
+        cause=VerdictCause.BEHIND,
+        grade="bad" if late >= VERY_LATE_SECONDS else "warn",
+        headline=f"{span_of(late)} behind",
+        sentence=f"the oldest event is {span_of(late)} late, its window not counted: see what else is named here; where "
+        "nothing is, look at CPU and limits, or run more instances",
+        since=Instant(now.wall - late),
+        events=standing.waiting,
     )
 
 

@@ -162,9 +162,9 @@ def test_a_control_topic_that_is_not_read_is_named_and_so_is_a_hold_which_is_no_
     runner.feed(runner.event())
     runner.run(until=20.0)
     runner.time = 20.0
-    reason, _ = reasons(runner)
+    reason, *_ = reasons(runner)
     assert "the control topic cannot be read since" in reason
-    reason, _ = reasons(runner, control_trouble="topic 'g-control' does not exist")
+    reason, *_ = reasons(runner, control_trouble="topic 'g-control' does not exist")
     assert "topic 'g-control' does not exist" in reason
 
 

@@ -9,16 +9,21 @@ import pytest
 from consumer.core.platform.answer import Answer, Answered, Lost, Unreachable
 from consumer.core.platform.lately import LATELY_SECONDS, MOST_CAMPAIGNS
 from consumer.core.policy import CampaignPolicy, Policies
+from consumer.service.lateness import late_seconds
 from consumer.service.sending import FAILURES, FRESH_SECONDS, PATIENCE_SECONDS, waiting_events, why_not_sending
 from consumer.service.verdict import ServiceVerdict, Standing, VerdictCause, verdict_of
 from tests.core.makers import at
 from tests.core.operators import Operator
 from tests.core.runner import OK, Request, Runner, accepting
 
+SLOW = 3
+"""A campaign whose windows collect for an hour."""
+
 PATIENT = Policies(
     default=CampaignPolicy(
         window_seconds=0.0, max_contacts=1, max_attempts=1_000, max_age_seconds=1e6, lost_answer_repeats=1_000
-    )
+    ),
+    campaigns={SLOW: CampaignPolicy(window_seconds=3_600.0)},
 )
 EVENTS = 5
 
@@ -60,8 +65,12 @@ class Seen:
 
     def verdict(self) -> ServiceVerdict:
         pipeline, now = self.runner.pipeline, at(self.runner.time)
-        standing = Standing(state="running", waiting=waiting_events(pipeline), late_seconds=None)
+        late = late_seconds(pipeline, self.runner.policies, now)
+        standing = Standing(waiting=waiting_events(pipeline), late_seconds=late)
         return verdict_of(standing, why_not_sending(pipeline, now), now)
+
+    def causes(self) -> set[VerdictCause]:
+        return {trouble.cause for trouble in self.verdict().troubles}
 
     def pass_time(self, seconds: float) -> None:
         end = self.runner.time + seconds
@@ -105,7 +114,8 @@ def test_a_platform_that_accepts_nothing_is_bad_with_what_it_says_since_when_and
     for _ in range(4):
         seen.pass_time(PATIENCE_SECONDS + 1)
         verdict = seen.verdict()
-        (trouble,) = verdict.troubles
+        trouble = verdict.troubles[0]
+        assert {one.cause for one in verdict.troubles} <= {cause, VerdictCause.BEHIND}
         assert (trouble.cause, trouble.grade, trouble.unready, trouble.events) == (cause, "bad", True, EVENTS)
         assert trouble.since is not None
         assert 0.0 <= trouble.since - began_at <= 1.0, "no probe moves it"
@@ -135,7 +145,7 @@ def test_one_failure_makes_no_failing_platform_however_long_ago_it_was(seen: See
     (trouble,) = seen.verdict().troubles
     assert trouble.grade == "warn", f"{FAILURES} of them do"
     seen.pass_time(LATELY_SECONDS)
-    assert seen.verdict().troubles == (), "it says nothing about the present any more"
+    assert seen.causes() == {VerdictCause.BEHIND}, "it says nothing about the present any more"
 
 
 def test_a_platform_that_fails_now_and_then_is_none_that_fails(seen: Seen) -> None:
@@ -166,6 +176,56 @@ def test_503_and_500_together_are_failures_and_no_pause(seen: Seen) -> None:
         (trouble,) = seen.verdict().troubles
         assert trouble.cause is VerdictCause.PLATFORM_FAILS
         assert "answers 500, 503 to" in trouble.sentence
+
+
+# --------------------------------------------------------------------------------------------------- lateness
+
+
+def test_nothing_is_accepted_any_more_and_the_verdict_says_by_how_much_it_is_behind(seen: Seen) -> None:
+    seen.runner.platform = lambda _request: (OK, 1_000.0)
+    seen.feed()
+    for seconds, grade, words in ((20.0, "good", "20 s"), (40.0, "warn", "60 s"), (540.0, "bad", "10 min")):
+        seen.pass_time(seconds)
+        verdict = seen.verdict()
+        assert verdict.grade == grade
+        assert verdict.sentence == f"sending; {words} behind"
+    (trouble,) = seen.verdict().troubles
+    assert (trouble.cause, trouble.events, trouble.unready) == (VerdictCause.BEHIND, EVENTS, False)
+    assert "10 min late" in trouble.sentence
+
+
+def test_a_window_that_collects_is_no_lateness_and_what_comes_after_it_is() -> None:
+    hour = 3_600.0
+    runner = Runner(policies=Policies(default=CampaignPolicy(window_seconds=hour)))
+    seen = Seen(runner)
+    seen.feed()
+    seen.pass_time(hour - 1)
+    assert seen.verdict().sentence == "sending"
+    runner.platform = lambda _request: (OK, hour)
+    seen.pass_time(41.0)
+    assert seen.verdict().sentence.startswith("waiting for the first 2xx since ")
+    assert [one.cause for one in seen.verdict().troubles] == [VerdictCause.FIRST_CONTACT, VerdictCause.BEHIND]
+
+
+def test_what_an_operator_holds_is_no_lateness_and_hides_none_of_others(seen: Seen) -> None:
+    Operator(seen.runner).hold(1)
+    seen.feed(campaign=1)
+    seen.feed(campaign=SLOW)
+    seen.pass_time(600.0)
+    assert seen.verdict().sentence.startswith("sending; campaign 1 is held")
+    assert seen.causes() == {VerdictCause.HOLDS}
+    seen.runner.platform = lambda _request: (OK, 1_000.0)
+    seen.feed(campaign=2)
+    seen.pass_time(60.0)
+    assert seen.verdict().sentence.startswith("sending; 60 s behind; campaign 1 is held")
+    assert seen.causes() == {VerdictCause.BEHIND, VerdictCause.HOLDS}
+
+
+def test_everything_that_is_held_is_late_by_somebodys_will(seen: Seen) -> None:
+    Operator(seen.runner).hold(None)
+    seen.feed()
+    seen.pass_time(600.0)
+    assert seen.causes() == {VerdictCause.HOLDS}
 
 
 # ------------------------------------------------------------------------------------------------- campaigns
@@ -205,7 +265,7 @@ def test_refused_contacts_are_no_trouble(seen: Seen) -> None:
 
 
 @pytest.mark.parametrize("retry_after", [None, 60.0])
-def test_a_campaign_that_is_slowed_down_is_named_and_the_others_are_not_late(
+def test_a_campaign_that_is_slowed_down_is_named_and_is_late_like_any_other(
     seen: Seen, retry_after: float | None
 ) -> None:
     seen.runner.platform = only(8, answering(429, retry_after=retry_after))
@@ -214,7 +274,7 @@ def test_a_campaign_that_is_slowed_down_is_named_and_the_others_are_not_late(
     verdict = seen.verdict()
     (trouble,) = verdict.troubles
     assert (trouble.cause, trouble.grade, trouble.unready) == (VerdictCause.CAMPAIGNS_THROTTLED, "warn", False)
-    assert verdict.sentence.startswith("sending; the platform slows down campaign 8 (429) since ")
+    assert verdict.sentence.startswith("sending; 20 s behind; the platform slows down campaign 8 (429) since ")
     seen.runner.platform = accepting
     seen.runner.run()
     assert seen.verdict().troubles == ()

@@ -9,8 +9,8 @@ from consumer.service.verdict import Standing, Trouble, VerdictCause, span_of, v
 
 MIDNIGHT = 1_794_960_000.0
 NOW = Now(Instant(MIDNIGHT + 600.0), Ticks(600.0))
-AT_WORK = Standing(state="running", waiting=3, late_seconds=0.2)
-IDLE = Standing(state="running", waiting=0, late_seconds=0.0)
+AT_WORK = Standing(waiting=3, late_seconds=0.2)
+IDLE = Standing(waiting=0, late_seconds=0.0)
 
 UNREACHABLE = Trouble(
     cause=VerdictCause.PLATFORM_PAUSES,
@@ -52,8 +52,8 @@ STOPPED = [
     [
         (IDLE, [], "idle"),
         (AT_WORK, [], "sending"),
-        (Standing(state="running", waiting=9, late_seconds=3.4), [], "sending; 3 s behind"),
-        (Standing(state="running", waiting=0, late_seconds=3.4), [], "idle"),
+        (Standing(waiting=9, late_seconds=3.4), [], "sending; 3 s behind"),
+        (Standing(waiting=0, late_seconds=3.4), [], "idle"),
         (
             AT_WORK,
             [HOLD, UNREACHABLE],
