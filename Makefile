@@ -79,12 +79,13 @@ simulate: tools ## Play the service in made-up worlds where everything goes wron
 	@$(RUN)/python -m tests.simulation.play $(SIMULATE_ARGS)
 
 .PHONY: generate
-generate: tools ## Write anew what is made from the code: published schemas, the pages of settings, metrics and results
+generate: tools ## Write anew what is made from the code: published schemas, the pages of settings, metrics and results, the Helm chart's part
 	@for subject in event result dead-letter; do \
 		$(RUN)/campaign-consumer schema "$$subject" > "schemas/published/$$subject.json"; done
 	@$(RUN)/python -m config.reference
 	@$(RUN)/python -m schemas.reference > schemas/RESULTS.md
 	@$(RUN)/python -m consumer.edge.telemetry.metrics_page > deploy/METRICS.md
+	@$(RUN)/python -m tests.support.chart
 
 .PHONY: record
 record: setup ## Record a resend on a terminal anew, from a real one: deploy/resending.svg
@@ -96,7 +97,7 @@ locks: tools ## Resolve pyproject.toml anew into deploy/locks
 	@$(RUN)/python -m consumer.demo.jars
 
 .PHONY: check-deploy
-check-deploy: tools $(VENV)/.deploy-tools ## Check what is deployed, with Prometheus and Chromium from Debian's packages; DEPLOY_ARGS narrows its tests
+check-deploy: tools $(VENV)/.deploy-tools ## Check what is deployed, with Prometheus, Chromium and Helm; DEPLOY_ARGS narrows its tests
 	@$(RUN)/hadolint deploy/Dockerfile
 	@$(RUN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	@$(RUN)/python -m pytest --numprocesses 2 tests/deploy $(DEPLOY_ARGS)
@@ -144,6 +145,6 @@ $(VENV)/.tools: deploy/locks/dev.txt $(VENV)/.project
 	$(call install,deploy/locks/dev.txt)
 	@touch $@
 
-$(VENV)/.deploy-tools: tests/deploy/install-tools $(VENV)/.tools
+$(VENV)/.deploy-tools: tests/deploy/install-tools tests/deploy/install-chart-tools tests/deploy/go.txt $(VENV)/.tools
 	@tests/deploy/install-tools $(VENV)
 	@touch $@

@@ -16,6 +16,7 @@ PAGES = sorted(
     for path in (
         ROOT / "README.md",
         *(page for folder in ("deploy", "config", "schemas") for page in (ROOT / folder).glob("*.md")),
+        ROOT / "deploy/helm/campaign-consumer/README.md",
     )
 )
 SETTINGS = {DELIMITER.join(path).upper() for path, _ in leaves()}
