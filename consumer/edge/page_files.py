@@ -34,7 +34,7 @@ def token_page(*, said: str = "") -> Page:
     return _page("token.html", styles=("tokens.css", "token.css"), scripts=(), forms="'self'", said=said)
 
 
-SCRIPTS: Final = ("page.js",)
+SCRIPTS: Final = ("words.js", "charts.js", "tables.js", "search.js", "page.js")
 
 
 def _page(name: str, *, styles: tuple[str, ...], scripts: tuple[str, ...], forms: str, said: str = "") -> Page:
