@@ -54,6 +54,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
             instance_id=kafka.group_instance_id,
             on_trouble=on_trouble,
             on_records_lost=lambda partition, start, end: telemetry.records_lost(partition, start=start, stop=end),
+            on_retention=telemetry.retention_known,
         ),
         journal=KafkaJournal(
             connection,
@@ -89,6 +90,7 @@ def http_server_of(settings: Settings, service: Service, telemetry: Telemetry) -
         service,
         request_seconds=settings.api.connect_timeout_seconds + settings.api.timeout_seconds,
         kafka_troubled_at=lambda: telemetry.kafka_troubled_at,
+        retention=lambda: telemetry.retention_seconds,
         counted=lambda: counted(telemetry.metrics),
     )
     telemetry.bind(board.status)

@@ -63,15 +63,18 @@ class StatusBoard:
         request_seconds: float,
         kafka_troubled_at: Callable[[], Ticks | None],
         counted: Callable[[], Counted] = Counted,
+        retention: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
         """`request_seconds` is the longest that an attempt takes; `kafka_troubled_at` returns when brokers last had trouble.
 
-        `counted` returns what metrics have counted, where there are any.
+        `counted` returns what metrics have counted, where there are any; `retention`, for how many seconds Kafka keeps the
+        records of events topics.
         """
         self._service = service
         self._progress = Progress(service.pipeline, request_seconds=request_seconds)
         self._kafka_troubled_at = kafka_troubled_at
         self._counted = counted
+        self._retention = retention
         self._started_at = service.clock.now().wall
 
     def status(self) -> ServiceStatus:
@@ -119,6 +122,7 @@ class StatusBoard:
             failures=failures_status(service.engine.recent_sends),
             acceptance=counted.acceptance,
             totals=_totals(counted, service.results_by_status),
+            retention_seconds=self._retention(),
         )
 
     def _ages(self, now: Now) -> AgesStatus:

@@ -342,6 +342,8 @@ class ServiceStatus(TypedDict):
     """The last 20 attempts that ended otherwise than accepted, the newest first."""
     acceptance: AcceptanceStatus
     totals: TotalsStatus
+    retention_seconds: Mapping[str, float]
+    """For how long Kafka keeps the records of each events topic; without those that are kept for ever, or not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,14 @@ from consumer.edge.telemetry.campaign_labels import CampaignLabels
 from consumer.edge.telemetry.send_telemetry import SendLines
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import Priority, RequestAttempt
-from consumer.service.status_shape import FailureStatus, LagParts, PartitionStatus, ServiceStatus, VerdictStatus
+from consumer.service.status_shape import (
+    FailureStatus,
+    HoldStatus,
+    LagParts,
+    PartitionStatus,
+    ServiceStatus,
+    VerdictStatus,
+)
 from tests.core.makers import make_event
 
 P3 = Partition("contact-events", 3)
@@ -156,6 +163,15 @@ VERDICT: VerdictStatus = {
 }
 
 
+HOLD: HoldStatus = {
+    "campaignId": 421,
+    "reject": False,
+    "reason": "wrong template",
+    "operator": "anna",
+    "since": "2026-11-24T15:40:19.000Z",
+}
+
+
 def status(partitions: int = 2) -> ServiceStatus:
     return {
         "version": "1.2.3",
@@ -176,18 +192,7 @@ def status(partitions: int = 2) -> ServiceStatus:
         "partitions": [partition_status(number) for number in range(partitions)],
         "windows_open": 4,
         "sends": {"queued": 2, "in_flight": 7, "in_flight_by_campaign": {str(2**63 - 1): 7}},
-        "holds": {
-            "holds": [
-                {
-                    "campaignId": 421,
-                    "reject": False,
-                    "reason": "wrong template",
-                    "operator": "anna",
-                    "since": "2026-11-24T15:40:19.000Z",
-                }
-            ],
-            "cancellations": [],
-        },
+        "holds": {"holds": [HOLD], "cancellations": []},
         "access": {
             "state": "open",
             "since": "2026-11-24T15:40:19Z",
@@ -205,4 +210,5 @@ def status(partitions: int = 2) -> ServiceStatus:
         "failures": [FAILURE],
         "acceptance": {"bounds": [0.5, 5.0], "normal": [3, 2, 1], "immediate": [1, 0, 0]},
         "totals": {"records_read": 110, "requests": 9, "contacts_accepted": 100, "results": 106},
+        "retention_seconds": {"contact-events": 604_800.0},
     }

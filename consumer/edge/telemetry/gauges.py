@@ -234,6 +234,12 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         lambda now: _states(("starting", "running", "draining"), now["state"]),
     ),
     gauge(
+        "campaign_topic_retention_seconds",
+        ("topic",),
+        "For how long Kafka keeps the records of an events topic; none where that is for ever or not known (DESCRIBE_CONFIGS)",
+        lambda now: [((topic,), seconds) for topic, seconds in now["retention_seconds"].items()],
+    ),
+    gauge(
         "campaign_build_info",
         ("version", "python"),
         "Always 1; the labels say what is running",

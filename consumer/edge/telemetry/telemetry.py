@@ -51,6 +51,8 @@ class Telemetry(SendTelemetry, Facts):
         self._status: Callable[[], ServiceStatus] | None = None
         self.kafka_troubled_at: Ticks | None = None
         """When brokers last had trouble: it may explain a standstill."""
+        self.retention_seconds: Mapping[str, float] = {}
+        """For how long Kafka keeps the records of events topics, as far as that has an end and is known."""
         self._summary_at = clock.now().steady
         self._summary_tally = self._tally()
 
@@ -171,6 +173,9 @@ class Telemetry(SendTelemetry, Facts):
         self.kafka_troubled_at = self._clock.now().steady
         cure = "tried again by itself; lasting: check the brokers and CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS"
         self._lines.problem("trouble with Kafka", "", {"why": why}, cure=cure)
+
+    def retention_known(self, seconds: Mapping[str, float]) -> None:
+        self.retention_seconds = seconds
 
     # Operators
 

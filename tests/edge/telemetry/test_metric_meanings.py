@@ -189,6 +189,7 @@ GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = (
     ("campaign_partitions", {"state": "owned"}, 2),
     ("campaign_holds", {}, 1),
     ("campaign_hold_age_seconds", {}, 86_400.5),
+    ("campaign_topic_retention_seconds", {"topic": "contact-events"}, 604_800.0),
     ("campaign_last_commit_age_seconds", {}, 0.4),
     ("campaign_checkpoint_age_seconds", {}, 4.2),
     ("campaign_partitions_paused", {}, 1),

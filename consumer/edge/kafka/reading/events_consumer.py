@@ -40,6 +40,7 @@ from consumer.edge.kafka.reading.fetching import Fetching
 from consumer.edge.kafka.reading.log_edges import LogEdges
 from consumer.edge.kafka.reading.log_ends import log_ends
 from consumer.edge.kafka.reading.positions import Positions
+from consumer.edge.kafka.reading.retention import Retention
 from consumer.edge.kafka.reading.topic_reader import DAMAGED_SECONDS, Isolation, TopicReader
 from consumer.edge.kafka.record_batches import Patience
 from consumer.service.ports import Committed, NoBrokerError, TopicGoneError
@@ -64,11 +65,13 @@ class GroupConsumer:
         instance_id: str | None = None,
         on_trouble: Callable[[str], None] = lambda _why: None,
         on_records_lost: Callable[[Partition, Offset, Offset], None] = lambda _partition, _start, _stop: None,
+        on_retention: Callable[[Mapping[str, float]], None] = lambda _seconds: None,
     ) -> None:
         """Prepare.
 
         `on_trouble` gets passing errors. `on_records_lost` gets a range (its end is exclusive) that retention removed
-        while the partition was being read; reading goes on behind it.
+        while the partition was being read; reading goes on behind it. `on_retention` gets the seconds that topics keep
+        their records, now and then.
         """
         self._connection = connection
         self._group = group
@@ -93,6 +96,7 @@ class GroupConsumer:
         self._group_listener: GroupListener | None = None
         self._group_member: GroupMember | None = None
         self._events_topics = EventsTopics(topics, connection)
+        self._retention = Retention(topics, on_known=on_retention, clock=_now)
         self._fetching = Fetching(
             positions=self._positions,
             edges=self._edges,
@@ -267,7 +271,9 @@ class GroupConsumer:
         """
         client = client_of(self._running)
         if partitions:
-            return await log_ends(client, partitions)
+            ends = await log_ends(client, partitions)
+            await self._retention.look(client)
+            return ends
         try:
             await partition_numbers(client, self._topics[0])
         except REFUSALS:
