@@ -45,7 +45,7 @@ class Pipeline:
     """The whole way of an event, without its edges."""
 
     def __init__(self, policies: Policies, *, group: str, random_source: RandomSource) -> None:
-        self._policies = policies
+        self.policies = policies
         self._group = group
         self._decoder = Decoder(policies)
         self.deduplication = Deduplication.by(policies)
@@ -382,7 +382,7 @@ class Pipeline:
         One that is unsure of its owner is not read, nor one whose entries or results the brokers do not take: what it
         cannot bring to its end would fill the buffer that all share.
         """
-        policies = self._policies
+        policies = self.policies
         fill = max(self.held_events / policies.buffer_max_events, self.held_bytes / policies.buffer_max_bytes)
         self._reading = fill < (1.0 if self._reading else LOW_WATER)
         if not self._reading:

@@ -15,6 +15,7 @@ from consumer.core.sending.settle import CalledOff, Decision, Finished, Halve, R
 from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import Instant, Now, Offset, Partition, SendId, Ticks
 from consumer.service.facts import AnswerClass, Facts, Priority, RequestAttempt, RetryReason, StopWhy
+from consumer.service.objectives import NOTHING, ObjectiveCounts, Objectives
 
 CLASS_OF: dict[Ruling, AnswerClass] = {
     Ruling.ACCEPTED: AnswerClass.ACCEPTED,
@@ -50,6 +51,7 @@ class EngineTelemetry:
     def __init__(self, facts: Facts, pipeline: Pipeline) -> None:
         self._facts = facts
         self._pipeline = pipeline
+        self._objectives = Objectives(pipeline.policies, pipeline.access.holds)
         self._why_stopped: StopWhy | None = None
         self._stopped_at = Ticks(0.0)
         self._is_let_in = False
@@ -81,17 +83,19 @@ class EngineTelemetry:
         if commands.checkpoint_seconds:
             self._facts.checkpoints_proven(seconds=commands.checkpoint_seconds)
         if commands.publications:
-            self.settled(commands.publications)
+            self.settled(commands.publications, now)
 
-    def settled(self, settlements: Sequence[Settlement]) -> None:
+    def settled(self, settlements: Sequence[Settlement], now: Now) -> None:
         """Outcomes are proven."""
         settled: dict[tuple[Status, Reason | None, int | None, SendId | None], list[Decoded]] = {}
         doubled: dict[tuple[int | None, SendId | None], list[Decoded]] = {}
+        judged: list[ObjectiveCounts] = []
         for settlement in settlements:
             for verdict, records in settlement.items:
                 for campaign_id, part in _by_campaign(records, verdict.send_id):
                     ending = (verdict.status, verdict.reason, campaign_id, verdict.send_id)
                     settled.setdefault(ending, []).extend(part)
+                    judged.append(self._objectives.judge(verdict, part, campaign_id, now))
                     if verdict.possible_duplicate:
                         doubled.setdefault((campaign_id, verdict.send_id), []).extend(part)
         for (status, reason, campaign_id, send_id), records in settled.items():
@@ -101,6 +105,15 @@ class EngineTelemetry:
             )
         for (campaign_id, send_id), records in doubled.items():
             self._facts.possible_duplicates(campaign_id=campaign_id, send_id=send_id, records=records)
+
+        self._judged(judged)
+
+    def _judged(self, judged: Sequence[ObjectiveCounts]) -> None:
+        normal, normal_good, immediate, immediate_good = map(sum, zip(NOTHING, *judged, strict=True))
+        if normal:
+            self._facts.objectives_judged(priority=Priority.NORMAL, events=normal, good=normal_good)
+        if immediate:
+            self._facts.objectives_judged(priority=Priority.IMMEDIATE, events=immediate, good=immediate_good)
 
     def posted(self, send: Send, now: Now) -> None:
         """A request's first byte is written next."""

@@ -219,6 +219,9 @@ class Facts(Protocol):
         `campaign_id` is None where no record could be read so far, `send_id` where no request was made.
         """
 
+    def objectives_judged(self, *, priority: Priority, events: int, good: int) -> None:
+        """So many events count for the service's objectives; `good` of them were accepted in time."""
+
     def possible_duplicates(
         self, *, campaign_id: int | None, send_id: SendId | None, records: Sequence[Decoded]
     ) -> None:

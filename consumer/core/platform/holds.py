@@ -37,6 +37,7 @@ NOBODY: Final = "unknown"
 """Stands for the operator where nobody can read who it was."""
 
 _EVERYBODY: Final = "everybody"
+_BLIND: Final = "blind"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class Holds:
         self._of_events: dict[str, Cancellation] = {}
         self._of_campaigns: dict[int, Cancellation] = {}
         self._over: dict[int | str, Outages] = {}
-        """Holds that are over, by campaign; under a word, those of everybody."""
+        """Holds that are over, by campaign; under words, those of everybody, and when nobody knew what was held."""
         self._heard_at: Ticks | None = None
         self._blind_since: Instant | None = None
         self.settles_any = False
@@ -84,7 +85,7 @@ class Holds:
     def heard(self, records: Iterable[ControlRecord], as_of: Ticks, now: Now) -> Changed:
         """Take in what was read, up to the end that the topic had at `as_of`; return what it changes."""
         if self._blind_since is not None:
-            self._of(_EVERYBODY).add(StandstillSpan(since=self._blind_since, until=now.wall))
+            self._of(_BLIND).add(StandstillSpan(since=self._blind_since, until=now.wall))
             self._blind_since = None
         self._heard_at = as_of
         held = self.held_campaigns()
@@ -245,7 +246,18 @@ class Holds:
     # ---------------------------------------------------------------- time on hold
 
     def spans(self, campaign_id: int, now: Now) -> Iterator[StandstillSpan]:
-        """Yield when a campaign was held, up to now: time that counts as no trying."""
+        """Yield when a campaign was held, or nobody knew whether, up to now: time that counts as no trying."""
+        yield from self.held_spans(campaign_id, now)
+        if (blind := self._over.get(_BLIND)) is not None:
+            yield from blind.spans(now.wall)
+        if self._blind_since is not None and self._blind_since < now.wall:
+            yield StandstillSpan(since=self._blind_since, until=now.wall)
+
+    def held_spans(self, campaign_id: int, now: Now) -> list[StandstillSpan]:
+        """Return when operators held a campaign, up to now."""
+        return list(self._held_spans(campaign_id, now))
+
+    def _held_spans(self, campaign_id: int, now: Now) -> Iterator[StandstillSpan]:
         for name, hold in ((campaign_id, self._holds.get(campaign_id)), (_EVERYBODY, self._holds.get(None))):
             over = self._over.get(name)
             if over is not None:
@@ -255,8 +267,6 @@ class Holds:
         for stray in self._strays.values():
             if stray.held_since < now.wall:
                 yield StandstillSpan(since=stray.held_since, until=now.wall)
-        if self._blind_since is not None and self._blind_since < now.wall:
-            yield StandstillSpan(since=self._blind_since, until=now.wall)
 
     def _over_of(self, campaign_id: int | None) -> Outages:
         return self._of(_EVERYBODY if campaign_id is None else campaign_id)

@@ -80,6 +80,7 @@ class Metrics:
         self._waiting()
         self._sending()
         self._outcomes()
+        self._judged()
         self._publishing()
         self._ownership()
         self._journal()
@@ -207,6 +208,20 @@ class Metrics:
             ("priority",),
             "From an event's `occurredAt` to its acceptance by the platform",
             bounds=DELAY_SECONDS,
+            known=[(priority,) for priority in Priority],
+        )
+
+    def _judged(self) -> None:
+        self.slo_events = counter(
+            "campaign_slo_events_total",
+            ("priority",),
+            "Events that count for the objectives: accepted, failed, expired or in doubt, and not scheduled, nor late because of a hold or the sender",
+            known=[(priority,) for priority in Priority],
+        )
+        self.slo_good_events = counter(
+            "campaign_slo_good_events_total",
+            ("priority",),
+            "Events that count for the objectives and were accepted in time: from the record's Kafka timestamp, 5 s for immediate events, the window and 30 s for others",
             known=[(priority,) for priority in Priority],
         )
 

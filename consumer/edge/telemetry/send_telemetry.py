@@ -18,7 +18,7 @@ from consumer.edge.telemetry.log import short
 from consumer.edge.telemetry.metrics import Metrics
 from consumer.edge.telemetry.places import places
 from consumer.edge.telemetry.problem_lines import ProblemLines
-from consumer.service.facts import AnswerClass, RequestAttempt, RetryReason, StopWhy
+from consumer.service.facts import AnswerClass, Priority, RequestAttempt, RetryReason, StopWhy
 
 NAMED_CAMPAIGNS: Final = 20
 
@@ -184,6 +184,10 @@ class SendTelemetry:
                 partition=str(record.partition),
                 offset=record.offset,
             )
+
+    def objectives_judged(self, *, priority: Priority, events: int, good: int) -> None:
+        self.metrics.slo_events.add((priority,), events)
+        self.metrics.slo_good_events.add((priority,), good)
 
     def possible_duplicates(
         self, *, campaign_id: int | None, send_id: SendId | None, records: Sequence[Decoded]

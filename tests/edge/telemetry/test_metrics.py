@@ -51,6 +51,7 @@ def everything() -> Telemetry:
     told.attempts_unknown(request(), reason=Reason.ANSWER_LOST)
     told.dispatch_stopped(why=StopWhy.DENIED)
     settle(told, Status.ACCEPTED, None, count=500)
+    told.objectives_judged(priority=Priority.NORMAL, events=500, good=499)
     doubled(told)
     accept(told, request(421), 2.0, 2.1)
     told.results_published(topic="campaign-send-results", count=500, seconds=0.003)
