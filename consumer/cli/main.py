@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "topics": ("consumer.cli.topics", "Create the topics that are missing, with the settings that they need."),
     "campaigns": ("consumer.cli.campaigns", "Hold, release, list and cancel campaigns: obeyed within 2 s."),
     "results": ("consumer.cli.results", "Find results by event, reference, campaign, outcome or time; follow them."),
+    "top": ("consumer.cli.top", "Show how a service stands, live in a terminal: over its HTTP port."),
     "inspect": ("consumer.cli.inspect", "Show each partition's state, from Kafka alone; let a stopped one start."),
     "audit": ("consumer.cli.audit", "Prove the promises from events, journal and results; exit 1 names violations."),
     "replay": ("consumer.cli.replay", "Resend on purpose: plan it, run it, follow it."),

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from consumer.core.platform.masking import MASK
+from consumer.edge.telemetry.log import printable
 from consumer.lookup.results import PublishedResult
 
 COLUMNS: Final = ("COMPLETED", "STATUS", "REASON", "CAMPAIGN", "EVENT", "REFERENCE", "KEY", "RECORD", "WORDS")
@@ -43,22 +44,22 @@ def _cells(published: PublishedResult) -> tuple[str, ...]:
     words = result.detail or (result.response.message if result.response and result.status != "accepted" else None)
     doubled = "possibleDuplicate" if result.possible_duplicate else None
     return (
-        printable(result.completed_at),
-        printable(result.status),
-        printable(result.reason or doubled),
+        shown(result.completed_at),
+        shown(result.status),
+        shown(result.reason or doubled),
         NOTHING if result.campaign_id is None else str(result.campaign_id),
-        printable(result.event_id),
-        printable(result.external_reference),
-        printable(None if published.key is None else published.key.decode("utf-8", "backslashreplace")),
-        f"{printable(source.topic)}:{source.partition}:{source.offset}",
-        printable(words),
+        shown(result.event_id),
+        shown(result.external_reference),
+        shown(None if published.key is None else published.key.decode("utf-8", "backslashreplace")),
+        f"{shown(source.topic)}:{source.partition}:{source.offset}",
+        shown(words),
     )
 
 
-def printable(text: str | None) -> str:
+def shown(text: str | None) -> str:
     """Return a text on one line; what is not printable is escaped, and a phone number is not shown."""
     if not text:
         return NOTHING
     if _PHONE.fullmatch(text):
         return MASK
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return printable(text)

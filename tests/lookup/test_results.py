@@ -13,7 +13,7 @@ from consumer.lookup.results import (
     SourceRecord,
     WantedResults,
 )
-from consumer.lookup.table import COLUMNS, ResultLines, printable
+from consumer.lookup.table import COLUMNS, ResultLines, shown
 from tests.lookup.published import PHONE, published
 from tests.replay.logs import Rec
 from tests.support.records import Written
@@ -73,8 +73,8 @@ def test_the_lines_of_results_stand_under_their_columns_and_name_key_reference_a
     rows = list(lines.lines(found))
     head = lines.head()
     assert [len(cell) for cell in head] == [len(cell) for cell in rows[0]] == [len(cell) for cell in rows[2]]
-    shown = dict(zip(COLUMNS, (cell.strip() for cell in rows[1]), strict=True))
-    assert shown == {
+    cells = dict(zip(COLUMNS, (cell.strip() for cell in rows[1]), strict=True))
+    assert cells == {
         "COMPLETED": "2026-11-24T15:40:00.000Z",
         "STATUS": "rejected",
         "REASON": "contact_refused",
@@ -92,5 +92,5 @@ def test_neither_a_phone_nor_a_control_character_is_shown() -> None:
     [row] = ResultLines().lines(picked(WantedResults(), refused, published(1, key=b"\xff\n")))
     assert row[-1] == "disabled\\x1b[2J"
     assert row[-3] == "***"
-    assert printable("\u202eabc\n") == "\\u202eabc\\n"
-    assert printable("") == printable(None) == "-"
+    assert shown("\u202eabc\n") == "\\u202eabc\\n"
+    assert shown("") == shown(None) == "-"
