@@ -5,11 +5,14 @@
 
 import sys
 from collections.abc import Iterable, Mapping
+from textwrap import wrap
 from typing import Final
 
-from consumer.edge.telemetry.meters import Distribution
+from consumer.edge.telemetry.meters import Described, Distribution
+from consumer.edge.telemetry.metric_groups import GROUPS, WAY, MetricGroup
 from consumer.edge.telemetry.metrics import Metrics
 
+WIDTH: Final = 120
 HEAD: Final = """\
 # Metrics
 
@@ -17,7 +20,21 @@ Every metric of the campaign consumer. `make generate` writes this page from the
 
 `GET /metrics` on `HTTP__HOST` and `HTTP__PORT` answers in the text format of Prometheus, or in OpenMetrics where the scraper asks
 for it. No label ever holds a phone, an event ID, or anything else without a bound. A label value `none` means that there is
-none. The metrics `campaign_process_*` exist on Linux alone.
+none. The metrics `campaign_process_*` exist on Linux alone. OpenMetrics alone has exemplars: buckets of
+`campaign_acceptance_delay_seconds` name a send, which `GET /sends?send=ID` and the log tell more of.
+
+**Campaigns.** `METRICS__CAMPAIGN_LABELS` campaigns (20) have a label value of their own: first those with settings of their own,
+then half of the places that are left to campaigns as they come, and every 30 s half of what is still left to the busiest. A
+campaign keeps its label until the process ends, so that no counter goes back, and what it had before counts in `other`. Another
+instance may have chosen others: a sum over instances by `campaign` is complete only for campaigns with settings of their own.
+
+The tables below stand in the order in which somebody on call asks.
+"""
+WAY_HEAD: Final = """
+## An event's way
+
+| stage | how many | how long it took those that have passed | how long those have waited that are there |
+|---|---|---|---|
 """
 VALUES_HEAD: Final = """
 ## Label values
@@ -122,16 +139,23 @@ VALUES: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
 def page() -> str:
     """Return the page, as Markdown."""
     metrics = Metrics()
-    return "".join((HEAD, _table(metrics), VALUES_HEAD, _values(), BUCKETS_HEAD, _buckets(metrics)))
+    described = {each.name: each for each in metrics.described()}
+    groups = (_group(group, described) for group in GROUPS)
+    return "".join((HEAD, *groups, WAY_HEAD, _way(), VALUES_HEAD, _values(), BUCKETS_HEAD, _buckets(metrics)))
 
 
-def _table(metrics: Metrics) -> str:
-    head = ("", "| metric | type | labels | meaning |", "|---|---|---|---|")
+def _group(group: MetricGroup, described: Mapping[str, Described]) -> str:
+    head = ("", f"## {group.question}", "", *wrap(group.how_to_read, width=WIDTH, break_on_hyphens=False), "")
+    table = ("| metric | type | labels | meaning |", "|---|---|---|---|")
     rows = (
         f"| `{each.name}` | {each.kind} | {_code(each.labels) or '-'} | {each.meaning} |"
-        for each in metrics.described()
+        for each in (described[f"campaign_{name}"] for name in group.names)
     )
-    return _lines((*head, *rows))
+    return _lines((*head, *table, *rows))
+
+
+def _way() -> str:
+    return _lines(f"| {' | '.join(stage)} |" for stage in WAY)
 
 
 def _values() -> str:

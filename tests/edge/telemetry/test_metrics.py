@@ -13,6 +13,7 @@ from consumer.core.outcome import Reason, Status
 from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import JournalOffset, Offset, Partition
 from consumer.edge.telemetry.meters import Distribution
+from consumer.edge.telemetry.metric_groups import GROUPS
 from consumer.edge.telemetry.metrics import SETTLEMENTS, Metrics
 from consumer.edge.telemetry.metrics_page import VALUES, page
 from consumer.edge.telemetry.telemetry import Telemetry
@@ -230,6 +231,16 @@ def test_the_page_has_a_row_for_every_metric_and_the_buckets_of_every_histogram(
         assert len(named) == 1, each.name
         assert named[0].endswith(f" | {each.meaning} |")
     assert "| `campaign_loop_delay_seconds` | 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5 |" in rows
+
+
+def test_every_metric_stands_under_one_question() -> None:
+    grouped = [f"campaign_{name}" for group in GROUPS for name in group.names]
+    assert sorted(grouped) == [each.name for each in Metrics().described()]
+
+
+def test_the_page_names_no_metric_that_there_is_not() -> None:
+    known = {each.name for each in Metrics().described()} | {"campaign_process_"}
+    assert set(re.findall(r"campaign_[a-z_]+", page())) <= known
 
 
 def test_a_scrape_of_a_service_with_64_partitions_stays_small() -> None:
