@@ -1,8 +1,10 @@
 """One running service is put into trouble in five ways: whoever is asked names the same cause, and nobody once it is over."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest_asyncio
@@ -17,6 +19,7 @@ from tests.service.events import urgent, written
 from tests.service.harness import Instance, Stage, stage_on
 from tests.service.test_inspect import inspect, move_the_group, until_stopped
 from tests.support.eventually import eventually
+from tests.support.kafka_proxy import Api, KafkaProxy, Question, What
 
 SECONDS = 60.0
 KNOWN, UNKNOWN = 7, 421
@@ -165,4 +168,31 @@ async def test_five_troubles_one_after_the_other_are_one_truth_for_everybody_and
         await breakable.start_broker()
         await scene.until_all_is_well()
         await scene.until_logged("good")
+        assert await service.stop() == 0
+
+
+def writes_to(topic: str, question: Question) -> bool:
+    return question.says(Api.PRODUCE, topic)
+
+
+async def test_a_journal_or_results_that_are_not_acknowledged_are_told_apart(
+    breakable: ApacheKafka, proxy: KafkaProxy, tmp_path: Path
+) -> None:
+    async with stage_on(breakable, tmp_path) as stage:
+        service = await stage.start({"KAFKA__BOOTSTRAP_SERVERS": proxy.address})
+        scene = Scene(stage, service, 0)
+        for topic, cause in ((stage.results_topic, "results_unacknowledged"), (stage.journal, "journal_unsure")):
+            hold = proxy.hold(What.ANSWER, partial(writes_to, topic))
+            await stage.publish([written(urgent(KNOWN, 1))])
+            async with asyncio.timeout(SECONDS):
+                await hold.struck.wait()
+
+            async def is_named(cause: str = cause) -> bool:
+                return cause in (await status_says(service)).causes
+
+            await eventually(is_named, within_seconds=SECONDS, what=f"{cause} is named")
+            assert (await service.get("/healthz")).is_success
+            proxy.release()
+            await scene.until_all_is_well()
+        await stage.results.until(stage.published)
         assert await service.stop() == 0
