@@ -11,6 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from config.catalogue import leaves
+from consumer.service.verdict import VerdictCause
 from tests.support import chart
 
 VALUES: dict[str, Any] = YAML(typ="safe", pure=True).load(chart.CHART / "values.yaml")
@@ -35,6 +36,15 @@ def test_the_chart_holds_no_copy_of_what_is_gone() -> None:
 
 def test_the_dashboards_fit_into_one_config_map() -> None:
     assert sum(len(text.encode()) for text in chart.copies().values()) < LARGEST_CONFIG_MAP_BYTES
+
+
+def test_the_causes_by_which_nobody_scales_exist() -> None:
+    (named,) = re.findall(
+        r"join \"\|\" \(list(.*?)\)", (chart.CHART / "templates/scaledobject.yaml").read_text(), re.DOTALL
+    )
+    causes = re.findall(r'"(\w+)"', named)
+    assert len(causes) > 1
+    assert set(causes) <= set(VerdictCause)
 
 
 def keys(table: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

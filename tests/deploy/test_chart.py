@@ -1,6 +1,5 @@
 """What Helm makes of the chart: valid for Kubernetes and the operators, and what the service needs to be run well."""
 
-import copy
 import json
 import math
 import os
@@ -18,71 +17,28 @@ from ruamel.yaml import YAML
 
 from config import load
 from config.durations import parse_duration
+from tests.deploy.helm import (
+    KUBERNETES,
+    VALUES,
+    Manifest,
+    RefusedError,
+    everything,
+    minimal,
+    of_kind,
+    pod_specs,
+    render,
+    rendered,
+    run_helm,
+    workload,
+)
 from tests.support import chart
 from tests.support.chart import CHART
 
-HELM = Path(sys.prefix) / "bin/helm"
 CRDS = Path(sys.prefix) / "share/campaign-consumer-crds"
-VALUES = Path(__file__).parent / "values"
-KUBERNETES = "1.34"
-"""The schemas and the cluster that Helm is told of."""
-SERVER_KEY = "campaign_api__server_key"
 ON_CUSTOM_RESOURCES = {"monitoring.coreos.com/v1", "keda.sh/v1alpha1"}
 CHART_VALUES: dict[str, Any] = YAML(typ="safe", pure=True).load(CHART / "values.yaml")
 OTHERS: dict[str, Any] = YAML(typ="safe", pure=True).load(VALUES / "others.yaml")
-
-Manifest = dict[str, Any]
-
-
-def run_helm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([HELM, *arguments], capture_output=True, text=True, check=False, timeout=60)
-
-
-class RefusedError(AssertionError):
-    """Helm did not render."""
-
-
-def render(*names: str, **values: Any) -> list[Manifest]:
-    """The manifests for these files of values, with further values on top."""
-    files = [argument for name in names for argument in ("--values", f"{VALUES}/{name}.yaml")]
-    more = [argument for name, value in values.items() for argument in ("--set-json", f"{name}={json.dumps(value)}")]
-    done = run_helm(
-        "template", "release", str(CHART), "--namespace", "ours", "--kube-version", KUBERNETES, *files, *more
-    )
-    if done.returncode:
-        raise RefusedError(done.stderr)
-    return [manifest for manifest in YAML(typ="safe").load_all(done.stdout) if manifest is not None]
-
-
-@cache
-def _rendered(*names: str) -> list[Manifest]:
-    return render(*names)
-
-
-def everything() -> list[Manifest]:
-    return copy.deepcopy(_rendered("everything"))
-
-
-def minimal(**values: Any) -> list[Manifest]:
-    return render("minimal", **values) if values else copy.deepcopy(_rendered("minimal"))
-
-
-def of_kind(manifests: list[Manifest], kind: str) -> Manifest:
-    (found,) = (manifest for manifest in manifests if manifest["kind"] == kind)
-    return found
-
-
-def workload(manifests: list[Manifest]) -> Manifest:
-    (found,) = (manifest for manifest in manifests if manifest["kind"] in {"StatefulSet", "Deployment"})
-    return found
-
-
-def pod_specs(manifests: list[Manifest]) -> Iterator[Manifest]:
-    for manifest in manifests:
-        if manifest["kind"] == "Pod":
-            yield manifest["spec"]
-        elif "template" in manifest["spec"] if "spec" in manifest else False:
-            yield manifest["spec"]["template"]["spec"]
+SERVER_KEY = "campaign_api__server_key"
 
 
 def environment(container: Manifest) -> dict[str, str]:
@@ -264,7 +220,7 @@ def test_the_service_understands_every_setting_as_it_was_meant(tmp_path: Path) -
 def test_check_accepts_the_environment_of_every_container(name: str, tmp_path: Path) -> None:
     for key in (SERVER_KEY, *(["campaign_kafka__sasl_password"] if name == "everything" else [])):
         (tmp_path / key).write_text("secret\n")
-    for spec in pod_specs(_rendered(name)):
+    for spec in pod_specs(rendered(name)):
         for container in [*spec["containers"], *spec.get("initContainers", [])]:
             seen = environment(container)
             assert seen["CAMPAIGN_SECRETS_DIR"] == container["volumeMounts"][0]["mountPath"]
