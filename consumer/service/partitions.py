@@ -21,6 +21,7 @@ from consumer.service.ports import Clock, Committed, EventsConsumer, NoBrokerErr
 from consumer.service.rebalancing import Rebalancing
 from consumer.service.recalling import Recalling
 from consumer.service.takeover import OvertakenError, PartitionStoppedError, Takeover
+from consumer.service.unread import UnreadRecords, first_unread
 from consumer.service.unreadable import LaneDroppedError, until_readable
 
 CLAIM_AGAIN_SECONDS = (1.0, 5.0)
@@ -70,6 +71,7 @@ class Partitions:
         self.stopped: dict[Partition, str] = {}
         """Partitions that wait for a person, and why."""
         self.log_ends: dict[Partition, Offset] = {}
+        self.unread = UnreadRecords(consumer, clock)
         self.known_done: dict[Partition, Offset] = {}
         """For stopped partitions: the offset below which everything is done, as far as their evidence says."""
         self.broker_trouble: str | None = None
@@ -376,3 +378,7 @@ class Partitions:
         self.unanswered = tuple(partition for partition in asked if partition not in ends)
         self.brokers_away_since = (self.brokers_away_since or asked_at) if self.unanswered else None
         self.log_ends.update({partition: end for partition, end in ends.items() if partition in self._pipeline.lanes})
+        begun_anew = await self.unread.begun_anew(self.known_done, ends)
+        self.known_done.update({partition: at for partition, at in begun_anew.items() if partition in self.known_done})
+        first = first_unread(self._pipeline.lanes, self.known_done, self.log_ends)
+        await self.unread.look(first, paused=self._paused)

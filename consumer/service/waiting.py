@@ -4,13 +4,12 @@ Goes through windows, sends and settlements, never through their events.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from heapq import nsmallest
-from typing import NamedTuple
+from itertools import chain
 
-from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.pipeline import Pipeline
-from consumer.core.sending.send import SendStage
+from consumer.core.sending.send import Send, SendStage, oldest_arrival
 from consumer.core.terms import NEVER, Now, Ticks
 from consumer.service.lag import blockage
 from consumer.service.status_shape import OldestAges, OpenRequest, OpenWindow, WaitingCampaign, WaitingWhy
@@ -20,12 +19,11 @@ TOP_WINDOWS = 20
 TOP_REQUESTS = 50
 
 
-class _Eldest(NamedTuple):
-    """A campaign's event that has been here longest, by when it arrived."""
+_Eldest = tuple[Ticks, WaitingWhy, Ticks | None]
+"""When a campaign's event arrived that has been here longest, what it waits for, and until when."""
 
-    arrived: Ticks
-    why: WaitingWhy
-    next_at: Ticks | None
+_ITS_TURN = frozenset({"slot", "retry", "person"})
+"""What a campaign that may not start keeps from starting."""
 
 
 def open_windows(pipeline: Pipeline, now: Now) -> list[OpenWindow]:
@@ -88,99 +86,104 @@ class WaitingReading:
 
     def campaigns(self) -> list[WaitingCampaign]:
         """Return the campaigns whose oldest event has been here longest."""
-        eldest = nsmallest(TOP_CAMPAIGNS, self._eldest.items(), key=lambda item: item[1].arrived)
-        counts = self._counts()
-        return [
-            WaitingCampaign(
-                campaign=str(campaign_id),
-                events=counts[campaign_id],
-                oldest_seconds=_age(found.arrived, self._now),
-                why=found.why,
-                next_try_in_seconds=_until(found.next_at, self._now),
-            )
-            for campaign_id, found in eldest
-        ]
+        eldest = nsmallest(TOP_CAMPAIGNS, self._eldest.items(), key=lambda item: item[1][0])
+        counts = self._counts({campaign_id for campaign_id, _ in eldest})
+        return [self._campaign(campaign_id, found, counts[campaign_id]) for campaign_id, found in eldest]
 
-    def _counts(self) -> Counter[int]:
-        """Return how many events of each campaign are in hand; of what has settled, those that were in sends."""
+    def _campaign(self, campaign_id: int, found: _Eldest, events: int) -> WaitingCampaign:
+        arrived, why, next_at = found
+        if why in _ITS_TURN:
+            why, next_at = self._as_its_campaign(campaign_id) or (why, next_at)
+        return WaitingCampaign(
+            campaign=str(campaign_id),
+            events=events,
+            oldest_seconds=_age(arrived, self._now),
+            why=why,
+            next_try_in_seconds=_until(next_at, self._now),
+        )
+
+    def _as_its_campaign(self, campaign_id: int) -> tuple[WaitingWhy, Ticks | None] | None:
+        """Return what keeps all of a campaign from its turns, and until when; None where nothing does."""
+        access, now = self._pipeline.access, self._now
+        if access.holds.holds_campaign(campaign_id):
+            return "held", None
+        if self._blockage.everything:
+            shut_until = access.shut_until(now)
+            return "access", None if shut_until == NEVER else shut_until
+        campaign_at = access.campaign_at(campaign_id)
+        if campaign_id in access.refused:
+            return "refused", campaign_at
+        return ("throttled", campaign_at) if campaign_at > now.steady else None
+
+    def _counts(self, campaigns: Collection[int]) -> Counter[int]:
+        """Return how many events of each of these are in hand; of what has settled, those that were in sends."""
         pipeline = self._pipeline
         counts: Counter[int] = Counter()
         for window in pipeline.windows.open_windows():
-            counts[window.key.campaign_id] += len(window.by_person)
+            if (campaign_id := window.key.campaign_id) in campaigns:
+                counts[campaign_id] += len(window.by_person)
         for lane in pipeline.lanes.values():
-            for campaign_id, count in pipeline.queue.waiting_events.of(lane.partition).items():
-                counts[campaign_id] += count
+            waiting = pipeline.queue.waiting_events.of(lane.partition)
+            for campaign_id in campaigns:
+                counts[campaign_id] += waiting.get(campaign_id, 0)
             for settlement in lane.settling.values():
-                if settlement.campaign_id is not None:
+                if settlement.campaign_id is not None and settlement.campaign_id in campaigns:
                     counts[settlement.campaign_id] += len(settlement.offsets)
-        for send, parts in pipeline.delivery.out():
-            counts[send.campaign_id] += sum(len(members) for lane, members in parts.values() if not lane.dropped)
+        for send, count, _ in _out(pipeline):
+            counts[send.campaign_id] += count
         return counts
 
     # ---------------------------------------------------------------- stage by stage
 
-    def _note(self, stage: str, campaign_id: int | None, found: _Eldest) -> None:
-        if found.arrived < self._stages.get(stage, NEVER):
-            self._stages[stage] = found.arrived
+    def _note(
+        self, stage: str, campaign_id: int | None, arrived: Ticks, why: WaitingWhy, next_at: Ticks | None = None
+    ) -> None:
+        if arrived < self._stages.get(stage, NEVER):
+            self._stages[stage] = arrived
         if campaign_id is not None:
             known = self._eldest.get(campaign_id)
-            if known is None or found.arrived < known.arrived:
-                self._eldest[campaign_id] = found
+            if known is None or arrived < known[0]:
+                self._eldest[campaign_id] = (arrived, why, next_at)
 
     def _look_at_windows(self) -> None:
         for window in self._pipeline.windows.open_windows():
-            self._note("in_window", window.key.campaign_id, _Eldest(window.oldest_at, "window", window.close_at))
+            self._note("in_window", window.key.campaign_id, window.oldest_at, "window", window.close_at)
 
     def _look_at_the_queue(self) -> None:
-        pipeline, now = self._pipeline, self._now
-        for send in pipeline.queue.sends():
-            is_tried_later = send.ready_at > now.steady
-            why: WaitingWhy = "retry" if is_tried_later else "slot"
-            found = _Eldest(send.oldest_at, why, send.ready_at if is_tried_later else None)
-            self._note_waiting(send.campaign_id, found)
-        for send in pipeline.delivery.set_aside():
-            self._note("blocked", send.campaign_id, _Eldest(send.oldest_at, "journal", None))
+        pipeline = self._pipeline
+        for campaign_id, arrived in pipeline.queue.oldest_of_each():
+            self._note_waiting(campaign_id, arrived, "slot")
+        for send in pipeline.queue.in_back_off():
+            self._note_waiting(send.campaign_id, send.oldest_at, "retry", send.ready_at)
         for event in pipeline.waiters.first_of_each():
-            self._note_waiting(event.group.campaign_id, _Eldest(event.arrived, "person", None))
+            self._note_waiting(event.group.campaign_id, event.arrived, "person")
+        for send in pipeline.delivery.set_aside():
+            self._note("blocked", send.campaign_id, send.oldest_at, "journal")
 
-    def _note_waiting(self, campaign_id: int, found: _Eldest) -> None:
-        """Take note of what waits for its turn; what keeps all of its campaign from starting is said first."""
-        known = self._eldest.get(campaign_id)
+    def _note_waiting(self, campaign_id: int, arrived: Ticks, why: WaitingWhy, next_at: Ticks | None = None) -> None:
+        """Take note of what waits for its turn, which its whole campaign may be kept from."""
         is_blocked = self._blockage.everything or campaign_id in self._blockage.campaigns
-        stage = "blocked" if is_blocked else "queued"
-        if known is not None and known.arrived <= found.arrived:
-            self._note(stage, None, found)
-            return
-        self._note(stage, campaign_id, self._as_its_campaign(campaign_id, found))
-
-    def _as_its_campaign(self, campaign_id: int, found: _Eldest) -> _Eldest:
-        access, now = self._pipeline.access, self._now
-        if access.holds.holds_campaign(campaign_id):
-            return found._replace(why="held", next_at=None)
-        if self._blockage.everything:
-            shut_until = access.shut_until(now)
-            return found._replace(why="access", next_at=None if shut_until == NEVER else max(now.steady, shut_until))
-        campaign_at = access.campaign_at(campaign_id)
-        if campaign_id in access.refused:
-            return found._replace(why="refused", next_at=max(now.steady, campaign_at))
-        if campaign_at > now.steady:
-            return found._replace(why="throttled", next_at=campaign_at)
-        return found
+        self._note("blocked" if is_blocked else "queued", campaign_id, arrived, why, next_at)
 
     def _look_at_requests(self) -> None:
-        for send, parts in self._pipeline.delivery.out():
-            if not all(lane.dropped for lane, _ in parts.values()):
-                self._note("in_flight", send.campaign_id, _Eldest(send.oldest_at, "in_flight", None))
+        for send, count, oldest_at in _out(self._pipeline):
+            if count:
+                self._note("in_flight", send.campaign_id, oldest_at, "in_flight")
 
     def _look_at_settlements(self) -> None:
-        for settlement in _settling(self._pipeline.lanes.values()):
-            arrived = Ticks(self._now.steady - max(0.0, self._now.wall - settlement.first.received_at))
-            self._note("settling", settlement.campaign_id, _Eldest(arrived, "settling", None))
+        now = self._now
+        for lane in self._pipeline.lanes.values():
+            for settlement in lane.settling.values():
+                arrived = Ticks(now.steady - max(0.0, now.wall - settlement.first.received_at))
+                self._note("settling", settlement.campaign_id, arrived, "settling")
 
 
-def _settling(lanes: Iterable[Lane]) -> Iterator[Settlement]:
-    for lane in lanes:
-        yield from lane.settling.values()
+def _out(pipeline: Pipeline) -> Iterator[tuple[Send, int, Ticks]]:
+    """Yield the sends with a slot; of their members whose partitions are still ours, the number and the first arrival."""
+    for send, parts in pipeline.delivery.out():
+        ours = [members for lane, members in parts.values() if not lane.dropped]
+        is_whole = len(ours) == len(parts)
+        yield send, sum(map(len, ours)), send.oldest_at if is_whole else oldest_arrival(chain.from_iterable(ours))
 
 
 def _age(since: Ticks, now: Now) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consumer.core.pipeline import Pipeline
 from consumer.core.terms import Partition, Ticks
+from consumer.service.lag import oldest_in_hand
 from tests.core.runner import Runner
 
 Counts = Counter[tuple[Partition, int]]
@@ -76,8 +77,18 @@ def check(pipeline: Pipeline) -> None:
 class CheckedRunner(Runner):
     """Checks after every turn, and so after every fact."""
 
+    def check(self) -> None:
+        """Hold the pipeline's counters, and the age of what it waits for, against what is there."""
+        check(self.pipeline)
+        for partition, lane in self.pipeline.lanes.items():
+            if lane.held_events:
+                oldest = self.records[partition.number, lane.watermark.value]
+                found = oldest_in_hand(lane)
+                assert found is not None, partition
+                assert found.timestamp_ms == oldest.timestamp_ms, partition
+
     def turn(self) -> Ticks | None:
-        check(self.pipeline)
+        self.check()
         wake_at = super().turn()
-        check(self.pipeline)
+        self.check()
         return wake_at

@@ -29,6 +29,7 @@ def parts_of(runner: Runner, partition: Partition = P0, *, stopped: bool = False
         log_ends={partition: lane.watermark.position + unread},
         known_done={},
         stopped={partition: "why"} if stopped else {},
+        unread=SimpleNamespace(timestamp_ms=lambda *_: None),
     )
     found = LagReading(runner.pipeline, cast("Partitions", around), at(runner.time)).of(lane)
     assert found.parts is not None
@@ -49,10 +50,10 @@ class Traffic:
     def step(self) -> None:
         dice, runner = self.dice, self.runner
         self.read(dice.choice([P0, P1]), dice.randint(1, 6))
-        check(runner.pipeline)
+        runner.check()
         runner.run(until=runner.time + dice.choice([0.0, 0.1, 0.5, 5.0]))
         dice.choice([self.hold, self.release, self.cancel, self.fall_ill, self.heal, self.lose, self.rest])()
-        check(runner.pipeline)
+        runner.check()
 
     def read(self, partition: Partition, count: int) -> None:
         log, position = self.logs[partition], self.runner.pipeline.lanes[partition].watermark.position

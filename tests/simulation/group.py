@@ -307,6 +307,13 @@ class Member:
         await self.process.waits(self.world.logs.delay())
         return {partition: Offset(self.world.logs.events[partition.number].end) for partition in partitions}
 
+    async def first_timestamp_ms(self, partition: Partition, start: Offset) -> int | None:
+        """Return when the first record from here on was published; at once, so that no other delay is another one."""
+        found = (
+            [] if self.world.logs.trouble_seconds() > 0 else self.world.logs.events[partition.number].from_(start, 1)
+        )
+        return found[0].timestamp if found else None
+
     def _available(self, partition: Partition) -> list[Record]:
         if self.world.logs.trouble_seconds() > 0:
             return []

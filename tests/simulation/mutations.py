@@ -294,7 +294,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "what has landed lets its campaign go on",
-        (f"{CORE}.sending.send_queue:SendQueue.attempt_ended", "elif queue.where is _Where.BLOCKED:", "elif False:"),
+        (f"{CORE}.sending.send_queue:SendQueue.attempt_ended", "elif queue.where is Where.BLOCKED:", "elif False:"),
     ),
     _mutation(
         "a hold that is read is obeyed",

@@ -4,8 +4,10 @@ What the partition has to do and whether it moves, the judge knows from outside;
 its `/status` are asked.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, cast
 
+from consumer.service.lag import LagReading
 from tests.simulation.judge import Violation
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ BOUND_SECONDS = 80.0
 """Sixty that the probes grant, a window, a claim anew, and the interval between two looks."""
 
 STANDS_STILL = "a partition stands still, and every probe is green"
+LAG_DIFFERS = "the parts of a lag do not add up to it"
 LAG_SECONDS = 80.0
 """A rebalance that has just begun may wait 45 s for a member that is gone; between two looks at the logs are 5 s."""
 
@@ -34,6 +37,7 @@ class Standstill:
     def _look(self) -> None:
         world, judge = self._world, self._world.judge
         all_green = self._probes_are_green()
+        self._add_lag_up()
         for number in range(world.scenario.partitions):
             stand = judge.stand_of(number)
             before, since = self._stands.get(number, (None, 0.0))
@@ -56,6 +60,19 @@ class Standstill:
                 world.reached[f"probe: {reason.partition(' s: ')[2]}"] += 1
             green = green and health.ok and ready.ok
         return green
+
+    def _add_lag_up(self) -> None:
+        """Hold the parts of each lag that is known against it, at every process. Reads, and changes no world."""
+        for process in self._world.processes:
+            service = process.service
+            if service is None or process.frozen_until is not None or process.board is None:
+                continue
+            reading = LagReading(service.pipeline, service.partitions, service.clock.now())
+            for lane in service.pipeline.lanes.values():
+                found = reading.of(lane)
+                parts = cast("Collection[int]", {} if found.parts is None else found.parts.values())
+                if found.lag is not None and (sum(parts) != found.lag or min(parts) < 0):
+                    self._world.judge.broken_by(LAG_DIFFERS, lane.partition.number, *parts)
 
     def lag_is_over(self) -> bool:
         """Return whether everybody shows no lag for what is theirs, and every partition is somebody's."""

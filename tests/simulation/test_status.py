@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
 from consumer.service.status import StatusBoard
 from consumer.service.status_shape import PartitionStatus
@@ -60,6 +61,19 @@ class Watched:
         names = ("committed", "watermark", "position", "log_end", "lag", "held")
         return {name: said[name] for name in names}  # type: ignore[literal-required]
 
+    def parts(self) -> dict[str, int]:
+        """The parts of its lag that hold something."""
+        said = self.partition["lag_parts"]
+        assert said is not None
+        parts = cast("dict[str, int]", {name: count for name, count in said.items() if count})
+        assert sum(parts.values()) == self.partition["lag"]
+        return parts
+
+    def late_by(self, tolerance: float, *, since: float) -> bool:
+        """Whether its lag in seconds counts from then."""
+        said = self.partition["lag_seconds"]
+        return said is not None and abs(self.world.wall - since - said) <= tolerance
+
 
 @contextmanager
 def watched() -> Iterator[Watched]:
@@ -75,6 +89,7 @@ def test_records_in_hand_and_unread_are_lag_and_markers_are_not() -> None:
             it.world.publish(event(index))
         it.pass_time()
         assert it.numbers() == {"committed": 0, "watermark": 0, "position": 3, "log_end": 3, "lag": 3, "held": 3}
+        assert it.parts() == {"blocked": 3}
 
         it.world.logs.events[0].end += 2  # the ends of two transactions
         it.pass_time()
@@ -84,10 +99,12 @@ def test_records_in_hand_and_unread_are_lag_and_markers_are_not() -> None:
             it.world.publish(event(index))
         it.pass_time()
         assert it.numbers() == {"committed": 0, "watermark": 0, "position": 6, "log_end": 8, "lag": 6, "held": 4}
+        assert it.parts() == {"blocked": 4, "backlog": 2}
 
         it.world.platform.denied_until = LONG_AGO
         it.pass_time(60.0)
         assert it.numbers() == {"committed": 8, "watermark": 8, "position": 8, "log_end": 8, "lag": 0, "held": 0}
+        assert (it.parts(), it.partition["lag_seconds"]) == ({}, 0.0)
 
 
 def test_a_stopped_partition_shows_what_its_last_owner_was_not_done_with() -> None:
@@ -95,6 +112,7 @@ def test_a_stopped_partition_shows_what_its_last_owner_was_not_done_with() -> No
         it.world.publish(event(0))
         it.pass_time()
         it.world.platform.denied_until = 1e9
+        published_at = it.world.wall
         for index in range(1, 4):
             it.world.publish(event(index))
         it.pass_time()
@@ -105,3 +123,38 @@ def test_a_stopped_partition_shows_what_its_last_owner_was_not_done_with() -> No
         it.pass_time(60.0)
         assert it.partition["state"] == "stopped"
         assert it.numbers() == {"committed": 1, "watermark": 1, "position": None, "log_end": 4, "lag": 3, "held": 0}
+        assert it.parts() == {"blocked": 3}
+        assert it.late_by(0.5, since=published_at)
+
+
+def test_nothing_of_a_stopped_partitions_log_is_done_once_it_was_made_anew() -> None:
+    with watched() as it:
+        for index in range(4):
+            it.world.publish(event(index))
+        it.pass_time(30.0)
+        it.world.logs.journals[0].values.clear()
+        it.world.logs.journals[0].landed_at.clear()
+        it.world.judge.abandon(0)
+        it.world.publish(event(4))
+        it.pass_time(60.0)
+        log = it.world.logs.events[0]
+        assert (it.partition["state"], it.partition["watermark"], it.partition["lag"]) == ("stopped", 4, 1)
+        log.records, log.end = log.records[:2], 2  # its topic was made anew, and two were published since
+        it.pass_time()
+        assert (it.partition["lag"], it.parts()) == (2, {"blocked": 2})
+
+
+def test_a_partition_that_cannot_be_read_for_want_of_room_says_how_old_its_first_unread_record_is() -> None:
+    """Its own events are not what fills the buffer: nothing in hand tells its age."""
+    with watched() as it:
+        service = it.process.service
+        assert service is not None
+        service.pipeline.readable = set  # type: ignore[method-assign]
+        it.pass_time()
+        published_at = it.world.wall
+        it.world.publish(event(0))
+        it.pass_time(1.0)
+        assert it.partition["lag_seconds"] in (None, 0.0)
+        it.pass_time()
+        assert (it.numbers()["held"], it.parts()) == (0, {"backlog": 1})
+        assert it.late_by(0.5, since=published_at)

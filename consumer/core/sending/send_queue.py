@@ -6,20 +6,18 @@ searches.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import Enum, auto
 from heapq import heapify, heappop, heappush
+from operator import attrgetter
 
 from consumer.core.event import Event
 from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
+from consumer.core.sending.backlog import STALE_ENTRIES, Backlog, Fifo, Ready, TimerHeap, Where
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.waiting_events import WaitingEvents
 from consumer.core.terms import NEVER, Now, SendId, Ticks
 
-STALE_ENTRIES = 16
-"""Entries of a heap that are not in force, beyond as many as there are others."""
-
+_OLDEST_AT = attrgetter("oldest_at")
 
 SEND_BYTES = 1_200
 """What a queued send is charged with, and what knows when it is due and who may join it."""
@@ -28,122 +26,23 @@ LINE_BYTES = 1_000
 """What a campaign with queued sends is charged with. `tests/core/test_memory.py` holds both against what is held."""
 
 
-class _Where(Enum):
-    """Where a campaign's immediate sends, or its others, are."""
-
-    IDLE = auto()
-    """There are none."""
-    RING = auto()
-    """They have their turn in time."""
-    ASLEEP = auto()
-    """Their campaign may not be asked before an instant."""
-    PROBED = auto()
-    """They were the probe, in vain: again at an instant."""
-    BLOCKED = auto()
-    """As many of their campaign are in flight as may be."""
-
-
-@dataclass(slots=True, eq=False)
-class _Fifo:
-    """A campaign's immediate sends, or its others: in order and by name, so that one is found without a search."""
-
-    line: "_Backlog"
-    immediate: bool
-    sends: OrderedDict[SendId, Send] = field(default_factory=OrderedDict)
-    where: _Where = _Where.IDLE
-    entry: int = 0
-    """The entry of a heap that is in force."""
-
-    @property
-    def turn(self) -> tuple[int, bool]:
-        return (self.line.campaign_id, self.immediate)
-
-
-class _Backlog:
-    """The sends of one campaign."""
-
-    __slots__ = ("campaign_id", "delayed", "in_flight", "max_concurrency", "queues")
-
-    def __init__(self, campaign_id: int, max_concurrency: int) -> None:
-        self.campaign_id = campaign_id
-        self.max_concurrency = max_concurrency
-        self.in_flight = self.delayed = 0
-        self.queues = (_Fifo(self, immediate=True), _Fifo(self, immediate=False))
-
-    def queue(self, send: Send) -> _Fifo:
-        return self.queues[0 if send.immediate else 1]
-
-    @property
-    def idle(self) -> bool:
-        return not (self.in_flight or self.delayed or self.queues[0].sends or self.queues[1].sends)
-
-
-_Ready = OrderedDict[int, _Fifo]
-"""Queues that may have their turn, by campaign."""
-
-
-class _TimerHeap:
-    """Queues by the instant at which they are looked at again."""
-
-    def __init__(self, where: _Where) -> None:
-        self._where = where
-        self._heap: list[tuple[Ticks, bool, int, _Fifo]] = []
-        self._count = self._here = 0
-
-    def add(self, queue: _Fifo, until: Ticks) -> None:
-        self._count += 1
-        self._here += 1
-        queue.where, queue.entry = self._where, self._count
-        heappush(self._heap, (until, not queue.immediate, self._count, queue))
-        if len(self._heap) > 2 * self._here + STALE_ENTRIES:
-            self._heap = [entry for entry in self._heap if self._is_in_force(*entry[2:])]
-            heapify(self._heap)
-
-    def gone(self) -> None:
-        """Take note that one was taken elsewhere."""
-        self._here -= 1
-
-    def _is_in_force(self, count: int, queue: _Fifo) -> bool:
-        return queue.where is self._where and queue.entry == count
-
-    def next_at(self) -> Ticks | None:
-        heap = self._heap
-        while heap and not self._is_in_force(*heap[0][2:]):
-            heappop(heap)
-        return heap[0][0] if heap else None
-
-    def due(self, now: Now) -> _Fifo | None:
-        """Take out the first whose time has come."""
-        next_at = self.next_at()
-        if next_at is None or next_at > now.steady:
-            return None
-        self._here -= 1
-        return heappop(self._heap)[3]
-
-    def all(self) -> list[_Fifo]:
-        """Take out everything, in the order of time."""
-        found = [entry[3] for entry in sorted(self._heap, key=lambda entry: entry[:3]) if self._is_in_force(*entry[2:])]
-        self._heap, self._here = [], 0
-        return found
-
-
 class SendQueue:
     """Closed windows and sends that are to be tried again."""
 
     def __init__(self, policies: Policies, access: Access) -> None:
         self._policies = policies
         self._access = access
-        self._lines: dict[int, _Backlog] = {}
-        self._ready: tuple[_Ready, _Ready] = (OrderedDict(), OrderedDict())
+        self._lines: dict[int, Backlog] = {}
+        self._ready: tuple[Ready, Ready] = (OrderedDict(), OrderedDict())
         """Immediate sends, and others, in the order of their campaigns' turns."""
-        self._asleep = _TimerHeap(_Where.ASLEEP)
-        self._probed = _TimerHeap(_Where.PROBED)
+        self._asleep = TimerHeap(Where.ASLEEP)
+        self._probed = TimerHeap(Where.PROBED)
         self._delayed: list[tuple[Ticks, int, Send, QueueEnd]] = []
         """A heap by when each is ready; what was taken out stays until its time, or until the heap is swept."""
         self._waiting: dict[SendId, tuple[int, Send]] = {}
         """Which entries of the heap are in force, by the send's name."""
         self._delayed_count = 0
-        self._idle: list[_Backlog] = []
+        self._idle: list[Backlog] = []
         self.in_flight = 0
         self.queued = 0
         self.waiting_events = WaitingEvents()
@@ -165,22 +64,22 @@ class SendQueue:
             return
         self._enter(line, send, end)
 
-    def _line(self, campaign_id: int) -> _Backlog:
+    def _line(self, campaign_id: int) -> Backlog:
         line = self._lines.get(campaign_id)
         if line is None:
-            line = self._lines[campaign_id] = _Backlog(campaign_id, self._policies.of(campaign_id).max_concurrency)
+            line = self._lines[campaign_id] = Backlog(campaign_id, self._policies.of(campaign_id).max_concurrency)
         return line
 
-    def _enter(self, line: _Backlog, send: Send, end: QueueEnd) -> None:
+    def _enter(self, line: Backlog, send: Send, end: QueueEnd) -> None:
         queue = line.queue(send)
         queue.sends[send.send_id] = send
         if end is QueueEnd.FRONT:
             queue.sends.move_to_end(send.send_id, last=False)
-        if queue.where is _Where.IDLE:
+        if queue.where is Where.IDLE:
             self._join_ring(queue)
 
-    def _join_ring(self, queue: _Fifo) -> None:
-        queue.where = _Where.RING
+    def _join_ring(self, queue: Fifo) -> None:
+        queue.where = Where.RING
         self._ready[0 if queue.immediate else 1][queue.line.campaign_id] = queue
 
     # ---------------------------------------------------------------- whose turn it is
@@ -200,14 +99,14 @@ class SendQueue:
         if queue.sends:
             self._join_ring(queue)
         else:
-            queue.where = _Where.IDLE
+            queue.where = Where.IDLE
         self.queued -= 1
         self.in_flight += 1
         queue.line.in_flight += 1
         access.picked(now, crowd=len(self._lines))
         return send
 
-    def _next(self, now: Now) -> _Fifo | None:
+    def _next(self, now: Now) -> Fifo | None:
         for ring in self._ready:
             while ring:
                 _, queue = ring.popitem(last=False)
@@ -215,7 +114,7 @@ class SendQueue:
                     return queue
         return None
 
-    def _next_to_probe(self, now: Now) -> _Fifo | None:
+    def _next_to_probe(self, now: Now) -> Fifo | None:
         """Return whose turn it is as the probe: those who were not tried first."""
         for ring in self._ready:
             while ring:
@@ -231,7 +130,7 @@ class SendQueue:
                 return tried
         return None
 
-    def _defer_if_blocked(self, queue: _Fifo, now: Now) -> bool:
+    def _defer_if_blocked(self, queue: Fifo, now: Now) -> bool:
         """Let a queue wait for what it has to wait for; False where it may go."""
         line = queue.line
         again_at = self._access.campaign_at(line.campaign_id)
@@ -240,7 +139,7 @@ class SendQueue:
             return True
         at_once = 1 if line.campaign_id in self._access.refused else line.max_concurrency
         if line.in_flight >= at_once:
-            queue.where = _Where.BLOCKED
+            queue.where = Where.BLOCKED
             return True
         return False
 
@@ -250,10 +149,10 @@ class SendQueue:
         line.in_flight -= 1
         self.in_flight -= 1
         for queue in line.queues:
-            if queue.where is _Where.ASLEEP:
+            if queue.where is Where.ASLEEP:
                 self._asleep.gone()
                 self._join_ring(queue)
-            elif queue.where is _Where.BLOCKED:
+            elif queue.where is Where.BLOCKED:
                 self._join_ring(queue)
         if line.idle:
             self._idle.append(line)
@@ -263,7 +162,7 @@ class SendQueue:
         for campaign_id in campaigns:
             line = self._lines.get(campaign_id)
             for queue in line.queues if line is not None else ():
-                if queue.where is _Where.ASLEEP:
+                if queue.where is Where.ASLEEP:
                     self._asleep.gone()
                     self._join_ring(queue)
 
@@ -310,13 +209,24 @@ class SendQueue:
 
     # ---------------------------------------------------------------- what waits
 
+    def oldest_of_each(self) -> Iterator[tuple[int, Ticks]]:
+        """Yield campaigns with sends that wait for their turn, and when the first of those sends' members arrived."""
+        for campaign_id, line in self._lines.items():
+            for queue in line.queues:
+                if queue.sends:
+                    yield campaign_id, min(map(_OLDEST_AT, queue.sends.values()))
+
+    def in_back_off(self) -> Iterator[Send]:
+        """Yield the sends that wait for their time before they wait for their turn."""
+        for _, send in self._waiting.values():
+            yield send
+
     def sends(self) -> Iterator[Send]:
         """Yield every queued send."""
         for line in self._lines.values():
             for queue in line.queues:
                 yield from queue.sends.values()
-        for _, send in self._waiting.values():
-            yield send
+        yield from self.in_back_off()
 
     def holds(self, campaign_id: int) -> bool:
         """Return whether anything of a campaign is queued."""
@@ -356,13 +266,13 @@ class SendQueue:
         del queue.sends[send.send_id]
         if queue.sends:
             return
-        if queue.where is _Where.RING:
+        if queue.where is Where.RING:
             del self._ready[0 if queue.immediate else 1][queue.line.campaign_id]
-        elif queue.where is _Where.ASLEEP:
+        elif queue.where is Where.ASLEEP:
             self._asleep.gone()
-        elif queue.where is _Where.PROBED:
+        elif queue.where is Where.PROBED:
             self._probed.gone()
-        queue.where = _Where.IDLE
+        queue.where = Where.IDLE
 
     def remove(self, sends: Iterable[Send]) -> None:
         """Take queued sends out: nobody is left in them."""
@@ -383,7 +293,7 @@ class SendQueue:
         """Forget every queued send."""
         in_flight = {campaign_id: line.in_flight for campaign_id, line in self._lines.items() if line.in_flight}
         self._delayed, self._waiting, self._ready = [], {}, (OrderedDict(), OrderedDict())
-        self._asleep, self._probed = _TimerHeap(_Where.ASLEEP), _TimerHeap(_Where.PROBED)
+        self._asleep, self._probed = TimerHeap(Where.ASLEEP), TimerHeap(Where.PROBED)
         self.queued = 0
         self._idle = []
         for campaign_id in self._lines.keys() - in_flight.keys():

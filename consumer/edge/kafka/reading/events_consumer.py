@@ -25,6 +25,7 @@ from consumer.edge.kafka.clients import (
 from consumer.edge.kafka.connection import (
     REFUSALS,
     KafkaConnection,
+    KafkaRefusedError,
     KafkaUnreachableError,
     refused,
     until_reachable,
@@ -46,6 +47,9 @@ from consumer.edge.kafka.record_batches import Patience
 from consumer.service.ports import Committed, NoBrokerError, TopicGoneError
 
 START_SECONDS = 30.0
+
+FIRST_RECORD_SECONDS = 2.0
+"""How long to wait for the first unread record: it only tells how late a partition is."""
 
 
 class InstanceIdInUseError(Exception):
@@ -296,6 +300,15 @@ class GroupConsumer:
         """Return the record at exactly `offset`, None where none is readable there. Raises as `log_bounds` does."""
         record: Record | None = await self._reader.read_one(TopicPartition(*partition), offset)
         return record
+
+    async def first_timestamp_ms(self, partition: Partition, start: Offset) -> int | None:
+        """Return the timestamp of the first readable record at or after `start`, None where it is not known in time."""
+        try:
+            async with asyncio.timeout(FIRST_RECORD_SECONDS):
+                record = await self._reader.first_from(TopicPartition(*partition), start)
+        except (TimeoutError, TopicGoneError, KafkaRefusedError):
+            return None
+        return None if record is None else int(record.timestamp)
 
     async def stop(self) -> None:
         """Leave the group. `on_revoked` is not called: drain first."""

@@ -32,6 +32,9 @@ FIRST_PAUSE_SECONDS = 0.1
 GONE_AFTER = 5
 """How many times in a row a broker has to say that a topic or a partition does not exist."""
 
+END_OF_TIME = 2**63 - 1
+"""Past every offset."""
+
 FETCH_BYTES = 1024 * 1024
 """The most that one fetch brings, and that a reader holds: some 2,500 entries or more."""
 FETCH_WAIT_SECONDS = 0.005
@@ -135,6 +138,11 @@ class TopicReader:
     async def read_one(self, partition: TopicPartition, offset: int) -> Any | None:
         """Return the record at exactly `offset`, None where none is readable there."""
         records = await self.read(partition, offset, offset + 1)
+        return records[0] if records else None
+
+    async def first_from(self, partition: TopicPartition, start: int) -> Any | None:
+        """Return the first readable record at or after `start`, None where there is none."""
+        records = await self.read(partition, start, start + 1) or await self.read_some(partition, start, END_OF_TIME)
         return records[0] if records else None
 
     async def bounds(self, partition: TopicPartition) -> tuple[int, int]:

@@ -1,0 +1,111 @@
+"""A campaign's sends that wait, and what each of its queues waits for. Chooses none, and starts none."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from heapq import heapify, heappop, heappush
+
+from consumer.core.sending.send import Send
+from consumer.core.terms import Now, SendId, Ticks
+
+STALE_ENTRIES = 16
+"""Entries of a heap that are not in force, beyond as many as there are others."""
+
+
+class Where(Enum):
+    """Where a campaign's immediate sends, or its others, are."""
+
+    IDLE = auto()
+    """There are none."""
+    RING = auto()
+    """They have their turn in time."""
+    ASLEEP = auto()
+    """Their campaign may not be asked before an instant."""
+    PROBED = auto()
+    """They were the probe, in vain: again at an instant."""
+    BLOCKED = auto()
+    """As many of their campaign are in flight as may be."""
+
+
+@dataclass(slots=True, eq=False)
+class Fifo:
+    """A campaign's immediate sends, or its others: in order and by name, so that one is found without a search."""
+
+    line: "Backlog"
+    immediate: bool
+    sends: OrderedDict[SendId, Send] = field(default_factory=OrderedDict)
+    where: Where = Where.IDLE
+    entry: int = 0
+    """The entry of a heap that is in force."""
+
+    @property
+    def turn(self) -> tuple[int, bool]:
+        return (self.line.campaign_id, self.immediate)
+
+
+class Backlog:
+    """The sends of one campaign."""
+
+    __slots__ = ("campaign_id", "delayed", "in_flight", "max_concurrency", "queues")
+
+    def __init__(self, campaign_id: int, max_concurrency: int) -> None:
+        self.campaign_id = campaign_id
+        self.max_concurrency = max_concurrency
+        self.in_flight = self.delayed = 0
+        self.queues = (Fifo(self, immediate=True), Fifo(self, immediate=False))
+
+    def queue(self, send: Send) -> Fifo:
+        return self.queues[0 if send.immediate else 1]
+
+    @property
+    def idle(self) -> bool:
+        return not (self.in_flight or self.delayed or self.queues[0].sends or self.queues[1].sends)
+
+
+Ready = OrderedDict[int, Fifo]
+"""Queues that may have their turn, by campaign."""
+
+
+class TimerHeap:
+    """Queues by the instant at which they are looked at again."""
+
+    def __init__(self, where: Where) -> None:
+        self._where = where
+        self._heap: list[tuple[Ticks, bool, int, Fifo]] = []
+        self._count = self._here = 0
+
+    def add(self, queue: Fifo, until: Ticks) -> None:
+        self._count += 1
+        self._here += 1
+        queue.where, queue.entry = self._where, self._count
+        heappush(self._heap, (until, not queue.immediate, self._count, queue))
+        if len(self._heap) > 2 * self._here + STALE_ENTRIES:
+            self._heap = [entry for entry in self._heap if self._is_in_force(*entry[2:])]
+            heapify(self._heap)
+
+    def gone(self) -> None:
+        """Take note that one was taken elsewhere."""
+        self._here -= 1
+
+    def _is_in_force(self, count: int, queue: Fifo) -> bool:
+        return queue.where is self._where and queue.entry == count
+
+    def next_at(self) -> Ticks | None:
+        heap = self._heap
+        while heap and not self._is_in_force(*heap[0][2:]):
+            heappop(heap)
+        return heap[0][0] if heap else None
+
+    def due(self, now: Now) -> Fifo | None:
+        """Take out the first whose time has come."""
+        next_at = self.next_at()
+        if next_at is None or next_at > now.steady:
+            return None
+        self._here -= 1
+        return heappop(self._heap)[3]
+
+    def all(self) -> list[Fifo]:
+        """Take out everything, in the order of time."""
+        found = [entry[3] for entry in sorted(self._heap, key=lambda entry: entry[:3]) if self._is_in_force(*entry[2:])]
+        self._heap, self._here = [], 0
+        return found

@@ -1,0 +1,199 @@
+"""What waits, by campaign and by stage: for what, for how long, and until when. Time is virtual."""
+
+from typing import Any
+
+import pytest
+
+from consumer.core.platform.answer import Answer, Answered
+from consumer.core.policy import CampaignPolicy, Policies
+from consumer.service.status_shape import WaitingCampaign
+from consumer.service.waiting import TOP_CAMPAIGNS, WaitingReading, open_requests, open_windows
+from tests.core.makers import P0, P1, at
+from tests.core.operators import Operator
+from tests.core.runner import OK, Platform, Request, Runner, accepting
+
+ALONE: dict[str, Any] = {"window_seconds": 0.0, "max_contacts": 1, "max_concurrency": 1}
+
+
+def silent(_request: Request) -> tuple[Answer, float]:
+    return OK, 1e6
+
+
+def answering(status: int, *, retry_after: float | None = None) -> Platform:
+    return lambda _request: (Answered(status=status, retry_after_seconds=retry_after, body=b"{}"), 0.01)
+
+
+def started(platform: Platform = silent, **policy: Any) -> Runner:
+    """A process that has had its first 2xx, and looks at the clock at 100 s."""
+    runner = Runner(policies=Policies(default=CampaignPolicy(**policy)), partitions=[P0, P1])
+    runner.feed(runner.event(phone="+34699999999", priority="immediate"))
+    runner.run(until=1.0)
+    runner.time = 100.0
+    runner.platform = platform
+    return runner
+
+
+def feed(runner: Runner, *campaigns: int, phone: int = 100) -> None:
+    runner.feed(*[runner.event(campaignId=one, phone=f"+34600{phone + n:06}") for n, one in enumerate(campaigns)])
+
+
+def waiting(runner: Runner) -> list[WaitingCampaign]:
+    return WaitingReading(runner.pipeline, at(runner.time)).campaigns()
+
+
+def first(runner: Runner) -> tuple[str, int, float, str, float | None]:
+    found = waiting(runner)[0]
+    return (
+        found["campaign"],
+        found["events"],
+        found["oldest_seconds"],
+        found["why"],
+        found["next_try_in_seconds"],
+    )
+
+
+def test_an_open_window_is_told_with_its_age_and_its_end() -> None:
+    runner = started(window_seconds=10.0)
+    feed(runner, 7, 7)
+    runner.time = 104.0
+    assert first(runner) == ("7", 2, 4.0, "window", 6.0)
+    (window,) = open_windows(runner.pipeline, at(runner.time))
+    assert (window["campaign"], window["events"], window["max_contacts"]) == ("7", 2, 500)
+    assert (window["age_seconds"], window["closes_in_seconds"], window["priority"]) == (4.0, 6.0, "normal")
+    assert WaitingReading(runner.pipeline, at(runner.time)).oldest()["in_window"] == 4.0
+
+
+def test_who_was_taken_out_of_a_window_no_longer_counts_for_its_age() -> None:
+    runner = started(window_seconds=10.0)
+    feed(runner, 7)
+    runner.time = 104.0
+    feed(runner, 7, phone=200)
+    Operator(runner).cancel(event=str(runner.records[0, 1].event_id))
+    runner.turn()
+    (window,) = open_windows(runner.pipeline, at(runner.time))
+    assert (window["events"], window["age_seconds"]) == (1, 0.0)
+
+
+def test_a_request_is_told_from_its_slot_on() -> None:
+    runner = started(**ALONE)
+    feed(runner, 7)
+    runner.run(until=103.0)
+    assert first(runner) == ("7", 1, 3.0, "in_flight", None)
+    (request,) = open_requests(runner.pipeline, at(runner.time))
+    assert (request["campaign"], request["contacts"], request["attempt"]) == ("7", 1, 1)
+    assert (request["stage"], request["age_seconds"]) == ("posting", 3.0)
+
+
+def test_what_waits_for_a_slot_comes_after_what_has_one_only_where_it_is_younger() -> None:
+    runner = started(**ALONE)
+    feed(runner, 7)
+    runner.run(until=101.0)
+    feed(runner, 7, 7, phone=200)
+    runner.run(until=105.0)
+    assert first(runner) == ("7", 3, 5.0, "in_flight", None)
+    oldest = WaitingReading(runner.pipeline, at(runner.time)).oldest()
+    assert (oldest["in_flight"], oldest["queued"], oldest["blocked"]) == (5.0, 4.0, None)
+
+
+def test_what_waits_for_a_free_slot_alone_says_so() -> None:
+    runner = Runner(policies=Policies(default=CampaignPolicy(window_seconds=0.0), max_concurrency=1))
+    runner.feed(runner.event(phone="+34699999999"))
+    runner.run(until=1.0)
+    runner.platform = silent
+    feed(runner, 8, 9)
+    runner.run(until=3.0)
+    assert sorted((one["campaign"], one["why"]) for one in waiting(runner)) == [("8", "in_flight"), ("9", "slot")]
+
+
+def test_an_event_behind_its_person_waits_for_the_person() -> None:
+    runner = started(**ALONE)
+    feed(runner, 7)
+    runner.run(until=101.0)
+    runner.feed(runner.event(campaignId=7, phone="+34600000100"))
+    event = next(iter(runner.pipeline.waiters.first_of_each()))
+    assert event.offset == 2
+    assert first(runner)[:2] == ("7", 2)
+
+
+@pytest.mark.parametrize(
+    "platform, why, next_try",
+    [
+        (answering(408), "retry", 39.5),
+        (answering(429, retry_after=60.0), "throttled", 60.0),
+        (answering(503, retry_after=60.0), "access", 60.0),
+        (answering(401), "access", None),
+    ],
+)
+def test_what_the_platform_keeps_back_says_why_and_until_when(
+    platform: Platform, why: str, next_try: float | None
+) -> None:
+    runner = started(platform, **ALONE, backoff_base_seconds=40.0, backoff_max_seconds=40.0)
+    feed(runner, 7)
+    runner.run(until=100.5)
+    campaign, events, _, found, upcoming = first(runner)
+    assert (campaign, events, found) == ("7", 1, why)
+    assert upcoming is not None
+    assert next_try is None or upcoming == pytest.approx(next_try, abs=0.6)
+
+
+def test_a_refused_campaign_is_told_with_its_next_probe() -> None:
+    runner = started(**ALONE)
+    runner.platform = lambda request: answering(403)(request) if request.campaign == 7 else (OK, 0.01)
+    feed(runner, 7, 8)
+    runner.run(until=101.0)
+    campaign, events, _, why, next_try = first(runner)
+    assert (campaign, events, why) == ("7", 1, "refused")
+    assert next_try is not None
+    assert 0 < next_try < 60
+    assert WaitingReading(runner.pipeline, at(runner.time)).oldest()["blocked"] == 1.0
+
+
+def test_a_held_campaign_waits_for_an_operator() -> None:
+    runner = started(**ALONE)
+    Operator(runner).hold(7)
+    feed(runner, 7)
+    runner.run(until=160.0)
+    assert first(runner) == ("7", 1, 60.0, "held", None)
+
+
+def test_what_is_set_aside_waits_for_its_journal() -> None:
+    runner = started(window_seconds=0.0)
+    runner.sick.add(P1)
+    runner.feed(runner.event(campaignId=7), partition=P1)
+    runner.run(until=105.0)
+    runner.time = 105.0
+    assert first(runner) == ("7", 1, 5.0, "journal", None)
+    assert WaitingReading(runner.pipeline, at(runner.time)).oldest()["blocked"] == 5.0
+
+
+def test_what_has_its_outcome_and_no_result_yet_is_settling() -> None:
+    runner = started(lambda _request: (OK, 2.0), window_seconds=0.0)
+    feed(runner, 7)
+    runner.run(until=101.0)
+    runner.sick.add(P0)
+    runner.run(until=110.0)
+    runner.time = 110.0
+    assert first(runner) == ("7", 1, 10.0, "settling", None)
+    runner.heal(P0)
+    runner.run(until=111.0)
+    assert waiting(runner) == []
+    assert set(WaitingReading(runner.pipeline, at(runner.time)).oldest().values()) == {None}
+
+
+def test_the_campaigns_that_have_waited_longest_come_first_and_no_more_than_so_many() -> None:
+    runner = started(window_seconds=1e5)
+    for campaign in range(1, 31):
+        runner.time += 1.0
+        feed(runner, campaign)
+    found = [int(one["campaign"]) for one in waiting(runner)]
+    assert found == list(range(1, TOP_CAMPAIGNS + 1))
+    assert [int(one["campaign"]) for one in open_windows(runner.pipeline, at(runner.time))] == found
+
+
+def test_nothing_waits_where_everything_is_accepted() -> None:
+    runner = started(accepting, window_seconds=0.0)
+    feed(runner, 7, 8)
+    runner.run(until=110.0)
+    assert waiting(runner) == []
+    assert open_windows(runner.pipeline, at(runner.time)) == []
+    assert open_requests(runner.pipeline, at(runner.time)) == []
