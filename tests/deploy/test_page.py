@@ -1,0 +1,145 @@
+"""The operations page in a real browser, over the real service: it says what is so, to everybody, and says it soon."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.deploy.chromium import OpenPage, Theme, chromium
+from tests.service.events import event, id_of, urgent, written
+from tests.service.harness import PATIENT, Instance, stage_on
+from tests.support.cluster import Cluster
+
+SOON_MS = 10_000
+TOKEN = "a token of the test"
+
+COUNT_WHAT_IS_READ_OUT = """
+window.readOut = 0;
+new MutationObserver(() => { window.readOut += 1; })
+  .observe(document.getElementById("spoken"), { childList: true, characterData: true, subtree: true });
+"""
+
+
+async def says(page: OpenPage, what: str | re.Pattern[str], *, at: str = "#sentence", ms: float = SOON_MS) -> None:
+    """Wait until the page says this."""
+    await expect(page.view.locator(at)).to_contain_text(what, timeout=ms)
+
+
+async def test_the_page_shows_what_the_service_does_and_finds_a_send_by_its_event(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path, partitions=2) as stage, chromium() as browser:
+        service = await stage.start({"CAMPAIGNS__7__WINDOW__DURATION": "600s", **PATIENT})
+        first = urgent(6, 1)
+        await stage.results.until(await stage.publish([written(first)]))
+        await stage.publish([written(event(7, person), partition=person % 2) for person in range(30)])
+        await service.until_holds(30)
+        page = await browser.open(service.url)
+
+        await says(page, re.compile("^(sending|idle)"))
+        await expect(page.view.locator("#live")).to_have_class("good", timeout=SOON_MS)
+        await says(page, "live", at="#live")
+        await expect(page.view.locator("#partitions tr")).to_have_count(2)
+        await says(page, "owned", at="#partitions tr:nth-child(2)")
+        await says(page, re.compile(r"^7\s*30"), at="#windows")
+        await says(page, re.compile(r"^7\s*30"), at="#waiting")
+        await says(page, "30 records without a result", at="#figures")
+        assert "Campaign consumer" in await page.view.title()
+        await page.view.evaluate(COUNT_WHAT_IS_READ_OUT)
+
+        await stage.publish([written(event(7, person)) for person in range(100, 112)])
+        await says(page, re.compile(r"^7\s*42"), at="#windows", ms=5_000)
+        assert await page.view.evaluate("window.readOut") == 0, "figures that move are not read out"
+
+        await page.view.fill("#wanted", id_of(first))
+        await page.view.keyboard.press("Enter")
+        await says(page, re.compile(rf"{id_of(first)}.*6.*ended.*accepted", re.DOTALL), at="#events")
+        await says(page, "accepted 200", at="#sends")
+        await page.view.locator("#events button").click()
+        await says(page, re.compile("^Send [0-9a-f]{32}: 0 events, 1 sends"), at="#found")
+        await page.view.fill("#wanted", "nobody")
+        await page.view.get_by_role("button", name="Find").click()
+        await says(page, "Nothing is known of send nobody", at="#found")
+        await page.view.get_by_role("button", name="Latest").click()
+        await says(page, "accepted 200", at="#sends")
+        assert page.complaints == [
+            "error: Failed to load resource: the server responded with a status of 404 (Not Found)"
+        ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_nobody_is_kept_out_by_sight_width_or_keyboard(kafka: Cluster, tmp_path: Path, theme: Theme) -> None:
+    async with stage_on(kafka, tmp_path, partitions=2) as stage, chromium() as browser:
+        service = await stage.start({"CAMPAIGNS__7__WINDOW__DURATION": "600s", **PATIENT})
+        await stage.results.until(await stage.publish([written(urgent(6, 1))]))
+        await stage.ask.set_faults({"fault": "status", "status": 503, "message": "busy"})
+        await stage.publish([written(event(campaign, 1)) for campaign in (6, 7, 8)])
+        for width in (1280, 390):
+            page = await browser.open(service.url, width=width, theme=theme)
+            await says(page, "busy", at="#failures")
+            await says(page, "6", at="#sends")
+            assert await page.barriers() == []
+            assert await page.view.evaluate("document.documentElement.scrollWidth") == width
+            await page.view.locator("#rate-chart svg").focus()
+            await page.view.keyboard.press("ArrowLeft")
+            await says(page, "ago", at="#rate-legend")
+            assert page.complaints == []
+
+
+async def test_the_page_says_within_seconds_what_is_wrong_and_when_it_is_over(kafka: Cluster, tmp_path: Path) -> None:
+    async with stage_on(kafka, tmp_path) as stage, chromium() as browser:
+        service = await stage.start()
+        await stage.results.until(await stage.publish([written(urgent(6, 1))]))
+        page = await browser.open(service.url)
+        await says(page, re.compile("^(sending|idle)"))
+        await stage.ask.set_faults({"fault": "status", "status": 401, "message": "who are you?"})
+        waiting = await stage.publish([written(urgent(6, person)) for person in range(2, 5)])
+
+        await says(page, "refuses")
+        await expect(page.view.locator("#verdict")).to_have_class("verdict bad")
+        await says(page, "CampaignPlatformRefusesUs", at="#causes")
+        await says(page, "refuses", at="#spoken")
+        await says(page, re.compile("401.*who are you[?]", re.DOTALL), at="#failures")
+        await says(page, "refuses us", at="#access")
+
+        await stage.ask.clear_faults()
+        await stage.results.until(waiting)
+        await says(page, re.compile("^(sending|idle)"), ms=30_000)
+        assert page.complaints == []
+
+        await service.kill()
+        await says(page, "the service does not answer; the figures below are from", ms=15_000)
+
+
+async def test_without_the_stream_the_page_asks(kafka: Cluster, tmp_path: Path) -> None:
+    async with stage_on(kafka, tmp_path) as stage, chromium() as browser:
+        service = await stage.start({"WINDOW__DURATION": "600s"})
+        page = await browser.open(service.url, without=["**/status/stream"])
+        await says(page, "asking every 2 s", at="#live")
+        await stage.publish([written(event(7, person)) for person in range(5)])
+        await says(page, re.compile(r"^7\s*5"), at="#windows")
+
+
+async def test_the_token_is_asked_for_once(kafka: Cluster, tmp_path: Path) -> None:
+    async with stage_on(kafka, tmp_path) as stage, chromium() as browser:
+        service = await stage.launch({"HTTP__TOKEN": TOKEN})
+        service.url = (await service.until_logged("started"))["http_url"].rstrip("/")
+        page = await browser.open(service.url)
+        assert await page.barriers() == []
+        await page.view.fill("#token", "a guess")
+        await page.view.keyboard.press("Enter")
+        await says(page, "That is not the token.", at="[role=alert]")
+        await page.view.fill("#token", TOKEN)
+        await page.view.keyboard.press("Enter")
+        await says(page, "live", at="#live")
+        assert page.view.url == f"{service.url}/"
+        await page.view.reload()
+        await says(page, "live", at="#live")
+        await _never_told(service)
+
+
+async def _never_told(service: Instance) -> None:
+    assert TOKEN not in service.log.read_text("utf-8")
+    assert (await service.get("/status")).status_code == 401
+    assert (await service.get("/metrics")).status_code == 200
