@@ -114,6 +114,7 @@ One result for every record of an events topic, in the results topic (`KAFKA__RE
 from the code. The same as JSON Schema: [`published/result.json`](published/result.json), or `campaign-consumer schema result`.
 
 - **Key**: the key of the event's record.
+- **Headers**: where the service takes part in traces, `traceparent` and `tracestate` of the event's record, as they are.
 - **Partition**: the partition number of the event's record. If the results topic has fewer partitions, the number starts again
   at 0.
 - **Repetition**: a result may be published again around a crash or a change of owner. It then has the same `resultId` and the

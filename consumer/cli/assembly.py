@@ -1,5 +1,7 @@
 """Builds the service from its settings: edges, service, HTTP server. Starts nothing and decides nothing."""
 
+from dataclasses import replace
+
 from config import Settings
 from config.membership import Membership
 from consumer import __version__
@@ -32,7 +34,7 @@ def service_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> 
             results_topic=kafka.results_topic,
             dead_letter_topic=kafka.dead_letter_topic,
         ),
-        policies=policies(settings),
+        policies=replace(policies(settings), keeps_traces=telemetry.keeps_traces),
         world=_world_of(settings, telemetry, clock),
         grace_seconds=settings.shutdown.grace_seconds,
         api_timeout_seconds=settings.api.timeout_seconds,

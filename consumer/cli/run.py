@@ -2,19 +2,24 @@
 
 import asyncio
 import gc
+import math
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from consumer.cli.main import INTERRUPTED, Failure, config_option, load_settings
+from consumer.cli.main import INTERRUPTED, Failure, config_option, environment, load_settings
 
 if TYPE_CHECKING:
     from config import Settings
+    from consumer.edge.telemetry.traces import RequestSpans
     from consumer.service.service import Service
+
+    Traced = tuple[RequestSpans | None, str | None]
+    """What makes spans, and what is to be known about that."""
 
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
@@ -97,11 +102,12 @@ async def _run(settings: "Settings", received: list[int]) -> bool:
     stop = asyncio.Event()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    joined, cut_short = False, False
+    joined, cut_short, over_at = False, False, math.inf
 
     def on_signal() -> None:
-        nonlocal cut_short
+        nonlocal cut_short, over_at
         cut_short = stop.is_set()
+        over_at = min(over_at, loop.time() + settings.shutdown.grace_seconds)
         stop.set()
         if cut_short or not joined:  # before it has joined there is nothing to drain
             task.cancel()
@@ -111,7 +117,10 @@ async def _run(settings: "Settings", received: list[int]) -> bool:
     if received:
         return False
     try:
-        async with _service(settings) as service:
+        async with (
+            _traced(settings, lambda: 0.0 if cut_short else over_at - loop.time()) as spans,
+            _service(settings, spans) as service,
+        ):
             joined = True
             gc.collect()
             gc.freeze()  # objects that exist by now stay for ever: no collection needs to search them
@@ -120,6 +129,22 @@ async def _run(settings: "Settings", received: list[int]) -> bool:
         if not stop.is_set():
             raise
     return cut_short
+
+
+@asynccontextmanager
+async def _traced(settings: "Settings", left_seconds: Callable[[], float]) -> "AsyncIterator[Traced]":
+    """Yield what makes spans, if anything does; in the end it has what is left of the grace, and not long, for its export."""
+    from consumer import __version__
+    from consumer.cli.tracing import FLUSH_SECONDS, spans_of
+
+    spans, note = spans_of(
+        url=settings.api.url, group=settings.kafka.group_id, version=__version__, environ=environment()
+    )
+    try:
+        yield spans, note
+    finally:
+        if spans is not None:
+            spans.close(min(FLUSH_SECONDS, max(0.0, left_seconds())))
 
 
 async def _look_at_journals(settings: "Settings") -> None:
@@ -141,7 +166,7 @@ async def _look_at_journals(settings: "Settings") -> None:
 
 
 @asynccontextmanager
-async def _service(settings: "Settings") -> "AsyncIterator[Service]":
+async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Service]":
     """Start the HTTP server, wait for the brokers, check the topics, and yield the service."""
     from config.contradictions import notes
     from consumer import __version__
@@ -154,17 +179,17 @@ async def _service(settings: "Settings") -> "AsyncIterator[Service]":
     from consumer.edge.telemetry.send_telemetry import SendLines
     from consumer.edge.telemetry.telemetry import Telemetry
 
-    clock = SystemClock()
+    clock, (spans, note_on_traces) = SystemClock(), traced
     sends = SendLines.AT_INFO if settings.log.sends else SendLines.AT_DEBUG
     labels = CampaignLabels(places=settings.metrics.campaign_labels, own=settings.campaigns)
-    telemetry = Telemetry(clock=clock, version=__version__, campaigns=labels, sends=sends)
+    telemetry = Telemetry(clock=clock, version=__version__, campaigns=labels, sends=sends, spans=spans)
     service = service_of(settings, telemetry, clock)
     server = http_server_of(settings, service, telemetry)
     await server.start()
     try:
         kafka, connection, expected = settings.kafka, kafka_connection(settings), expectations(settings)
         telemetry.started(group=kafka.group_id, topics=kafka.events_topics, http_url=server.url)
-        for note in notes(settings):
+        for note in (*notes(settings), *([note_on_traces] if note_on_traces else [])):
             telemetry.noted(note)
         await until_reachable(connection, on_trouble=lambda why: telemetry.kafka_trouble(why=why))
         if kafka.create_topics:

@@ -18,6 +18,10 @@ def result_key(key: bytes | None) -> bytes | None:
     return None if key is not None and len(key) > MAX_KEY_BYTES else key
 
 
+Headers = tuple[tuple[str, bytes], ...]
+"""Names and values of a record's headers."""
+
+
 class Record(Protocol):
     """The part of a fetched record that we look at; what a Kafka client hands out fits as it is."""
 
@@ -125,6 +129,11 @@ class Event(msgspec.Struct, gc=False, eq=False):
     """The send that carries it; None while it waits in a window, or behind its person's earlier events."""
     history: History = UNTRIED
     """What has been tried for it, whatever sends it was in and whoever owned its partition."""
+    # -------------------------------------------------------------------- from the record again, and hardly ever there
+    trace: Headers = ()
+    """The trace that its record belongs to, as W3C's headers say it; its result carries them on as they are.
+
+    Empty where traces are not kept."""
 
 
 @final
@@ -150,6 +159,8 @@ class Invalid(msgspec.Struct, gc=False, kw_only=True, eq=False):
     resend: Resend = NO_RESEND
     size_bytes: int
     received_at: Instant
+    trace: Headers = ()
+    """As an event's."""
 
 
 Decoded = Event | Invalid

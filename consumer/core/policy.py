@@ -87,6 +87,8 @@ class Policies:
     deduplication_ttl_seconds: float = 3600.0
     deduplication_max_entries: int = 1_000_000
     memory_sizes: MemorySizes = field(default_factory=MemorySizes)
+    keeps_traces: bool = False
+    """Whether traces are read from records' headers and carried on into their results' headers."""
 
     def of(self, campaign_id: int) -> CampaignPolicy:
         """Return the policy of a campaign: its own where it has overrides, else the default."""

@@ -144,6 +144,8 @@ class EngineTelemetry:
         if decision.ruling in DOUBT_OF:
             self._facts.attempts_unknown(request, reason=DOUBT_OF[decision.ruling])
         self._report_access(request, decision, status, now)
+        if not isinstance(answer, Withheld | NoConnectionYet):
+            self._facts.request_ended(request, exchange, answer=CLASS_OF[decision.ruling])
 
     def _retried(self, request: RequestAttempt, send: Send, answer: Answer, ruling: Ruling, now: Now) -> None:
         self._facts.send_retried(

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from consumer.core.event import Decoded, Event
 from consumer.core.outcome import Reason, Status
+from consumer.core.platform.answer import Exchange
 from consumer.core.platform.control import Said
 from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition, SendId
@@ -178,6 +179,9 @@ class Facts(Protocol):
 
         `seconds` is None where nothing went out, `status` where no complete head came.
         """
+
+    def request_ended(self, request: RequestAttempt, exchange: Exchange, *, answer: AnswerClass) -> None:
+        """The same of an attempt that was really made, with its instants: at least a connection was asked for."""
 
     def send_split(self, request: RequestAttempt, *, status: int) -> None:
         """A refused request is halved."""

@@ -6,7 +6,6 @@ What becomes ready meanwhile joins the next publication: a slow topic makes batc
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import cast
 
 from consumer.core.event import Event, Invalid, result_key
@@ -128,11 +127,12 @@ class ResultsPublisher:
             for verdict, records in items:
                 if type(records[0]) is Event:  # records with one verdict are all of one type
                     events = cast("list[Event]", records)
-                    messages += zip([event.key for event in events], results(events, verdict), repeat(()))
+                    traces = [event.trace for event in events]
+                    messages += zip([event.key for event in events], results(events, verdict), traces, strict=True)
                     continue
                 for record in cast("list[Invalid]", records):
                     dead_letters.append(_dead_letter(record))
-                    messages.append((result_key(record.key), result_value(record, verdict), ()))
+                    messages.append((result_key(record.key), result_value(record, verdict), record.trace))
         lanes = {settlement.lane for settlement in settlements}
         if dead_letters:
             await self._send(queue, _Batch(self._dead_letter_topic, number, dead_letters, smaller_letter, lanes))

@@ -9,6 +9,7 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 
 from consumer.demo.arithmetic import RecordPlace
+from consumer.traffic.record import traceparent
 from tests.service.events import event, written
 from tests.service.harness import Settings, Stage
 from tests.support.records import Written
@@ -49,6 +50,7 @@ def events(count: int, *, partitions: int) -> list[Written]:
             event(campaigns[number % len(campaigns)], 100_000 + number % PEOPLE),
             partition=number // len(campaigns) % partitions,
             key=b"customer-%d" % number,
+            headers=[traceparent(number + 1)],
         )
         for number in itertools.islice(_numbers, count)
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.demo.arithmetic import RecordPlace
+from consumer.demo.processes import free_port
 from tests.chaos.journal import undecided, until_decided
 from tests.chaos.judge import judge
 from tests.chaos.load import CONTACTS, RESEND, SEAT, SETTINGS, SLOTS, Load, events
@@ -85,6 +86,7 @@ async def test_kill_9_at_every_step_is_known_to_the_successor(
     breakable: ApacheKafka, proxy: KafkaProxy, tmp_path: Path
 ) -> None:
     async with stage_on(breakable, tmp_path) as stage:
+        stage.surroundings["OTEL_EXPORTER_OTLP_ENDPOINT"] = f"http://127.0.0.1:{free_port()}"  # nobody collects there
         victim = Victim(stage, proxy)
 
         places = await victim.kill_with_open_windows()
@@ -137,6 +139,7 @@ async def assert_published_once_more(victim: Victim, places: list[RecordPlace]) 
     await results.catch_up()
     published = results.at.keys() & set(places)
     assert published
+    assert all(results.headers[place] for place in published), "the trace of each record goes on"
     assert_all_sent_once(await victim.results_of_successor(places))
     await results.until_again(published)
 

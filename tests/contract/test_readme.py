@@ -175,7 +175,8 @@ def test_every_command_is_in_the_command_table_and_no_other() -> None:
 
 def test_every_dependency_is_explained_and_no_other() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    stated = [*project["dependencies"], *project["optional-dependencies"]["demo"]]
+    extras = project["optional-dependencies"]
+    stated = [*project["dependencies"], *extras["demo"], *extras["otel"]]
     needed = {Requirement(each).name for each in stated}
     table = (ROOT / "consumer/ARCHITECTURE.md").read_text().partition("## What it is built on")[2]
     explained = {
@@ -183,7 +184,7 @@ def test_every_dependency_is_explained_and_no_other() -> None:
         for row in re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE)
         for name in re.findall(r"`([\w-]+)`", row)
     }
-    assert explained - {"demo"} == needed
+    assert explained - {"demo", "otel"} == needed
 
 
 def test_the_readme_is_read_in_ten_minutes() -> None:

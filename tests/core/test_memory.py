@@ -41,6 +41,15 @@ def phone(index: int) -> str:
     return f"+346{index:08}"
 
 
+def traced(offset: int) -> list[tuple[str, bytes]]:
+    """Every third record belongs to a trace; its headers' bytes are its own."""
+    return (
+        []
+        if offset % 3
+        else [("traceparent", b"00-%032x-%016x-01" % (offset + 1, offset + 1)), ("tracestate", b"a=%d" % offset)]
+    )
+
+
 def silent(_request: Request) -> tuple[Answer, float]:
     """A platform that takes its time: what is out stays out."""
     return OK, 1e9
@@ -48,11 +57,11 @@ def silent(_request: Request) -> tuple[Answer, float]:
 
 def measured(shape: Shape, policy: CampaignPolicy, partitions: list[Partition]) -> float:
     """Return bytes held by byte charged, when so many events are in hand."""
-    runner = Runner(policies=Policies(default=policy), platform=silent, partitions=partitions)
+    runner = Runner(policies=Policies(default=policy, keeps_traces=True), platform=silent, partitions=partitions)
     runner.pipeline.access.accepted(1, at(0))
     lane = runner.pipeline.lanes[P0]
     values = [orjson.dumps(shape(runner, index)) for index in range(EVENTS)]
-    records = [WildRecord(value=value, offset=offset) for offset, value in enumerate(values)]
+    records = [WildRecord(value=value, offset=offset, headers=traced(offset)) for offset, value in enumerate(values)]
     tracemalloc.start()
     try:
         for start in range(0, EVENTS, BATCH):

@@ -205,6 +205,8 @@ class Stage:
     ask: SandboxClient
     results: Results
     instances: list[Instance] = field(default_factory=list)
+    surroundings: dict[str, str] = field(default_factory=dict)
+    """Variables of the instances' environment that are no settings."""
     published: dict[RecordPlace, str | None] = field(default_factory=dict)
     """Every record, with the reason that its result must give where it is invalid."""
 
@@ -236,7 +238,7 @@ class Stage:
             **(settings or {}),
         }
         given = {f"CAMPAIGN_{name}": value for name, value in chosen.items() if value is not None}
-        return {**plain_environment(), **given}
+        return {**plain_environment(), **self.surroundings, **given}
 
     async def launch(self, settings: Settings | None = None) -> Instance:
         """Start an instance and wait for nothing."""

@@ -9,6 +9,7 @@ from typing import Any, Self
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from consumer.core.event import Headers
 from consumer.demo.arithmetic import RecordPlace, SeenResult
 from consumer.demo.results import seen_result
 
@@ -34,6 +35,7 @@ class Results:
         """All of them, repeats included, as the arithmetic takes them."""
         self._times: Counter[RecordPlace] = Counter()
         self.keys: dict[RecordPlace, bytes | None] = {}
+        self.headers: dict[RecordPlace, Headers] = {}
         self.written_to: dict[RecordPlace, int] = {}
 
     async def __aenter__(self) -> Self:
@@ -96,13 +98,14 @@ class Results:
     async def _read(self) -> None:
         for records in (await self._consumer.getmany(timeout_ms=POLL_MILLISECONDS)).values():
             for record in records:
-                self._take(record.partition, record.key, record.value)
+                self._take(record.partition, record.key, record.value, tuple(record.headers))
 
-    def _take(self, partition: int, key: bytes | None, value: bytes) -> None:
+    def _take(self, partition: int, key: bytes | None, value: bytes, headers: Headers) -> None:
         result: Result = orjson.loads(value)
         seen = seen_result(value)
         first = self._value_of.setdefault(seen.result_id, value)
         assert first == value, "a result that is published again has the same content"
+        assert self.headers.setdefault(seen.place, headers) == headers, "and the same headers"
         known = self.at.setdefault(seen.place, result)
         assert known["resultId"] == seen.result_id, f"the record at {seen.place} has two results"
         self.keys[seen.place] = key

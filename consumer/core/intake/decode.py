@@ -28,7 +28,7 @@ from consumer.core.event import (
     result_key,
 )
 from consumer.core.intake.fast_event import FastContact, FastEvent, FastSend, fast_event_in, fast_event_of
-from consumer.core.intake.headers import NO_MARKS, Marks, is_mark
+from consumer.core.intake.headers import NO_MARKS, Marks, is_mark, trace_of
 from consumer.core.intake.invalid import (
     EVENT_OVERHEAD_BYTES,
     MAX_REFERENCE_CHARS,
@@ -51,6 +51,8 @@ from schemas.mistake import SchemaError
 
 PEOPLE: Final = ("phone", "phone", "code", "phone", "short")
 """By `Identity`: people of one of these may be one person, although no request holds two kinds."""
+TRACE_BYTES: Final = 256
+"""What an event's trace takes beside the bytes of its headers: three tuples, and what each object costs."""
 _MAX_CAMPAIGNS_KNOWN: Final = 4096
 _MAX_HEADERS_KNOWN: Final = 1024
 _RESENT: Final = 1  # seed of a resend's fingerprint; a first send has 0
@@ -99,6 +101,7 @@ class Decoder:
         """Decode a fetched batch, in its order."""
         decoded: list[Decoded] = []
         append, event_of, plain = decoded.append, self._event, self._plain_headers
+        keeps_traces = self._policies.keeps_traces
         for record in records:
             value, headers = record.value, record.headers
             # No header, or the one of tracing that is everywhere: no call for these.
@@ -106,10 +109,13 @@ class Decoder:
                 try:
                     append(event_of(partition, record, fast_event_of(value), NO_RESEND, now))
                 except _NOT_ORDINARY:
-                    pass
-                else:
-                    continue
-            append(self._unusual(partition, record, now))
+                    append(self._unusual(partition, record, now))
+            else:
+                append(self._unusual(partition, record, now))
+            if keeps_traces and headers and (trace := trace_of(headers)):
+                one = decoded[-1]
+                one.trace = trace
+                one.size_bytes += TRACE_BYTES + sum([len(content) for _, content in trace])
         return decoded
 
     def lookalikes(self) -> Mapping[Lookalike, int]:

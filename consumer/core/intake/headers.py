@@ -1,9 +1,10 @@
-"""What a record's headers say to the decoder: an envelope around the event, a mark of a resend. Reads no value."""
+"""What a record's headers say to the decoder: an envelope around the event, a resend, a trace. Reads no value."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
-from consumer.core.event import NO_RESEND, Resend
+from consumer.core.event import NO_RESEND, Headers, Resend
 from consumer.core.terms import Instant
 from schemas.envelopes import ATTRIBUTE_HEADER_PREFIX, ATTRIBUTES, ENVELOPE_CONTENT_TYPE_PREFIX, STRUCTURED_CONTENT_TYPE
 from schemas.instants import instant_of
@@ -13,10 +14,20 @@ RESEND_ID: Final = "resend-id"
 RESEND_REASON: Final = "resend-reason"
 RESEND_EXPIRES_AT: Final = "resend-expires-at"
 CONTENT_TYPE: Final = "content-type"
+TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
 MAX_RESEND_ID_CHARS: Final = 128  # as an event ID
 MAX_RESEND_REASON_CHARS: Final = 512  # travels in the result; the rest is cut
 
 _SPECVERSION: Final = ATTRIBUTE_HEADER_PREFIX + "specversion"
+_TRACEPARENT: Final = re.compile(
+    rb"(?!ff)(?!00-.{53})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[!-~]{0,73})?"
+)
+"""Version, trace, span and flags; a later version than 00 may say more. Longer ones than 128 bytes are not carried on.
+Source: W3C, "Trace Context", level 1, section 3.2."""
+_TRACESTATE: Final = re.compile(rb"[\t -~]{1,512}")
+"""The vendors' own words; W3C asks for no more than 512 characters to be carried on."""
+_TRACE_NAME_CHARS: Final = frozenset({len(TRACEPARENT), len(TRACESTATE)})
 _OURS: Final = frozenset(
     {RESEND_ID, RESEND_REASON, RESEND_EXPIRES_AT, CONTENT_TYPE}
     | {ATTRIBUTE_HEADER_PREFIX + name for name in ATTRIBUTES}
@@ -26,6 +37,27 @@ _OURS: Final = frozenset(
 def is_mark(name: str) -> bool:
     """Whether a header concerns us, as far as its name tells; all others change nothing."""
     return name.lower() in _OURS
+
+
+def trace_of(headers: Sequence[tuple[str, bytes | None]]) -> Headers:
+    """Return the trace that a record belongs to, as headers of what follows from it; empty where there is none.
+
+    Anything may stand in a header: what is no trace is left out. Of a repeated header the last counts.
+    """
+    parent = state = None
+    for name, value in headers:
+        if value is None or len(name) not in _TRACE_NAME_CHARS:
+            continue
+        lowered = name.lower()
+        if lowered == TRACEPARENT:
+            parent = value
+        elif lowered == TRACESTATE:
+            state = value
+    if parent is None or not _TRACEPARENT.fullmatch(parent):
+        return ()
+    if state is None or not _TRACESTATE.fullmatch(state):
+        return ((TRACEPARENT, parent),)
+    return (TRACEPARENT, parent), (TRACESTATE, state)
 
 
 class Marks:

@@ -33,7 +33,7 @@ def smaller_result(message: Message) -> Message | None:
     if key is not None and len(key) > max(_LONG, size):
         return None, value, headers
     if size <= _LONG:
-        return None
+        return (key, value, ()) if headers else None
     inside: dict[str, Any] = fields
     for name in largest[:-1]:
         inside = inside[name]

@@ -6,10 +6,11 @@ Each line names what it is about: campaign, send, attempt, and the records by pa
 import logging
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from consumer.core.event import Decoded
 from consumer.core.outcome import Reason, Status
+from consumer.core.platform.answer import Exchange
 from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import Instant, SendId
 from consumer.edge.telemetry.campaign_labels import CampaignLabels
@@ -30,14 +31,34 @@ class SendLines(Enum):
     AT_DEBUG = logging.DEBUG
 
 
+class Spans(Protocol):
+    """Makes a span of each request; `traces.py` does, where traces are on."""
+
+    def add(self, request: RequestAttempt, exchange: Exchange, answer: AnswerClass) -> None: ...
+
+
 class SendTelemetry:
     """Reports what becomes of sends."""
 
-    def __init__(self, metrics: Metrics, lines: ProblemLines, *, campaigns: CampaignLabels, sends: SendLines) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        lines: ProblemLines,
+        *,
+        campaigns: CampaignLabels,
+        sends: SendLines,
+        spans: Spans | None,
+    ) -> None:
         self.metrics = metrics
+        self._spans = spans
         self._lines = lines
         self._sends = sends
         self._campaigns = campaigns
+
+    @property
+    def keeps_traces(self) -> bool:
+        """Whether traces are to be read from records and carried on."""
+        return self._spans is not None
 
     # Requests
 
@@ -61,6 +82,10 @@ class SendTelemetry:
             took = None if seconds is None else short(seconds)
             fields = {"answer": answer.value, "status": status, "seconds": took, **_about(request)}
             self._lines.log.log(self._sends.value, "answered", **fields)
+
+    def request_ended(self, request: RequestAttempt, exchange: Exchange, *, answer: AnswerClass) -> None:
+        if self._spans is not None:
+            self._spans.add(request, exchange, answer)
 
     def send_split(self, request: RequestAttempt, *, status: int) -> None:
         self.metrics.splits.add((), 1)

@@ -19,7 +19,7 @@ from consumer.edge.telemetry.metrics import Metrics
 from consumer.edge.telemetry.operators import order_fields
 from consumer.edge.telemetry.places import offset_ranges
 from consumer.edge.telemetry.problem_lines import ProblemLines
-from consumer.edge.telemetry.send_telemetry import SendLines, SendTelemetry
+from consumer.edge.telemetry.send_telemetry import SendLines, SendTelemetry, Spans
 from consumer.service.facts import DrainPhase, During, Facts, Producer
 from consumer.service.ports import Clock
 from consumer.service.status_shape import Grade, ServiceStatus
@@ -41,10 +41,12 @@ class Telemetry(SendTelemetry, Facts):
         version: str,
         campaigns: CampaignLabels | None = None,
         sends: SendLines = SendLines.AT_DEBUG,
+        spans: Spans | None = None,
     ) -> None:
-        """`campaigns` says which of them get a label value of their own; None: none does."""
+        """`campaigns` says which of them get a label value of their own; None: none does. `spans` None: no traces."""
         metrics, lines = Metrics(), ProblemLines(clock)
-        SendTelemetry.__init__(self, metrics, lines, campaigns=campaigns or CampaignLabels(places=0), sends=sends)
+        labels = campaigns or CampaignLabels(places=0)
+        SendTelemetry.__init__(self, metrics, lines, campaigns=labels, sends=sends, spans=spans)
         self._clock = clock
         self._version = version
         self._typos = RepeatedLines(every_seconds=TYPO_SECONDS)
