@@ -71,7 +71,7 @@ class LagReading:
             log_end=log_end,
             lag=None if backlog is None else backlog + lane.held_events,
             parts=None if backlog is None else self._parts(lane, backlog),
-            seconds=None if backlog is None or reached is None else self._seconds(lane, backlog, reached),
+            seconds=None if backlog is None else self._seconds(lane, backlog),
         )
 
     def _parts(self, lane: Lane, backlog: int) -> LagParts:
@@ -97,41 +97,26 @@ class LagReading:
             return 0
         return sum(count for campaign_id, count in by_campaign.items() if campaign_id in campaigns)
 
-    def _seconds(self, lane: Lane, backlog: int, reached: Offset) -> float | None:
+    def _seconds(self, lane: Lane, backlog: int) -> float | None:
         """Return the age of the oldest record without an acknowledged result."""
         if not backlog and not lane.held_events:
             return 0.0
-        if lane.held_events:
-            oldest = oldest_in_hand(lane)
-            timestamp_ms = None if oldest is None else oldest.timestamp_ms
-        else:
-            timestamp_ms = self._partitions.unread.timestamp_ms(lane.partition, reached)
+        timestamp_ms = oldest_in_hand(lane) if lane.held_events else self._partitions.first_unread_ms(lane)
         if timestamp_ms is None or timestamp_ms < 0:
             return None
         return round(max(0.0, self._now.wall - timestamp_ms / 1000), 3)
 
 
-class OldestRecord(NamedTuple):
-    """The record that a watermark waits for."""
-
-    timestamp_ms: int
-    """Its timestamp in Kafka; -1 where it has none."""
-    campaign_id: int | None
-    """None where it is not known: its outcome is on its way."""
-    has_outcome: bool
-
-
-def oldest_in_hand(lane: Lane) -> OldestRecord | None:
-    """Return the record that the watermark waits for; None where nothing is in hand.
+def oldest_in_hand(lane: Lane) -> int | None:
+    """Return the timestamp in Kafka of the record that the watermark waits for; None where nothing is in hand.
 
     It has its outcome, or stands first among those that have none: all that was admitted before it is done.
     """
     offset = lane.watermark.value
     settlement = lane.settling.get(offset)
     if settlement is not None:
-        return OldestRecord(settlement.first.timestamp_ms, settlement.campaign_id, has_outcome=True)
-    event = next((event for event in lane.in_hand.values() if event.offset == offset), None)
-    return None if event is None else OldestRecord(event.timestamp_ms, event.group.campaign_id, has_outcome=False)
+        return settlement.first.timestamp_ms
+    return next((event.timestamp_ms for event in lane.in_hand.values() if event.offset == offset), None)
 
 
 def total_lag(partitions: Iterable[PartitionStatus]) -> tuple[int | None, LagParts | None, float | None]:

@@ -3,39 +3,34 @@
 An event that is scheduled is sent at once, with its schedule: the platform keeps it, and it is not late here.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 
+from consumer.core.journal.lane import Lane
 from consumer.core.pipeline import Pipeline
+from consumer.core.platform.holds import Holds
 from consumer.core.policy import Policies
 from consumer.core.terms import Now, Offset, Partition
-from consumer.service.lag import OldestRecord, oldest_in_hand
-from consumer.service.waiting import WaitingReading
+
+MOST_LOOKED_AT = 20_000
+"""Events of a partition that are held, or in windows longer than usual, before one is found that is neither: some 2 ms."""
+
+Unread = Callable[[Lane], int | None]
+"""Returns the timestamp in Kafka of a partition's first unread record, None where there is none or it is not known."""
 
 
-def late_seconds(pipeline: Pipeline, policies: Policies, now: Now) -> float | None:
+def late_seconds(pipeline: Pipeline, policies: Policies, now: Now, *, unread: Unread) -> float:
     """Return by how much the oldest record without an acknowledged result is later than its window explains.
 
-    0.0 where nothing is in hand, None where no record tells since when it waits.
+    0.0 where nothing is late, or no record tells since when it waits.
     """
-    holds = pipeline.access.holds
-    delays: list[float] = []
-    in_hand = held = False
+    delays = [0.0]
     for lane in pipeline.lanes.values():
-        if not lane.held_events:
-            continue
-        in_hand = True
-        oldest = oldest_in_hand(lane)
-        if oldest is None or oldest.timestamp_ms < 0:
-            continue
-        if not oldest.has_outcome and oldest.campaign_id is not None and holds.holds_campaign(oldest.campaign_id):
-            held = True
-            continue
-        delays.append(now.wall - oldest.timestamp_ms / 1000 - _window_seconds(oldest, policies))
-    if held and holds.of_everybody is None:
-        delays += _behind_held_ones(pipeline, policies, now)
-    if not in_hand or held:
-        delays.append(0.0)
-    return max(0.0, *delays) if delays else None
+        if lane.held_events:
+            delays += _delays(lane, pipeline.access.holds, policies, now)
+        elif (timestamp_ms := unread(lane)) is not None:
+            delays.append(_delay(timestamp_ms, policies.default.window_seconds, now))
+    return max(delays)
 
 
 def unread_records(pipeline: Pipeline, log_ends: Mapping[Partition, Offset]) -> int:
@@ -44,12 +39,25 @@ def unread_records(pipeline: Pipeline, log_ends: Mapping[Partition, Offset]) -> 
     return sum(max(0, log_ends.get(lane.partition, 0) - lane.watermark.position) for lane in started)
 
 
-def _window_seconds(oldest: OldestRecord, policies: Policies) -> float:
-    return 0.0 if oldest.campaign_id is None else policies.of(oldest.campaign_id).window_seconds
+def _delays(lane: Lane, holds: Holds, policies: Policies, now: Now) -> Iterator[float]:
+    """Yield the delays of the oldest records in hand: those behind them are younger, and no later."""
+    if holds.of_everybody is not None:
+        return
+    settlement = lane.settling.get(lane.watermark.value)
+    if settlement is not None:
+        window = 0.0 if settlement.campaign_id is None else policies.of(settlement.campaign_id).window_seconds
+        yield _delay(settlement.first.timestamp_ms, window, now)
+    if lane.held_back.events >= len(lane.in_hand):
+        return
+    held = holds.held_campaigns()
+    for event in islice(lane.in_hand.values(), MOST_LOOKED_AT):
+        campaign_id = event.group.campaign_id
+        if campaign_id not in held:
+            window = policies.of(campaign_id).window_seconds
+            yield _delay(event.timestamp_ms, window, now)
+            if window <= policies.default.window_seconds:
+                return
 
 
-def _behind_held_ones(pipeline: Pipeline, policies: Policies, now: Now) -> Iterator[float]:
-    """Yield how late others are where the oldest of a partition is held: by their time in this process, at least."""
-    for waiting in WaitingReading(pipeline, now).campaigns():
-        if waiting["why"] != "held":
-            yield waiting["oldest_seconds"] - policies.of(int(waiting["campaign"])).window_seconds
+def _delay(timestamp_ms: int, window_seconds: float, now: Now) -> float:
+    return 0.0 if timestamp_ms < 0 else now.wall - timestamp_ms / 1000 - window_seconds

@@ -328,6 +328,11 @@ class Partitions:
         self._paused.add(partition)
         self.claim(partition)
 
+    def first_unread_ms(self, lane: Lane) -> int | None:
+        """Return the timestamp of the first unread record of a partition with nothing in hand; None where none is known."""
+        reached = lane.watermark.position if lane.started else self.known_done.get(lane.partition)
+        return None if reached is None else self.unread.timestamp_ms(lane.partition, reached)
+
     @property
     def assigned(self) -> frozenset[Partition]:
         """The partitions that are assigned to us; none during a revoke."""

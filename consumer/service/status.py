@@ -193,7 +193,9 @@ class StatusBoard:
         troubles = troubles_of(service, list(self._progress.standstills(now, around)), around, now)
         standing = Standing(
             waiting=waiting_events(service.pipeline) + unread_records(service.pipeline, service.partitions.log_ends),
-            late_seconds=late_seconds(service.pipeline, service.policies, now),
+            late_seconds=late_seconds(
+                service.pipeline, service.policies, now, unread=service.partitions.first_unread_ms
+            ),
         )
         return verdict_of(standing, troubles, now)
 

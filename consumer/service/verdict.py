@@ -129,8 +129,8 @@ class Standing:
 
     waiting: int
     """Events in hand without an outcome, those that operators hold apart, and records that are not read yet."""
-    late_seconds: float | None
-    """By how much the oldest of them is later than its window explains; None where that is unknown."""
+    late_seconds: float
+    """By how much the oldest of them is later than its window explains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +170,7 @@ def verdict_of(standing: Standing, troubles: Iterable[Trouble], now: Now) -> Ser
 
 
 def _lateness(standing: Standing, now: Now) -> Iterator[Trouble]:
-    late = standing.late_seconds or 0.0
+    late = standing.late_seconds
     if late < LATE_SECONDS:
         return
     yield Trouble(
@@ -188,7 +188,7 @@ def _sentence(standing: Standing, troubles: Sequence[Trouble], now: Now) -> str:
     whole = next((trouble for trouble in troubles if trouble.cause in _WHOLE), None)
     if whole is not None:
         return _told(whole, now)
-    late = standing.late_seconds or 0.0
+    late = standing.late_seconds
     at_work = "idle" if not standing.waiting else "sending"
     if standing.waiting and late >= BARELY_SECONDS:
         at_work = f"sending; {span_of(late)} behind"

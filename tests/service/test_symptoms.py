@@ -62,10 +62,12 @@ class Seen:
     """A process that has had its first 2xx, and what its verdict says."""
 
     runner: Runner
+    unread_ms: int | None = None
+    """The timestamp of the first unread record, where nothing is in hand."""
 
     def verdict(self) -> ServiceVerdict:
         pipeline, now = self.runner.pipeline, at(self.runner.time)
-        late = late_seconds(pipeline, self.runner.policies, now)
+        late = late_seconds(pipeline, self.runner.policies, now, unread=lambda _lane: self.unread_ms)
         standing = Standing(waiting=waiting_events(pipeline), late_seconds=late)
         return verdict_of(standing, why_not_sending(pipeline, now), now)
 
@@ -219,6 +221,14 @@ def test_what_an_operator_holds_is_no_lateness_and_hides_none_of_others(seen: Se
     seen.pass_time(60.0)
     assert seen.verdict().sentence.startswith("sending; 60 s behind; campaign 1 is held")
     assert seen.causes() == {VerdictCause.BEHIND, VerdictCause.HOLDS}
+
+
+def test_what_cannot_be_read_is_late_as_well(seen: Seen) -> None:
+    seen.unread_ms = int(at(seen.runner.time).wall * 1000)
+    seen.pass_time(29.0)
+    assert seen.causes() == set()
+    seen.pass_time(301.0)
+    assert (seen.causes(), seen.verdict().grade) == ({VerdictCause.BEHIND}, "bad")
 
 
 def test_everything_that_is_held_is_late_by_somebodys_will(seen: Seen) -> None:

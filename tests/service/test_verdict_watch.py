@@ -5,7 +5,7 @@ from consumer.service.verdict import Standing, Trouble, VerdictCause, verdict_of
 from consumer.service.verdict_watch import BETWEEN_SECONDS, LASTS_SECONDS, VerdictWatch
 from tests.edge.support import HandClock, Lines, telemetry
 
-STANDING = Standing(waiting=3, late_seconds=None)
+STANDING = Standing(waiting=3, late_seconds=0.0)
 
 
 class Watched:
