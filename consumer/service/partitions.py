@@ -132,6 +132,7 @@ class Partitions:
             self.stopped.pop(partition, None)
             self.log_ends.pop(partition, None)
             self.known_done.pop(partition, None)
+            self.unread.forget(partition)
 
     def _end_takeover(self, partition: Partition) -> None:
         """Cancel a take-over whose lane is dropped: two must not read the same journal at once."""
@@ -385,5 +386,5 @@ class Partitions:
         self.log_ends.update({partition: end for partition, end in ends.items() if partition in self._pipeline.lanes})
         begun_anew = await self.unread.begun_anew(self.known_done, ends)
         self.known_done.update({partition: at for partition, at in begun_anew.items() if partition in self.known_done})
-        first = first_unread(self._pipeline.lanes, self.known_done, self.log_ends)
+        first = first_unread(self._pipeline.lanes, self.known_done, ends)
         await self.unread.look(first, paused=self._paused)

@@ -22,7 +22,10 @@ ROUND_SECONDS = 2.0
 def first_unread(
     lanes: Mapping[Partition, Lane], known_done: Mapping[Partition, Offset], log_ends: Mapping[Partition, Offset]
 ) -> dict[Partition, Offset]:
-    """Return from where the first unread record is to be looked for, of partitions with a backlog and nothing in hand."""
+    """Return from where the first unread record is to be looked for, of partitions with a backlog and nothing in hand.
+
+    `log_ends` are those that brokers have just told: who does not answer that is not asked for a record.
+    """
     first: dict[Partition, Offset] = {}
     for partition, lane in lanes.items():
         reached = lane.watermark.position if lane.started else known_done.get(partition)
@@ -51,6 +54,10 @@ class UnreadRecords:
         found = self._found.get(partition)
         return None if found is None or found.offset != offset else found.timestamp_ms
 
+    def forget(self, partition: Partition) -> None:
+        """A partition is no longer ours."""
+        self._found.pop(partition, None)
+
     async def begun_anew(
         self, known_done: Mapping[Partition, Offset], log_ends: Mapping[Partition, Offset]
     ) -> Mapping[Partition, Offset]:
@@ -69,7 +76,6 @@ class UnreadRecords:
         """Look at the first unread record of each; of one that is being read, only where it has not moved since."""
         began_at = self._clock.now().steady
         stood, self._stood = self._stood, first_unread
-        self._found = {partition: found for partition, found in self._found.items() if partition in first_unread}
         due = [
             partition
             for partition, offset in first_unread.items()

@@ -188,3 +188,11 @@ def test_what_is_given_up_after_its_request_did_not_wait_any_more() -> None:
     runner.run(until=1.5)
     assert runner.pipeline.queue.queued == 3
     check(runner.pipeline)
+
+
+def test_everything_is_blocked_while_nobody_knows_what_operators_hold() -> None:
+    runner = held_runner(window_seconds=0.0, max_contacts=1)
+    runner.hears = False
+    runner.time += 60.0
+    runner.turn()
+    assert (parts_of(runner)["blocked"], parts_of(runner)["in_flight"]) == (5, 0)

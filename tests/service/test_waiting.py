@@ -101,8 +101,14 @@ def test_what_waits_for_a_free_slot_alone_says_so() -> None:
     runner.run(until=1.0)
     runner.platform = silent
     feed(runner, 8, 9)
-    runner.run(until=3.0)
-    assert sorted((one["campaign"], one["why"]) for one in waiting(runner)) == [("8", "in_flight"), ("9", "slot")]
+    arrived = runner.time
+    runner.run(until=1.5)
+    runner.time = 3.0
+    runner.feed(runner.event(campaignId=9, phone="+34600000300", send={"flash": True}))  # a send of its own
+    runner.turn()
+    assert runner.pipeline.queue.queued == 2
+    found = sorted((one["campaign"], one["events"], one["why"], one["oldest_seconds"]) for one in waiting(runner))
+    assert found == [("8", 1, "in_flight", 3.0 - arrived), ("9", 2, "slot", 3.0 - arrived)]
 
 
 def test_an_event_behind_its_person_waits_for_the_person() -> None:

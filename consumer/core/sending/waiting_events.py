@@ -4,12 +4,15 @@ Those are the members of queued sends, also of sends that are set aside, and wha
 person or its ID. Counted where a send or such an event comes and goes, so that whoever asks goes through no event.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import attrgetter
 from types import MappingProxyType
 
 from consumer.core.event import Event
 from consumer.core.terms import Partition
 
+_PARTITION = attrgetter("partition")
 _NONE: Mapping[int, int] = MappingProxyType({})
 
 
@@ -61,18 +64,7 @@ class WaitingEvents:
         self._by_partition.pop(partition, None)
 
 
-def _runs(members: Iterable[Event]) -> Iterable[tuple[Partition, int]]:
-    """Return the partitions of neighbours, with their counts; neighbours come from one batch, and so from one partition."""
-    runs: list[tuple[Partition, int]] = []
-    last, count = None, 0
-    for event in members:
-        partition = event.partition
-        if partition is last:
-            count += 1
-            continue
-        if last is not None:
-            runs.append((last, count))
-        last, count = partition, 1
-    if last is not None:
-        runs.append((last, count))
-    return runs
+def _runs(members: Iterable[Event]) -> Iterator[tuple[Partition, int]]:
+    """Yield the partitions of neighbours, with their counts; neighbours come from one batch, and so from one partition."""
+    for partition, run in groupby(map(_PARTITION, members)):
+        yield partition, len(list(run))
