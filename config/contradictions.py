@@ -90,7 +90,7 @@ def notes(settings: Settings) -> Iterator[str]:
             f"CAMPAIGN_BUFFER__MAX_BYTES ({spell_size(settings.buffer.max_bytes)}): no send can become full."
         )
     if settings.kafka.create_topics:
-        yield "CAMPAIGN_KAFKA__CREATE_TOPICS is true: fit for a try-out; create a cluster's topics with its own tools."
+        yield "CAMPAIGN_KAFKA__CREATE_TOPICS is true: fit for a try-out; elsewhere create topics with `campaign-consumer topics`."
     if settings.kafka.group_instance_id is not None:
         yield (
             f"CAMPAIGN_KAFKA__GROUP_INSTANCE_ID is {settings.kafka.group_instance_id}: "

@@ -216,6 +216,18 @@ def test_the_service_understands_every_setting_as_it_was_meant(tmp_path: Path) -
     assert settings.kafka.group_instance_id == "metadata.name"
 
 
+def test_a_secret_is_read_as_kubernetes_mounts_it(tmp_path: Path) -> None:
+    """Links into a folder of a moment, and beside the settings whatever else the Secret holds."""
+    (moment := tmp_path / "..2026_11_24_15_40_19.1234567890").mkdir()
+    for name, value in {"campaign_http__token": "token", "ca.pem": "a certificate"}.items():
+        (moment / name).write_text(value)
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    (tmp_path / "..data").symlink_to(moment.name)
+    (container,) = workload(minimal())["spec"]["template"]["spec"]["containers"]
+    token = settings_of(container, tmp_path).http.token
+    assert token.get_secret_value() == "token"
+
+
 @pytest.mark.parametrize("name", ["minimal", "everything"])
 def test_check_accepts_the_environment_of_every_container(name: str, tmp_path: Path) -> None:
     for key in (SERVER_KEY, *(["campaign_kafka__sasl_password"] if name == "everything" else [])):

@@ -40,19 +40,19 @@ async def test_each_missing_topic_is_named_with_its_setting_and_the_partitions_i
     assert lines == [
         (
             f"CAMPAIGN_KAFKA__JOURNAL_TOPIC: the journal topic '{events}-journal' does not exist: create it with 4 "
-            "partitions and cleanup.policy=delete, or set CAMPAIGN_KAFKA__CREATE_TOPICS=true"
+            "partitions and cleanup.policy=delete, or run `campaign-consumer topics`"
         ),
         (
             f"CAMPAIGN_KAFKA__RESULTS_TOPIC: the results topic '{events}-results' does not exist: create it, "
-            "or set CAMPAIGN_KAFKA__CREATE_TOPICS=true"
+            "or run `campaign-consumer topics`"
         ),
         (
             f"CAMPAIGN_KAFKA__DEAD_LETTER_TOPIC: the dead-letter topic '{events}-dead' does not exist: create it, "
-            "or set CAMPAIGN_KAFKA__CREATE_TOPICS=true"
+            "or run `campaign-consumer topics`"
         ),
         (
             f"CAMPAIGN_KAFKA__CONTROL_TOPIC: the control topic '{events}-dead-control' does not exist: create it with 1 "
-            "partition and cleanup.policy=compact, or set CAMPAIGN_KAFKA__CREATE_TOPICS=true"
+            "partition and cleanup.policy=compact, or run `campaign-consumer topics`"
         ),
     ]
 

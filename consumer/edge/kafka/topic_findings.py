@@ -71,7 +71,7 @@ class Missing(TopicFinding):
         policy = _POLICIES.get(self.role, "")
         return (
             f"{setting}: the {self.role.value} topic {self.topic!r} does not exist: create it{how}{policy}, "
-            "or set CAMPAIGN_KAFKA__CREATE_TOPICS=true"
+            "or run `campaign-consumer topics`"
         )
 
 
