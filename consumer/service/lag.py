@@ -71,7 +71,7 @@ class LagReading:
             log_end=log_end,
             lag=None if backlog is None else backlog + lane.held_events,
             parts=None if backlog is None else self._parts(lane, backlog),
-            seconds=None if backlog is None else self._seconds(lane, backlog),
+            seconds=None if backlog is None or reached is None else self._seconds(lane, backlog, reached),
         )
 
     def _parts(self, lane: Lane, backlog: int) -> LagParts:
@@ -97,11 +97,12 @@ class LagReading:
             return 0
         return sum(count for campaign_id, count in by_campaign.items() if campaign_id in campaigns)
 
-    def _seconds(self, lane: Lane, backlog: int) -> float | None:
+    def _seconds(self, lane: Lane, backlog: int, reached: Offset) -> float | None:
         """Return the age of the oldest record without an acknowledged result."""
         if not backlog and not lane.held_events:
             return 0.0
-        timestamp_ms = oldest_in_hand(lane) if lane.held_events else self._partitions.first_unread_ms(lane)
+        unread = self._partitions.unread
+        timestamp_ms = oldest_in_hand(lane) if lane.held_events else unread.timestamp_ms(lane.partition, reached)
         if timestamp_ms is None or timestamp_ms < 0:
             return None
         return round(max(0.0, self._now.wall - timestamp_ms / 1000), 3)
