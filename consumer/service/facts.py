@@ -322,8 +322,8 @@ class Facts(Protocol):
     def events_topic_readable(self, topic: str) -> None:
         """It can be read again."""
 
-    def message_cut(self, topic: str) -> None:
-        """A result or dead letter was larger than its topic allows: its largest part is left out."""
+    def message_cut(self, topic: str, partition: Partition, *, offset: Offset) -> None:
+        """The result or dead letter of this record was larger than its topic allows: its largest part is left out."""
 
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         """An append was acknowledged after `seconds`."""

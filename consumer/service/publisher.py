@@ -10,7 +10,7 @@ from typing import cast
 
 from consumer.core.event import Event, Invalid, result_key
 from consumer.core.journal.lane import Lane, Settlement
-from consumer.core.results.cut import smaller_letter, smaller_result
+from consumer.core.results.cut import smaller_letter, smaller_result, source_of
 from consumer.core.results.dead_letter import dead_letter
 from consumer.core.results.result import result_value, results
 from consumer.core.terms import Ticks
@@ -153,7 +153,8 @@ class ResultsPublisher:
                 less = batch.smaller(batch.messages[done])
                 if less is not None:
                     batch.messages[done] = less
-                    self._facts.message_cut(batch.topic)
+                    partition, offset = source_of(less)
+                    self._facts.message_cut(batch.topic, partition, offset=offset)
                     continue
                 why = str(error)
             except NotTakenError as error:

@@ -127,7 +127,7 @@ async def test_a_dead_letter_and_a_result_are_cut_to_what_their_topics_take() ->
     assert dict(letter[2])["dlq-truncated"] == b"value of 300000 bytes"
     assert orjson.loads(result[1] or b"")["status"] == "invalid"
     assert desk.published == [settlement]
-    assert desk.heard.named("message_cut") == [("letters",)]
+    assert desk.heard.named("message_cut") == [("letters", P0)]
 
 
 @pytest.mark.usefixtures("at_once")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from consumer.core.terms import Offset, Partition
 from schemas.dead_letter import HEADER_PREFIX
 
 Message = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]]]
@@ -51,6 +52,17 @@ def _sizes(fields: dict[str, Any]) -> dict[tuple[str, ...], int]:
     if words:
         sizes["response",] -= sum(words.values())
     return sizes | words
+
+
+def source_of(message: Message) -> tuple[Partition, Offset]:
+    """Return where the record stands that a result or a dead letter is about."""
+    _, value, headers = message
+    said = dict(headers)
+    if (topic := said.get(HEADER_PREFIX + "topic")) is not None:
+        number, offset = said[HEADER_PREFIX + "partition"], said[HEADER_PREFIX + "offset"]
+        return Partition(topic.decode(), int(number)), Offset(int(offset))
+    source = orjson.loads(value or b"{}")["source"]
+    return Partition(source["topic"], source["partition"]), Offset(source["offset"])
 
 
 def smaller_letter(message: Message) -> Message | None:

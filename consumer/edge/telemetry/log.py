@@ -112,12 +112,14 @@ class _RepeatFilter(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._repeats = RepeatedLines()
+        self._lock = threading.Lock()  # spans are exported in a thread, which may have something to say
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.name == OURS:  # telemetry limits its own lines, by fact
             return True
         kind = (record.name, record.levelno, record.msg if isinstance(record.msg, str) else type(record.msg))
-        left_out = self._repeats.admit(kind, Ticks(record.created))
+        with self._lock:
+            left_out = self._repeats.admit(kind, Ticks(record.created))
         if left_out is not None and left_out.left_out:
             record.left_out = left_out.left_out
         return left_out is not None

@@ -294,10 +294,11 @@ class Telemetry(SendTelemetry, Facts):
     def events_topic_readable(self, topic: str) -> None:
         self._lines.log.info("an events topic can be read again", topic=topic)
 
-    def message_cut(self, topic: str) -> None:
+    def message_cut(self, topic: str, partition: Partition, *, offset: Offset) -> None:
         self.metrics.cuts.add((topic,), 1)
         cure = "raise its max.message.bytes to have them whole"
-        self._lines.problem("a message was cut to what its topic takes", topic, {"topic": topic}, cure=cure)
+        fields = {"topic": topic, "partition": str(partition), "offset": offset}
+        self._lines.problem("a message was cut to what its topic takes", topic, fields, cure=cure)
 
     def journal_appended(self, partition: Partition, *, entries: int, seconds: float) -> None:
         self.metrics.journal_entries.add(partition, entries)

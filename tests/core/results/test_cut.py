@@ -6,7 +6,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.results.cut import Message, smaller_letter, smaller_result
+from consumer.core.results.cut import Message, smaller_letter, smaller_result, source_of
+from consumer.core.terms import Partition
 from schemas.dead_letter import DeadLetterHeaders
 
 LONG_WORDS = st.none() | st.text(max_size=400)
@@ -69,6 +70,13 @@ def test_a_huge_key_goes_at_once_and_the_platforms_words_before_its_answer() -> 
     assert second is not None
     assert orjson.loads(second[1] or b"")["response"] == {"status": 200, "id": 7, "message": None, "item": None}
     assert smaller_result(second) is None
+
+
+def test_a_cut_message_says_which_record_it_is_about() -> None:
+    result: Message = (b"k", orjson.dumps({"source": {"topic": "t", "partition": 3, "offset": 1842}}), ())
+    own = [("dlq-topic", b"t"), ("dlq-partition", b"3"), ("dlq-offset", b"1842")]
+    letter: Message = (None, None, [("traceparent", b"x"), *own])
+    assert source_of(result) == source_of(letter) == (Partition("t", 3), 1842)
 
 
 @given(KEYS, KEYS, st.lists(st.tuples(st.text(max_size=9), st.binary(max_size=90)), max_size=3))

@@ -337,7 +337,12 @@ FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float
         P3_LABELS,
         2,
     ),
-    (lambda told: told.message_cut("results"), "campaign_cut_messages_total", {"topic": "results"}, 1),
+    (
+        lambda told: told.message_cut("results", P3, offset=Offset(7)),
+        "campaign_cut_messages_total",
+        {"topic": "results"},
+        1,
+    ),
     (
         lambda told: told.unexpected_error(during=During.ANSWER, error=ValueError()),
         "campaign_unexpected_errors_total",

@@ -72,7 +72,7 @@ def everything() -> Telemetry:
     told.journal_appended(P3, entries=3, seconds=0.001)
     told.foreign_claims(P3, group="other", member="m", count=1)
     told.writes_refused(P3, why="TopicAuthorizationFailedError")
-    told.message_cut("results")
+    told.message_cut("results", P3, offset=Offset(7))
     told.journal_void(P3, entries=1)
     told.journal_strays(P3, offsets=[JournalOffset(7)])
     told.journal_unsure(P3, why="x")

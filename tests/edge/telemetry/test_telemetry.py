@@ -146,7 +146,7 @@ def problems(told: Telemetry) -> None:
     told.foreign_claims(P3, group="other", member="m", count=1)
     told.writes_refused(P3, why="TopicAuthorizationFailedError")
     told.events_topic_unreadable("contact-events", [P3], why="it does not exist (any more): create it")
-    told.message_cut("results")
+    told.message_cut("results", P3, offset=Offset(7))
     told.journal_void(P3, entries=1)
     told.journal_strays(P3, offsets=[JournalOffset(7)])
     told.journal_unsure(P3, why="no acknowledgement in 5 s")
