@@ -198,6 +198,7 @@ class Partitions:
                 return
             if error.known_done is not None:
                 self.known_done[lane.partition] = error.known_done
+            self._saw_end(lane.partition, error.log_end)
             self._stop(lane.partition, str(error))
             await self._until_accepted(lane, lane.ledger.claimed_at)
             return
@@ -211,6 +212,7 @@ class Partitions:
             if lane.dropped or lane.partition not in self._consumer.assignment():
                 return
             self._pipeline.taken_over(lane, taken, now)
+            self._saw_end(lane.partition, taken.log_end)
             self._consumer.seek(lane.partition, taken.start)
             self._facts.partition_owned(
                 lane.partition,
@@ -221,6 +223,11 @@ class Partitions:
             self._rebalancing.standing(lane.partition)
 
         self._inbox.tell(begin)
+
+    def _saw_end(self, partition: Partition, log_end: Offset | None) -> None:
+        """A take-over has seen where the log ends: its lag is known before the next look."""
+        if log_end is not None:
+            self.log_ends[partition] = log_end
 
     async def _read_past(self, lane: Lane) -> TakenOver:
         recalling = Recalling(deduplication=self._pipeline.deduplication, inbox=self._inbox, lane=lane)

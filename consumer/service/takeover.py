@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from consumer.core.journal.entries import Accepted, Placed, Skipped
 from consumer.core.journal.group import foreign_claims, group_of, not_ours
@@ -37,10 +38,11 @@ class OvertakenError(Exception):
 class PartitionStoppedError(Exception):
     """A partition must not start before a person has decided; the message says why."""
 
-    def __init__(self, why: str, *, known_done: Offset | None = None) -> None:
-        """`known_done` is the offset below which everything is done, where that is known."""
+    def __init__(self, why: str, *, known_done: Offset | None = None, log_end: Offset | None = None) -> None:
+        """`known_done` is the offset below which everything is done, `log_end` the partition's end, where those are known."""
         super().__init__(why)
         self.known_done = known_done
+        self.log_end = log_end
 
 
 class Takeover:
@@ -86,7 +88,7 @@ class Takeover:
             raise PartitionStoppedError(not_ours(other, self._group))
         self._report_foreign_records(partition, reading)
         try:
-            start = await self._start(partition, reading)
+            start, log_end = await self._start(partition, reading)
         except PartitionStoppedError:
             await recalling.forget_all()
             other = claimed_since(await self._since(partition, claimed_at), process)
@@ -98,7 +100,8 @@ class Takeover:
         if reading.replay.memory is not None:
             async with self._reading_slot():
                 await recalling.segments(self._journal, reading.replay.memory, horizon)
-        return reading.replay.taken_over(start.offset, skipped=self._report_start(partition, start))
+        taken = reading.replay.taken_over(start.offset, skipped=self._report_start(partition, start))
+        return replace(taken, log_end=log_end)
 
     @asynccontextmanager
     async def _reading_slot(self) -> AsyncIterator[None]:
@@ -149,15 +152,16 @@ class Takeover:
     async def _since(self, partition: Partition, claimed_at: JournalOffset) -> Iterable[Placed]:
         return await self._evidence.since(partition, JournalOffset(claimed_at + 1))
 
-    async def _start(self, partition: Partition, reading: JournalReading) -> Start:
+    async def _start(self, partition: Partition, reading: JournalReading) -> tuple[Start, Offset]:
+        """Return where to start, and where the events partition ends."""
         give_up_at = self._clock.now().steady + TRUNCATION_PATIENCE_SECONDS
         while True:
             evidence = await self._evidence.evidence(partition, reading)
             point = starting_point(evidence)
             if isinstance(point, Start):
-                return point
+                return point, evidence.log_end
             if not point.may_pass or self._clock.now().steady >= give_up_at:
-                raise PartitionStoppedError(point.why, known_done=known_done(evidence))
+                raise PartitionStoppedError(point.why, known_done=known_done(evidence), log_end=evidence.log_end)
             await asyncio.sleep(PATIENCE_STEP_SECONDS)
 
     async def _lower_the_commit(self, partition: Partition, offset: Offset) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import cast
 
+from consumer.service.service import LOGS_EVERY_SECONDS
 from consumer.service.status import StatusBoard
 from consumer.service.status_shape import PartitionStatus
 from tests.simulation.faults import NONE
@@ -158,3 +159,13 @@ def test_a_partition_that_cannot_be_read_for_want_of_room_says_how_old_its_first
         it.pass_time()
         assert (it.numbers()["held"], it.parts()) == (0, {"backlog": 1})
         assert it.late_by(0.5, since=published_at)
+
+
+def test_lag_is_known_as_soon_as_a_partition_is_taken_over() -> None:
+    with World(SCENARIO).open() as world:
+        world.run_until(0.1)
+        it = Watched(world)
+        while not any(partition["state"] == "owned" for partition in it.board.status()["partitions"]):
+            it.pass_time(0.1)
+        assert world.time < LOGS_EVERY_SECONDS, "the ends of the logs were not looked at yet"
+        assert it.partition["lag"] == 0

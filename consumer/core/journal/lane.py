@@ -47,6 +47,8 @@ class TakenOver:
     """The range that a tool has moved the group over, to be journaled with the first checkpoint."""
     platform: Remembered = NOTHING
     """What the last owner knew of the platform."""
+    log_end: Offset | None = None
+    """Where the events partition ended, as far as somebody has looked."""
 
 
 class FirstRecord(NamedTuple):
