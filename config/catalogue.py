@@ -9,7 +9,8 @@ from pydantic.fields import FieldInfo
 
 from config.durations import Unit
 from config.kinds import KeyRule
-from config.settings import Section, Settings
+from config.section import Section
+from config.settings import Settings
 
 Path = tuple[str, ...]
 """A setting's path: its names from the outermost table inwards, in lower case."""
@@ -41,6 +42,8 @@ class Leaf:
                 return "none"
             case bool():
                 return str(value).lower()
+            case float():
+                return f"{value:g}"
             case tuple():
                 return ",".join(map(str, value))
             case _:

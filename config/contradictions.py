@@ -46,6 +46,7 @@ class Contradiction:
 def contradictions(settings: Settings) -> Iterator[Contradiction]:
     """Yield every contradiction between settings that are valid one by one."""
     yield from _times(settings)
+    yield from _limits(settings)
     yield from _field_names(settings)
     yield from _topics(settings)
     yield from _control_topic(settings)
@@ -124,6 +125,18 @@ def _times(settings: Settings) -> Iterator[Contradiction]:
         else:
             problem = f"must be at most {setting_name(longest)} ({spell_duration(effective.max_seconds)})"
             yield Contradiction(path=(*above, *first), others=(longest,), problem=problem)
+
+
+def _limits(settings: Settings) -> Iterator[Contradiction]:
+    delivery, breaker = settings.delivery, settings.delivery.breaker
+    least, most = ("delivery", "min_concurrency"), ("delivery", "max_concurrency")
+    if delivery.min_concurrency > delivery.max_concurrency:
+        problem = f"must be at most {setting_name(most)} ({delivery.max_concurrency})"
+        yield Contradiction(path=least, others=(most,), problem=problem)
+    if breaker.max_open_for_seconds < breaker.open_for_seconds:
+        yield _too_short(
+            ("delivery", "breaker", "max_open_for"), ("delivery", "breaker", "open_for"), breaker.open_for_seconds
+        )
 
 
 def _too_short(longest: Path, first: Path, first_seconds: float) -> Contradiction:

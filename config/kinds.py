@@ -17,6 +17,8 @@ LARGEST_PORT: Final = 2**16 - 1
 KAFKA_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 JSON_LIST: Final = re.compile(r"""\s*\[\s*["\]]""")
 """The beginning of a JSON list; an IPv6 address begins with a bracket, too."""
+NUMBER_HINT: Final = "must be a number"
+DECIMAL: Final = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
 NOT_YET: Final = "not available in this version; leave it out"
 URL_EXAMPLE: Final = "https://eu.example.com/v2/sms/send/list"
 
@@ -145,9 +147,19 @@ def _certificates(value: Path) -> Path:
     return value
 
 
-def _not_yet(value: object) -> None:
-    if value is not None and not (isinstance(value, str) and value.strip().lower() == NO_VALUE):
-        raise ValueError(NOT_YET)
+def _decimal(value: object) -> object:
+    """Return a number as it is, and text that is one as a number."""
+    if isinstance(value, bool):
+        raise ValueError(NUMBER_HINT)  # noqa: TRY004  # pydantic collects ValueErrors, not TypeErrors
+    if isinstance(value, str):
+        if not DECIMAL.fullmatch(value.strip()):
+            raise ValueError(NUMBER_HINT)
+        return float(value)
+    return value
+
+
+def _optional_decimal(value: object) -> object:
+    return None if isinstance(value, str) and value.strip().lower() == NO_VALUE else _decimal(value)
 
 
 def _separate_alone(value: str) -> str:
@@ -171,8 +183,9 @@ Secret = Annotated[SecretStr, AfterValidator(_secret)]
 ServerKey = Annotated[SecretStr, AfterValidator(_server_key)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 CertificatesFile = Annotated[Path, AfterValidator(_certificates)]
-Unavailable = Annotated[None, BeforeValidator(_not_yet)]
-"""A setting for a later version: it may only be left out, or be "none"."""
+Ratio = Annotated[float, BeforeValidator(_decimal)]
+OptionalRate = Annotated[float | None, BeforeValidator(_optional_decimal)]
+RateScope = Literal["group", "instance"]
 OnUnknownOutcome = Literal["resend", "hold"]
 SameContact = Annotated[Literal["separate", "keep_latest", "keep_first"], AfterValidator(_separate_alone)]
 Meaning = Literal["accepted", "refused", "not_delivered", "unknown"]

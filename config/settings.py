@@ -3,27 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config import kinds
-from config.durations import BYTES_IN, OptionalSeconds, Seconds, SizeBytes
+from config.delivery import CampaignDelivery, DeliverySettings
+from config.durations import Seconds, SizeBytes
 from config.membership import DEFAULT_SESSION_SECONDS
+from config.section import DAY, GIB, HOUR, KIB, MIB, Section
 
 SETTLING_SECONDS: Final = 5.0
 """The end of the grace at shutdown, kept for results, checkpoints, commits and leaving the group."""
-
-HOUR: Final = 3600.0
-DAY: Final = 24 * HOUR
-KIB: Final = BYTES_IN["KIB"]
-MIB: Final = BYTES_IN["MIB"]
-GIB: Final = BYTES_IN["GIB"]
-
-
-class Section(BaseModel):
-    """A table of settings. Attributes carry their unit (`timeout_seconds`); the alias is the setting's name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class Kafka(Section):
@@ -152,70 +142,6 @@ class WindowSettings(Section):
     )
     max_contacts: kinds.Whole = Field(500, ge=1, le=100_000, description="Contacts in one send, at most.")
     max_bytes: SizeBytes = Field(MIB, ge=KIB, le=64 * MIB, description="Bytes of one send's body, at most.")
-
-
-class Retry(Section):
-    """How often and how long a send is tried."""
-
-    max_attempts: kinds.Whole = Field(8, ge=1, le=1000, description="Attempts per event; 429 and 503 do not count.")
-    max_age_seconds: Seconds = Field(
-        HOUR,
-        alias="max_age",
-        gt=0,
-        description="How long an event is tried, from its first attempt on; outages do not count.",
-    )
-    base_seconds: Seconds = Field(
-        0.25, alias="base", gt=0, description="Longest wait after the first failure; doubles."
-    )
-    max_seconds: Seconds = Field(30.0, alias="max", gt=0, le=HOUR, description="Longest wait ever (full jitter).")
-    lost_answer_repeats: kinds.Whole = Field(
-        3, ge=0, le=1000, description="With `resend`: repeats after a lost answer, then `in_doubt`."
-    )
-
-
-class RateLimit(Section):
-    """Limits by time; a later version acts on them."""
-
-    requests_per_second: kinds.Unavailable = Field(
-        None, description="Requests a second, at most. Not available in this version."
-    )
-    contacts_per_second: kinds.Unavailable = Field(
-        None, description="Contacts a second, at most. Not available in this version."
-    )
-
-
-class CampaignDelivery(Section):
-    """How sends are delivered, as far as a campaign may have a way of its own."""
-
-    max_concurrency_per_campaign: kinds.Whole = Field(
-        8, ge=1, le=1024, description="Requests of one campaign in flight at once."
-    )
-    on_unknown_outcome: kinds.OnUnknownOutcome = Field(
-        "resend", description="When an answer is lost: `resend` repeats and marks, `hold` settles `in_doubt`."
-    )
-    same_contact: kinds.SameContact = Field(
-        "separate", description="Events for one person go out one by one. (`keep_latest`, `keep_first`: not yet.)"
-    )
-    retry: Retry = Field(default_factory=Retry, description="Attempts and waits.")
-    rate_limit: RateLimit = Field(default_factory=RateLimit, description="Limits by time.")
-    answers: Annotated[Mapping[int, kinds.Meaning], kinds.HTTP_STATUSES] = Field(
-        default_factory=dict,
-        description="What an HTTP status means: `accepted`, `refused`, `not_delivered` or `unknown`.",
-        examples=["not_delivered"],
-    )
-    expires_after_seconds: OptionalSeconds = Field(
-        None,
-        alias="expires_after",
-        gt=0,
-        description="The deadline, counted from `occurredAt`, of events that bring none.",
-        examples=["5m"],
-    )
-
-
-class DeliverySettings(CampaignDelivery):
-    """How sends are delivered, for all campaigns together."""
-
-    max_concurrency: kinds.Whole = Field(32, ge=1, le=1024, description="Requests in flight at once.")
 
 
 class DeduplicationSettings(Section):

@@ -7,7 +7,16 @@ from hashlib import pbkdf2_hmac
 import orjson
 
 from config import Settings
-from consumer.core.policy import CampaignPolicy, Meaning, OnUnknown, Policies, WireNames
+from config.delivery import BreakerSettings, RateLimitSettings
+from consumer.core.policy import (
+    BreakerPolicy,
+    CampaignPolicy,
+    Meaning,
+    OnUnknown,
+    Policies,
+    RatePolicy,
+    WireNames,
+)
 from consumer.edge.kafka.connection import KafkaConnection
 from consumer.edge.kafka.topics import Expectations
 from consumer.traffic.connection import connection_of
@@ -21,6 +30,12 @@ def policies(settings: Settings) -> Policies:
         field_names=field_names(settings),
         configuration=fingerprint(settings),
         max_concurrency=settings.delivery.max_concurrency,
+        min_concurrency=settings.delivery.min_concurrency,
+        adaptive_concurrency=settings.delivery.adaptive_concurrency,
+        reserved_concurrency=settings.delivery.reserved_concurrency,
+        rate=_rates(settings.delivery.rate_limit),
+        rates_of_group=settings.delivery.rate_limit.scope == "group",
+        breaker=_breaker(settings.delivery.breaker),
         max_event_age_seconds=settings.kafka.max_event_age_seconds,
         max_ahead=settings.kafka.max_ahead,
         buffer_max_events=settings.buffer.max_events,
@@ -85,6 +100,7 @@ def _campaign_policy(settings: Settings, campaign_id: int | None) -> CampaignPol
     """Return a campaign's policy; None: that of campaigns without settings of their own."""
     window = settings.window if campaign_id is None else settings.window_of(campaign_id)
     delivery = settings.delivery if campaign_id is None else settings.delivery_of(campaign_id)
+    own = None if campaign_id is None else settings.campaigns[campaign_id].delivery.rate_limit
     return CampaignPolicy(
         window_seconds=window.duration_seconds,
         max_contacts=window.max_contacts,
@@ -92,6 +108,8 @@ def _campaign_policy(settings: Settings, campaign_id: int | None) -> CampaignPol
         expires_after_seconds=delivery.expires_after_seconds,
         on_unknown=OnUnknown(delivery.on_unknown_outcome),
         max_concurrency=delivery.max_concurrency_per_campaign,
+        weight=delivery.weight,
+        rate=RatePolicy() if own is None else _rates(own),
         max_attempts=delivery.retry.max_attempts,
         max_age_seconds=delivery.retry.max_age_seconds,
         backoff_base_seconds=delivery.retry.base_seconds,
@@ -103,3 +121,17 @@ def _campaign_policy(settings: Settings, campaign_id: int | None) -> CampaignPol
 
 def _answers(answers: Mapping[int, str]) -> Mapping[int, Meaning]:
     return {status: Meaning(meaning) for status, meaning in answers.items()}
+
+
+def _rates(limit: RateLimitSettings) -> RatePolicy:
+    return RatePolicy(requests_per_second=limit.requests_per_second, contacts_per_second=limit.contacts_per_second)
+
+
+def _breaker(settings: BreakerSettings) -> BreakerPolicy:
+    return BreakerPolicy(
+        failure_ratio=settings.failure_ratio,
+        min_requests=settings.min_requests,
+        window_seconds=settings.window_seconds,
+        open_seconds=settings.open_for_seconds,
+        max_open_seconds=settings.max_open_for_seconds,
+    )

@@ -50,7 +50,7 @@ class Pipeline:
         self._decoder = Decoder(policies)
         self.deduplication = Deduplication.by(policies)
         holds = Holds(policies.max_event_age_seconds)
-        self.access = Access(random_source.jitter, holds, policies.configuration)
+        self.access = Access(random_source.jitter, holds, policies)
         self.lately = Lately()
         self.queue = SendQueue(policies, self.access)
         self.windows = Windows(policies, lambda group: overhead_bytes(group, policies.field_names))

@@ -22,6 +22,25 @@ class Meaning(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RatePolicy:
+    """How much may start in a second; None: as much as there is."""
+
+    requests_per_second: float | None = None
+    contacts_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerPolicy:
+    """When the platform as a whole is given a rest. Durations are seconds."""
+
+    failure_ratio: float = 0.5
+    min_requests: int = 10
+    window_seconds: float = 30.0
+    open_seconds: float = 5.0
+    max_open_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignPolicy:
     """The settings of one campaign, after its overrides. Durations are seconds, sizes bytes."""
 
@@ -31,6 +50,10 @@ class CampaignPolicy:
     expires_after_seconds: float | None = None
     on_unknown: OnUnknown = OnUnknown.RESEND
     max_concurrency: int = 8
+    weight: float = 1.0
+    """Its share of the contacts that go out, beside others that wait."""
+    rate: RatePolicy = field(default_factory=RatePolicy)
+    """Its own limits by time; those of all campaigns together stand in `Policies`."""
     max_attempts: int = 8
     max_age_seconds: float = 3600.0
     backoff_base_seconds: float = 0.25
@@ -80,6 +103,14 @@ class Policies:
     configuration: str = "any"
     """Fingerprint of URL, key and field names: with another one, the platform's first 2xx is still to come."""
     max_concurrency: int = 32
+    min_concurrency: int = 1
+    adaptive_concurrency: bool = True
+    reserved_concurrency: int = 4
+    """Slots that immediate sends alone may take."""
+    rate: RatePolicy = field(default_factory=RatePolicy)
+    rates_of_group: bool = True
+    """Whether rates hold for the whole group, and each instance takes its share; else each takes them whole."""
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
     max_event_age_seconds: float = 86_400.0
     max_ahead: int = 100_000
     buffer_max_events: int = 100_000

@@ -42,6 +42,7 @@ REASON_OF: dict[Withholding, RetryReason] = {
     Withholding.NOT_OURS: RetryReason.NOT_OURS,
 }
 
+SERVER_ERROR = 500
 UNAVAILABLE = 503
 
 
@@ -165,10 +166,10 @@ class EngineTelemetry:
         access, ruling = self._pipeline.access, decision.ruling
         why = self._why(decision, now)
         if why is not None:
-            if self._why_stopped is None or (why is StopWhy.UNREACHABLE) != (self._why_stopped is StopWhy.UNREACHABLE):
+            if self._why_stopped is None or _is_platforms(why) != _is_platforms(self._why_stopped):
                 self._facts.dispatch_stopped(why=why)
                 self._why_stopped, self._stopped_at = why, now.steady
-            if ruling in REFUSALS or why is StopWhy.UNREACHABLE:
+            if ruling in REFUSALS or why is StopWhy.UNREACHABLE or (why is StopWhy.FAILING and _is_failure(status)):
                 self._facts.probe_failed(request, why=why, status=status)
         elif not access.one_at_a_time and (self._why_stopped is not None or not self._is_let_in):
             stopped_seconds = 0.0 if self._why_stopped is None else now.steady - self._stopped_at
@@ -186,9 +187,20 @@ class EngineTelemetry:
         access = self._pipeline.access
         if access.state(now) is AccessState.UNREACHABLE:
             return StopWhy.UNREACHABLE
+        if access.state(now) is AccessState.FAILING:
+            return StopWhy.FAILING
         if access.is_stopped or (access.turns_us_away and decision.ruling is Ruling.ACCESS_REFUSED):
             return StopWhy.DENIED
         return StopWhy.FIRST_CONTACT if access.turns_us_away else None
+
+
+def _is_failure(status: int | None) -> bool:
+    return status is None or status >= SERVER_ERROR
+
+
+def _is_platforms(why: StopWhy | None) -> bool:
+    """Return whether the platform is in trouble; else it has something against us."""
+    return why in {StopWhy.UNREACHABLE, StopWhy.FAILING}
 
 
 def _request(send: Send, members: Sequence[Event]) -> RequestAttempt:

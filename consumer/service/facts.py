@@ -70,6 +70,8 @@ class StopWhy(StrEnum):
     """A refusal before this configuration has had its first 2xx."""
     UNREACHABLE = "unreachable"
     """No connection, several times in a row."""
+    FAILING = "failing"
+    """Most of what it is asked fails: the breaker is open."""
 
 
 class Producer(StrEnum):

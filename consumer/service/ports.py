@@ -136,6 +136,10 @@ class EventsConsumer(EventsLog, Protocol):
         """Return positions past all records handed out, each once: the offsets between have no readable record."""
         ...
 
+    def partition_count(self) -> int:
+        """Return how many partitions the events topics have together, as far as the client knows; 0 where it does not."""
+        ...
+
     def truncated(self) -> Mapping[Partition, str]:
         """Return partitions whose log ends before what was already read, each once, and a description."""
         ...

@@ -9,6 +9,7 @@ from functools import partial
 
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
+from consumer.core.platform.breaker import BreakerTrouble
 from consumer.core.platform.holds import NOBODY, Holds
 from consumer.core.platform.lately import Spell
 from consumer.core.platform.post import BY_STATUS, Ruling
@@ -24,6 +25,9 @@ FRESH_SECONDS = 30.0
 FAILURES = 3
 """So many attempts that failed, and none accepted in between: the platform fails."""
 
+LIMITED_SECONDS = 5.0
+"""Sends that wait for a limit for less are not worth a word."""
+
 BLIND_SECONDS = 1.0
 """Shorter failures to read the control topic are not reported."""
 
@@ -36,6 +40,7 @@ def why_not_sending(pipeline: Pipeline, now: Now, *, control_trouble: str | None
     yield from _control_troubles(pipeline.access.holds, now, control_trouble)
     yield from _platform_troubles(pipeline, now)
     yield from _campaign_troubles(pipeline, now)
+    yield from _limit_troubles(pipeline, now)
     yield from _holds(pipeline)
 
 
@@ -130,6 +135,8 @@ def _platform_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
         yield from _unreachable(pipeline, waiting, now)
     failing = list(_failing(pipeline, waiting, now))
     yield from failing
+    if access.breaker.trouble is BreakerTrouble.FAILING and not failing:
+        yield _rested(pipeline, waiting, now)
     is_first = access.state(now) is AccessState.FIRST_CONTACT and not (failing or access.turns_us_away)
     if is_first and (pipeline.queue.queued or pipeline.queue.in_flight):
         yield Trouble(
@@ -158,6 +165,53 @@ def _unreachable(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble
         next_try_at=_wall(access.next_probe_at(now), now),
         unready=lasts,
     )
+
+
+def _rested(pipeline: Pipeline, waiting: int, now: Now) -> Trouble:
+    """Return that most requests fail, though some are accepted."""
+    breaker = pipeline.access.breaker
+    policy = breaker.policy
+    lasts = now.wall - breaker.since >= PATIENCE_SECONDS
+    return Trouble(
+        cause=VerdictCause.BREAKER,
+        grade="bad" if lasts else "warn",
+        headline="held back by the platform: most requests fail, the breaker is open",
+        sentence=f"{policy.failure_ratio:.0%} of the requests or more have failed (5xx, lost answers, no connection) within "
+        f"{policy.window_seconds:.0f} s: ask who runs the platform; one real send at a time tries whether it is over",
+        since=breaker.since,
+        events=waiting,
+        next_try_at=_next_try_at(pipeline, now),
+        unready=lasts,
+    )
+
+
+def _limit_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
+    """Yield which limits let sends wait for longer than a moment."""
+    queue, limits = pipeline.queue, pipeline.access.limits
+    since = queue.rate_limited_since
+    if since is not None and now.wall - since >= LIMITED_SECONDS:
+        rates = (limits.requests_per_second, "requests"), (limits.contacts_per_second, "contacts")
+        rate = " and ".join(f"{per_second:g} {what} a second" for per_second, what in rates if per_second is not None)
+        yield Trouble(
+            cause=VerdictCause.RATE_LIMIT,
+            grade="warn",
+            headline=f"held back by the limit of {rate}",
+            sentence=f"sends wait for the limit of {rate} (CAMPAIGN_DELIVERY__RATE_LIMIT__*, this instance's share)",
+            since=since,
+            events=waiting_events(pipeline),
+        )
+    since = queue.squeezed_since
+    if since is not None and now.wall - since >= LIMITED_SECONDS:
+        current, maximum = limits.concurrency.current, limits.concurrency.maximum
+        yield Trouble(
+            cause=VerdictCause.CONCURRENCY,
+            grade="warn",
+            headline=f"held back by the platform: it takes {current} of {maximum} requests at once",
+            sentence=f"the platform takes {current} requests at once where {maximum} may be in flight (429, 503, or latency "
+            "that grows): the limit rises again by itself as it recovers",
+            since=since,
+            events=waiting_events(pipeline),
+        )
 
 
 def _failing(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble]:

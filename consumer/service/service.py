@@ -220,6 +220,7 @@ class Service:
         while True:
             self.looked_for_records_at = self._world.clock.now().steady
             seconds = FETCH_SECONDS if self.partitions.pause_and_resume() else TAKEN_OVER_SECONDS
+            self._share_rates()
             room = self.policies.buffer_max_events - self.pipeline.held_events
             if room <= 0:
                 await asyncio.sleep(ROOM_SECONDS)
@@ -236,6 +237,11 @@ class Service:
                 if fetched.records:
                     self._telemetry.fetched(partition, fetched)
             self.partitions.look_at_edges()
+
+    def _share_rates(self) -> None:
+        own = sum(lane.started and not lane.leaving for lane in self.pipeline.lanes.values())
+        of_all = self._world.consumer.partition_count()
+        self.pipeline.access.limits.share(own, of_all, self._world.clock.now())
 
     async def _every(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         while True:

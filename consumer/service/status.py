@@ -8,7 +8,10 @@ from consumer.core.journal.ledger import OwnershipState
 from consumer.core.outcome import Status
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
-from consumer.core.terms import Now, Ticks
+from consumer.core.platform.breaker import Breaker
+from consumer.core.platform.limits import DeliveryLimits
+from consumer.core.policy import Policies
+from consumer.core.terms import Instant, Now, Ticks
 from consumer.service.finding import failures_status
 from consumer.service.holding import holds_status
 from consumer.service.lag import LagReading, PartitionLag, total_lag
@@ -19,8 +22,11 @@ from consumer.service.service import Service
 from consumer.service.status_shape import (
     AccessStatus,
     AgesStatus,
+    BreakerStatus,
+    BufferStatus,
     Counted,
     Health,
+    LimitsStatus,
     PartitionState,
     PartitionStatus,
     SendsStatus,
@@ -30,6 +36,7 @@ from consumer.service.status_shape import (
 from consumer.service.troubles import stopped_because, troubles_of
 from consumer.service.verdict import ServiceVerdict, Standing, verdict_of
 from consumer.service.waiting import WaitingReading, open_requests, open_windows
+from schemas.instants import text_of
 
 TOP_CAMPAIGNS = 20
 NAMED_CAMPAIGNS = 100
@@ -38,6 +45,7 @@ WHY: Mapping[AccessState, str] = {
     AccessState.FIRST_CONTACT: "this URL, key and field names have had no 2xx yet",
     AccessState.STOPPED: "the platform refuses our key, role, credit, proxy or address",
     AccessState.UNREACHABLE: "the platform cannot be reached",
+    AccessState.FAILING: "most of what the platform is asked fails: the breaker is open",
     AccessState.PAUSED: "the platform asked for a pause (503, Retry-After)",
 }
 
@@ -102,16 +110,9 @@ class StatusBoard:
             windows_open=len(pipeline.windows),
             sends=_sends(pipeline),
             access=self._access_status(),
-            buffer={
-                "events": pipeline.held_events,
-                "bytes": pipeline.held_bytes,
-                "max_events": policies.buffer_max_events,
-                "max_bytes": policies.buffer_max_bytes,
-            },
-            limits={
-                "max_concurrency": policies.max_concurrency,
-                "max_concurrency_per_campaign": policies.default.max_concurrency,
-            },
+            buffer=_buffer(pipeline, policies),
+            breaker=_breaker(pipeline.access.breaker, now),
+            limits=_limits(pipeline.access.limits, policies),
             holds=holds_status(pipeline.access.holds),
             results={status.value: count for status, count in service.results_by_status.items()},
             deduplication={
@@ -234,4 +235,28 @@ def _totals(counted: Counted, results: Mapping[Status, int]) -> TotalsStatus:
         requests=counted.requests,
         contacts_accepted=results.get(Status.ACCEPTED, 0),
         results=sum(results.values()),
+    )
+
+
+def _breaker(breaker: Breaker, now: Now) -> BreakerStatus:
+    until = None if breaker.is_closed else text_of(Instant(now.wall + max(0.0, breaker.again_at - now.steady)))
+    return BreakerStatus(state=breaker.state(now).value, until=until)
+
+
+def _buffer(pipeline: Pipeline, policies: Policies) -> BufferStatus:
+    return BufferStatus(
+        events=pipeline.held_events,
+        bytes=pipeline.held_bytes,
+        max_events=policies.buffer_max_events,
+        max_bytes=policies.buffer_max_bytes,
+    )
+
+
+def _limits(limits: DeliveryLimits, policies: Policies) -> LimitsStatus:
+    return LimitsStatus(
+        concurrency=limits.concurrency.current,
+        requests_per_second=limits.requests_per_second,
+        contacts_per_second=limits.contacts_per_second,
+        max_concurrency=policies.max_concurrency,
+        max_concurrency_per_campaign=policies.default.max_concurrency,
     )

@@ -12,9 +12,10 @@ PartitionState = Literal["claiming", "reading", "owned", "unsure", "lost", "stop
 """`claiming`: its claim is being written. `reading`: the journal is being read. `owned`: at work. `unsure`: an append
 was not acknowledged, no new send takes its events. `lost`: another member has claimed it. `stopped`: a person
 must decide, `why` says what."""
-AccessState = Literal["first_contact", "open", "stopped", "unreachable", "paused"]
+AccessState = Literal["first_contact", "open", "stopped", "unreachable", "failing", "paused"]
 """`first_contact`: this URL, key and field names have had no 2xx yet. `open`: sending. `stopped`: key, role, credit,
-proxy or address is refused. `unreachable`: no connection, several times in a row. `paused`: the platform asked for it."""
+proxy or address is refused. `unreachable`: no connection, several times in a row. `failing`: most of what it is asked fails, the breaker is open.
+`paused`: the platform asked for it."""
 
 Grade = Literal["good", "warn", "bad"]
 """`good`: nothing to do. `warn`: worth knowing. `bad`: events are late or lost, or will be; somebody has to look."""
@@ -208,9 +209,25 @@ class BufferStatus(TypedDict):
     max_bytes: int
 
 
+BreakerState = Literal["closed", "open", "half_open"]
+
+
+class BreakerStatus(TypedDict):
+    """The circuit breaker of the platform as a whole."""
+
+    state: BreakerState
+    until: str | None
+    """When one request may try whether it is over; RFC 3339, UTC. None while it is closed."""
+
+
 class LimitsStatus(TypedDict):
     """The limits in force."""
 
+    concurrency: int
+    """Sends that may have a slot at once: `max_concurrency`, or less where the platform takes less."""
+    requests_per_second: float | None
+    """Of this instance: its share, where the limit holds for the whole group."""
+    contacts_per_second: float | None
     max_concurrency: int
     max_concurrency_per_campaign: int
 
@@ -333,6 +350,7 @@ class ServiceStatus(TypedDict):
     sends: SendsStatus
     access: AccessStatus
     buffer: BufferStatus
+    breaker: BreakerStatus
     limits: LimitsStatus
     holds: HoldsStatus
     results: Mapping[str, int]

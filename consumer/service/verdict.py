@@ -32,6 +32,8 @@ class VerdictCause(StrEnum):
     """401, 402, 403, 407 or 3xx: key, role, credit, proxy or address."""
     PLATFORM_FAILS = "platform_fails"
     """It answers 5xx or loses answers, and nothing was accepted lately."""
+    BREAKER = "breaker"
+    """Most of what the platform is asked fails, though some is accepted: it is given a rest."""
     PLATFORM_PAUSES = "platform_pauses"
     """503, or a `Retry-After` for everybody."""
     FIRST_CONTACT = "first_contact"
@@ -47,6 +49,10 @@ class VerdictCause(StrEnum):
     """403 of single campaigns, or 404 and the like lately."""
     CAMPAIGNS_THROTTLED = "campaigns_throttled"
     """429 of single campaigns."""
+    RATE_LIMIT = "rate_limit"
+    """As much as may start in a second has started: our own limit."""
+    CONCURRENCY = "concurrency"
+    """The platform takes fewer requests at once than we may make."""
     BEHIND = "behind"
     HOLDS = "holds"
     BUFFER_FULL = "buffer_full"
@@ -67,6 +73,7 @@ RUNBOOK: Mapping[VerdictCause, str] = {
     VerdictCause.PLATFORM_UNREACHABLE: "CampaignPlatformUnreachable",
     VerdictCause.PLATFORM_REFUSES: "CampaignPlatformRefusesUs",
     VerdictCause.PLATFORM_FAILS: "CampaignPlatformFailing",
+    VerdictCause.BREAKER: "CampaignPlatformFailing",
     VerdictCause.PLATFORM_PAUSES: "CampaignPlatformFailing",
     VerdictCause.FIRST_CONTACT: "CampaignPlatformRefusesUs",
     VerdictCause.PARTITIONS_STOPPED: "CampaignPartitionStopped",
@@ -84,6 +91,8 @@ _WHOLE = frozenset(VerdictCause) - {
     VerdictCause.STALLED,
     VerdictCause.CAMPAIGNS_REFUSED,
     VerdictCause.CAMPAIGNS_THROTTLED,
+    VerdictCause.RATE_LIMIT,
+    VerdictCause.CONCURRENCY,
     VerdictCause.BEHIND,
     VerdictCause.HOLDS,
     VerdictCause.BUFFER_FULL,

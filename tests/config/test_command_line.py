@@ -17,7 +17,15 @@ from config.settings import FieldNameSettings
 from consumer import __version__
 from consumer.cli.main import COMMANDS, INTERRUPTED, Failure, LazyGroup, load_settings, main
 from consumer.cli.wiring import expectations, field_names, fingerprint, kafka_connection, policies
-from consumer.core.policy import CampaignPolicy, Meaning, OnUnknown, Policies, WireNames
+from consumer.core.policy import (
+    BreakerPolicy,
+    CampaignPolicy,
+    Meaning,
+    OnUnknown,
+    Policies,
+    RatePolicy,
+    WireNames,
+)
 from consumer.edge.kafka.topics import Expectations
 
 REQUIRED = {"CAMPAIGN_API__URL": "https://eu.example.com/v2/sms/send/list", "CAMPAIGN_API__SERVER_KEY": "k-1"}
@@ -156,29 +164,44 @@ def test_a_configurations_fingerprint_tells_url_key_and_field_names_apart_and_gi
     assert (len(ours), "k-1" in ours) == (32, False)
 
 
+UNUSUAL = {
+    "KAFKA__MAX_EVENT_AGE": "2h",
+    "KAFKA__MAX_AHEAD": "11",
+    "WINDOW__DURATION": "3s",
+    "WINDOW__MAX_CONTACTS": "12",
+    "WINDOW__MAX_BYTES": "13 KiB",
+    "DELIVERY__MAX_CONCURRENCY": "14",
+    "DELIVERY__MIN_CONCURRENCY": "2",
+    "DELIVERY__ADAPTIVE_CONCURRENCY": "false",
+    "DELIVERY__RESERVED_CONCURRENCY": "3",
+    "DELIVERY__RATE_LIMIT__REQUESTS_PER_SECOND": "25.5",
+    "DELIVERY__RATE_LIMIT__CONTACTS_PER_SECOND": "26",
+    "DELIVERY__RATE_LIMIT__SCOPE": "instance",
+    "DELIVERY__WEIGHT": "27",
+    "DELIVERY__BREAKER__FAILURE_RATIO": "0.28",
+    "DELIVERY__BREAKER__MIN_REQUESTS": "29",
+    "DELIVERY__BREAKER__WINDOW": "30s",
+    "DELIVERY__BREAKER__OPEN_FOR": "31s",
+    "DELIVERY__BREAKER__MAX_OPEN_FOR": "32s",
+    "DELIVERY__MAX_CONCURRENCY_PER_CAMPAIGN": "15",
+    "DELIVERY__ON_UNKNOWN_OUTCOME": "hold",
+    "DELIVERY__EXPIRES_AFTER": "16s",
+    "DELIVERY__RETRY__MAX_ATTEMPTS": "17",
+    "DELIVERY__RETRY__MAX_AGE": "18s",
+    "DELIVERY__RETRY__BASE": "1s",
+    "DELIVERY__RETRY__MAX": "19s",
+    "DELIVERY__RETRY__LOST_ANSWER_REPEATS": "20",
+    "DELIVERY__ANSWERS__500": "not_delivered",
+    "DEDUPLICATION__TTL": "21s",
+    "DEDUPLICATION__MAX_ENTRIES": "22",
+    "BUFFER__MAX_EVENTS": "23",
+    "BUFFER__MAX_BYTES": "24 MiB",
+} | {f"API__FIELD_NAMES__{name.upper()}": f"wire_{name}" for name in FieldNameSettings.model_fields}
+"""A value for every setting that the core goes by, none of them its default."""
+
+
 def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
-    values = {
-        "KAFKA__MAX_EVENT_AGE": "2h",
-        "KAFKA__MAX_AHEAD": "11",
-        "WINDOW__DURATION": "3s",
-        "WINDOW__MAX_CONTACTS": "12",
-        "WINDOW__MAX_BYTES": "13 KiB",
-        "DELIVERY__MAX_CONCURRENCY": "14",
-        "DELIVERY__MAX_CONCURRENCY_PER_CAMPAIGN": "15",
-        "DELIVERY__ON_UNKNOWN_OUTCOME": "hold",
-        "DELIVERY__EXPIRES_AFTER": "16s",
-        "DELIVERY__RETRY__MAX_ATTEMPTS": "17",
-        "DELIVERY__RETRY__MAX_AGE": "18s",
-        "DELIVERY__RETRY__BASE": "1s",
-        "DELIVERY__RETRY__MAX": "19s",
-        "DELIVERY__RETRY__LOST_ANSWER_REPEATS": "20",
-        "DELIVERY__ANSWERS__500": "not_delivered",
-        "DEDUPLICATION__TTL": "21s",
-        "DEDUPLICATION__MAX_ENTRIES": "22",
-        "BUFFER__MAX_EVENTS": "23",
-        "BUFFER__MAX_BYTES": "24 MiB",
-    } | {f"API__FIELD_NAMES__{name.upper()}": f"wire_{name}" for name in FieldNameSettings.model_fields}
-    settings = load(None, REQUIRED | {f"CAMPAIGN_{name}": value for name, value in values.items()})
+    settings = load(None, REQUIRED | {f"CAMPAIGN_{name}": value for name, value in UNUSUAL.items()})
     assert policies(settings) == Policies(
         configuration=fingerprint(settings),
         default=CampaignPolicy(
@@ -188,6 +211,7 @@ def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
             expires_after_seconds=16,
             on_unknown=OnUnknown.HOLD,
             max_concurrency=15,
+            weight=27,
             max_attempts=17,
             max_age_seconds=18,
             backoff_base_seconds=1,
@@ -197,6 +221,14 @@ def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
         ),
         field_names=WireNames(**{field.name: f"wire_{field.name}" for field in dataclasses.fields(WireNames)}),
         max_concurrency=14,
+        min_concurrency=2,
+        adaptive_concurrency=False,
+        reserved_concurrency=3,
+        rate=RatePolicy(requests_per_second=25.5, contacts_per_second=26),
+        rates_of_group=False,
+        breaker=BreakerPolicy(
+            failure_ratio=0.28, min_requests=29, window_seconds=30, open_seconds=31, max_open_seconds=32
+        ),
         max_event_age_seconds=7200,
         max_ahead=11,
         buffer_max_events=23,

@@ -6,6 +6,7 @@ from typing import Final
 from consumer.core.event import NO_RESEND, Event, GroupKey, Identity
 from consumer.core.journal.entries import Claim
 from consumer.core.platform.holds import Holds
+from consumer.core.policy import BreakerPolicy
 from consumer.core.sending.delivery import RandomSource
 from consumer.core.sending.send import Send, oldest_arrival
 from consumer.core.terms import AT_ONCE, NEVER, Instant, Now, Offset, Partition, SendId, Ticks
@@ -58,6 +59,10 @@ def make_event(
         received_at=now.wall,
         arrived=now.steady,
     )
+
+
+NEVER_OPEN = BreakerPolicy(min_requests=1_000_000_000)
+"""A breaker that the number of failures does not open."""
 
 
 def make_send(send_id: str, *members: Event, immediate: bool = False, ready_at: float | None = None) -> Send:

@@ -17,7 +17,7 @@ from tests.core.makers import P0, P1, at
 from tests.core.runner import OK, Platform, Request, Runner, accepting
 
 POLICY = CampaignPolicy(window_seconds=1.0, max_contacts=4, max_attempts=4, max_age_seconds=300.0)
-POLICIES = Policies(default=POLICY, max_concurrency=3)
+POLICIES = Policies(default=POLICY, max_concurrency=3, reserved_concurrency=0)
 
 
 def moody(seed: int, *, trouble: float = 0.4) -> Platform:

@@ -11,11 +11,11 @@ from consumer.core.platform.answer import Answered
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import Offset
 from tests.core.intake.wild_events import WildRecord
-from tests.core.makers import P0, P1, at
+from tests.core.makers import NEVER_OPEN, P0, P1, at
 from tests.core.runner import OK, Runner, accepting
 
 POLICY = CampaignPolicy(window_seconds=1.0, max_contacts=4, max_attempts=4, max_age_seconds=300.0)
-POLICIES = Policies(default=POLICY, max_concurrency=3)
+POLICIES = Policies(default=POLICY, max_concurrency=3, reserved_concurrency=0)
 
 
 def patient(**changes: Any) -> Policies:
@@ -250,7 +250,7 @@ def test_a_checkpoint_that_no_append_could_carry_is_not_made_and_is_made_again_w
         backoff_max_seconds=500.0,
         max_attempts=2,
     )
-    runner = Runner(policies=Policies(default=never, max_concurrency=100))
+    runner = Runner(policies=Policies(default=never, max_concurrency=100, reserved_concurrency=0, breaker=NEVER_OPEN))
     runner.feed(runner.event())
     runner.run()
     runner.platform = lambda _request: (Answered(status=500, retry_after_seconds=None, body=b"{}"), 0.001)

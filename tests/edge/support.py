@@ -12,9 +12,12 @@ from consumer.edge.telemetry.send_telemetry import SendLines
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import Priority, RequestAttempt
 from consumer.service.status_shape import (
+    AcceptanceStatus,
+    AccessStatus,
     FailureStatus,
     HoldStatus,
     LagParts,
+    LimitsStatus,
     PartitionStatus,
     ServiceStatus,
     VerdictStatus,
@@ -170,6 +173,23 @@ HOLD: HoldStatus = {
     "operator": "anna",
     "since": "2026-11-24T15:40:19.000Z",
 }
+ACCESS: AccessStatus = {
+    "state": "open",
+    "since": "2026-11-24T15:40:19Z",
+    "why": None,
+    "refused_campaigns": ["421"],
+    "refused_count": 1,
+    "refused_seconds": {"421": 61.5},
+    "next_probe_in_seconds": None,
+}
+ACCEPTANCE: AcceptanceStatus = {"bounds": [0.5, 5.0], "normal": [3, 2, 1], "immediate": [1, 0, 0]}
+LIMITS: LimitsStatus = {
+    "concurrency": 24,
+    "requests_per_second": 12.5,
+    "contacts_per_second": None,
+    "max_concurrency": 32,
+    "max_concurrency_per_campaign": 8,
+}
 
 
 def status(partitions: int = 2) -> ServiceStatus:
@@ -193,22 +213,15 @@ def status(partitions: int = 2) -> ServiceStatus:
         "windows_open": 4,
         "sends": {"queued": 2, "in_flight": 7, "in_flight_by_campaign": {str(2**63 - 1): 7}},
         "holds": {"holds": [HOLD], "cancellations": []},
-        "access": {
-            "state": "open",
-            "since": "2026-11-24T15:40:19Z",
-            "why": None,
-            "refused_campaigns": ["421"],
-            "refused_count": 1,
-            "refused_seconds": {"421": 61.5},
-            "next_probe_in_seconds": None,
-        },
+        "access": ACCESS,
         "buffer": {"events": 6, "bytes": 2048, "max_events": 100_000, "max_bytes": 268_435_456},
-        "limits": {"max_concurrency": 32, "max_concurrency_per_campaign": 8},
+        "breaker": {"state": "closed", "until": None},
+        "limits": LIMITS,
         "results": {"accepted": 100},
         "deduplication": {"entries": 106, "effective_window_seconds": 3600.0},
         "ages": {"commit": 0.4, "checkpoint": 4.2, "hold": 86_400.5},
         "failures": [FAILURE],
-        "acceptance": {"bounds": [0.5, 5.0], "normal": [3, 2, 1], "immediate": [1, 0, 0]},
+        "acceptance": ACCEPTANCE,
         "totals": {"records_read": 110, "requests": 9, "contacts_accepted": 100, "results": 106},
         "retention_seconds": {"contact-events": 604_800.0},
     }

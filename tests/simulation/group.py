@@ -298,6 +298,10 @@ class Member:
             passed[partition] = Offset(log.end)
         return passed
 
+    def partition_count(self) -> int:
+        """Return how many partitions there are."""
+        return len(self.world.logs.events)
+
     def truncated(self) -> Mapping[Partition, str]:
         """No log becomes shorter."""
         return {}

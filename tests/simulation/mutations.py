@@ -286,7 +286,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     _mutation(
         "an outage is over with the first answer",
-        (f"{CORE}.platform.access:Access.reached", "self._outage_probe = None", "pass"),
+        (f"{CORE}.platform.breaker:Breaker._close", "self.trouble, self.again_at = None, AT_ONCE", "pass"),
     ),
     _mutation(
         "who was never the probe goes before who was",

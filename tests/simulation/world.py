@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from consumer.core.policy import CampaignPolicy, MemorySizes, OnUnknown, Policies
+from consumer.core.policy import BreakerPolicy, CampaignPolicy, MemorySizes, OnUnknown, Policies
 from consumer.service import evidence as past
 from tests.simulation.blows import Blow
 from tests.simulation.broker import Logs
@@ -331,6 +331,8 @@ def _policies(scenario: Scenario) -> Policies:
         default=policy(1),
         campaigns={2: policy(2)},
         max_concurrency=scenario.concurrency,
+        reserved_concurrency=scenario.concurrency // 4,
+        breaker=BreakerPolicy(min_requests=6, window_seconds=5.0, open_seconds=0.5, max_open_seconds=4.0),
         deduplication_ttl_seconds=scenario.deduplication_seconds,
         memory_sizes=MemorySizes(
             segment_ids=scenario.segment_ids, tail_entries=scenario.tail_entries, small_segments=SMALL_SEGMENTS

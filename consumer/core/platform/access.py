@@ -2,11 +2,12 @@
 
 - First contact: until the first 2xx of this configuration no refusal settles anything.
 - A stop: key, role, credit, proxy or address was refused. A 2xx of another campaign narrows it to those refused.
-- An outage: no connection, several times in a row.
+- The breaker (`breaker.py`): the platform is not there, or most of what it is asked fails.
+- A rate (`limits.py`): as much as may start in a second has started.
 - A pause that the platform asked for, of everybody or of a campaign.
 - A hold: an operator has stopped a campaign, or everything; or nobody knows, for the control topic was not read lately.
 
-Before the first contact, while stopped and in an outage one real send at a time is the probe. Refusals put off the
+Before the first contact, while stopped and while the breaker is half open one real send at a time is the probe. Refusals put off the
 campaign that was refused: the others have their turns soon, and all that were not tried yet are tried within 20 s and
 what their requests take, one after the other (5,000 that are answered in 10 ms each: 70 s). A campaign's urgent sends
 and its others have a turn each: one urgent event that is refused for good must not stand before all the others for
@@ -22,10 +23,13 @@ from enum import StrEnum
 from itertools import islice
 
 from consumer.core.memory.platform_memory import MAX_REMEMBERED, Remembered, StandstillSpan
+from consumer.core.platform.breaker import Breaker, BreakerTrouble
 from consumer.core.platform.holds import Holds
+from consumer.core.platform.limits import DeliveryLimits
 from consumer.core.platform.outages import Outages, tried_seconds
 from consumer.core.platform.pauses import Pauses
 from consumer.core.platform.retry import backoff_seconds
+from consumer.core.policy import Policies
 from consumer.core.terms import AT_ONCE, NEVER, Instant, Now, Ticks
 
 PROBE_BASE_SECONDS = 0.5
@@ -36,12 +40,6 @@ FIRST_TRY_WITHIN_SECONDS = 20.0
 
 PROBES_PER_SECOND = 10.0
 """As often at most are refused campaigns probed, all of them together: 10,000 must not cost a probe each half a minute."""
-
-MISSES_IN_A_ROW = 3
-"""So many attempts found no connection, and none did in between: the platform is not there."""
-
-MISS_SECONDS = 1.0
-"""Waits for a connection that deadlines have ended count as one that was not made when they come to this together."""
 
 MOST_REFUSED = 10_000
 """Refused campaigns that are known at once; the one that was refused first is forgotten beyond."""
@@ -54,8 +52,11 @@ class AccessState(StrEnum):
     OPEN = "open"
     STOPPED = "stopped"
     UNREACHABLE = "unreachable"
+    FAILING = "failing"
     PAUSED = "paused"
 
+
+STATE_OF = {BreakerTrouble.UNREACHABLE: AccessState.UNREACHABLE, BreakerTrouble.FAILING: AccessState.FAILING}
 
 ProbeKey = tuple[int, bool]
 """A campaign, and whether it is its urgent sends' turn."""
@@ -82,10 +83,12 @@ class Refusal:
 class Access:
     """One for the process: a key is the same for every partition."""
 
-    def __init__(self, jitter: Callable[[], float], holds: Holds, configuration: str = "any") -> None:
+    def __init__(self, jitter: Callable[[], float], holds: Holds, policies: Policies) -> None:
         self._jitter = jitter
         self.holds = holds
-        self._configuration = configuration
+        self.breaker = Breaker(policies.breaker, self._dither)
+        self.limits = DeliveryLimits(policies)
+        self._configuration = policies.configuration
         self._contact: str | None = None
         self._is_stopped = False
         self._is_contacted = False
@@ -96,11 +99,6 @@ class Access:
         self._suspects: dict[int, Instant] = {}
         """Campaigns whose key or role was refused since then, by their first refusal."""
         self._crowd = 1
-        self._misses = 0
-        self._waited_seconds = 0.0
-        """In waits for a connection that deadlines have ended, since somebody was reached or they counted last."""
-        self._missed_at = Instant(0.0)
-        self._outage_probe: _Setback | None = None
         self._outages = Outages()
         self._outages_of: dict[int, Outages] = {}
         self.pauses = Pauses()
@@ -113,8 +111,8 @@ class Access:
 
     def state(self, now: Now) -> AccessState:
         """Return how it stands, the gravest first."""
-        if self._outage_probe is not None:
-            return AccessState.UNREACHABLE
+        if self.breaker.trouble is not None:
+            return STATE_OF[self.breaker.trouble]
         if self._is_stopped:
             return AccessState.STOPPED
         if not self._is_contacted:
@@ -149,12 +147,12 @@ class Access:
     @property
     def one_at_a_time(self) -> bool:
         """Whether a probe is all that may be out."""
-        return self._outage_probe is not None or not self.settles_refusals
+        return not (self.breaker.is_closed and self.settles_refusals)
 
     @property
     def by_turns(self) -> bool:
         """Whether whose turn it is as the probe depends on what was tried: `turn_at` says."""
-        return self._outage_probe is None and not self.settles_refusals
+        return self.breaker.is_closed and not self.settles_refusals
 
     def may_start(self, campaign_id: int, now: Now) -> bool:
         """Return whether operators let a request of this campaign start, as far as they can have been heard."""
@@ -164,9 +162,8 @@ class Access:
         """Return when anything may start at the earliest; that may be over."""
         if self.holds.is_blind(now) or self.holds.of_everybody is not None:
             return NEVER
-        knock_at = AT_ONCE if self._outage_probe is None else self._outage_probe.again_at
         probe_at = AT_ONCE if self.settles_refusals else self._probe.again_at
-        return max(self.pauses.of_everybody, knock_at, probe_at)
+        return max(self.pauses.of_everybody, self.breaker.again_at, probe_at, self.limits.free_at(now))
 
     def turn_at(self, turn: ProbeKey) -> Ticks | None:
         """Return when a turn that was the probe already may be it again; None for one that was not."""
@@ -174,12 +171,16 @@ class Access:
         return None if tried is None else tried.again_at
 
     def campaign_at(self, campaign_id: int) -> Ticks:
-        """Return when a send of this campaign may start at the earliest, everybody's waits apart."""
+        """Return until when nothing of this campaign is tried, everybody's waits and rates apart; that may be over."""
         if self.holds.holds_campaign(campaign_id):
             return NEVER
         refusal = self.refused.get(campaign_id)
         probe_at = AT_ONCE if refusal is None else refusal.probe_at
         return max(self.pauses.of_campaign(campaign_id), probe_at)
+
+    def campaign_free_at(self, campaign_id: int, now: Now) -> Ticks:
+        """Return when a send of this campaign may start at the earliest, everybody's waits apart."""
+        return max(self.campaign_at(campaign_id), self.limits.campaign_free_at(campaign_id, now))
 
     def next_probe_at(self, now: Now) -> Ticks | None:
         """Return when the next probe may start, None where none is waited for."""
@@ -188,9 +189,11 @@ class Access:
             return None if shut_until == NEVER else max(now.steady, shut_until)
         return min((max(now.steady, refusal.probe_at) for refusal in self.refused.values()), default=None)
 
-    def picked(self, now: Now, *, crowd: int) -> None:
-        """Take note that a probe starts, where one does; of so many campaigns something waits."""
+    def picked(self, campaign_id: int, contacts: int, now: Now, *, crowd: int) -> None:
+        """Take note that a send of so many contacts starts, as a probe or not; of so many campaigns something waits."""
         self._crowd = crowd
+        self.breaker.started()
+        self.limits.started(campaign_id, contacts, now)
         if self.one_at_a_time:
             self._outages.begin(now.wall)
             self.since = self.since or now.wall
@@ -276,36 +279,28 @@ class Access:
 
     def connect_failed(self, now: Now) -> None:
         """No connection. Several times in a row, the platform is not there."""
-        if self._outage_probe is not None:
-            if now.steady >= self._outage_probe.again_at:
-                self._outage_probe.count += 1
-                self._outage_probe.again_at = Ticks(now.steady + self._wait(self._outage_probe.count))
-            return
-        self._missed_at = now.wall if self._misses == 0 else self._missed_at
-        self._misses += 1
-        if self._misses >= MISSES_IN_A_ROW:
-            self._outage_probe = _Setback(1, Ticks(now.steady + self._wait(1)))
-            self._no_longer_flows(self._missed_at, now)
+        self._tell_breaker(now, lambda breaker: breaker.missed(now))
 
     def connect_deadline_passed(self, turn: ProbeKey, seconds: float, now: Now) -> None:
-        """A deadline ended the wait for a connection after so many seconds.
-
-        A short wait proves nothing. Were it nothing, each deadline would be a probe in a network that is dead; were it
-        a miss, urgent events that go out late would make an outage of a network that is slow.
-        """
-        self._waited_seconds += seconds
-        if self._waited_seconds >= MISS_SECONDS:
-            self._waited_seconds = 0.0
-            self.connect_failed(now)
-        elif self._outage_probe is not None and now.steady >= self._outage_probe.again_at:
-            self._outage_probe.again_at = Ticks(now.steady + self._wait(self._outage_probe.count))
+        """A deadline ended the wait for a connection after so many seconds."""
+        self._tell_breaker(now, lambda breaker: breaker.deadline_passed(seconds, now))
         self.attempt_inconclusive(turn, now)
 
-    def reached(self, now: Now) -> None:
-        """Somebody answered, or took a request at least."""
-        self._misses, self._waited_seconds = 0, 0.0
-        if self._outage_probe is not None:
-            self._outage_probe = None
+    def reached(self, now: Now, *, failed: bool) -> None:
+        """Somebody answered, or took a request at least; `failed`: the answer is lost, or a 5xx."""
+
+        def tell(breaker: Breaker) -> None:
+            breaker.reached()
+            (breaker.failed if failed else breaker.succeeded)(now)
+
+        self._tell_breaker(now, tell)
+
+    def _tell_breaker(self, now: Now, tell: Callable[[Breaker], None]) -> None:
+        was_closed = self.breaker.is_closed
+        tell(self.breaker)
+        if was_closed and not self.breaker.is_closed:
+            self._no_longer_flows(self.breaker.since, now)
+        elif self.breaker.is_closed and not was_closed:
             self._may_flow(now)
 
     def asked_to_wait(self, campaign_id: int | None, seconds: float, now: Now) -> None:
@@ -366,6 +361,7 @@ class Access:
     def forget(self, campaign_id: int) -> None:
         """Nothing of this campaign waits any more: nobody's age depends on what it went through."""
         self._outages_of.pop(campaign_id, None)
+        self.limits.forget(campaign_id)
 
     # ---------------------------------------------------------------- what outlives us
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from heapq import heapify, heappop, heappush
 
+from consumer.core.platform.concurrency import ConcurrencyLimit
 from consumer.core.sending.send import Send
 from consumer.core.terms import Now, SendId, Ticks
 
@@ -44,13 +45,14 @@ class Fifo:
 
 
 class Backlog:
-    """The sends of one campaign."""
+    """The sends of one campaign; `weight` is its share of the contacts that go out, beside others."""
 
-    __slots__ = ("campaign_id", "delayed", "in_flight", "max_concurrency", "queues")
+    __slots__ = ("campaign_id", "delayed", "in_flight", "limit", "queues", "weight")
 
-    def __init__(self, campaign_id: int, max_concurrency: int) -> None:
+    def __init__(self, campaign_id: int, limit: ConcurrencyLimit, weight: float) -> None:
         self.campaign_id = campaign_id
-        self.max_concurrency = max_concurrency
+        self.limit = limit
+        self.weight = weight
         self.in_flight = self.delayed = 0
         self.queues = (Fifo(self, immediate=True), Fifo(self, immediate=False))
 
@@ -60,10 +62,6 @@ class Backlog:
     @property
     def idle(self) -> bool:
         return not (self.in_flight or self.delayed or self.queues[0].sends or self.queues[1].sends)
-
-
-Ready = OrderedDict[int, Fifo]
-"""Queues that may have their turn, by campaign."""
 
 
 class TimerHeap:
@@ -109,3 +107,60 @@ class TimerHeap:
         found = [entry[3] for entry in sorted(self._heap, key=lambda entry: entry[:3]) if self._is_in_force(*entry[2:])]
         self._heap, self._here = [], 0
         return found
+
+
+MOST_REMEMBERED = 1_000
+"""Campaigns whose latest turns count although nothing of them waits: more than ever wait at once, as a rule."""
+
+
+class FairRing:
+    """Queues that may have their turn, in the order of start-time fair queueing: by contacts and weights.
+
+    A turn begins, in virtual time, where the campaign's last one ended, or now where that is over; it lasts for its
+    contacts divided by the campaign's weight. Source: P. Goyal, H. Vin and H. Cheng, "Start-time Fair Queueing" (1996).
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Fifo]] = []
+        self._count = self._here = 0
+        self._virtual_time = 0.0
+        self._ends: OrderedDict[int, float] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return self._here > 0
+
+    def join(self, queue: Fifo) -> None:
+        """File a queue; it has its turn in time."""
+        self._count += 1
+        self._here += 1
+        queue.where, queue.entry = Where.RING, self._count
+        begins_at = max(self._virtual_time, self._ends.get(queue.line.campaign_id, 0.0))
+        heappush(self._heap, (begins_at, self._count, queue))
+        if len(self._heap) > 2 * self._here + STALE_ENTRIES:
+            self._heap = [entry for entry in self._heap if self._is_in_force(*entry[1:])]
+            heapify(self._heap)
+
+    def take(self) -> Fifo | None:
+        """Take out the queue whose turn it is, None where none is here."""
+        while self._heap:
+            begins_at, count, queue = heappop(self._heap)
+            if self._is_in_force(count, queue):
+                self._here -= 1
+                self._virtual_time = max(self._virtual_time, begins_at)
+                return queue
+        return None
+
+    def gone(self) -> None:
+        """Take note that one was taken elsewhere."""
+        self._here -= 1
+
+    def charge(self, queue: Fifo, contacts: int) -> None:
+        """A send of so many contacts has the turn of this queue."""
+        line, ends = queue.line, self._ends
+        begins_at = max(self._virtual_time, ends.pop(line.campaign_id, 0.0))
+        ends[line.campaign_id] = begins_at + contacts / line.weight
+        if len(ends) > MOST_REMEMBERED:
+            ends.popitem(last=False)
+
+    def _is_in_force(self, count: int, queue: Fifo) -> bool:
+        return queue.where is Where.RING and queue.entry == count

@@ -212,6 +212,7 @@ class Delivery:
         """An attempt is over: settle, split, or queue again. Return what was decided, for whoever tells of it."""
         _, parts = self._out[send.send_id]
         policy = self._policies.of(send.campaign_id)
+        self._queue.judge(send, exchange, now)
         decision = decide_whatever_it_says(send, exchange, policy, self._names, self._access, now, self.misread)
         keep_ours(send, parts)  # only now: an answer speaks of everybody whom its request carried
         match decision:

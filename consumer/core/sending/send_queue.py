@@ -4,18 +4,18 @@ A campaign's queue is either ready, or filed under what it waits for: an instant
 searches.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from operator import attrgetter
 
 from consumer.core.event import Event
 from consumer.core.platform.access import Access
+from consumer.core.platform.answer import Exchange
 from consumer.core.policy import Policies
-from consumer.core.sending.backlog import STALE_ENTRIES, Backlog, Fifo, Ready, TimerHeap, Where
+from consumer.core.sending.backlog import STALE_ENTRIES, Backlog, FairRing, Fifo, TimerHeap, Where
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.waiting_events import WaitingEvents
-from consumer.core.terms import NEVER, Now, SendId, Ticks
+from consumer.core.terms import NEVER, Instant, Now, SendId, Ticks
 
 _OLDEST_AT = attrgetter("oldest_at")
 
@@ -33,8 +33,10 @@ class SendQueue:
         self._policies = policies
         self._access = access
         self._lines: dict[int, Backlog] = {}
-        self._ready: tuple[Ready, Ready] = (OrderedDict(), OrderedDict())
+        self._ready = (FairRing(), FairRing())
         """Immediate sends, and others, in the order of their campaigns' turns."""
+        self._urgent: set[SendId] = set()
+        """Those in flight that were picked as immediate."""
         self._asleep = TimerHeap(Where.ASLEEP)
         self._probed = TimerHeap(Where.PROBED)
         self._delayed: list[tuple[Ticks, int, Send, QueueEnd]] = []
@@ -45,6 +47,10 @@ class SendQueue:
         self._idle: list[Backlog] = []
         self.in_flight = 0
         self.queued = 0
+        self.rate_limited_since: Instant | None = None
+        """Since when sends wait because as much as may start in a second has started; None where none does."""
+        self.squeezed_since: Instant | None = None
+        """Since when sends wait for a slot that the platform could not take; None where none does."""
         self.waiting_events = WaitingEvents()
 
     @property
@@ -67,7 +73,8 @@ class SendQueue:
     def _line(self, campaign_id: int) -> Backlog:
         line = self._lines.get(campaign_id)
         if line is None:
-            line = self._lines[campaign_id] = Backlog(campaign_id, self._policies.of(campaign_id).max_concurrency)
+            limit, weight = self._access.limits.of(campaign_id), self._policies.of(campaign_id).weight
+            line = self._lines[campaign_id] = Backlog(campaign_id, limit, weight)
         return line
 
     def _enter(self, line: Backlog, send: Send, end: QueueEnd) -> None:
@@ -79,8 +86,10 @@ class SendQueue:
             self._join_ring(queue)
 
     def _join_ring(self, queue: Fifo) -> None:
-        queue.where = Where.RING
-        self._ready[0 if queue.immediate else 1][queue.line.campaign_id] = queue
+        self._ring(queue).join(queue)
+
+    def _ring(self, queue: Fifo) -> FairRing:
+        return self._ready[0 if queue.immediate else 1]
 
     # ---------------------------------------------------------------- whose turn it is
 
@@ -88,14 +97,17 @@ class SendQueue:
         """Take out the send whose turn it is, None where none may start now. It counts as in flight from here on."""
         self._wake(now)
         access = self._access
-        if self.in_flight >= self._policies.max_concurrency or access.shut_until(now) > now.steady:
+        if self.in_flight >= access.limits.concurrency.current or access.shut_until(now) > now.steady:
+            self._note_limits(now)
             return None
         if access.one_at_a_time and self.in_flight:
             return None
         queue = self._next_to_probe(now) if access.by_turns else self._next(now)
         if queue is None:
+            self.rate_limited_since = self.squeezed_since = None
             return None
         _, send = queue.sends.popitem(last=False)
+        self._ring(queue).charge(queue, len(send.members))
         if queue.sends:
             self._join_ring(queue)
         else:
@@ -103,22 +115,39 @@ class SendQueue:
         self.queued -= 1
         self.in_flight += 1
         queue.line.in_flight += 1
-        access.picked(now, crowd=len(self._lines))
+        if queue.immediate:
+            self._urgent.add(send.send_id)
+        access.picked(send.campaign_id, len(send.members), now, crowd=len(self._lines))
         return send
 
+    def _note_limits(self, now: Now) -> None:
+        """Take note of which limit lets what is ready wait."""
+        if not any(self._ready):
+            return
+        concurrency = self._access.limits.concurrency
+        if self.in_flight >= concurrency.current:
+            self.squeezed_since = (
+                (self.squeezed_since or now.wall) if concurrency.current < concurrency.maximum else None
+            )
+        elif self._access.limits.free_at(now) > now.steady:
+            self.rate_limited_since = self.rate_limited_since or now.wall
+
     def _next(self, now: Now) -> Fifo | None:
-        for ring in self._ready:
-            while ring:
-                _, queue = ring.popitem(last=False)
-                if not self._defer_if_blocked(queue, now):
-                    return queue
+        urgent, others = self._ready
+        while (queue := urgent.take()) is not None:
+            if not self._defer_if_blocked(queue, now):
+                return queue
+        if self.in_flight - len(self._urgent) >= self._access.limits.for_others:
+            return None
+        while (queue := others.take()) is not None:
+            if not self._defer_if_blocked(queue, now):
+                return queue
         return None
 
     def _next_to_probe(self, now: Now) -> Fifo | None:
         """Return whose turn it is as the probe: those who were not tried first."""
         for ring in self._ready:
-            while ring:
-                _, queue = ring.popitem(last=False)
+            while (queue := ring.take()) is not None:
                 if self._defer_if_blocked(queue, now):
                     continue
                 again_at = self._access.turn_at(queue.turn)
@@ -133,11 +162,11 @@ class SendQueue:
     def _defer_if_blocked(self, queue: Fifo, now: Now) -> bool:
         """Let a queue wait for what it has to wait for; False where it may go."""
         line = queue.line
-        again_at = self._access.campaign_at(line.campaign_id)
+        again_at = self._access.campaign_free_at(line.campaign_id, now)
         if again_at > now.steady:
             self._asleep.add(queue, again_at)
             return True
-        at_once = 1 if line.campaign_id in self._access.refused else line.max_concurrency
+        at_once = 1 if line.campaign_id in self._access.refused else line.limit.current
         if line.in_flight >= at_once:
             queue.where = Where.BLOCKED
             return True
@@ -148,6 +177,7 @@ class SendQueue:
         line = self._lines[send.campaign_id]
         line.in_flight -= 1
         self.in_flight -= 1
+        self._urgent.discard(send.send_id)
         for queue in line.queues:
             if queue.where is Where.ASLEEP:
                 self._asleep.gone()
@@ -267,7 +297,7 @@ class SendQueue:
         if queue.sends:
             return
         if queue.where is Where.RING:
-            del self._ready[0 if queue.immediate else 1][queue.line.campaign_id]
+            self._ring(queue).gone()
         elif queue.where is Where.ASLEEP:
             self._asleep.gone()
         elif queue.where is Where.PROBED:
@@ -292,7 +322,7 @@ class SendQueue:
     def clear(self) -> None:
         """Forget every queued send."""
         in_flight = {campaign_id: line.in_flight for campaign_id, line in self._lines.items() if line.in_flight}
-        self._delayed, self._waiting, self._ready = [], {}, (OrderedDict(), OrderedDict())
+        self._delayed, self._waiting, self._ready = [], {}, (FairRing(), FairRing())
         self._asleep, self._probed = TimerHeap(Where.ASLEEP), TimerHeap(Where.PROBED)
         self.queued = 0
         self._idle = []
@@ -301,6 +331,17 @@ class SendQueue:
         self._lines = {}
         for campaign_id, count in in_flight.items():
             self._line(campaign_id).in_flight = count
+
+    def judge(self, send: Send, exchange: Exchange, now: Now) -> None:
+        """A request that is still counted as in flight has come to its end: let the limits follow the platform."""
+        self._access.limits.ended(
+            send.campaign_id,
+            exchange,
+            started_at=send.proven_at,
+            in_flight=self.in_flight,
+            of_campaign=self._lines[send.campaign_id].in_flight,
+            now=now,
+        )
 
     def in_flight_by_campaign(self) -> dict[int, int]:
         """Return the sends in flight of each campaign that has any."""

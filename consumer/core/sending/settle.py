@@ -11,7 +11,7 @@ from consumer.core.event import Event
 from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.outcome import Reason, Response, Status, Verdict
 from consumer.core.platform.access import Access
-from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Unreachable, Withheld
+from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, NoConnectionYet, Unreachable, Withheld
 from consumer.core.platform.answer_body import read_accepted, read_refused, read_refused_contact
 from consumer.core.platform.post import REFUSALS, Ruling, meaning
 from consumer.core.platform.retry import backoff_seconds, given_up
@@ -142,6 +142,8 @@ NOT_DELIVERED_RULINGS = frozenset({Ruling.NOT_DELIVERED, Ruling.NOT_DELIVERED_UN
 UNAVAILABLE = 503
 """With this status `Retry-After` pauses all campaigns; with any other that means "not delivered", its own alone."""
 
+SERVER_ERROR = 500
+
 REASON_OF = {
     Ruling.CONTACT_REFUSED: Reason.CONTACT_REFUSED,
     Ruling.CAMPAIGN_REFUSED: Reason.CAMPAIGN_REFUSED,
@@ -194,7 +196,7 @@ def _tell_access(send: Send, answer: Answer, ruling: Ruling, access: Access, now
     elif isinstance(answer, NoConnectionYet):
         access.connect_deadline_passed(turn, answer.waited_seconds, now)
     elif not isinstance(answer, Withheld):
-        access.reached(now)
+        access.reached(now, failed=_is_failure(answer, ruling))
     if ruling is Ruling.ACCEPTED:
         access.accepted(send.campaign_id, now)
     elif ruling is Ruling.ACCESS_REFUSED:
@@ -206,6 +208,12 @@ def _tell_access(send: Send, answer: Answer, ruling: Ruling, access: Access, now
     if isinstance(answer, Answered) and answer.retry_after_seconds and ruling in NOT_DELIVERED_RULINGS:
         everybody = answer.status == UNAVAILABLE
         access.asked_to_wait(None if everybody else send.campaign_id, answer.retry_after_seconds, now)
+
+
+def _is_failure(answer: Answer, ruling: Ruling) -> bool:
+    """Return whether the platform failed: a lost answer, or a 5xx that nobody has given another meaning."""
+    is_error = isinstance(answer, Answered) and answer.status >= SERVER_ERROR
+    return isinstance(answer, Lost) or (is_error and ruling in FATE_OF)
 
 
 def _words(answer: Answer) -> Response | None:

@@ -44,8 +44,20 @@ def code(status: int | None) -> str:
     return f"{status // 100}xx" if 100 <= status < 600 else "other"  # noqa: PLR2004 - HTTP's own numbers
 
 
+PROBE_EVENTS = {
+    StopWhy.DENIED: "the platform does not let us in, probing",
+    StopWhy.FIRST_CONTACT: "the platform does not let us in, probing",
+    StopWhy.UNREACHABLE: "the platform cannot be reached, probing",
+    StopWhy.FAILING: "most of what the platform is asked fails, probing",
+}
+
+
 def stop_cure(why: StopWhy, status: int | None) -> str:
     """Return what to check when the platform refuses us or cannot be reached."""
+    if why is StopWhy.FAILING:
+        return (
+            "ask who runs the platform; one real send at a time tries whether it is over, CAMPAIGN_DELIVERY__BREAKER__*"
+        )
     if status is None:
         return RETRY_CURES[RetryReason.UNREACHABLE]
     if why is StopWhy.FIRST_CONTACT:

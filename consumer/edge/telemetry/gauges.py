@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import cast, get_args
 
 from consumer.edge.telemetry.meters import Described, GaugeReading, Key
-from consumer.service.status_shape import AccessState, PartitionStatus, ServiceStatus
+from consumer.service.status_shape import AccessState, BreakerState, PartitionStatus, ServiceStatus
 from consumer.service.verdict import GRADE_RANK, VerdictCause
 
 PARTITION = ("topic", "partition")
@@ -41,6 +41,11 @@ def _lag_parts(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
 def _oldest(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
     for stage, seconds in now["oldest"].items():
         yield (stage,), cast("float | None", seconds) or 0.0
+
+
+def _rates(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
+    rates = {"requests": now["limits"]["requests_per_second"], "contacts": now["limits"]["contacts_per_second"]}
+    return [((what,), per_second) for what, per_second in rates.items() if per_second is not None]
 
 
 def _states(states: tuple[str, ...], current: str) -> Iterable[tuple[Key, float]]:
@@ -160,6 +165,24 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         (),
         "How many sends may have a slot at once: `DELIVERY__MAX_CONCURRENCY`",
         _one(lambda now: now["limits"]["max_concurrency"]),
+    ),
+    gauge(
+        "campaign_concurrency_limit",
+        (),
+        "How many sends may have a slot at once now: less than `DELIVERY__MAX_CONCURRENCY` where the platform takes less",
+        _one(lambda now: now["limits"]["concurrency"]),
+    ),
+    gauge(
+        "campaign_rate_limit",
+        ("unit",),
+        "How much this instance may start in a second: its share of `DELIVERY__RATE_LIMIT__*`; no sample without a limit",
+        _rates,
+    ),
+    gauge(
+        "campaign_breaker_state",
+        ("state",),
+        "1 for the present state of the circuit breaker, 0 for the others",
+        lambda now: _states(get_args(BreakerState), now["breaker"]["state"]),
     ),
     gauge(
         "campaign_access_state",

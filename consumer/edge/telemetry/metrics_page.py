@@ -59,6 +59,7 @@ ACCESS_STATES: Final = {
     "open": "sending",
     "stopped": "the platform refuses key, role, credit or address, or a proxy refuses",
     "unreachable": "no connection, several times in a row",
+    "failing": "most of what it is asked fails: the breaker is open",
     "paused": "the platform has asked for a pause",
 }
 PARTITION_STATES: Final = {
@@ -69,6 +70,12 @@ PARTITION_STATES: Final = {
     "lost": "another member has claimed the partition",
     "stopped": "an operator has to decide",
 }
+BREAKER_STATES: Final = {
+    "closed": "requests flow",
+    "open": "nothing starts: the platform is not there, or most of what it was asked has failed",
+    "half_open": "one real send at a time tries whether it is over",
+}
+RATES: Final = {"requests": "requests a second", "contacts": "contacts a second"}
 SERVICE_STATES: Final = {
     "starting": "it has not joined the group yet",
     "running": "at work",
@@ -98,6 +105,7 @@ STOPS: Final = {
     "denied": "401, 402, 403, 407 or 3xx",
     "first_contact": "a refusal before the first 2xx of this configuration",
     "unreachable": "no connection, several times in a row",
+    "failing": "most of what it is asked fails: the breaker is open",
 }
 DOUBTS: Final = {
     "answer_lost": "no complete answer",
@@ -121,6 +129,8 @@ CLOSES: Final = {
 }
 VALUES: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("campaign_access_state", "state"): ACCESS_STATES,
+    ("campaign_breaker_state", "state"): BREAKER_STATES,
+    ("campaign_rate_limit", "unit"): RATES,
     ("campaign_answers_total", "answer"): ANSWERS,
     ("campaign_commits_total", "outcome"): COMMITS,
     ("campaign_dispatch_stops_total", "why"): STOPS,

@@ -14,7 +14,7 @@ from consumer.core.platform.answer import Exchange
 from consumer.core.sending.window import CloseWhy
 from consumer.core.terms import Instant, SendId
 from consumer.edge.telemetry.campaign_labels import CampaignLabels
-from consumer.edge.telemetry.cures import OUTCOME_CURES, RETRY_CURES, code, stop_cure
+from consumer.edge.telemetry.cures import OUTCOME_CURES, PROBE_EVENTS, RETRY_CURES, code, stop_cure
 from consumer.edge.telemetry.log import short
 from consumer.edge.telemetry.metrics import Metrics
 from consumer.edge.telemetry.places import places
@@ -127,9 +127,8 @@ class SendTelemetry:
         self.metrics.dispatch_stops.add((why,), 1)
 
     def probe_failed(self, request: RequestAttempt, *, why: StopWhy, status: int | None) -> None:
-        there = why is not StopWhy.UNREACHABLE
-        event = "the platform does not let us in, probing" if there else "the platform cannot be reached, probing"
-        level = logging.ERROR if there else logging.WARNING
+        event = PROBE_EVENTS[why]
+        level = logging.WARNING if why in {StopWhy.UNREACHABLE, StopWhy.FAILING} else logging.ERROR
         self._lines.problem(
             event,
             (why, status),

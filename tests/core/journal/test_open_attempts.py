@@ -33,7 +33,9 @@ def test_a_kill_at_any_entry_leaves_no_more_attempts_open_than_there_are_slots(
     dice = random.Random(3)
     partitions = [Partition("events", number) for number in range(3)]
     runner = Runner(
-        policies=Policies(default=CampaignPolicy(max_contacts=10, window_seconds=0.2), max_concurrency=4),
+        policies=Policies(
+            default=CampaignPolicy(max_contacts=10, window_seconds=0.2), max_concurrency=4, reserved_concurrency=0
+        ),
         platform=lambda _request: (OK, dice.uniform(0.01, 0.3)),
         partitions=partitions,
     )

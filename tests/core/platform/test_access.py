@@ -17,12 +17,12 @@ from tests.core.makers import at, make_event, make_send, nothing_held
 class Scene:
     """A queue full of sends before a platform whose answers the test chooses."""
 
-    access: Access = field(default_factory=lambda: Access(lambda: 1.0, nothing_held()))
+    access: Access = field(default_factory=lambda: Access(lambda: 1.0, nothing_held(), Policies()))
     time: float = 0.0
     serial: int = 0
 
     def __post_init__(self) -> None:
-        policies = Policies(default=CampaignPolicy(max_concurrency=4), max_concurrency=8)
+        policies = Policies(default=CampaignPolicy(max_concurrency=4), max_concurrency=8, reserved_concurrency=0)
         self.queue = SendQueue(policies, self.access)
 
     def put(self, *campaigns: int, immediate: bool = False) -> None:
@@ -120,7 +120,7 @@ def test_a_refused_key_stops_everybody_and_what_was_out_does_not_count_as_probes
 
 
 def test_probes_back_off_to_their_longest_wait_and_never_come_at_once() -> None:
-    scene = Scene(access=Access(lambda: 0.0, nothing_held()))
+    scene = Scene(access=Access(lambda: 0.0, nothing_held(), Policies()))
     scene.put(1)
     (send,) = scene.picks()
     waits: list[float] = []

@@ -16,7 +16,7 @@ from consumer.core.platform.answer import Answer, Answered, Lost, NoConnectionYe
 from consumer.core.platform.outages import MOST_SPANS, Outages, tried_seconds
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.terms import Instant
-from tests.core.makers import P0, P1, at
+from tests.core.makers import NEVER_OPEN, P0, P1, at
 from tests.core.runner import OK, Request, Runner, accepting, instant
 
 HOUR, DAY = 3_600.0, 86_400.0
@@ -52,7 +52,7 @@ def silent(runner: Runner) -> Callable[[Request], tuple[Answer, float]]:
 
 def started(policy: CampaignPolicy = LONE) -> Runner:
     """A process that has had its first 2xx."""
-    runner = Runner(policies=Policies(default=policy))
+    runner = Runner(policies=Policies(default=policy, breaker=NEVER_OPEN))
     runner.feed(runner.event(phone="+34699999999"))
     runner.run()
     runner.requests.clear()

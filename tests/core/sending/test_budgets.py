@@ -9,13 +9,14 @@ from consumer.core.journal.entries import Checkpoint
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.answer import Answer, Answered, Lost
 from consumer.core.policy import CampaignPolicy, Policies
-from tests.core.makers import P0, at
+from tests.core.makers import NEVER_OPEN, P0, at
 from tests.core.runner import Request, Runner
 
 POLICIES = Policies(
     default=CampaignPolicy(
         window_seconds=0.0, max_attempts=6, lost_answer_repeats=3, backoff_base_seconds=1.0, backoff_max_seconds=1.0
-    )
+    ),
+    breaker=NEVER_OPEN,
 )
 
 Silent = Callable[[Request], tuple[Answer, float]]

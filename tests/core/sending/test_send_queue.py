@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.platform.access import Access
-from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.policy import CampaignPolicy, Policies, RatePolicy
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.send_queue import SendQueue
 from tests.core.makers import at, make_event, make_send, nothing_held
 
-POLICIES = Policies(default=CampaignPolicy(max_concurrency=3), max_concurrency=5)
+POLICIES = Policies(default=CampaignPolicy(max_concurrency=3), max_concurrency=5, reserved_concurrency=0)
 
 
 def open_access() -> Access:
     """A platform that has let us in."""
-    access = Access(lambda: 1.0, nothing_held())
+    access = Access(lambda: 1.0, nothing_held(), POLICIES)
     access.accepted(1, at(0))
     return access
 
@@ -222,3 +222,98 @@ def test_a_campaign_that_is_through_leaves_nothing_behind() -> None:
     assert scene.queue.in_flight_by_campaign() == {}
     assert list(scene.queue.sends()) == []
     assert scene.queue.next_wake_at(at(0)) is None or scene.time > 100
+
+
+# ------------------------------------------------------------------------------------------- fairness, slots and rates
+
+
+def contacts(campaign: int, count: int, name: str, *, immediate: bool = False) -> Send:
+    events = [make_event(index, campaign=campaign) for index in range(count)]
+    return make_send(name, *events, immediate=immediate)
+
+
+def queue_of(policies: Policies) -> SendQueue:
+    access = Access(lambda: 1.0, nothing_held(), policies)
+    access.accepted(1, at(0))
+    return SendQueue(policies, access)
+
+
+@given(
+    st.dictionaries(
+        st.integers(1, 4), st.tuples(st.sampled_from([1, 7, 50]), st.sampled_from([0.5, 1.0, 3.0])), min_size=2
+    )
+)
+def test_campaigns_get_contacts_by_their_weights_whatever_their_sends_carry(
+    campaigns: dict[int, tuple[int, float]],
+) -> None:
+    policies = Policies(
+        campaigns={each: CampaignPolicy(weight=weight) for each, (_, weight) in campaigns.items()}, max_concurrency=1
+    )
+    queue, sent = queue_of(policies), dict.fromkeys(campaigns, 0)
+    for campaign, (size, _) in campaigns.items():
+        for number in range(2_000 // size):
+            queue.put(contacts(campaign, size, f"{campaign}-{number}"), at(0))
+    while min(sent.values()) < 300 and (send := queue.pick(at(0))) is not None:
+        sent[send.campaign_id] += len(send.members)
+        queue.attempt_ended(send)
+    shares = {each: sent[each] / weight for each, (_, weight) in campaigns.items()}
+    largest = max(size / weight for size, weight in campaigns.values())
+    assert max(shares.values()) - min(shares.values()) <= 2 * largest
+
+
+def test_a_campaign_that_comes_back_gets_its_share_from_then_on_and_nothing_for_its_rest() -> None:
+    queue = queue_of(Policies(max_concurrency=1))
+    for number in range(50):
+        queue.put(contacts(1, 10, f"1-{number}"), at(0))
+    for _ in range(20):
+        send = queue.pick(at(0))
+        assert send is not None
+        queue.attempt_ended(send)
+    for number in range(20):
+        queue.put(contacts(2, 10, f"2-{number}"), at(0))
+    order: list[int] = []
+    for _ in range(10):
+        send = queue.pick(at(0))
+        assert send is not None
+        order.append(send.campaign_id)
+        queue.attempt_ended(send)
+    assert 4 <= order.count(2) <= 6
+
+
+def test_slots_are_kept_for_the_immediate_and_one_at_least_for_the_others() -> None:
+    queue = queue_of(Policies(max_concurrency=5, reserved_concurrency=4, default=CampaignPolicy(max_concurrency=5)))
+    for number in range(3):
+        queue.put(contacts(1, 1, f"n{number}"), at(0))
+    assert queue.pick(at(0)) is not None
+    assert queue.pick(at(0)) is None
+    for number in range(9):
+        queue.put(contacts(2, 1, f"i{number}", immediate=True), at(0))
+    urgent = [queue.pick(at(0)) for _ in range(5)]
+    assert [None if send is None else send.immediate for send in urgent] == [True, True, True, True, None]
+    assert urgent[0] is not None
+    queue.attempt_ended(urgent[0])
+    again = queue.pick(at(0))
+    assert again is not None
+    assert again.immediate
+
+
+def test_a_rate_puts_off_what_waits_and_says_when_to_look_again() -> None:
+    queue = queue_of(Policies(rate=RatePolicy(requests_per_second=2.0)))
+    for number in range(3):
+        queue.put(contacts(1, 1, str(number)), at(0))
+    assert queue.pick(at(0)) is not None
+    assert queue.pick(at(0)) is None
+    wake_at = queue.next_wake_at(at(0))
+    assert wake_at == at(0.5).steady
+    assert queue.pick(at(0.5)) is not None
+
+
+def test_a_campaigns_own_rate_is_nobody_elses() -> None:
+    slow = CampaignPolicy(rate=RatePolicy(contacts_per_second=10.0))
+    queue = queue_of(Policies(campaigns={1: slow}))
+    for number in range(2):
+        queue.put(contacts(1, 10, f"1-{number}"), at(0))
+        queue.put(contacts(2, 10, f"2-{number}"), at(0))
+    picked = [send.campaign_id for send in iter(lambda: queue.pick(at(0)), None)]
+    assert sorted(picked) == [1, 2, 2]
+    assert queue.next_wake_at(at(0)) == at(1.0).steady

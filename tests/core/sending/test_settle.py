@@ -12,7 +12,7 @@ from consumer.core.platform.access import Access, AccessState
 from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.platform.answer_body import read_accepted
 from consumer.core.platform.retry import given_up
-from consumer.core.policy import CampaignPolicy, Meaning, OnUnknown, WireNames
+from consumer.core.policy import CampaignPolicy, Meaning, OnUnknown, Policies, WireNames
 from consumer.core.sending import settle
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.settle import (
@@ -39,7 +39,7 @@ def answered(status: int, body: bytes = b'{"data":{}}', retry_after: float | Non
 
 
 def open_access() -> Access:
-    access = Access(lambda: 1.0, nothing_held())
+    access = Access(lambda: 1.0, nothing_held(), Policies())
     access.accepted(1, at(0))
     return access
 
@@ -155,7 +155,7 @@ def test_a_refused_key_or_address_settles_nobody_and_stops(
 @given(sends(), st.sampled_from([400, 401, 403, 404, 413, 422, 302]))
 def test_before_the_first_2xx_no_refusal_settles_anybody(made: tuple[Send, dict[str, History]], status: int) -> None:
     send, _ = made
-    decision = judged(send, answered(status), RESEND, Access(lambda: 1.0, nothing_held()))
+    decision = judged(send, answered(status), RESEND, Access(lambda: 1.0, nothing_held(), Policies()))
     if len(send.members) > 1 and status in (400, 413, 422):
         assert isinstance(decision, Halve)
     else:
@@ -267,7 +267,7 @@ def test_an_operators_word_for_a_status_goes_first(meant: Meaning, expected: typ
 
 def test_an_answer_is_heard_although_every_member_has_left_meanwhile() -> None:
     """A probe's 2xx lets everybody in, whoever owns its members by now."""
-    access = Access(lambda: 1.0, nothing_held())
+    access = Access(lambda: 1.0, nothing_held(), Policies())
     send = make_send("s")
     send.keep([])
     decision = judged(send, answered(200), RESEND, access)

@@ -18,7 +18,7 @@ from consumer.edge.telemetry.metrics import SETTLEMENTS, Metrics
 from consumer.edge.telemetry.metrics_page import VALUES, page
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
-from consumer.service.status_shape import AccessState, PartitionState, ServiceState
+from consumer.service.status_shape import AccessState, BreakerState, PartitionState, ServiceState
 from tests.edge.support import AMONG, P3, accept, doubled, request, settle, status, telemetry
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -127,7 +127,7 @@ def test_units_are_declared_to_openmetrics() -> None:
 def test_labels_are_bounded_by_configuration_and_enums() -> None:
     allowed = {
         *("topic", "partition", "status", "reason", "campaign", "priority", "answer", "code", "why", "state"),
-        *("outcome", "during", "producer", "version", "python", "meant", "cause", "part", "stage"),
+        *("outcome", "during", "producer", "version", "python", "meant", "cause", "part", "stage", "unit"),
     }
     for described in Metrics().described():
         assert set(described.labels) <= allowed, described
@@ -205,6 +205,8 @@ def test_a_batch_of_contacts_shows_in_requests_and_contacts() -> None:
 def test_the_page_explains_every_value_of_the_closed_lists_and_no_other() -> None:
     lists: dict[str, Iterable[str]] = {
         "campaign_access_state": get_args(AccessState),
+        "campaign_breaker_state": get_args(BreakerState),
+        "campaign_rate_limit": ("requests", "contacts"),
         "campaign_answers_total": AnswerClass,
         "campaign_commits_total": ("committed", "failed"),
         "campaign_window_age_seconds": CloseWhy,

@@ -205,6 +205,10 @@ class GroupConsumer:
         """Return positions past all records handed out, each once: the offsets between have no readable record."""
         return self._positions.take_passed()
 
+    def partition_count(self) -> int:
+        """Return how many partitions the events topics have together, as far as the client knows; 0 where it does not."""
+        return self._events_topics.partition_count(self._running)
+
     def truncated(self) -> Mapping[Partition, str]:
         """Return partitions whose log has ended before what was already read for 30 s, each once, and a description."""
         return self._edges.take_truncated()

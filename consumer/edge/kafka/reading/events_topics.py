@@ -34,6 +34,12 @@ class EventsTopics:
         """Return the topics that cannot be read, and why."""
         return self._absent | self._refused
 
+    def partition_count(self, consumer: AIOKafkaConsumer) -> int:
+        """Return how many partitions all topics have together, 0 where the client does not know those of each."""
+        cluster = client_of(consumer).cluster
+        counts = [len(cluster.partitions_for_topic(topic) or ()) for topic in self._topics]
+        return sum(counts) if all(counts) else 0
+
     def assigned(self, topics: Collection[str]) -> None:
         """Note the topics of our assignment: whether we may read others does not matter."""
         self._assigned = frozenset(topics)

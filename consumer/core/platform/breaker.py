@@ -1,0 +1,190 @@
+"""The circuit breaker: whether the platform as a whole is there, and whether it works. Never starts a request.
+
+It opens in two ways. Three attempts in a row that found no connection: the platform is not there, and asking again
+costs it nothing, so the waits begin at half a second. Or too many failures among the latest requests (no connection,
+lost answers, 5xx): the platform is there and suffers, each request may text people twice, so the waits begin at
+`BREAKER__OPEN_FOR`. A 429 is no failure: whoever says "too many" works.
+
+While it is open nothing starts. When its wait is over it is half open: one real send at a time shows whether it is over,
+after whatever was out before has come to its end. A failure opens it again, for twice as long.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consumer.core.platform.retry import backoff_seconds
+from consumer.core.policy import BreakerPolicy
+from consumer.core.terms import AT_ONCE, Instant, Now, Ticks
+
+KNOCK_BASE_SECONDS = 0.5
+KNOCK_MAX_SECONDS = 30.0
+"""How long is waited between attempts to reach a platform that is not there."""
+
+MISSES_IN_A_ROW = 3
+"""So many attempts found no connection, and none did in between: the platform is not there."""
+
+MISS_SECONDS = 1.0
+"""Waits for a connection that deadlines have ended count as one that was not made when they come to this together."""
+
+SLOTS = 30
+"""The window slides in so many steps."""
+
+
+class BreakerState(StrEnum):
+    """How the breaker stands."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class BreakerTrouble(StrEnum):
+    """Why the breaker is not closed."""
+
+    UNREACHABLE = "unreachable"
+    FAILING = "failing"
+
+
+@dataclass(slots=True)
+class _Slot:
+    begins_at: float
+    requests: int = 0
+    failures: int = 0
+
+
+class Breaker:
+    """One for the process."""
+
+    def __init__(self, policy: BreakerPolicy, dither: Callable[[], float]) -> None:
+        """`dither` returns a factor of the waits, in [0.5, 1): a crowd of instances must not ask all at once."""
+        self.policy = policy
+        self._dither = dither
+        self._slots: deque[_Slot] = deque()
+        self._misses = 0
+        self._waited_seconds = 0.0
+        """In waits for a connection that deadlines have ended, since somebody was reached or they counted last."""
+        self._missed_at = Instant(0.0)
+        self._setbacks = 0
+        self._is_probing = False
+        self.trouble: BreakerTrouble | None = None
+        self.since = Instant(0.0)
+        """Since when nothing gets through, while it is not closed."""
+        self.again_at: Ticks = AT_ONCE
+        """When a request may start at the earliest, as far as this goes; that may be over."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether requests flow, as far as this goes."""
+        return self.trouble is None
+
+    def state(self, now: Now) -> BreakerState:
+        """Return how it stands."""
+        if self.trouble is None:
+            return BreakerState.CLOSED
+        return BreakerState.OPEN if now.steady < self.again_at else BreakerState.HALF_OPEN
+
+    def started(self) -> None:
+        """A request starts. While the breaker is not closed nothing else is out, so it is the probe."""
+        self._is_probing = not self.is_closed
+
+    # ---------------------------------------------------------------- connections
+
+    def missed(self, now: Now) -> None:
+        """No connection: a failure, and several in a row say that the platform is not there."""
+        self._count(now, failures=1)
+        if self.trouble is not None:
+            self._misses += 1
+            if self._misses >= MISSES_IN_A_ROW:
+                self.trouble = BreakerTrouble.UNREACHABLE
+            if now.steady >= self.again_at:
+                self._reopen(now)
+            return
+        self._missed_at = now.wall if self._misses == 0 else self._missed_at
+        self._misses += 1
+        if self._misses >= MISSES_IN_A_ROW:
+            self._open(BreakerTrouble.UNREACHABLE, self._missed_at, now)
+        elif self._is_bad():
+            self._open(BreakerTrouble.FAILING, now.wall, now)
+
+    def deadline_passed(self, seconds: float, now: Now) -> None:
+        """A deadline ended the wait for a connection after so many seconds.
+
+        A short wait proves nothing. Were it nothing, each deadline would be a probe in a network that is dead; were it
+        a miss, urgent events that go out late would make an outage of a network that is slow.
+        """
+        self._waited_seconds += seconds
+        if self._waited_seconds >= MISS_SECONDS:
+            self._waited_seconds = 0.0
+            self.missed(now)
+        elif self.trouble is not None and now.steady >= self.again_at:
+            self._wait(now)
+
+    def reached(self) -> None:
+        """Somebody answered, or took a request at least: the platform is there, whether or not it works."""
+        self._misses, self._waited_seconds = 0, 0.0
+        if self.trouble is BreakerTrouble.UNREACHABLE:
+            self._close()
+
+    # ---------------------------------------------------------------- requests
+
+    def succeeded(self, now: Now) -> None:
+        """A request was answered, and not with a failure of the platform. What began before the trouble says nothing."""
+        if self.trouble is None:
+            self._count(now, failures=0)
+        elif self._is_probing:
+            self._close()
+
+    def failed(self, now: Now) -> None:
+        """A request was lost, or answered with a 5xx."""
+        if self.trouble is None:
+            self._count(now, failures=1)
+            if self._is_bad():
+                self._open(BreakerTrouble.FAILING, now.wall, now)
+        elif self._is_probing and now.steady >= self.again_at:
+            self._reopen(now)
+
+    # ---------------------------------------------------------------- states
+
+    def _open(self, trouble: BreakerTrouble, since: Instant, now: Now) -> None:
+        self.trouble, self.since = trouble, since
+        self._setbacks, self._is_probing = 1, False
+        self._wait(now)
+
+    def _reopen(self, now: Now) -> None:
+        self._setbacks += 1
+        self._is_probing = False
+        self._wait(now)
+
+    def _close(self) -> None:
+        self.trouble, self.again_at = None, AT_ONCE
+        self._setbacks, self._is_probing = 0, False
+        self._slots.clear()
+
+    def _wait(self, now: Now) -> None:
+        is_there = self.trouble is BreakerTrouble.FAILING
+        seconds = backoff_seconds(
+            self._setbacks,
+            base_seconds=self.policy.open_seconds if is_there else KNOCK_BASE_SECONDS,
+            max_seconds=self.policy.max_open_seconds if is_there else KNOCK_MAX_SECONDS,
+            jitter=self._dither(),
+        )
+        self.again_at = Ticks(now.steady + seconds)
+
+    # ---------------------------------------------------------------- the sliding window
+
+    def _count(self, now: Now, *, failures: int) -> None:
+        width = self.policy.window_seconds / SLOTS
+        slots = self._slots
+        if not slots or now.steady >= slots[-1].begins_at + width:
+            slots.append(_Slot(begins_at=now.steady))
+        slots[-1].requests += 1
+        slots[-1].failures += failures
+        while slots[0].begins_at + width < now.steady - self.policy.window_seconds:
+            slots.popleft()
+
+    def _is_bad(self) -> bool:
+        requests = sum(slot.requests for slot in self._slots)
+        failures = sum(slot.failures for slot in self._slots)
+        return requests >= self.policy.min_requests and failures >= self.policy.failure_ratio * requests

@@ -1,0 +1,168 @@
+"""The limits in force: requests in flight, requests and contacts a second, of all campaigns together and of each.
+
+Never starts a request, and knows no other instance: by default the rates hold for the whole group, and each instance
+takes the share of its partitions of all partitions. So the shares add up to the limit without anybody asking anybody,
+and the share of a partition that nobody owns is nobody's.
+"""
+
+from dataclasses import dataclass
+
+from consumer.core.platform.answer import Answered, Exchange
+from consumer.core.platform.concurrency import ConcurrencyLimit
+from consumer.core.platform.rate_limit import RateLimit
+from consumer.core.policy import Policies, RatePolicy
+from consumer.core.terms import AT_ONCE, Now, Ticks
+
+CONGESTED = frozenset({429, 503})
+
+MOST_LOWERED = 1_000
+"""Campaigns whose lowered limit is remembered while nothing of them waits; the rest start at their maximum again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """The limits by time of everybody, or of one campaign."""
+
+    policy: RatePolicy
+    requests: RateLimit | None
+    contacts: RateLimit | None
+
+    def free_at(self, now: Now) -> Ticks:
+        requests = AT_ONCE if self.requests is None else self.requests.free_at(now)
+        return requests if self.contacts is None else max(requests, self.contacts.free_at(now))
+
+    def take(self, contacts: int, now: Now) -> None:
+        if self.requests is not None:
+            self.requests.take(1, now)
+        if self.contacts is not None:
+            self.contacts.take(contacts, now)
+
+    def share(self, share: float, now: Now) -> None:
+        if self.requests is not None:
+            self.requests.change((self.policy.requests_per_second or 0.0) * share, now)
+        if self.contacts is not None:
+            self.contacts.change((self.policy.contacts_per_second or 0.0) * share, now)
+
+
+class DeliveryLimits:
+    """One for the process."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        self.concurrency = self._concurrency(policies.max_concurrency)
+        self._of: dict[int, ConcurrencyLimit] = {}
+        self._rates = _rates(policies.rate)
+        self._rates_of: dict[int, _Rates] = {
+            campaign_id: rates
+            for campaign_id, policy in policies.campaigns.items()
+            if (rates := _rates(policy.rate)) is not None
+        }
+        self._shared: tuple[int, int] | None = None
+        """How many partitions are ours, and of how many."""
+        self._throttled: set[int] = set()
+        """Campaigns that had a 429 since the limit of all was lowered last, and no other end since."""
+
+    def _concurrency(self, maximum: int) -> ConcurrencyLimit:
+        minimum = self._policies.min_concurrency if self._policies.adaptive_concurrency else maximum
+        return ConcurrencyLimit(maximum=maximum, minimum=minimum)
+
+    # ---------------------------------------------------------------- in flight
+
+    @property
+    def for_others(self) -> int:
+        """How many sends that are not immediate may be in flight at once: some slots are kept for those that are."""
+        return max(1, self.concurrency.current - self._policies.reserved_concurrency)
+
+    def of(self, campaign_id: int) -> ConcurrencyLimit:
+        """Return the limit of a campaign's requests in flight."""
+        limit = self._of.get(campaign_id)
+        if limit is None:
+            limit = self._of[campaign_id] = self._concurrency(self._policies.of(campaign_id).max_concurrency)
+        return limit
+
+    def forget(self, campaign_id: int) -> None:
+        """Nothing of a campaign waits any more. What it has taught us is kept for a while."""
+        limit = self._of.get(campaign_id)
+        if limit is None:
+            return
+        if limit.current == limit.maximum:
+            del self._of[campaign_id]
+        elif len(self._of) > MOST_LOWERED:
+            del self._of[next(iter(self._of))]
+
+    def ended(
+        self, campaign_id: int, exchange: Exchange, *, started_at: Ticks, in_flight: int, of_campaign: int, now: Now
+    ) -> None:
+        """A request came to its end, while so many (it included) were in flight: of all, and of its campaign."""
+        answer = exchange.answer
+        if not isinstance(answer, Answered) or exchange.started_at is None:
+            return
+        own = self.of(campaign_id)
+        if answer.status in CONGESTED:
+            own.congested(started_at=started_at, now=now)
+            self._throttled.add(campaign_id)
+            if answer.status != TOO_MANY or len(self._throttled) > 1:
+                self._throttled.clear()
+                self.concurrency.congested(started_at=started_at, now=now)
+        elif answer.status < SERVER_ERROR:
+            self._throttled.discard(campaign_id)
+            seconds = exchange.finished_at - exchange.started_at
+            own.succeeded(seconds=seconds, started_at=started_at, in_flight=of_campaign, now=now)
+            self.concurrency.succeeded(seconds=seconds, started_at=started_at, in_flight=in_flight, now=now)
+
+    # ---------------------------------------------------------------- by time
+
+    def share(self, own: int, of_all: int, now: Now) -> None:
+        """So many of all partitions are ours from now on; where rates hold for each instance, that changes nothing."""
+        if not self._policies.rates_of_group or of_all <= 0 or self._shared == (own, of_all):
+            return
+        self._shared = (own, of_all)
+        share = min(1.0, own / of_all)
+        for rates in (self._rates, *self._rates_of.values()):
+            if rates is not None:
+                rates.share(share, now)
+
+    def free_at(self, now: Now) -> Ticks:
+        """Return when anything may start at the earliest, as far as rates go; that may be over."""
+        return AT_ONCE if self._rates is None else self._rates.free_at(now)
+
+    def campaign_free_at(self, campaign_id: int, now: Now) -> Ticks:
+        """Return when a request of a campaign may start at the earliest, as far as its own rates go."""
+        rates = self._rates_of.get(campaign_id) if self._rates_of else None
+        return AT_ONCE if rates is None else rates.free_at(now)
+
+    def started(self, campaign_id: int, contacts: int, now: Now) -> None:
+        """A request of so many contacts starts."""
+        if self._rates is not None:
+            self._rates.take(contacts, now)
+        if self._rates_of and (rates := self._rates_of.get(campaign_id)) is not None:
+            rates.take(contacts, now)
+
+    @property
+    def requests_per_second(self) -> float | None:
+        """The limit of all campaigns together in force here, None without one."""
+        rates = self._rates
+        return None if rates is None or rates.requests is None else rates.requests.per_second
+
+    @property
+    def contacts_per_second(self) -> float | None:
+        """The limit of all campaigns together in force here, None without one."""
+        rates = self._rates
+        return None if rates is None or rates.contacts is None else rates.contacts.per_second
+
+
+TOO_MANY = 429
+"""Of one campaign it says nothing about the others: two of them have to be told, before all have less."""
+
+SERVER_ERROR = 500
+
+
+def _rates(policy: RatePolicy) -> _Rates | None:
+    requests, contacts = policy.requests_per_second, policy.contacts_per_second
+    if requests is None and contacts is None:
+        return None
+    return _Rates(
+        policy,
+        None if requests is None else RateLimit(requests),
+        None if contacts is None else RateLimit(contacts),
+    )

@@ -1,0 +1,99 @@
+"""The limits in force: what is shared by the group adds up, and one campaign's trouble is its own."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.core.platform.answer import Answered, Exchange
+from consumer.core.platform.limits import MOST_LOWERED, DeliveryLimits
+from consumer.core.policy import CampaignPolicy, Policies, RatePolicy
+from consumer.core.terms import NEVER, Instant
+from tests.core.makers import at
+
+
+def ended(limits: DeliveryLimits, campaign: int, status: int, *, time: float) -> None:
+    exchange = Exchange(
+        answer=Answered(status=status, retry_after_seconds=None, body=b"{}"),
+        started_at=Instant(at(time).wall - 0.05),
+        finished_at=at(time).wall,
+    )
+    limits.ended(campaign, exchange, started_at=at(time).steady, in_flight=8, of_campaign=8, now=at(time))
+
+
+@given(st.lists(st.integers(0, 12), min_size=1, max_size=6), st.integers(0, 5))
+def test_the_shares_of_all_instances_and_of_nobody_add_up_to_the_limit(owned: list[int], unowned: int) -> None:
+    of_all = sum(owned) + unowned
+    policies = Policies(rate=RatePolicy(requests_per_second=120.0, contacts_per_second=6_000.0))
+    requests = contacts = 0.0
+    for own in owned:
+        limits = DeliveryLimits(policies)
+        limits.share(own, of_all, at(0))
+        if of_all:
+            requests += limits.requests_per_second or 0.0
+            contacts += limits.contacts_per_second or 0.0
+    if of_all:
+        assert abs(requests - 120.0 * sum(owned) / of_all) < 1e-6
+        assert abs(contacts - 6_000.0 * sum(owned) / of_all) < 1e-3
+
+
+def test_an_instance_without_partitions_starts_nothing() -> None:
+    limits = DeliveryLimits(Policies(rate=RatePolicy(requests_per_second=10.0)))
+    limits.share(0, 4, at(0))
+    assert limits.free_at(at(0)) == NEVER
+    limits.share(4, 4, at(1))
+    assert limits.free_at(at(1)) <= at(1).steady
+
+
+def test_rates_of_each_instance_are_not_shared() -> None:
+    limits = DeliveryLimits(Policies(rate=RatePolicy(requests_per_second=10.0), rates_of_group=False))
+    limits.share(1, 4, at(0))
+    assert limits.requests_per_second == 10.0
+
+
+def test_a_campaigns_rates_are_shared_as_well() -> None:
+    slow = CampaignPolicy(rate=RatePolicy(requests_per_second=8.0))
+    limits = DeliveryLimits(Policies(campaigns={7: slow}))
+    limits.share(1, 4, at(0))
+    limits.started(7, 1, at(0))
+    assert limits.campaign_free_at(7, at(0)) == at(0.5).steady
+    assert limits.campaign_free_at(8, at(0)) <= at(0).steady
+
+
+def test_one_campaign_that_is_told_too_many_lowers_its_own_limit_and_two_lower_that_of_all() -> None:
+    limits = DeliveryLimits(Policies())
+    for second in range(5):
+        ended(limits, 1, 429, time=float(second))
+    assert limits.of(1).current < 8
+    assert (limits.of(2).current, limits.concurrency.current) == (8, 32)
+    ended(limits, 2, 429, time=5.0)
+    assert limits.concurrency.current < 32
+
+
+def test_a_503_lowers_the_limit_of_all() -> None:
+    limits = DeliveryLimits(Policies())
+    ended(limits, 1, 503, time=1.0)
+    assert limits.concurrency.current == 24
+
+
+def test_an_error_is_the_breakers_business() -> None:
+    limits = DeliveryLimits(Policies())
+    ended(limits, 1, 500, time=1.0)
+    assert (limits.of(1).current, limits.concurrency.current) == (8, 32)
+
+
+def test_limits_that_do_not_follow_the_platform_stay() -> None:
+    limits = DeliveryLimits(Policies(adaptive_concurrency=False))
+    for second in range(5):
+        ended(limits, second, 503, time=float(second))
+    assert limits.concurrency.current == 32
+
+
+def test_what_a_campaign_has_taught_is_kept_while_nothing_of_it_waits_and_is_bounded() -> None:
+    limits = DeliveryLimits(Policies())
+    ended(limits, 1, 429, time=1.0)
+    lowered = limits.of(1).current
+    limits.forget(1)
+    assert limits.of(1).current == lowered
+    for campaign in range(2, 3 * MOST_LOWERED):
+        ended(limits, campaign, 429, time=float(campaign))
+        limits.forget(campaign)
+    assert len(limits._of) <= MOST_LOWERED + 1  # noqa: SLF001  # what is remembered is a matter of memory
