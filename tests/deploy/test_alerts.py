@@ -9,12 +9,15 @@ from pathlib import Path
 from consumer.demo.apache_kafka import ApacheKafka
 from tests.deploy.prometheus import Prometheus, Target, prometheus_on
 from tests.service.events import event, written
-from tests.service.harness import Instance, Stage, stage_on
+from tests.service.harness import PATIENT, Instance, Stage, stage_on
+from tests.support.kafka_proxy import Api, KafkaProxy, What
 from tests.support.rules import quickened
 
-WINDOW, WAIT = "5s", "1s"
+WINDOW, WAIT, LONG_WAIT = "4s", "1s", "9s"
 """Of the rules in this test: what they look back on, and for how long something is so before an alert fires."""
 SECONDS = 40.0
+LATE_SECONDS = 5.2
+"""Immediate events are to be accepted within 5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,7 @@ class Scene:
     """All that can be broken."""
 
     kafka: ApacheKafka
+    proxy: KafkaProxy
     stage: Stage
     service: Instance
     prometheus: Prometheus
@@ -39,14 +43,15 @@ class Trouble:
     alerts: tuple[str, ...]
     contacts: int = 12
     """Of each of two campaigns; more together than an alert about contacts wants to see."""
+    priority: str = "normal"
 
 
-def answers(status: int, **conditions: int) -> Break:
+def answers(fault: str, **conditions: float) -> Break:
     """Let the platform answer so."""
 
     @asynccontextmanager
     async def broken(scene: Scene) -> AsyncIterator[None]:
-        await scene.stage.ask.set_faults({"fault": "status", "status": status, **conditions})
+        await scene.stage.ask.set_faults({"fault": fault, **conditions})
         yield
         await scene.stage.ask.clear_faults()
 
@@ -59,6 +64,22 @@ async def platform_away(scene: Scene) -> AsyncIterator[None]:
     await scene.stage.sandbox.__aexit__(None, None, None)
     yield
     await scene.stage.sandbox.__aenter__()
+
+
+@asynccontextmanager
+async def journal_silent(scene: Scene) -> AsyncIterator[None]:
+    """Let the brokers hear nothing of what is appended to the journal."""
+    scene.proxy.hold(What.QUESTION, lambda question: question.says(Api.PRODUCE, scene.stage.journal))
+    yield
+    scene.proxy.release()
+
+
+@asynccontextmanager
+async def results_silent(scene: Scene) -> AsyncIterator[None]:
+    """Let the brokers hear nothing of results."""
+    scene.proxy.hold(What.QUESTION, lambda question: question.says(Api.PRODUCE, scene.stage.results_topic))
+    yield
+    scene.proxy.release()
 
 
 @asynccontextmanager
@@ -86,15 +107,24 @@ async def frozen(scene: Scene) -> AsyncIterator[None]:
 
 
 TROUBLES: Mapping[str, Trouble] = {
-    "503": Trouble(breaks=answers(503), alerts=("CampaignPlatformFailing",)),
-    "500": Trouble(breaks=answers(500), alerts=("CampaignPlatformFailing", "CampaignUnknownOutcomesRising")),
+    "503": Trouble(breaks=answers("status", status=503), alerts=("CampaignPlatformFailing",)),
+    "500": Trouble(
+        breaks=answers("status", status=500),
+        alerts=("CampaignPlatformFailing", "CampaignUnknownOutcomesRising", "CampaignNormalEventsLate"),
+    ),
     "one 500": Trouble(
-        breaks=answers(500, times=1), alerts=("CampaignPossibleDuplicates", "CampaignUnknownOutcomesRising")
+        breaks=answers("status", status=500, times=1),
+        alerts=("CampaignPossibleDuplicates", "CampaignUnknownOutcomesRising"),
+    ),
+    "slow": Trouble(
+        breaks=answers("latency", seconds=LATE_SECONDS), alerts=("CampaignImmediateEventsLate",), priority="immediate"
     ),
     "away": Trouble(breaks=platform_away, alerts=("CampaignPlatformUnreachable",)),
-    "401": Trouble(breaks=answers(401), alerts=("CampaignPlatformRefusesUs",)),
-    "404": Trouble(breaks=answers(404), alerts=("CampaignCampaignRefused",)),
+    "401": Trouble(breaks=answers("status", status=401), alerts=("CampaignPlatformRefusesUs",)),
+    "404": Trouble(breaks=answers("status", status=404), alerts=("CampaignCampaignRefused",)),
     "partition": Trouble(breaks=results_refused, alerts=("CampaignPartitionStopped",)),
+    "journal": Trouble(breaks=journal_silent, alerts=("CampaignJournalUnsure",)),
+    "results": Trouble(breaks=results_silent, alerts=("CampaignResultsNotAcknowledged",)),
     "broker": Trouble(breaks=broker_away, alerts=("CampaignBrokersUnreachable",), contacts=0),
     "frozen": Trouble(breaks=frozen, alerts=("CampaignInstanceDown",), contacts=0),
 }
@@ -104,7 +134,11 @@ async def fired_in(scene: Scene, trouble: Trouble) -> set[str]:
     """Break and mend; every alert that has fired from the beginning until all were silent again."""
     (before,) = await scene.prometheus.query("time()")
     async with trouble.breaks(scene):
-        people = [event(campaign, person) for campaign in (7, 8) for person in range(trouble.contacts)]
+        people = [
+            event(campaign, person, priority=trouble.priority)
+            for campaign in (7, 8)
+            for person in range(trouble.contacts)
+        ]
         places = await scene.stage.publish([written(one, key=None) for one in people]) if people else []
         await scene.prometheus.until_firing(trouble.alerts[0], within_seconds=SECONDS)
     await scene.stage.results.until(places)
@@ -115,12 +149,14 @@ async def fired_in(scene: Scene, trouble: Trouble) -> set[str]:
     return {alert.labels["alertname"] for alert in fired}
 
 
-async def test_the_right_alert_fires_for_each_trouble_and_ends_with_it(breakable: ApacheKafka, tmp_path: Path) -> None:
-    rules = quickened(window=WINDOW, wait=WAIT)
+async def test_the_right_alert_fires_for_each_trouble_and_ends_with_it(
+    breakable: ApacheKafka, proxy: KafkaProxy, tmp_path: Path
+) -> None:
+    rules = quickened(window=WINDOW, wait=WAIT, long_wait=LONG_WAIT)
     async with stage_on(breakable, tmp_path) as stage:
-        service = await stage.start()
+        service = await stage.start({"KAFKA__BOOTSTRAP_SERVERS": proxy.address, **PATIENT})
         async with prometheus_on(tmp_path, targets=[Target(url=service.url)], rules=[rules]) as prometheus:
-            scene = Scene(kafka=breakable, stage=stage, service=service, prometheus=prometheus)
+            scene = Scene(kafka=breakable, proxy=proxy, stage=stage, service=service, prometheus=prometheus)
             await stage.results.until(await stage.publish([written(event(7, 1))]))
             await prometheus.until('campaign_results_total{status="accepted"} > 0')
 

@@ -41,12 +41,16 @@ def names_in(expression: str) -> set[str]:
     return set(re.findall(r"\bcampaign[_:][a-z0-9_:]+", re.sub(r'"[^"]*"', "", expression)))
 
 
-def quickened(*, window: str, wait: str) -> dict[str, Any]:
-    """Return the rules with every range and offset `window` long, and every `for` as long as `wait`."""
+SOON = {"1m", "2m"}
+"""How long a trouble lasts before somebody is called for it; other alerts give it more time to be explained."""
+
+
+def quickened(*, window: str, wait: str, long_wait: str) -> dict[str, Any]:
+    """Return the rules with every range and offset `window` long, and with `wait` or `long_wait` for each `for`."""
     document = copy.deepcopy(read(RULES))
     for group in document["groups"]:
         for rule in group["rules"]:
             rule["expr"] = re.sub(rf"(\[|offset ){_DURATION}", rf"\g<1>{window}", rule["expr"])
             if "for" in rule:
-                rule["for"] = wait
+                rule["for"] = wait if rule["for"] in SOON else long_wait
     return document
