@@ -92,8 +92,7 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
     gauge(
         "campaign_lag_part_records",
         (*PARTITION, "part"),
-        "Parts of `campaign_lag_records`: `backlog` (unread), `parked`, `in_window`, `queued` (for a slot, a retry, a pause of the "
-        "campaign, an earlier event of the person), `in_flight`, `blocked` (held, turned away, refused, unsure, stopped), `settling`",
+        "Parts of `campaign_lag_records`, by what the records wait for: the sum of all parts is that metric, in every scrape",
         _lag_parts,
     ),
     gauge(

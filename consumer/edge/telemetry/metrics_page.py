@@ -127,6 +127,19 @@ CLOSES: Final = {
     "immediate": "a member is immediate, or an immediate event of the same person waits for it",
     "shutdown": "the service is stopping",
 }
+STAGES: Final = {
+    "in_window": "in a window that still collects events",
+    "queued": "waits for a slot, a retry, the end of its campaign's pause (429), or an earlier event of its person or ID",
+    "in_flight": "in a request, or its intent is on its way into the journal",
+    "blocked": "may not start, whoever's turn it is: held, turned away, asked to wait by a 503, its campaign refused, "
+    "its partition unsure or stopped",
+    "settling": "its outcome or its result is on its way",
+}
+LAG_PARTS: Final = {
+    "backlog": "not read yet; of a stopped partition that is `blocked`",
+    "parked": "read, and to be read again; always 0 in this version",
+    **STAGES,
+}
 VALUES: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("campaign_access_state", "state"): ACCESS_STATES,
     ("campaign_breaker_state", "state"): BREAKER_STATES,
@@ -134,6 +147,8 @@ VALUES: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("campaign_answers_total", "answer"): ANSWERS,
     ("campaign_commits_total", "outcome"): COMMITS,
     ("campaign_dispatch_stops_total", "why"): STOPS,
+    ("campaign_lag_part_records", "part"): LAG_PARTS,
+    ("campaign_oldest_event_seconds", "stage"): STAGES,
     ("campaign_partitions", "state"): PARTITION_STATES,
     ("campaign_producers_replaced_total", "producer"): PRODUCERS,
     ("campaign_request_duration_seconds", "answer"): ANSWERS,

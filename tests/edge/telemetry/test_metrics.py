@@ -18,7 +18,7 @@ from consumer.edge.telemetry.metrics import SETTLEMENTS, Metrics
 from consumer.edge.telemetry.metrics_page import VALUES, page
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
-from consumer.service.status_shape import AccessState, BreakerState, PartitionState, ServiceState
+from consumer.service.status_shape import AccessState, BreakerState, LagPart, OldestAges, PartitionState, ServiceState
 from tests.edge.support import AMONG, P3, accept, doubled, request, settle, status, telemetry
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -212,6 +212,8 @@ def test_the_page_explains_every_value_of_the_closed_lists_and_no_other() -> Non
         "campaign_window_age_seconds": CloseWhy,
         "campaign_dispatch_stops_total": StopWhy,
         "campaign_partitions": get_args(PartitionState),
+        "campaign_lag_part_records": get_args(LagPart),
+        "campaign_oldest_event_seconds": OldestAges.__required_keys__,
         "campaign_producers_replaced_total": Producer,
         "campaign_request_duration_seconds": AnswerClass,
         "campaign_retries_total": RetryReason,
