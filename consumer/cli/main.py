@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from consumer import __version__
 
@@ -81,6 +82,14 @@ class LazyGroup(click.Group):
         except click.UsageError as error:
             _tell_the_log(ctx, error)
             raise
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing anything, or an option of our own."""
+        names = [CompletionItem(name, help=summary) for name, (_, summary) in COMMANDS.items()]
+        return [
+            *(one for one in names if one.value.startswith(incomplete)),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a mistake in the configuration ends it with one line for each, without a traceback."""

@@ -9,7 +9,7 @@ import click
 
 from consumer.cli.main import Failure, FiniteRange, config_option, environment
 from consumer.cli.points import PointParam
-from consumer.cli.words import words_of
+from consumer.cli.words import completing, words_of
 
 if TYPE_CHECKING:
     from config import Settings
@@ -124,6 +124,7 @@ def _statuses(_context: click.Context, _parameter: click.Parameter, values: tupl
     "statuses",
     multiple=True,
     callback=_statuses,
+    shell_complete=completing(STATUSES),
     metavar="STATUS,...",
     help="What may have become of it.  [default: failed,rejected,expired,cancelled]",
 )

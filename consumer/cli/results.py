@@ -13,7 +13,7 @@ import click
 from consumer.cli.main import MISUSED, Failure, config_option, environment
 from consumer.cli.points import PointParam, point_of
 from consumer.cli.results_output import JsonLines, ResultsTable, ResultsWriter
-from consumer.cli.words import words_of
+from consumer.cli.words import completing, words_of
 from consumer.lookup.points import NOWHERE, LogPoint
 from schemas.send_result import ResultReason, ResultStatus
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 LOOK_AGAIN_SECONDS: Final = 0.5
 LINES_AT_ONCE: Final = 500
 """So many lines have one width of each column, and are written together."""
+
+STATUSES: Final[tuple[str, ...]] = get_args(ResultStatus)
+REASONS: Final[tuple[str, ...]] = get_args(ResultReason)
 
 HELP = """Find results by what is known of an event, in the order of time; with --follow also those to come.
 
@@ -56,11 +59,11 @@ class ResultsQuestion:
 
 
 def _statuses(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return words_of(values, get_args(ResultStatus))
+    return words_of(values, STATUSES)
 
 
 def _reasons(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return words_of(values, get_args(ResultReason))
+    return words_of(values, REASONS)
 
 
 @click.command(help=HELP, short_help="Find results, and follow them.")
@@ -71,8 +74,24 @@ def _reasons(_context: click.Context, _parameter: click.Parameter, values: tuple
 @click.option(
     "--campaign", "campaigns", type=click.IntRange(min=1), multiple=True, metavar="ID", help="Of this campaign."
 )
-@click.option("--status", "statuses", multiple=True, callback=_statuses, metavar="STATUS,...", help="With this status.")
-@click.option("--reason", "reasons", multiple=True, callback=_reasons, metavar="REASON,...", help="With this reason.")
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    callback=_statuses,
+    shell_complete=completing(STATUSES),
+    metavar="STATUS,...",
+    help="With this status.",
+)
+@click.option(
+    "--reason",
+    "reasons",
+    multiple=True,
+    callback=_reasons,
+    shell_complete=completing(REASONS),
+    metavar="REASON,...",
+    help="With this reason.",
+)
 @click.option("--from", "since", type=PointParam(), metavar="FROM", help="First.  [default: the start of the log]")
 @click.option(
     "--to", "until", type=PointParam(), metavar="TO", help="Past the last one.  [default: the end of the log]"

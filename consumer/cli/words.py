@@ -1,8 +1,18 @@
 """Lists of words that options take: given several times, or with commas between them. Reads no setting."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import click
+
+
+def completing(known: Collection[str]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return what completes the last of such words in a shell."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+        before, comma, begun = incomplete.rpartition(",")
+        return [f"{before}{comma}{word}" for word in known if word.startswith(begun)]
+
+    return complete
 
 
 def words_of(values: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
