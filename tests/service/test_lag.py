@@ -68,7 +68,7 @@ async def test_the_parts_of_lag_add_up_in_every_scrape_and_a_stopped_partition_s
     async with stage_on(kafka, tmp_path, partitions=2) as stage:
         await stage.publish([old(urgent(6, person)) for person in range(5)])
         await stop_partition_0(stage)
-        service = await stage.launch({**PATIENT, "WINDOW__MAX_CONTACTS": "5", "DELIVERY__MAX_CONCURRENCY": "4"})
+        service = await stage.launch({**PATIENT, "WINDOW__MAX_CONTACTS": "5"})
         service.url = (await service.until_logged("started"))["http_url"].rstrip("/")
         await stage.results.until(await stage.publish([written(urgent(6, 1), partition=1)]))
 
