@@ -1,9 +1,11 @@
 """Where the events in hand are, as the pipeline counts it: after every step of whatever traffic, each is in one place."""
 
+from collections.abc import Callable
 from random import Random
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,10 +15,12 @@ from consumer.core.terms import Partition
 from consumer.service.lag import LagReading
 from consumer.service.partitions import Partitions
 from consumer.service.status_shape import LagParts
+from consumer.service.waiting import WaitingReading, open_requests, open_windows
 from tests.core.counted import CheckedRunner, check
 from tests.core.makers import P0, P1, at
 from tests.core.operators import Operator
 from tests.core.runner import OK, Runner, accepting
+from tests.core.test_growth import STAYS, ratio
 from tests.core.test_pipeline import _document, moody
 
 POLICIES = Policies(default=CampaignPolicy(window_seconds=1.0, max_contacts=4, max_attempts=4), max_concurrency=3)
@@ -196,3 +200,29 @@ def test_everything_is_blocked_while_nobody_knows_what_operators_hold() -> None:
     runner.time += 60.0
     runner.turn()
     assert (parts_of(runner)["blocked"], parts_of(runner)["in_flight"]) == (5, 0)
+
+
+@pytest.mark.parametrize("stage", ["in_window", "blocked", "in_flight"])
+def test_a_scrape_goes_through_no_event_however_many_wait(stage: str) -> None:
+    def case(many: int) -> Callable[[], Any]:
+        runner = Runner(policies=Policies(default=CampaignPolicy(window_seconds=10.0, max_contacts=100_000)))
+        runner.feed(runner.event(phone="+34699999999", priority="immediate"))
+        runner.run(until=1.0)
+        runner.platform = lambda _request: (OK, 1e6)
+        if stage == "blocked":
+            Operator(runner).hold(1)
+        runner.feed(*[runner.event(phone=f"+346{index:08}") for index in range(many)])
+        runner.run(until=5.0 if stage == "in_window" else 30.0)
+        assert parts_of(runner)[stage] == many  # type: ignore[literal-required]
+
+        def scrape() -> None:
+            parts_of(runner)
+            reading = WaitingReading(runner.pipeline, at(runner.time))
+            assert reading.oldest()[stage] is not None  # type: ignore[literal-required]
+            assert reading.campaigns()[0]["events"] == many
+            open_windows(runner.pipeline, at(runner.time))
+            open_requests(runner.pipeline, at(runner.time))
+
+        return scrape
+
+    assert ratio(case, 300) < STAYS
