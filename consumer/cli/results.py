@@ -42,7 +42,7 @@ words, masked. Results hold no phone number. --json prints each result as it was
 campaign-consumer results --event 0198f7c0-6b7e-7cc2-9d3d-2f2f9a7c1234
 campaign-consumer results --campaign 421 --status rejected,failed --from -2h
 campaign-consumer results --from -15m --follow
-campaign-consumer results --reason contact_refused --from -1d --json > refused.jsonl
+campaign-consumer results --reason contact_refused --json > refused.jsonl
 """
 
 

@@ -14,7 +14,10 @@ from consumer.lookup.points import NOWHERE, LogPoint
 T = TypeVar("T")
 
 RECORDS_WAITING: Final = 40_000
-"""The most that is kept of all partitions together, to be put in order: some 40 MB, where all of it is kept."""
+"""Half of the most that is kept of all partitions together, to be put in order: 80 MB, where all of it is kept.
+
+One partition's piece may be so large while nothing waits, and all others' together.
+"""
 FEWEST_AT_ONCE: Final = 1_000
 """A piece costs a few round trips, however short it is."""
 
@@ -110,9 +113,10 @@ class FollowedTopic(Generic[T]):
             stops[number] = round(min(end, self._until[number]))
         reading = {number for number, stop in stops.items() if self._positions[number] < stop}
         self._times = dict.fromkeys(reading, -inf)
-        at_once = max(FEWEST_AT_ONCE, self._records_waiting // max(1, len(reading)))
+        share = max(FEWEST_AT_ONCE, self._records_waiting // max(1, len(reading)))
         while self._times:
             number = min(self._times, key=self._times.__getitem__)
+            at_once = max(share, self._records_waiting - len(self._waiting))
             await self._read(number, min(stops[number], self._positions[number] + at_once))
             if self._positions[number] >= stops[number]:
                 del self._times[number]

@@ -306,9 +306,13 @@ def test_every_command_is_there_and_its_help_reads_well(name: str) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 120
 
 
-@pytest.mark.parametrize("part", [[], ["plan"], ["run"], ["status"]])
-def test_the_help_on_resending_reads_well_in_eighty_columns(part: list[str]) -> None:
-    done = run("replay", *part, "--help", COLUMNS="80")
+@pytest.mark.parametrize(
+    "command",
+    [["replay"], ["replay", "plan"], ["replay", "run"], ["replay", "status"], ["results"], ["produce"], ["top"]],
+    ids=" ".join,
+)
+def test_the_help_for_those_who_look_and_resend_reads_well_in_eighty_columns(command: list[str]) -> None:
+    done = run(*command, "--help", COLUMNS="80")
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
 
