@@ -85,6 +85,7 @@ generate: tools ## Write anew what is made from the code: published schemas, the
 	@$(RUN)/python -m config.reference
 	@$(RUN)/python -m schemas.reference > schemas/RESULTS.md
 	@$(RUN)/python -m consumer.edge.telemetry.metrics_page > deploy/METRICS.md
+	@$(RUN)/python deploy/grafana/dashboards.py
 	@$(RUN)/python -m tests.support.chart
 
 .PHONY: record

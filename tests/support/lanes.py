@@ -11,6 +11,7 @@ BROKERS = (
     "tests/contract/test_deploy.py",
     "tests/contract/test_readme.py",
     "tests/demo/test_demo.py",
+    "tests/deploy/test_dashboards.py",
     "tests/deploy/test_prometheus.py",
     "tests/lookup/test_command.py",
     "tests/service/",

@@ -1,0 +1,58 @@
+"""Every query of every panel is answered by a real Prometheus that scrapes the real service, under load and in trouble."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.deploy.prometheus import Prometheus, Target, prometheus_on
+from tests.service.events import event, urgent, written
+from tests.service.harness import Stage, stage_on
+from tests.support.cluster import Cluster
+from tests.support.dashboards import Asked, asked
+from tests.support.eventually import eventually
+
+RANGE = "30s"
+"""Longer than the whole test: what has happened is in it."""
+
+SECONDS = 20.0
+"""Within this, two scrapes have seen whatever has happened."""
+
+
+async def until_answered(prometheus: Prometheus, queries: Sequence[Asked]) -> None:
+    """Return once every query has had an answer; name those that have none."""
+    left = list(queries)
+
+    async def look() -> bool:
+        left[:] = [query for query in left if not await prometheus.query(query.expression)]
+        return not left
+
+    try:
+        await eventually(look, within_seconds=SECONDS, what="an answer to every query")
+    except AssertionError:
+        assert left == []
+        raise
+
+
+async def in_trouble(stage: Stage) -> None:
+    """Let everything happen that a panel tells of: acceptances, refusals, a lost answer, a retry, records that are none."""
+    places = await stage.publish([written(event(7, person)) for person in range(24)])
+    places += await stage.publish([written(urgent(8, person)) for person in range(4)])
+    await stage.results.until(places)
+    await stage.ask.set_faults({"fault": "status", "status": 500, "times": 1})
+    places = await stage.publish([written(event(7, 101))])
+    await stage.results.until(places)
+    await stage.ask.set_faults({"fault": "status", "status": 404, "times": 1})
+    places = await stage.publish([written(event(9, 102, expireAt="soon")), written(b"{")])
+    await stage.results.until(places)
+    await stage.ask.clear_faults()
+
+
+async def test_every_query_of_every_panel_is_answered(kafka: Cluster, tmp_path: Path) -> None:
+    queries = list(asked(rate_interval=RANGE))
+    async with stage_on(kafka, tmp_path) as stage:
+        service = await stage.start()
+        target = Target(url=service.url, labels={"group": stage.group})
+        async with prometheus_on(tmp_path, targets=[target]) as prometheus:
+            await prometheus.until_scraped()
+            await in_trouble(stage)
+            await until_answered(prometheus, queries)
+        assert await service.stop() == 0
