@@ -4,7 +4,7 @@ A partition that stalls for such a reason is not stuck in a task of ours, so `/h
 `/readyz` has to name it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
 from consumer.core.pipeline import Pipeline
@@ -293,6 +293,7 @@ def _campaign_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
             sentence=f"the platform refuses {campaigns_of(refused)}, though others get through: check what the key's "
             "role may send; their events wait, and fail (retry_age) after CAMPAIGN_DELIVERY__RETRY__MAX_AGE",
             since=min(pipeline.access.refused[campaign_id].first_at for campaign_id in refused),
+            events=_queued_events(pipeline, refused),
             next_try_at=_wall(pipeline.access.next_probe_at(now), now),
             unready=True,
         )
@@ -327,7 +328,19 @@ def _throttled(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
         headline=f"the platform slows down {campaigns} (429)",
         sentence=f"the platform asked {said} (429): lasting, lower CAMPAIGN_CAMPAIGNS__<id>__DELIVERY__MAX_CONCURRENCY",
         since=min([span.since for span in spans.values()] + [spell.since for spell in spells.values()]),
+        events=_queued_events(pipeline, {*spans, *spells}),
         next_try_at=min([span.until for span in spans.values()], default=None),
+    )
+
+
+def _queued_events(pipeline: Pipeline, campaigns: Iterable[int]) -> int:
+    """Return how many events of these campaigns wait for their turn."""
+    wanted, waiting = frozenset(campaigns), pipeline.queue.waiting_events
+    return sum(
+        count
+        for partition in pipeline.lanes
+        for campaign_id, count in waiting.of(partition).items()
+        if campaign_id in wanted
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.service.progress import STILL_SECONDS, Cause, Standstill, Surroundings, is_recent
-from consumer.service.sending import PATIENCE_SECONDS, why_not_sending
+from consumer.service.sending import PATIENCE_SECONDS, waiting_events, why_not_sending
 from consumer.service.service import Service
 from consumer.service.verdict import Trouble, VerdictCause, span_of
 
@@ -123,6 +123,7 @@ def _brokers(service: Service, now: Now) -> Iterator[Trouble]:
             headline="held back by the brokers: none can be reached",
             sentence=f"no broker can be reached: {partitions.broker_trouble}",
             since=_wall(partitions.brokers_away_since, now),
+            events=waiting_events(service.pipeline),
             unready=True,
         )
     elif partitions.unanswered:

@@ -26,6 +26,7 @@ PATIENT = Policies(
     campaigns={SLOW: CampaignPolicy(window_seconds=3_600.0)},
 )
 EVENTS = 5
+PROBES = 10
 
 Playing = Callable[[Request], tuple[Answer, float]]
 
@@ -267,6 +268,19 @@ def test_a_campaign_that_is_accepted_again_is_no_trouble_any_more(seen: Seen) ->
     assert seen.verdict().grade == "good"
 
 
+def test_a_campaign_that_the_key_may_not_send_is_named_with_how_many_of_its_events_wait(seen: Seen) -> None:
+    seen.runner.platform = only(421, answering(403))
+    seen.feed(campaign=421)
+    for _ in range(PROBES):
+        seen.feed(1, campaign=9)
+        seen.pass_time(1.0)
+    verdict = seen.verdict()
+    (trouble,) = verdict.troubles
+    assert (trouble.cause, trouble.grade, trouble.unready) == (VerdictCause.CAMPAIGNS_REFUSED, "bad", True)
+    assert "the platform refuses campaign 421 since " in verdict.sentence
+    assert f"{EVENTS} events wait, next try in " in verdict.sentence
+
+
 def test_refused_contacts_are_no_trouble(seen: Seen) -> None:
     seen.runner.platform = answering(422)
     seen.feed()
@@ -284,6 +298,7 @@ def test_a_campaign_that_is_slowed_down_is_named_and_is_late_like_any_other(
     verdict = seen.verdict()
     (trouble,) = verdict.troubles
     assert (trouble.cause, trouble.grade, trouble.unready) == (VerdictCause.CAMPAIGNS_THROTTLED, "warn", False)
+    assert trouble.events == EVENTS
     assert verdict.sentence.startswith("sending; 20 s behind; the platform slows down campaign 8 (429) since ")
     seen.runner.platform = accepting
     seen.runner.run()
