@@ -92,6 +92,10 @@ generate: tools ## Write anew what is made from the code: published schemas, the
 record: setup ## Record a resend on a terminal anew, from a real one: deploy/resending.svg
 	@$(RUN)/python -m tests.service.recording deploy/resending.svg
 
+.PHONY: screenshots
+screenshots: tools $(VENV)/.deploy-tools ## Take pictures of the operations page anew, over a real demo in trouble: deploy/screenshots
+	@$(RUN)/python -m tests.deploy.screenshots deploy/screenshots
+
 .PHONY: locks
 locks: tools ## Resolve pyproject.toml anew into deploy/locks
 	@$(RUN)/python -m tests.support.locks write

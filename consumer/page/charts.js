@@ -1,8 +1,10 @@
 // Fifteen minutes of samples, kept in the page, and what is drawn of them. The same colours stand for the same part everywhere.
+// A page that was opened just now draws what it has over two minutes, and more as it comes.
 
 const PARTS = ["backlog", "parked", "in_window", "queued", "in_flight", "blocked", "settling"];
 const STEP_SECONDS = 5;
 const KEPT_SECONDS = 900;
+const LEAST_SECONDS = 120;
 const GAP_SECONDS = 20; // nothing is drawn across a longer silence
 const HEIGHT = 140, LEFT = 38, BOTTOM = 18, TOP = 8;
 let WIDTH = 400; // as the page is laid out: what is drawn is never scaled
@@ -98,8 +100,13 @@ const short = (value) => {
   return value >= 1000 ? `${+(value / 1000).toPrecision(2)}k` : `${+value.toPrecision(2)}`;
 };
 
+function drawnSeconds() {
+  const known = samples[samples.length - 1].uptime - samples[0].uptime;
+  return Math.min(KEPT_SECONDS, Math.max(LEAST_SECONDS, Math.ceil(known / 30) * 30));
+}
+
 function x(sample, newest) {
-  return LEFT + (WIDTH - LEFT) * (1 - (newest.uptime - sample.uptime) / KEPT_SECONDS);
+  return LEFT + (WIDTH - LEFT) * (1 - (newest.uptime - sample.uptime) / drawnSeconds());
 }
 
 const y = (value, most) => TOP + (HEIGHT - BOTTOM - TOP) * (1 - Math.min(1, value / most));
@@ -137,7 +144,7 @@ function frame(id, label, most) {
     drawn("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: y(share * most, most), y2: y(share * most, most) }),
     drawn("text", { x: LEFT - 6, y: y(share * most, most) + 3.5, "text-anchor": "end" }, short(share * most)),
   ]);
-  const times = [["15 min ago", LEFT, "start"], ["now", WIDTH, "end"]].map(([said, place, anchor]) =>
+  const times = [[`${span(drawnSeconds())} ago`, LEFT, "start"], ["now", WIDTH, "end"]].map(([said, place, anchor]) =>
     drawn("text", { x: place, y: HEIGHT - 3, "text-anchor": anchor }, said),
   );
   svg.replaceChildren(...lines, ...times);

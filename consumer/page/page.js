@@ -11,7 +11,7 @@ function show(now) {
   heardAt = Date.now();
   remember(now);
   at("page").classList.remove("stale");
-  at("who").textContent = `group ${now.group} · ${now.version} · member ${now.member || NOTHING} · ${now.state} · up ${span(now.uptime_seconds)}`;
+  at("who").textContent = `group ${known(now.group)} · ${known(now.version)} · ${known(now.state)} · up ${span(now.uptime_seconds)}`;
   verdict(now);
   figures(now);
   partitions(now);

@@ -5,10 +5,10 @@ let wanted = null; // what is searched for; null: the latest sends
 
 // What it came to; of one that is tried again, what it does and what the last answer was.
 function stateOf(send) {
-  const answer = send.answer ? `${words(send.answer)}${send.status ? ` ${send.status}` : ""}` : "";
-  if (!answer) return text(send.state);
+  if (!send.answer) return text(send.state);
   const grade = ANSWER_GRADES[send.answer] || "warn";
-  return graded(grade, send.state === "ended" ? answer : `${send.state}, after ${answer}`);
+  if (send.state !== "ended") return graded(grade, `${send.state} after ${send.status || words(send.answer)}`);
+  return graded(grade, `${words(send.answer)}${send.status ? ` ${send.status}` : ""}`);
 }
 
 function showSends(found) {
@@ -16,7 +16,7 @@ function showSends(found) {
     "sends",
     list(found.sends).map((send) => [
       text(clock(send.started_at)),
-      text(`${send.campaign}${send.priority === "immediate" ? " immediate" : ""}`),
+      text(`${known(send.campaign)}${send.priority === "immediate" ? " immediate" : ""}`),
       number(count(send.contacts)),
       number(count(send.attempt), "opt"),
       stateOf(send),

@@ -2,10 +2,11 @@
 
 const PARTITION_GRADES = { owned: "good", claiming: "warn", reading: "warn", unsure: "warn", lost: "warn", stopped: "bad" };
 const ACCESS_WORDS = {
-  open: ["good", "lets us in"],
+  open: ["good", "open"],
   first_contact: ["warn", "first contact: no 2xx yet, one request at a time"],
   stopped: ["bad", "refuses us, one request at a time"],
   unreachable: ["bad", "cannot be reached, one request at a time"],
+  failing: ["bad", "fails most requests, the breaker is open"],
   paused: ["warn", "asked for a pause"],
 };
 const WHY_WORDS = {
@@ -94,7 +95,7 @@ function figures(now) {
     figure("Oldest in hand", ...split(stage ? span(seconds) : NOTHING), stage ? words(stage) : "nothing waits"),
     figure("95 % accepted within", ...split(late === null ? NOTHING : span(late)), `immediate ${urgent === null ? NOTHING : span(urgent)}, last minute`),
     figure("Accepted", rate(perSecond(newest, "contacts_accepted", 10)), "/s", `${count((now.totals || {}).contacts_accepted)} since start`),
-    figure("Sends", rate(perSecond(newest, "requests", 10)), "/s", `${count(sends.in_flight)} of ${count(limits.max_concurrency)} in flight, ${count(sends.queued)} queued`),
+    figure("Sends", rate(perSecond(newest, "requests", 10)), "/s", `${count(sends.in_flight)} of ${count(limits.concurrency ?? limits.max_concurrency)} in flight, ${count(sends.queued)} queued`),
     figure("Buffer", rate(100 * filled), "%", `${count(buffer.events)} of ${count(buffer.max_events)} events`),
   );
 }
@@ -116,9 +117,9 @@ function partitions(now) {
   const sorted = [...all].sort((a, b) => rank(a) - rank(b) || String(a.topic).localeCompare(b.topic) || a.partition - b.partition);
   const most = Math.max(1, ...all.map((partition) => partition.lag || 0));
   const topics = new Set(all.map((partition) => partition.topic));
-  at("topic").textContent = topics.size === 1 ? all[0].topic : "";
+  at("topic").textContent = topics.size === 1 ? known(all[0].topic) : "";
   const name = (partition) => ({
-    ...text(topics.size === 1 ? String(partition.partition) : `${partition.topic}:${partition.partition}`),
+    ...text(topics.size === 1 ? String(known(partition.partition)) : `${known(partition.topic)}:${known(partition.partition)}`),
     heading: true,
   });
   rows(
@@ -128,7 +129,7 @@ function partitions(now) {
       const said = found.filter(([, value]) => value > 0).map(([part, value]) => `${words(part)} ${count(value)}`);
       const line = [
         name(partition),
-        graded(PARTITION_GRADES[partition.state] || "warn", partition.state),
+        graded(PARTITION_GRADES[partition.state] || "warn", words(partition.state)),
         number(count(partition.lag)),
         number(span(partition.lag_seconds)),
         { parts: found, most, said: said.join(", "), className: "text bar-cell broad" },
@@ -154,14 +155,24 @@ function holding(now) {
   const platform = [["State", said, grade], ["Since", clock(access.since)]];
   if (access.why) platform.push(["Why", access.why]);
   if (isNumber(access.next_probe_in_seconds)) platform.push(["Next try in", span(access.next_probe_in_seconds)]);
+  const breaker = now.breaker || {};
+  if (breaker.state && breaker.state !== "closed") {
+    const again = breaker.until ? `, one request tries in ${span(Math.max(0, -since(breaker.until)))}` : "";
+    platform.push(["Breaker", `${words(breaker.state)}${again}`, "bad"]);
+  }
   if (access.refused_count) platform.push(["Refused campaigns", refused(access), "warn"]);
   pairs("access", platform);
 
   const sends = now.sends || {};
   const limits = now.limits || {};
   const busiest = Object.entries(sends.in_flight_by_campaign || {})[0];
+  const slots = isNumber(limits.concurrency) ? limits.concurrency : limits.max_concurrency;
+  const isLess = slots < limits.max_concurrency;
+  const bounds = [["requests_per_second", "Requests a second"], ["contacts_per_second", "Contacts a second"]];
   pairs("limits", [
-    ["Requests in flight", `${count(sends.in_flight)} of ${count(limits.max_concurrency)}`],
+    ["Requests in flight", `${count(sends.in_flight)} of ${count(slots)}`, isLess ? "warn" : undefined],
+    ...(isLess ? [["As the platform allows", `${count(slots)} of ${count(limits.max_concurrency)} slots`]] : []),
+    ...bounds.filter(([name]) => isNumber(limits[name])).map(([name, label]) => [label, `${rate(limits[name])} at most`]),
     ["Busiest campaign", busiest ? `${busiest[0]}: ${count(busiest[1])} of ${count(limits.max_concurrency_per_campaign)}` : `none of ${count(limits.max_concurrency_per_campaign)}`],
     ["Queued sends", count(sends.queued)],
   ]);
@@ -248,11 +259,14 @@ function totals(now) {
   pairs("results", results.map(([status, total]) => [words(status), count(total)]), "None yet.");
   const ages = now.ages || {};
   const repeats = now.deduplication || {};
+  const kept = Object.entries(now.retention_seconds || {});
   pairs("process", [
+    ["Member of the group", now.member || "not yet"],
     ["Records read", count((now.totals || {}).records_read)],
     ["Last commit", `${span(ages.commit)} ago`],
     ["Oldest checkpoint", `${span(ages.checkpoint)} ago`],
     ["Event IDs remembered", count(repeats.entries)],
     ["Repeats recognised for", span(repeats.effective_window_seconds)],
+    ...kept.map(([topic, seconds]) => [`Kafka keeps ${topic}`, span(seconds)]),
   ]);
 }

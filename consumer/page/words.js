@@ -9,7 +9,8 @@ const at = (id) => document.getElementById(id);
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const count = (value) => (isNumber(value) ? value.toLocaleString("en") : NOTHING);
 const mebibytes = (value) => (isNumber(value) ? `${(value / 1048576).toFixed(1)} MiB` : NOTHING);
-const words = (name) => String(name).replaceAll("_", " ");
+const known = (value) => value ?? NOTHING;
+const words = (name) => String(known(name)).replaceAll("_", " ");
 const list = (value) => (Array.isArray(value) ? value : []);
 
 // Seconds in at most two units: 0.4 s, 12 s, 3 min 5 s, 2 h 4 min.

@@ -121,6 +121,39 @@ async def test_without_the_stream_the_page_asks(kafka: Cluster, tmp_path: Path) 
         await says(page, re.compile(r"^7\s*5"), at="#windows")
 
 
+SHOW_WITHOUT_EACH_FIELD = """
+async () => {
+  const now = await (await fetch("status")).json();
+  const partition = now.partitions[0];
+  const without = (whole, name) => [null, undefined].map((nothing) => ({ ...whole, [name]: nothing }));
+  const statuses = [{}, ...Object.keys(now).flatMap((name) => without(now, name))];
+  const partitions = Object.keys(partition).flatMap((name) => without(partition, name));
+  let text = "";
+  for (const status of [...statuses, ...partitions.map((one) => ({ ...now, partitions: [one] }))]) {
+    show(status);
+    text += document.querySelector("#page").innerText + document.title;
+  }
+  return [statuses.length, partitions.length, text];
+}
+"""
+
+
+async def test_a_status_without_any_of_its_fields_is_shown_as_far_as_it_goes(kafka: Cluster, tmp_path: Path) -> None:
+    async with stage_on(kafka, tmp_path) as stage, chromium() as browser:
+        service = await stage.start({"WINDOW__DURATION": "600s"})
+        await stage.publish([written(event(7, 1))])
+        await service.until_holds(1)
+        page = await browser.open(service.url, without=["**/status/stream"])
+        await says(page, "owned", at="#partitions")
+        page.complaints.clear()
+
+        statuses, partitions, text = await page.view.evaluate(SHOW_WITHOUT_EACH_FIELD)
+
+        assert min(statuses, partitions) > 20
+        assert not re.search("undefined|null|NaN", text)
+        assert page.complaints == []
+
+
 async def test_the_token_is_asked_for_once(kafka: Cluster, tmp_path: Path) -> None:
     async with stage_on(kafka, tmp_path) as stage, chromium() as browser:
         service = await stage.launch({"HTTP__TOKEN": TOKEN})

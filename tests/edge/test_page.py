@@ -107,7 +107,7 @@ def test_everything_in_the_status_is_shown_and_nothing_else_is_asked_for() -> No
     assert shown == ServiceStatus.__required_keys__
 
 
-@pytest.mark.parametrize("part", ["access", "sends", "limits", "buffer", "deduplication", "ages", "totals"])
+@pytest.mark.parametrize("part", ["access", "sends", "limits", "breaker", "buffer", "deduplication", "ages", "totals"])
 def test_every_field_of_a_part_is_shown(part: str) -> None:
     for field in status()[part]:  # type: ignore[literal-required]
         assert re.search(rf"\b{field}\b", SCRIPT), (part, field)
