@@ -350,5 +350,14 @@ def test_rules_and_dashboards_are_those_of_the_checkout() -> None:
     manifests = everything()
     rules = YAML(typ="safe").load((chart.ROOT / "deploy/prometheus/rules.yaml").read_text())
     assert of_kind(manifests, "PrometheusRule")["spec"] == rules
-    dashboards = of_kind(manifests, "ConfigMap")["data"] or {}
+    dashboards = of_kind(manifests, "ConfigMap")["data"]
     assert dashboards == {file.name: file.read_text() for file in (chart.ROOT / "deploy/grafana").glob("*.json")}
+    assert dashboards
+
+
+def test_links_to_the_runbook_lead_where_people_read_it() -> None:
+    manifests = render("everything", runbookUrl="https://git.example.org/deploy")
+    for made in (of_kind(manifests, "PrometheusRule")["spec"], of_kind(manifests, "ConfigMap")["data"]):
+        text = json.dumps(made)
+        assert "https://git.example.org/deploy/RUNBOOK.md#campaign" in text
+        assert "runbooks.example.com" not in text
