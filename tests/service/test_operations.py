@@ -1,10 +1,12 @@
 """What people and probes are told while the service runs, and what nobody is ever told: a phone, a custom field."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from consumer.traffic.people import Person
 from tests.service.events import event, phone, urgent, written
@@ -54,11 +56,39 @@ async def test_metrics_probes_and_status_answer_while_the_service_works(kafka: C
         assert totals["campaign_requests"] == 4
         assert totals["campaign_results"] == 31
         answer = await service.get("/metrics", accept="application/openmetrics-text; version=1.0.0")
-        families = openmetrics_families(answer.text)  # type: ignore[no-untyped-call]
+        families = list(openmetrics_families(answer.text))  # type: ignore[no-untyped-call]
         assert {family.name for family in families} >= totals.keys()
+        _tell_of_the_way([sample for family in families for sample in family.samples], stage)
         service.send(signal.SIGTERM)
         assert await service.ended() == 0
         assert (await stage.account()).accepted == 36
+
+
+def _tell_of_the_way(samples: Sequence[Sample], stage: Stage) -> None:
+    """What a scrape says of 31 events: three full requests of campaign 7, and an immediate event of campaign 6."""
+
+    def value(name: str, **labels: str) -> float:
+        (found,) = [one.value for one in samples if one.name == name and labels.items() <= one.labels.items()]
+        return found
+
+    said = {
+        (one.labels["campaign"], one.labels["status"]): one.value
+        for one in samples
+        if one.name == "campaign_campaign_results_total"
+    }
+    assert said == {("6", "accepted"): 1, ("7", "accepted"): 30}
+    for priority, events in (("normal", 30), ("immediate", 1)):
+        assert value("campaign_slo_events_total", priority=priority) == events
+        assert value("campaign_slo_good_events_total", priority=priority) == events
+    assert value("campaign_window_age_seconds_count", why="full") == 3
+    assert value("campaign_window_age_seconds_count", why="immediate") == 1
+    assert value("campaign_queue_wait_seconds_count", priority="normal") == 3
+    assert value("campaign_rebalances_total") == value("campaign_rebalance_duration_seconds_count") == 1
+    assert value("campaign_checkpoint_duration_seconds_count") >= 2, "each partition begins with a checkpoint"
+    sends = {result["sendId"] for result in stage.results.at.values()}
+    named = {one.exemplar.labels["send_id"] for one in samples if one.exemplar is not None}
+    assert named
+    assert named <= sends, "an exemplar leads to the results of its send"
 
 
 def _awkward() -> list[Written]:
