@@ -134,7 +134,7 @@ function partitions(now) {
         number(span(partition.lag_seconds)),
         { parts: found, most, said: said.join(", "), className: "text bar-cell broad" },
       ];
-      return partition.why ? [line, [text("", "after"), { ...text(partition.why, "free after"), wide: true }]] : [line];
+      return partition.why ? [line, [{ ...text(partition.why, "free after"), wide: true }]] : [line];
     }),
     "No partition is assigned here.",
   );

@@ -108,7 +108,9 @@ def _awkward() -> list[Written]:
 
 
 async def _everything_told(stage: Stage, service: Instance) -> dict[str, bytes]:
-    pages = {path: (await service.get(path)).content for path in ("/metrics", "/status", "/readyz", "/healthz")}
+    pages = {
+        path: (await service.get(path)).content for path in ("/metrics", "/status", "/sends", "/readyz", "/healthz")
+    }
     assert await service.stop() == 0
     await stage.results.catch_up()
     journal = await read_all(stage.kafka.bootstrap_servers, stage.journal)
