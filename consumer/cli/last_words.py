@@ -66,7 +66,7 @@ def tell_of(error: Exception, context: click.Context, environ: Mapping[str, str]
                 logger.critical("wrong configuration", mistake=line, exit_code=error.exit_code)
         case click.ClickException():
             for line in error.format_message().splitlines():
-                logger.critical("cannot go on", why=line, exit_code=error.exit_code)
+                logger.critical("cannot go on", obstacle=line, exit_code=error.exit_code)
         case _:
             for leaf in _leaves(error):
                 kinds, frames = log.origin_of(leaf)

@@ -27,7 +27,7 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256")
 async def last_words(instance: Instance) -> str:
     """The one line for people that a failed service ends with."""
     assert await instance.ended() == FAILED
-    lines = [line for line in instance.log.read_text("utf-8").splitlines() if line and not line.startswith("{")]
+    lines = instance.last_words()
     assert len(lines) == 1, lines
     return lines[0]
 

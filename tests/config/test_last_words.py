@@ -83,7 +83,7 @@ def test_whatever_keeps_the_service_from_going_on_is_a_line_of_the_log() -> None
         code, lines = ended("run", **REQUIRED, CAMPAIGN_HTTP__PORT=str(taken.getsockname()[1]))
     [line] = logged(lines)
     assert (code, line["level"], line["event"], line["exit_code"]) == (1, "critical", "cannot go on", 1)
-    assert "CAMPAIGN_HTTP__PORT" in str(line["why"])
+    assert "CAMPAIGN_HTTP__PORT" in str(line["obstacle"])
 
 
 @pytest.mark.parametrize("chosen", [JSON, CONSOLE], ids=["json", "console"])

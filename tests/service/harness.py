@@ -169,6 +169,10 @@ class Instance:
         self.send(signal.SIGKILL)
         assert await self.ended() == -signal.SIGKILL
 
+    def last_words(self) -> list[str]:
+        """What it says of its end, where something has kept it from going on."""
+        return [line.get("mistake") or line["obstacle"] for line in self.lines() if line["level"] == "critical"]
+
     def surprises(self) -> list[str]:
         """Lines about what it did not expect; in JSON, lines that are none."""
         text = self.log.read_text("utf-8") if self.log.exists() else ""

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from consumer.demo.processes import free_port
-from tests.service.harness import Instance, Settings, Stage, stage_on
+from tests.service.harness import Settings, Stage, stage_on
 from tests.support.cluster import Cluster
 
 FAILED = 1
@@ -17,11 +17,7 @@ async def _said(stage: Stage, settings: Settings) -> tuple[int, list[str]]:
     """Exit code, and what it says of its end."""
     instance = await stage.launch(settings)
     code = await instance.ended()
-    return code, _last_words(instance)
-
-
-def _last_words(instance: Instance) -> list[str]:
-    return [line.get("mistake") or line["why"] for line in instance.lines() if line["level"] == "critical"]
+    return code, instance.last_words()
 
 
 async def test_a_missing_topic_is_named_with_its_setting_and_what_to_do(kafka: Cluster, tmp_path: Path) -> None:
@@ -90,4 +86,4 @@ async def test_brokers_that_do_not_answer_are_told_of_and_waited_for_until_a_sig
         instance.send(signal.SIGTERM)
         async with asyncio.timeout(10):
             assert await instance.ended() == 0
-        assert not _last_words(instance)
+        assert not instance.last_words()

@@ -34,7 +34,7 @@ async def test_a_mistyped_group_ends_with_words_and_has_written_nothing(kafka: C
 
         mistyped = await stage.launch({"KAFKA__GROUP_ID": f"{stage.group}-typo"})
         assert await mistyped.ended() == FAILED
-        said = [line for line in mistyped.log.read_text("utf-8").splitlines() if line and not line.startswith("{")]
+        said = mistyped.last_words()
         (line,) = said
         assert f"belongs to group '{stage.group}', and this is group '{stage.group}-typo'" in line
         assert "CAMPAIGN_KAFKA__JOURNAL_TOPIC" in line

@@ -48,7 +48,7 @@ _QUOTED: Final = frozenset(" \t=\r\n\"'")
 
 PLAIN_FIELDS: Final = frozenset(
     {"timestamp", "level", "logger", "version", "group", "claimed_by", "topic", "topics", "partition", "partitions"}
-    | {"send_id", "offsets", "among", "sentence", "mistake"}
+    | {"send_id", "offsets", "among", "sentence", "mistake", "obstacle"}
 )
 """Fields whose text is ours or configuration's, and may hold digits: dates, topic names, member IDs, offsets, the verdict."""
 
