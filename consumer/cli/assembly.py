@@ -14,6 +14,7 @@ from consumer.edge.kafka.journal_log import KafkaJournal
 from consumer.edge.kafka.reading.events_consumer import GroupConsumer
 from consumer.edge.kafka.results_producer import KafkaResults
 from consumer.edge.platform.client import PlatformClient
+from consumer.edge.service_manager import ServiceManager
 from consumer.edge.telemetry.counted import counted
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import During, Producer
@@ -86,8 +87,8 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
     )
 
 
-def http_server_of(settings: Settings, service: Service, telemetry: Telemetry) -> HttpServer:
-    """Return the HTTP server that shows the service's state."""
+def board_of(settings: Settings, service: Service, telemetry: Telemetry) -> StatusBoard:
+    """Return what says how the service stands, to metrics and log as well."""
     board = StatusBoard(
         service,
         request_seconds=settings.api.connect_timeout_seconds + settings.api.timeout_seconds,
@@ -97,6 +98,24 @@ def http_server_of(settings: Settings, service: Service, telemetry: Telemetry) -
     )
     telemetry.bind(board.status)
     service.watches.append(VerdictWatch(board.verdict, clock=service.clock, facts=telemetry).look)
+    return board
+
+
+def service_manager_of(address: str, service: Service, board: StatusBoard) -> ServiceManager:
+    """Return what tells the service manager at this address how the service stands."""
+    manager = ServiceManager(
+        address,
+        state=lambda: service.state,
+        joined=lambda: bool(service.member),
+        healthy=lambda: board.health().ok,
+        sentence=lambda: board.verdict().sentence,
+    )
+    service.watches.append(manager.look)
+    return manager
+
+
+def http_server_of(settings: Settings, service: Service, board: StatusBoard, telemetry: Telemetry) -> HttpServer:
+    """Return the HTTP server that shows the service's state."""
     return HttpServer(
         host=settings.http.host,
         port=settings.http.port,

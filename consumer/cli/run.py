@@ -170,11 +170,12 @@ async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Ser
     """Start the HTTP server, wait for the brokers, check the topics, and yield the service."""
     from config.contradictions import notes
     from consumer import __version__
-    from consumer.cli.assembly import http_server_of, service_of
+    from consumer.cli.assembly import board_of, http_server_of, service_manager_of, service_of
     from consumer.cli.wiring import expectations, kafka_connection
     from consumer.edge.clock import SystemClock
     from consumer.edge.kafka.connection import until_reachable
     from consumer.edge.kafka.topics import create_topics, examine
+    from consumer.edge.service_manager import ServiceManager
     from consumer.edge.telemetry.campaign_labels import CampaignLabels
     from consumer.edge.telemetry.send_telemetry import SendLines
     from consumer.edge.telemetry.telemetry import Telemetry
@@ -184,7 +185,10 @@ async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Ser
     labels = CampaignLabels(places=settings.metrics.campaign_labels, own=settings.campaigns)
     telemetry = Telemetry(clock=clock, version=__version__, campaigns=labels, sends=sends, spans=spans)
     service = service_of(settings, telemetry, clock)
-    server = http_server_of(settings, service, telemetry)
+    board = board_of(settings, service, telemetry)
+    server = http_server_of(settings, service, board, telemetry)
+    address = ServiceManager.address_in(environment())
+    manager = None if address is None else service_manager_of(address, service, board)
     await server.start()
     try:
         kafka, connection, expected = settings.kafka, kafka_connection(settings), expectations(settings)
@@ -203,4 +207,6 @@ async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Ser
         await _look_at_journals(settings)
         yield service
     finally:
+        if manager is not None:
+            manager.close()
         await server.stop()

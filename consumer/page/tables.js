@@ -6,7 +6,7 @@ const ACCESS_WORDS = {
   first_contact: ["warn", "first contact: no 2xx yet, one request at a time"],
   stopped: ["bad", "refuses us, one request at a time"],
   unreachable: ["bad", "cannot be reached, one request at a time"],
-  failing: ["bad", "fails most requests"],
+  failing: ["bad", "fails most requests, the breaker is open"],
   paused: ["warn", "asked for a pause"],
 };
 const WHY_WORDS = {

@@ -182,6 +182,39 @@ def test_every_service_that_is_waited_for_exists_and_can_be_waited_for() -> None
                 assert "healthcheck" in services[other], f"{name} waits for the health of {other}"
 
 
+def test_every_file_that_is_mounted_is_there() -> None:
+    for name, service in COMPOSE["services"].items():
+        for volume in service.get("volumes", []):
+            source = volume.partition(":")[0]
+            if source.startswith("./"):
+                assert (ROOT / "deploy" / source).exists(), name
+            else:
+                assert source in COMPOSE["volumes"], name
+
+
+def test_prometheus_scrapes_the_service_and_tells_its_group() -> None:
+    (job,) = YAML(typ="safe", pure=True).load(ROOT / "deploy/prometheus/prometheus.yaml")["scrape_configs"]
+    (static,) = job["static_configs"]
+    (target,) = static["targets"]
+    host, _, port = target.partition(":")
+    published = COMPOSE["services"][host]["ports"]
+    assert f"127.0.0.1:{port}:{port}" in published
+    assert static["labels"] == {"group": "campaign-consumer"}
+
+
+def test_grafana_looks_where_prometheus_is() -> None:
+    (source,) = YAML(typ="safe", pure=True).load(ROOT / "deploy/grafana/provisioning/datasources/prometheus.yaml")[
+        "datasources"
+    ]
+    host = source["url"].removeprefix("http://").partition(":")[0]
+    assert host in COMPOSE["services"]
+    (provider,) = YAML(typ="safe", pure=True).load(ROOT / "deploy/grafana/provisioning/dashboards/files.yaml")[
+        "providers"
+    ]
+    mounted = {volume.split(":")[1] for volume in COMPOSE["services"]["grafana"]["volumes"]}
+    assert {f"{provider['options']['path']}/{name}" for name in ("campaign-consumer.json", "upstream.json")} <= mounted
+
+
 def test_the_service_gets_ten_seconds_more_than_its_grace_before_it_is_killed() -> None:
     service = COMPOSE["services"]["service"]
     grace = int(service["environment"]["CAMPAIGN_SHUTDOWN__GRACE"].removesuffix("s"))

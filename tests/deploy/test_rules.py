@@ -43,3 +43,10 @@ def test_an_alert_is_seen_to_fire_and_to_be_silent(name: str, case: str | None) 
 
     assert (name, case) in set(fired())
     assert silent
+
+
+def test_the_prometheus_to_try_out_is_configured_as_it_should(tmp_path: Path) -> None:
+    configuration = tmp_path / "prometheus.yaml"
+    text = (RULES.parent / "prometheus.yaml").read_text("utf-8")
+    configuration.write_text(text.replace("/etc/prometheus/rules.yaml", str(RULES)))
+    promtool("check", "config", configuration)
