@@ -12,10 +12,13 @@ from tests.service.events import event, written
 from tests.service.harness import PATIENT, Instance, Stage, stage_on
 from tests.support.kafka_proxy import Api, KafkaProxy, What
 from tests.support.rules import quickened
+from tests.support.rules import rules as rules_of
 
 WINDOW, WAIT, LONG_WAIT = "4s", "1s", "9s"
 """Of the rules in this test: what they look back on, and for how long something is so before an alert fires."""
 SECONDS = 40.0
+RARE = {"campaign:foreign_claims:increase1h", "campaign:records_lost:increase1h"}
+"""Recordings of what no trouble here brings about."""
 LATE_SECONDS = 5.2
 """Immediate events are to be accepted within 5."""
 
@@ -110,7 +113,7 @@ TROUBLES: Mapping[str, Trouble] = {
     "503": Trouble(breaks=answers("status", status=503), alerts=("CampaignPlatformFailing",)),
     "500": Trouble(
         breaks=answers("status", status=500),
-        alerts=("CampaignPlatformFailing", "CampaignUnknownOutcomesRising", "CampaignNormalEventsLate"),
+        alerts=("CampaignPlatformFailing", "CampaignUnknownOutcomesRising", "CampaignPossibleDuplicates"),
     ),
     "one 500": Trouble(
         breaks=answers("status", status=500, times=1),
@@ -149,12 +152,19 @@ async def fired_in(scene: Scene, trouble: Trouble) -> set[str]:
     return {alert.labels["alertname"] for alert in fired}
 
 
+async def _recorded(prometheus: Prometheus) -> set[str]:
+    """Return every recording that has ever had a value."""
+    samples = await prometheus.query('count by (__name__) (last_over_time({__name__=~"campaign:.+"}[1h]))')
+    return {sample.labels["__name__"] for sample in samples}
+
+
 async def test_the_right_alert_fires_for_each_trouble_and_ends_with_it(
     breakable: ApacheKafka, proxy: KafkaProxy, tmp_path: Path
 ) -> None:
     rules = quickened(window=WINDOW, wait=WAIT, long_wait=LONG_WAIT)
     async with stage_on(breakable, tmp_path) as stage:
-        service = await stage.start({"KAFKA__BOOTSTRAP_SERVERS": proxy.address, **PATIENT})
+        settings = {"KAFKA__BOOTSTRAP_SERVERS": proxy.address, "DELIVERY__BREAKER__MIN_REQUESTS": "4"}
+        service = await stage.start({**settings, **PATIENT})
         async with prometheus_on(tmp_path, targets=[Target(url=service.url)], rules=[rules]) as prometheus:
             scene = Scene(kafka=breakable, proxy=proxy, stage=stage, service=service, prometheus=prometheus)
             await stage.results.until(await stage.publish([written(event(7, 1))]))
@@ -163,4 +173,6 @@ async def test_the_right_alert_fires_for_each_trouble_and_ends_with_it(
             fired = {name: await fired_in(scene, trouble) for name, trouble in TROUBLES.items()}
 
             assert fired == {name: set(trouble.alerts) for name, trouble in TROUBLES.items()}
+            assert {rule["health"] for rule in await prometheus.rules()} == {"ok"}
+            assert await _recorded(prometheus) == {rule["record"] for rule in rules_of() if "record" in rule} - RARE
         assert await service.stop() == 0
