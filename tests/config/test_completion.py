@@ -81,7 +81,7 @@ def test_bash_itself_completes_by_the_line_of_the_page(tmp_path: Path) -> None:
     command = tmp_path / "campaign-consumer"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{CALL}"\n')
     command.chmod(0o755)
-    [line] = re.findall(r"^\$ (eval .*bash_source.*)$", (ROOT / "deploy/README.md").read_text(), flags=re.MULTILINE)
+    [line] = re.findall(r"^(eval .*bash_source.*)$", (ROOT / "deploy/README.md").read_text(), flags=re.MULTILINE)
     script = f"""
         {line}
         COMP_WORDS=(campaign-consumer results --fo) COMP_CWORD=2

@@ -28,6 +28,7 @@ from consumer.edge.telemetry import metrics_page
 from schemas.json_schema import json_schema
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
+from tests.support.topics import Topics
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -75,12 +76,13 @@ EVERY_COMMAND = [command for block in blocks() for command in block.commands]
 ON_A_CLUSTER = [block for block in blocks() if block.heading == "Run it on your cluster"]
 NEEDS_A_SERVICE = "Stopping a campaign"
 """Has a test of its own: `tests/campaigns/test_page.py`."""
+READS_RESULTS = "Finding results"
 ALONE = [
     command
     for block in blocks()
     for command in block.commands
     if block not in ON_A_CLUSTER
-    and block.heading != NEEDS_A_SERVICE
+    and block.heading not in {NEEDS_A_SERVICE, READS_RESULTS}
     and command not in NOT_HERE
     and not command.startswith("export PATH=")
 ]
@@ -219,6 +221,20 @@ async def test_a_sandbox_with_faults_starts_as_it_stands_in_the_readme(command: 
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    "command", [each for block in blocks() if block.heading == READS_RESULTS for each in block.commands]
+)
+async def test_results_are_looked_for_as_it_stands_in_the_page(
+    command: str, kafka: Cluster, topics: Topics, tmp_path: Path
+) -> None:
+    """All but following them, which ends with Ctrl-C alone."""
+    names = {
+        "CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "CAMPAIGN_KAFKA__RESULTS_TOPIC": await topics.create("results"),
+    }
+    await shell(command.replace(" --follow", ""), cwd=tmp_path, **names)
+
+
 async def test_the_way_onto_a_cluster_of_yours_works_as_it_stands_in_the_readme(kafka: Cluster, tmp_path: Path) -> None:
     """Only the addresses differ, and the topics' names, since the suite's cluster has others' topics on it."""
     ports = {"8080": str(free_port()), "9464": str(free_port())}
