@@ -66,6 +66,10 @@ bench-journal: tools ## Measure what the journal costs: beside the service with 
 bench-takeover: tools ## Measure what a take-over costs whose journal has a long past: seconds, memory, the loop's longest spell
 	@$(RUN)/python -m tests.benchmarks.takeover $(BENCH_ARGS)
 
+.PHONY: bench-scrape
+bench-scrape: tools ## Measure what a scrape of the metrics costs: milliseconds and bytes, idle and with many events waiting
+	@$(RUN)/python -m tests.benchmarks.scrape $(BENCH_ARGS)
+
 .PHONY: bench-plan
 bench-plan: setup ## Measure what planning a resend costs over a million records: seconds, memory
 	@$(RUN)/python -m tests.benchmarks.plan $(BENCH_ARGS)

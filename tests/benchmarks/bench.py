@@ -78,11 +78,12 @@ async def service(
     profile: Path | None = None,
     module: str = "consumer",
     watch: Path | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the service with topics and a group of its own; return once it has joined.
 
     `module` is what the interpreter runs in the service's place, with the same arguments; `watch` the file that the
-    watched service writes to.
+    watched service writes to; `settings` are further variables of its environment.
     """
     environment = {
         "CAMPAIGN_KAFKA__BOOTSTRAP_SERVERS": servers,
@@ -96,6 +97,7 @@ async def service(
         "CAMPAIGN_API__SERVER_KEY": KEY,
         "CAMPAIGN_HTTP__PORT": str(port),
         "CAMPAIGN_LOG__LEVEL": "ERROR",
+        **(settings or {}),
     }
     if watch is not None:
         environment["BENCH_WATCH"] = str(watch)

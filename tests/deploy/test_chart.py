@@ -98,7 +98,7 @@ def test_every_manifest_is_valid_for_kubernetes_and_the_operators(case: Case) ->
 @cache
 def schema_of(kind: str) -> dict[str, Any]:
     """The schema of a custom resource; a field that it does not know is a mistake."""
-    for file in CRDS.glob("*.yaml"):
+    for file in CRDS.glob(f"*_{kind.lower()}s.yaml"):
         definition = YAML(typ="safe").load(file)["spec"]
         if definition["names"]["kind"] == kind:
             (version,) = (each for each in definition["versions"] if each["storage"])
