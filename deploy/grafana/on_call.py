@@ -21,7 +21,7 @@ from grafana import (
 )
 
 SENDING: Final = Row(
-    title="Are we sending?",
+    title="Are we sending",
     panels=[
         Panel(
             title="Verdict",
@@ -103,7 +103,7 @@ SENDING: Final = Row(
 )
 
 LATENESS: Final = Row(
-    title="How late are we?",
+    title="How late",
     panels=[
         Panel(
             title="Lag in seconds",
@@ -175,7 +175,7 @@ LATENESS: Final = Row(
 )
 
 FAILURES: Final = Row(
-    title="What fails, and why?",
+    title="What fails and why",
     panels=[
         Panel(
             title="Results that are not accepted",
@@ -255,7 +255,7 @@ FAILURES: Final = Row(
 )
 
 HOLDING: Final = Row(
-    title="What holds us?",
+    title="What holds us",
     panels=[
         Panel(
             title="Lag by what it waits for",

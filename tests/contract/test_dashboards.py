@@ -69,3 +69,10 @@ def test_every_metric_that_is_asked_for_exists() -> None:
 def test_nothing_but_bounded_labels_tells_series_apart() -> None:
     text = json.dumps([read(name) for name in NAMES])
     assert not re.search(r"phone|event_?id|offset=", text, re.IGNORECASE)
+
+
+def test_every_row_that_the_runbook_names_is_there() -> None:
+    rows = {panel["title"] for panel in read("campaign-consumer.json")["panels"] if panel["type"] == "row"}
+    named = set(re.findall(r"Dashboard: \*([^*]+)\*", RUNBOOK.read_text("utf-8")))
+    assert named
+    assert named <= rows

@@ -3,15 +3,24 @@
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-BREAKING = ("tests/chaos/", "tests/deploy/test_alerts.py", "tests/kafka/")
+BREAKING = (
+    "tests/chaos/",
+    "tests/deploy/test_alerts.py",
+    "tests/deploy/test_troubles.py",
+    "tests/kafka/",
+    "tests/service/test_troubles.py",
+)
 BROKERS = (
     "tests/campaigns/test_command.py",
     "tests/campaigns/test_page.py",
     "tests/config/test_check.py",
     "tests/contract/test_deploy.py",
+    "tests/contract/test_image.py",
     "tests/contract/test_readme.py",
     "tests/demo/test_demo.py",
+    "tests/deploy/test_chart_runs.py",
     "tests/deploy/test_dashboards.py",
+    "tests/deploy/test_page.py",
     "tests/deploy/test_prometheus.py",
     "tests/lookup/test_command.py",
     "tests/service/",
