@@ -9,6 +9,7 @@ from config.catalogue import DELIMITER, leaves
 from consumer.cli.main import COMMANDS
 from consumer.core.outcome import Reason
 from consumer.edge.telemetry.metrics import Metrics
+from tests.support.commands import command_lines, take
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -62,3 +63,8 @@ def test_every_metric_that_a_page_names_exists(page: Path) -> None:
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(r"(?:^|[`$] |`)campaign-consumer ([a-z]\w+)", (ROOT / page).read_text(), flags=re.MULTILINE)
     assert [name for name in named if name not in COMMANDS] == []
+
+
+@pytest.mark.parametrize("line", command_lines((ROOT / "deploy/UPGRADING.md").read_text()))
+def test_a_command_of_the_page_on_upgrading_is_one_of_ours(line: str) -> None:
+    take(line)

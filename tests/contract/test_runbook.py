@@ -1,17 +1,15 @@
 """Alerts and runbook are one: each alert has its page, in all its parts, and speaks of metrics that exist."""
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
-from consumer.cli.main import LazyGroup
 from consumer.edge.telemetry.metrics import Metrics
 from consumer.service.verdict import RUNBOOK as HEADINGS
 from consumer.service.verdict import VerdictCause
+from tests.support.commands import command_lines, take
 from tests.support.rules import RUNBOOK_URL, alerts, names_in, rules
 
 PAGE = (Path(__file__).parents[2] / "deploy/RUNBOOK.md").read_text()
@@ -25,8 +23,7 @@ METRICS = {
     for suffix in (("_bucket", "_count", "_sum") if described.kind == "histogram" else ("",))
 }
 RECORDED = {rule["record"] for rule in rules() if "record" in rule}
-COMMAND_LINES = re.findall(r"^\$ (?:[A-Z_]+=\S+ )?campaign-consumer (.+)$", PAGE, flags=re.MULTILINE)
-COMMAND_LINES += re.findall(r"`campaign-consumer ([^`]+)`", PAGE.replace("\n", " "))
+COMMAND_LINES = command_lines(PAGE)
 
 every_alert = pytest.mark.parametrize(
     "rule", alerts(), ids=lambda rule: f"{rule['alert']}-{rule['labels'].get('case', 'only')}"
@@ -78,15 +75,7 @@ def test_a_command_of_the_runbook_is_one_of_ours(line: str, tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     for file in ("events.jsonl", "plan.json"):  # made by those who read it
         (tmp_path / file).touch()
-    words = shlex.split(line.partition(" | ")[0])
-    command: click.Command = LazyGroup("campaign-consumer")
-    while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), words.pop(0))
-        assert found is not None
-        command = found
-
-    with command.make_context(command.name, words):
-        pass  # it would run: its options and arguments are as it wants them
+    take(line)
 
 
 def test_the_runbook_is_full_of_commands() -> None:
