@@ -80,6 +80,18 @@ def notes(settings: Settings) -> Iterator[str]:
             f"CAMPAIGN_API__TIMEOUT is {spell_duration(timeout)}, longer than the {spell_duration(REVOKE_DRAIN_SECONDS)} "
             "that a rebalance waits for requests in flight: a slower one's outcome is then unknown."
         )
+    yield from _notes_on_room(settings)
+    if settings.kafka.create_topics:
+        yield "CAMPAIGN_KAFKA__CREATE_TOPICS is true: fit for a try-out; elsewhere create topics with `campaign-consumer topics`."
+    if settings.kafka.group_instance_id is not None:
+        yield (
+            f"CAMPAIGN_KAFKA__GROUP_INSTANCE_ID is {settings.kafka.group_instance_id}: "
+            "no other instance may have the same one."
+        )
+
+
+def _notes_on_room(settings: Settings) -> Iterator[str]:
+    """Yield a note for each window without room, and for slots that leave none to most events."""
     if settings.window.max_contacts > settings.buffer.max_events:
         yield (
             f"CAMPAIGN_WINDOW__MAX_CONTACTS is {settings.window.max_contacts}, more than CAMPAIGN_BUFFER__MAX_EVENTS "
@@ -90,12 +102,11 @@ def notes(settings: Settings) -> Iterator[str]:
             f"CAMPAIGN_WINDOW__MAX_BYTES is {spell_size(settings.window.max_bytes)}, more than "
             f"CAMPAIGN_BUFFER__MAX_BYTES ({spell_size(settings.buffer.max_bytes)}): no send can become full."
         )
-    if settings.kafka.create_topics:
-        yield "CAMPAIGN_KAFKA__CREATE_TOPICS is true: fit for a try-out; elsewhere create topics with `campaign-consumer topics`."
-    if settings.kafka.group_instance_id is not None:
+    delivery = settings.delivery
+    if delivery.reserved_concurrency >= delivery.max_concurrency:
         yield (
-            f"CAMPAIGN_KAFKA__GROUP_INSTANCE_ID is {settings.kafka.group_instance_id}: "
-            "no other instance may have the same one."
+            f"CAMPAIGN_DELIVERY__RESERVED_CONCURRENCY is {delivery.reserved_concurrency}, all of "
+            f"CAMPAIGN_DELIVERY__MAX_CONCURRENCY ({delivery.max_concurrency}): events that are not immediate have one slot."
         )
 
 

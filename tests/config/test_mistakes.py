@@ -299,6 +299,7 @@ def test_a_quiet_configuration_has_no_notes() -> None:
         ({"API__TIMEOUT": "12s"}, "longer than the 10s that a rebalance waits"),
         ({"SHUTDOWN__GRACE": "12s"}, "a shutdown may give up a slow request"),
         ({"BUFFER__MAX_EVENTS": "10"}, "no send can become full"),
+        ({"DELIVERY__MAX_CONCURRENCY": "4"}, "events that are not immediate have one slot"),
         ({"WINDOW__MAX_BYTES": "2 MiB", "BUFFER__MAX_BYTES": "1 MiB"}, "no send can become full"),
         ({"KAFKA__CREATE_TOPICS": "true"}, "fit for a try-out"),
         ({"KAFKA__GROUP_INSTANCE_ID": "one"}, "no other instance may have the same one"),
