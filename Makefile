@@ -62,6 +62,10 @@ bench: tools ## Measure: drain a full topic beside bare loops, and a lone urgent
 bench-journal: tools ## Measure what the journal costs: beside the service with the append replaced by nothing
 	@$(RUN)/python -m tests.benchmarks.journal $(BENCH_ARGS)
 
+.PHONY: bench-choices
+bench-choices: tools ## Measure what an operator's choices cost: windows, partitions, single sends, kills, restarts, a full buffer
+	@$(RUN)/python -m tests.benchmarks.choices $(BENCH_ARGS)
+
 .PHONY: bench-takeover
 bench-takeover: tools ## Measure what a take-over costs whose journal has a long past: seconds, memory, the loop's longest spell
 	@$(RUN)/python -m tests.benchmarks.takeover $(BENCH_ARGS)
