@@ -31,6 +31,14 @@ LIMITED_SECONDS = 5.0
 BLIND_SECONDS = 1.0
 """Shorter failures to read the control topic are not reported."""
 
+CURES = {
+    401: "check CAMPAIGN_API__SERVER_KEY, and that CAMPAIGN_API__URL is of the key's region",
+    402: "the account's credit is used up",
+    403: "check what the key's role may do, and from which addresses it may be used",
+    407: "check what the proxy on the way wants",
+}
+"""What to look at, by the status that lets nobody in; others are redirects: the URL leads elsewhere."""
+
 NAMED_CAMPAIGNS = 5
 UNAVAILABLE = 503
 
@@ -112,24 +120,22 @@ def _holds(pipeline: Pipeline) -> Iterator[Trouble]:
 
 def _platform_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
     """Yield what the platform says to everybody, the gravest first."""
-    access, waiting = pipeline.access, waiting_events(pipeline)
-    probe_at = _wall(access.next_probe_at(now), now)
+    access, waiting, try_at = pipeline.access, waiting_events(pipeline), _wall(next_try_at(pipeline, now), now)
     away = access.state(now) is AccessState.UNREACHABLE
-    refuses = partial(Trouble, grade="bad", since=access.since, events=waiting, next_try_at=probe_at, unready=True)
+    refuses = partial(Trouble, grade="bad", since=access.since, events=waiting, next_try_at=try_at, unready=True)
     status = pipeline.lately.refused_status
     if access.is_stopped:
         yield refuses(
             cause=VerdictCause.PLATFORM_REFUSES,
             headline=f"held back by the platform: it refuses us ({_answer(status)})",
-            sentence="the platform refuses our key, role, credit, proxy or address (401, 402, 403, 407 or a redirect): "
-            "check CAMPAIGN_API__URL and CAMPAIGN_API__SERVER_KEY",
+            sentence=f"the platform refuses us ({_answer(status)}){_since(access.since, now)}: {_cure(status)}",
         )
     elif access.turns_us_away:
         yield refuses(
             cause=VerdictCause.PLATFORM_REFUSES if _is_denial(status) else VerdictCause.FIRST_CONTACT,
             headline=f"held back by the platform: it has refused every request ({_answer(status)})",
-            sentence="the platform has refused every request with this configuration: check CAMPAIGN_API__URL, "
-            "CAMPAIGN_API__SERVER_KEY and CAMPAIGN_API__FIELD_NAMES__*",
+            sentence=f"the platform has refused every request with this configuration ({_answer(status)}): check "
+            "CAMPAIGN_API__URL, CAMPAIGN_API__SERVER_KEY and CAMPAIGN_API__FIELD_NAMES__*",
         )
     if away:
         yield from _unreachable(pipeline, waiting, now)
@@ -162,7 +168,7 @@ def _unreachable(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble
         "the network; sending goes on by itself",
         since=since,
         events=waiting,
-        next_try_at=_wall(access.next_probe_at(now), now),
+        next_try_at=_wall(next_try_at(pipeline, now), now),
         unready=lasts,
     )
 
@@ -180,7 +186,7 @@ def _rested(pipeline: Pipeline, waiting: int, now: Now) -> Trouble:
         f"{policy.window_seconds:.0f} s: ask who runs the platform; one real send at a time tries whether it is over",
         since=breaker.since,
         events=waiting,
-        next_try_at=_next_try_at(pipeline, now),
+        next_try_at=_wall(next_try_at(pipeline, now), now),
         unready=lasts,
     )
 
@@ -207,8 +213,8 @@ def _limit_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
             cause=VerdictCause.CONCURRENCY,
             grade="warn",
             headline=f"held back by the platform: it takes {current} of {maximum} requests at once",
-            sentence=f"the platform takes {current} requests at once where {maximum} may be in flight (429, 503, or latency "
-            "that grows): the limit rises again by itself as it recovers",
+            sentence=f"the platform takes {current} request{'s' if current > 1 else ''} at once where {maximum} may be in "
+            "flight (429, 503, or latency that grows): the limit rises again by itself as it recovers",
             since=since,
             events=waiting_events(pipeline),
         )
@@ -243,16 +249,25 @@ def _failing(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble]:
             "ask who runs it; sending goes on by itself",
             since=since,
             events=waiting,
-            next_try_at=_next_try_at(pipeline, now),
+            next_try_at=_wall(next_try_at(pipeline, now), now),
             unready=lasts,
         )
 
 
 def _answers(spell: Spell) -> str:
-    known = sorted(status for status in spell.statuses if status is not None)
-    told = [f"answers {', '.join(map(str, known))}"] if known else []
-    lost = ["answers that were lost"] if None in spell.statuses else []
-    return f"{' and '.join(told + lost)} to {spell.attempts} requests in a row"
+    known = ", ".join(str(status) for status in sorted(filter(None, spell.statuses)))
+    if not known:
+        return f"the answers to {spell.attempts} requests in a row were lost"
+    return f"answers {known}{' or nothing' if None in spell.statuses else ''} to {spell.attempts} requests in a row"
+
+
+def _since(since: Instant | None, now: Now) -> str:
+    return "" if since is None else f" since {clock_of(since, now)}"
+
+
+def _cure(status: int | None) -> str:
+    """Return what to look at when the platform lets nobody in with this status."""
+    return CURES.get(status or 0, "check CAMPAIGN_API__URL and CAMPAIGN_API__SERVER_KEY")
 
 
 def _answer(status: int | None) -> str:
@@ -266,12 +281,12 @@ def _is_denial(status: int | None) -> bool:
     return status // 100 == 3 or (row is not None and row.alone is Ruling.ACCESS_REFUSED)  # noqa: PLR2004 - a redirect
 
 
-def _next_try_at(pipeline: Pipeline, now: Now) -> Instant | None:
-    if pipeline.queue.in_flight:
-        return None  # one is out
-    if pipeline.access.one_at_a_time:
-        return _wall(pipeline.access.next_probe_at(now), now)
-    return _wall(pipeline.queue.next_wake_at(now), now)
+def next_try_at(pipeline: Pipeline, now: Now) -> Ticks | None:
+    """Return when the next request may start at the earliest, None where one is out or where time alone brings none.
+
+    That the platform may be asked again is not enough: each send also waits for its own repeat.
+    """
+    return None if pipeline.queue.in_flight else pipeline.queue.next_wake_at(now)
 
 
 def _wall(at: Ticks | None, now: Now) -> Instant | None:

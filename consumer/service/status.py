@@ -17,7 +17,7 @@ from consumer.service.holding import holds_status
 from consumer.service.lag import LagReading, PartitionLag, total_lag
 from consumer.service.lateness import late_seconds, unread_records
 from consumer.service.progress import Progress, Surroundings
-from consumer.service.sending import waiting_events
+from consumer.service.sending import next_try_at, waiting_events
 from consumer.service.service import Service
 from consumer.service.status_shape import (
     AccessStatus,
@@ -174,7 +174,8 @@ class StatusBoard:
     def _access_status(self) -> AccessStatus:
         service = self._service
         access, now = service.pipeline.access, service.clock.now()
-        state, since, probe_at = access.state(now), access.since_at(now), access.next_probe_at(now)
+        state, since = access.state(now), access.since_at(now)
+        probe_at = next_try_at(service.pipeline, now) if access.one_at_a_time else access.next_probe_at(now)
         refused = list(access.refused)
         longest = {campaign: access.refused_seconds(campaign, now) or 0.0 for campaign in refused[:TOP_CAMPAIGNS]}
         return AccessStatus(

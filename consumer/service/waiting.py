@@ -12,6 +12,7 @@ from consumer.core.pipeline import Pipeline
 from consumer.core.sending.send import Send, SendStage, oldest_arrival
 from consumer.core.terms import NEVER, Now, Ticks
 from consumer.service.lag import blockage
+from consumer.service.sending import next_try_at
 from consumer.service.status_shape import OldestAges, OpenRequest, OpenWindow, WaitingCampaign, WaitingWhy
 
 TOP_CAMPAIGNS = 20
@@ -108,8 +109,7 @@ class WaitingReading:
         if access.holds.holds_campaign(campaign_id):
             return "held", None
         if self._blockage.everything:
-            shut_until = access.shut_until(now)
-            return "access", None if shut_until == NEVER else shut_until
+            return "access", None if access.shut_until(now) == NEVER else next_try_at(self._pipeline, now)
         campaign_at = access.campaign_at(campaign_id)
         if campaign_id in access.refused:
             return "refused", campaign_at

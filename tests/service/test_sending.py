@@ -14,7 +14,7 @@ from consumer.core.terms import Now, Offset
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import StopWhy
-from consumer.service.sending import why_not_sending
+from consumer.service.sending import next_try_at, why_not_sending
 from consumer.service.verdict import VerdictCause
 from tests.core.makers import P0, at
 from tests.core.operators import Operator
@@ -115,7 +115,10 @@ def test_take_overs_count_the_contacts_whose_owner_was_lost() -> None:
 @pytest.mark.parametrize(
     "platform, words",
     [
-        (answering(403), "refuses our key, role, credit, proxy or address"),
+        (answering(401), "refuses us (401) since"),
+        (answering(402), "refuses us (402) since"),
+        (answering(403), "check what the key's role may do"),
+        (answering(407), "check what the proxy on the way wants"),
         (gone, "cannot be reached since"),
         (answering(503, retry_after=HOUR), "asked for a pause until"),
         (answering(429, retry_after=HOUR), "asked for a pause of campaign 1 until"),
@@ -134,6 +137,30 @@ def test_whatever_keeps_us_from_sending_is_named_until_it_is_over(
     runner.platform = accepting
     runner.run()
     assert reasons(runner) == []
+
+
+@pytest.mark.parametrize("platform", [answering(401), gone, answering(503)])
+def test_no_request_goes_out_before_the_next_try_that_is_told(
+    platform: Callable[[Request], tuple[Answer, float]],
+) -> None:
+    runner = let_in(telemetry(HandClock()))
+    runner.platform = platform
+    runner.feed(*[runner.event(campaignId=1 + number % 2, phone=f"+346{number:08}") for number in range(3)])
+    runner.run(until=runner.time + 20.0)
+    before = runner.posted
+    for _ in range(20):
+        runner.hear()
+        now = at(runner.time)
+        next_try = next_try_at(runner.pipeline, now)
+        assert next_try is not None
+        assert next_try > now.steady
+        (trouble, *_) = why_not_sending(runner.pipeline, now)
+        assert trouble.next_try_at == pytest.approx(now.wall + next_try - now.steady)
+        posted = runner.posted
+        runner.run(until=next_try - 0.001)
+        assert runner.posted == posted
+        runner.run(until=next_try + 0.1)
+    assert runner.posted > before + 5
 
 
 def test_refused_campaigns_are_named_while_their_events_wait_and_a_crowd_is_counted() -> None:
