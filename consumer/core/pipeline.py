@@ -259,7 +259,8 @@ class Pipeline:
             if verdict.status not in (Status.DUPLICATE, Status.INVALID):
                 events += cast("list[Event]", records)
         fingerprints = [event.fingerprint for event in events]
-        self.deduplication.settled(lane.partition, fingerprints, [event.offset for event in events], now.wall)
+        offsets = settlement.offsets if len(events) == len(settlement.offsets) else [event.offset for event in events]
+        self.deduplication.settled(lane.partition, fingerprints, offsets, now.wall)
         for event, fingerprint in zip(events, fingerprints, strict=True):
             if (first := in_hand.pop(fingerprint, None)) is not event:
                 if first is not None:

@@ -1,11 +1,11 @@
 """Turns what the engine has done into facts for logs and metrics, per batch. Changes nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from consumer.core.commands import Commands, Fetched
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.journal.lane import Settlement
-from consumer.core.outcome import Reason, Status
+from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
 from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
@@ -91,14 +91,11 @@ class EngineTelemetry:
         settled: dict[tuple[Status, Reason | None, int | None, SendId | None], list[Decoded]] = {}
         doubled: dict[tuple[int | None, SendId | None], list[Decoded]] = {}
         judged: list[ObjectiveCounts] = []
-        for settlement in settlements:
-            for verdict, records in settlement.items:
-                for campaign_id, part in _by_campaign(records, verdict.send_id):
-                    ending = (verdict.status, verdict.reason, campaign_id, verdict.send_id)
-                    settled.setdefault(ending, []).extend(part)
-                    judged.append(self._objectives.judge(verdict, part, campaign_id, now))
-                    if verdict.possible_duplicate:
-                        doubled.setdefault((campaign_id, verdict.send_id), []).extend(part)
+        for verdict, campaign_id, records in _by_verdict(settlements):
+            settled.setdefault((verdict.status, verdict.reason, campaign_id, verdict.send_id), []).extend(records)
+            judged.append(self._objectives.judge(verdict, records, campaign_id, now))
+            if verdict.possible_duplicate:
+                doubled.setdefault((campaign_id, verdict.send_id), []).extend(records)
         for (status, reason, campaign_id, send_id), records in settled.items():
             self.results_by_status[status] = self.results_by_status.get(status, 0) + len(records)
             self._facts.results_settled(
@@ -106,7 +103,6 @@ class EngineTelemetry:
             )
         for (campaign_id, send_id), records in doubled.items():
             self._facts.possible_duplicates(campaign_id=campaign_id, send_id=send_id, records=records)
-
         self._judged(judged)
 
     def _judged(self, judged: Sequence[ObjectiveCounts]) -> None:
@@ -211,6 +207,17 @@ def _request(send: Send, members: Sequence[Event]) -> RequestAttempt:
         priority=_priority(send),
         members=members,
     )
+
+
+def _by_verdict(settlements: Iterable[Settlement]) -> Iterator[tuple[Verdict, int | None, Sequence[Decoded]]]:
+    """Yield records with their verdicts and campaigns, each once: a send has members of several partitions."""
+    together: dict[tuple[int, int | None], tuple[Verdict, list[Decoded]]] = {}
+    for settlement in settlements:
+        for verdict, records in settlement.items:
+            for campaign_id, part in _by_campaign(records, verdict.send_id):
+                together.setdefault((id(verdict), campaign_id), (verdict, []))[1].extend(part)
+    for (_, campaign_id), (verdict, found) in together.items():
+        yield verdict, campaign_id, found
 
 
 def _by_campaign(records: Sequence[Decoded], send_id: SendId | None) -> Iterator[tuple[int | None, Sequence[Decoded]]]:

@@ -51,7 +51,7 @@ class Objectives:
         if not events:
             return NOTHING
         if verdict.status is Status.ACCEPTED:
-            immediate = sum([event.immediate for event in events])
+            immediate = [event.immediate for event in events].count(True)
             objective = IMMEDIATE_SECONDS if immediate else self._normal_seconds(campaign_id)
             oldest = min([event.timestamp_ms for event in events])
             if (

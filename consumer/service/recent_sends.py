@@ -94,6 +94,7 @@ class _Outcomes(NamedTuple):
     ids: bytes
     offsets: "array[int]"
     campaigns: "array[int]"
+    """Of each; only one where all are of that one."""
 
     @property
     def charge(self) -> int:
@@ -150,8 +151,9 @@ class RecentSends:
     def settled(self, settlements: Sequence[Settlement]) -> None:
         """Outcomes are proven."""
         for settlement in settlements:
-            for verdict, records in settlement.items:
-                outcomes = _outcomes(settlement.lane.partition, verdict, records)
+            known = settlement.fingerprints
+            for index, (verdict, records) in enumerate(settlement.items):
+                outcomes = _outcomes(settlement, verdict, records, known[index] if known else b"")
                 self._outcomes.append(outcomes)
                 self._charged += outcomes.charge
         while self._charged > OUTCOMES_KEPT and len(self._outcomes) > 1:
@@ -184,20 +186,29 @@ class RecentSends:
 
 
 def _outcome(outcomes: _Outcomes, index: int) -> RecentOutcome:
-    campaign_id = outcomes.campaigns[index] or None
+    campaigns = outcomes.campaigns
+    campaign_id = campaigns[0 if len(campaigns) == 1 else index] or None
     return RecentOutcome(campaign_id, outcomes.partition, outcomes.offsets[index], outcomes.ending)
 
 
-def _outcomes(partition: Partition, verdict: Verdict, records: Sequence[Decoded]) -> _Outcomes:
+def _outcomes(settlement: Settlement, verdict: Verdict, records: Sequence[Decoded], known: bytes) -> _Outcomes:
+    """Keep records of one verdict; `known` are their IDs, where the settlement tells them: no event is looked at."""
+    partition = settlement.lane.partition
     ending = Ending(verdict.status, verdict.reason, verdict.send_id, verdict.attempts)
-    offsets = array("q", [record.offset for record in records])
+    is_all = len(records) == len(settlement.offsets)
+    offsets = array("q", settlement.offsets if is_all else [record.offset for record in records])
     if verdict.status is Status.INVALID:
         invalid = [(_id_of(record.event_id or ""), _campaign_id(record)) for record in records]
         ids, campaigns = b"".join([found for found, _ in invalid]), array("q", [found for _, found in invalid])
         return _Outcomes(partition, ending, ids, offsets, campaigns)
     events = cast("Sequence[Event]", records)
-    ids = b"".join([event.fingerprint if event.resend.id is None else _id_of(event.event_id) for event in events])
-    return _Outcomes(partition, ending, ids, offsets, array("q", [event.group.campaign_id for event in events]))
+    of_one = settlement.campaign_id
+    campaigns = array("q", [event.group.campaign_id for event in events] if of_one is None else (of_one,))
+    return _Outcomes(partition, ending, known or _ids(events), offsets, campaigns)
+
+
+def _ids(events: Sequence[Event]) -> bytes:
+    return b"".join([event.fingerprint if event.resend.id is None else _id_of(event.event_id) for event in events])
 
 
 def _id_of(event_id: str) -> bytes:

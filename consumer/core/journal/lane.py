@@ -75,6 +75,8 @@ class Settlement:
     first: FirstRecord
     campaign_id: int | None = None
     """The campaign of all its records, where they were members of one send."""
+    fingerprints: Sequence[bytes] = ()
+    """By item, 16 bytes for each of its records, where none of them is a resend: they stand for the event IDs."""
     journal_offset: JournalOffset | None = None
 
 

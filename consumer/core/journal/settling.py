@@ -5,7 +5,7 @@ from itertools import chain
 
 import orjson
 
-from consumer.core.event import Decoded, Event
+from consumer.core.event import NO_RESEND, Decoded, Event
 from consumer.core.journal.entries import Outcome, Settled
 from consumer.core.journal.lane import FirstRecord, Lane, Settlement
 from consumer.core.journal.ledger import MAX_APPEND_BYTES
@@ -41,6 +41,7 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
             size_bytes=sum([record.size_bytes for _, records in chunk for record in records]),
             first=FirstRecord(first.offset, first.timestamp_ms, first.received_at),
             campaign_id=first.group.campaign_id if send_id is not None and type(first) is Event else None,
+            fingerprints=() if _have_resends(chunk) else [item.fingerprints for item in settled],
         )
         lane.begin_settling(settlement)
         lane.ledger.add(Outcome(send_id=send_id, settled=settled), settlement)
@@ -51,6 +52,10 @@ def _first(items: list[tuple[Verdict, list[Decoded]]], offsets: list[Offset]) ->
     if offsets[0] == lowest:  # members are mostly in the order of their coming
         return items[0][1][0]
     return next(record for _, records in items for record in records if record.offset == lowest)
+
+
+def _have_resends(items: list[tuple[Verdict, list[Decoded]]]) -> bool:
+    return bool([record for _, records in items for record in records if record.resend is not NO_RESEND])
 
 
 def _entries(

@@ -6,13 +6,11 @@ person or its ID. Counted where a send or such an event comes and goes, so that 
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
-from operator import attrgetter
 from types import MappingProxyType
 
 from consumer.core.event import Event
 from consumer.core.terms import Partition
 
-_PARTITION = attrgetter("partition")
 _NONE: Mapping[int, int] = MappingProxyType({})
 
 
@@ -66,5 +64,5 @@ class WaitingEvents:
 
 def _runs(members: Iterable[Event]) -> Iterator[tuple[Partition, int]]:
     """Yield the partitions of neighbours, with their counts; neighbours come from one batch, and so from one partition."""
-    for partition, run in groupby(map(_PARTITION, members)):
+    for partition, run in groupby([event.partition for event in members]):
         yield partition, len(list(run))
