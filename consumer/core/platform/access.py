@@ -286,12 +286,17 @@ class Access:
         self._tell_breaker(now, lambda breaker: breaker.deadline_passed(seconds, now))
         self.attempt_inconclusive(turn, now)
 
-    def reached(self, now: Now, *, failed: bool) -> None:
+    def waits(self, campaign_id: int, now: Now) -> None:
+        """Something of this campaign waits for its turn."""
+        if not self.breaker.is_closed:
+            self._tell_breaker(now, lambda breaker: breaker.waits(campaign_id))
+
+    def reached(self, campaign_id: int, now: Now, *, failed: bool) -> None:
         """Somebody answered, or took a request at least; `failed`: the answer is lost, or a 5xx."""
 
         def tell(breaker: Breaker) -> None:
             breaker.reached()
-            (breaker.failed if failed else breaker.succeeded)(now)
+            (breaker.failed if failed else breaker.succeeded)(campaign_id, now)
 
         self._tell_breaker(now, tell)
 

@@ -5,11 +5,14 @@ costs it nothing, so the waits begin at half a second. Or too many failures amon
 lost answers, 5xx): the platform is there and suffers, each request may text people twice, so the waits begin at
 `BREAKER__OPEN_FOR`. A 429 is no failure: whoever says "too many" works.
 
+One campaign's failures say nothing about the platform while others get through: then it stays closed. Where one campaign alone
+was asked, it opens all the same, until something of another campaign waits, which may not pay for it.
+
 While it is open nothing starts. When its wait is over it is half open: one real send at a time shows whether it is over,
 after whatever was out before has come to its end. A failure opens it again, for twice as long.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -27,6 +30,9 @@ MISSES_IN_A_ROW = 3
 
 MISS_SECONDS = 1.0
 """Waits for a connection that deadlines have ended count as one that was not made when they come to this together."""
+
+MOST_CAMPAIGNS = 16
+"""So many of those asked last are told apart: two are enough to know."""
 
 SLOTS = 30
 """The window slides in so many steps."""
@@ -62,6 +68,11 @@ class Breaker:
         self.policy = policy
         self._dither = dither
         self._slots: deque[_Slot] = deque()
+        self._asked: OrderedDict[int, Ticks] = OrderedDict()
+        self._failing: OrderedDict[int, Ticks] = OrderedDict()
+        """Campaigns whose requests have ended, and have failed, lately; by when last."""
+        self._blamed: int | None = None
+        """The only campaign that had been asked when it opened."""
         self._misses = 0
         self._waited_seconds = 0.0
         """In waits for a connection that deadlines have ended, since somebody was reached or they counted last."""
@@ -105,7 +116,7 @@ class Breaker:
         self._misses += 1
         if self._misses >= MISSES_IN_A_ROW:
             self._open(BreakerTrouble.UNREACHABLE, self._missed_at, now)
-        elif self._is_bad():
+        elif self._is_bad(now):
             self._open(BreakerTrouble.FAILING, now.wall, now)
 
     def deadline_passed(self, seconds: float, now: Now) -> None:
@@ -129,18 +140,26 @@ class Breaker:
 
     # ---------------------------------------------------------------- requests
 
-    def succeeded(self, now: Now) -> None:
+    def waits(self, campaign_id: int) -> None:
+        """Something of a campaign waits. Where all blame is another campaign's, the platform has not been tried with it."""
+        if self._blamed is not None and campaign_id != self._blamed:
+            self._close()
+
+    def succeeded(self, campaign_id: int, now: Now) -> None:
         """A request was answered, and not with a failure of the platform. What began before the trouble says nothing."""
+        _note(self._asked, campaign_id, now)
         if self.trouble is None:
             self._count(now, failures=0)
         elif self._is_probing:
             self._close()
 
-    def failed(self, now: Now) -> None:
+    def failed(self, campaign_id: int, now: Now) -> None:
         """A request was lost, or answered with a 5xx."""
+        _note(self._asked, campaign_id, now)
+        _note(self._failing, campaign_id, now)
         if self.trouble is None:
             self._count(now, failures=1)
-            if self._is_bad():
+            if self._is_bad(now):
                 self._open(BreakerTrouble.FAILING, now.wall, now)
         elif self._is_probing and now.steady >= self.again_at:
             self._reopen(now)
@@ -150,6 +169,8 @@ class Breaker:
     def _open(self, trouble: BreakerTrouble, since: Instant, now: Now) -> None:
         self.trouble, self.since = trouble, since
         self._setbacks, self._is_probing = 1, False
+        asked = self._lately(self._asked, now)
+        self._blamed = asked[0] if trouble is BreakerTrouble.FAILING and len(asked) == 1 else None
         self._wait(now)
 
     def _reopen(self, now: Now) -> None:
@@ -159,7 +180,7 @@ class Breaker:
 
     def _close(self) -> None:
         self.trouble, self.again_at = None, AT_ONCE
-        self._setbacks, self._is_probing = 0, False
+        self._setbacks, self._is_probing, self._blamed = 0, False, None
         self._slots.clear()
 
     def _wait(self, now: Now) -> None:
@@ -184,7 +205,21 @@ class Breaker:
         while slots[0].begins_at + width < now.steady - self.policy.window_seconds:
             slots.popleft()
 
-    def _is_bad(self) -> bool:
+    def _is_bad(self, now: Now) -> bool:
+        failing, asked = self._lately(self._failing, now), self._lately(self._asked, now)
+        if len(failing) == 1 and len(asked) > 1:
+            return False
         requests = sum(slot.requests for slot in self._slots)
         failures = sum(slot.failures for slot in self._slots)
         return requests >= self.policy.min_requests and failures >= self.policy.failure_ratio * requests
+
+    def _lately(self, campaigns: OrderedDict[int, Ticks], now: Now) -> list[int]:
+        since = now.steady - self.policy.window_seconds
+        return [campaign_id for campaign_id, at in campaigns.items() if at >= since]
+
+
+def _note(campaigns: OrderedDict[int, Ticks], campaign_id: int, now: Now) -> None:
+    campaigns[campaign_id] = now.steady
+    campaigns.move_to_end(campaign_id)
+    if len(campaigns) > MOST_CAMPAIGNS:
+        campaigns.popitem(last=False)

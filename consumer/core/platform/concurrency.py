@@ -1,7 +1,7 @@
 """How many requests may be in flight at once, following the platform. Plain arithmetic over the time given.
 
-Additive increase, multiplicative decrease, as TCP's congestion control: a 429, a 503, or latency that grows lower the
-limit at once, and full use without trouble raises it by one for each round of requests. Latency is judged as Vector's
+Additive increase, multiplicative decrease, as TCP's congestion control: a 429, a 503, an answer that never comes, or latency
+that grows lower the limit at once, and full use without trouble raises it by one for each round of requests. Latency is judged as Vector's
 controller does, against a running mean and deviation, and not by a ratio to the smallest latency ever seen as Netflix'
 first gradient limiter: requests carry 1 to 500 contacts here, so the smallest latency is that of the smallest request.
 A limit starts at its maximum: a platform that never complains is never kept waiting.

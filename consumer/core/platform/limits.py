@@ -7,7 +7,7 @@ and the share of a partition that nobody owns is nobody's.
 
 from dataclasses import dataclass
 
-from consumer.core.platform.answer import Answered, Exchange
+from consumer.core.platform.answer import Answered, Exchange, Lost
 from consumer.core.platform.concurrency import ConcurrencyLimit
 from consumer.core.platform.rate_limit import RateLimit
 from consumer.core.policy import Policies, RatePolicy
@@ -95,16 +95,21 @@ class DeliveryLimits:
     ) -> None:
         """A request came to its end, while so many (it included) were in flight: of all, and of its campaign."""
         answer = exchange.answer
-        if not isinstance(answer, Answered) or exchange.started_at is None:
+        if not isinstance(answer, Answered | Lost) or exchange.started_at is None:
             return
         own = self.of(campaign_id)
+        if isinstance(answer, Lost) or (answer.status >= SERVER_ERROR and answer.status not in CONGESTED):
+            own.congested(
+                started_at=started_at, now=now
+            )  # it must not keep its slots; whether all fail is the breaker's
+            return
         if answer.status in CONGESTED:
             own.congested(started_at=started_at, now=now)
             self._throttled.add(campaign_id)
             if answer.status != TOO_MANY or len(self._throttled) > 1:
                 self._throttled.clear()
                 self.concurrency.congested(started_at=started_at, now=now)
-        elif answer.status < SERVER_ERROR:
+        else:
             self._throttled.discard(campaign_id)
             seconds = exchange.finished_at - exchange.started_at
             own.succeeded(seconds=seconds, started_at=started_at, in_flight=of_campaign, now=now)

@@ -62,6 +62,7 @@ class SendQueue:
         """Queue a send at one end of its campaign's queue, now or when it is ready."""
         self.queued += 1
         line = self._line(send.campaign_id)
+        self._access.waits(send.campaign_id, now)
         if send.ready_at > now.steady:
             line.delayed += 1
             self._delayed_count += 1

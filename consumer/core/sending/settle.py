@@ -196,7 +196,7 @@ def _tell_access(send: Send, answer: Answer, ruling: Ruling, access: Access, now
     elif isinstance(answer, NoConnectionYet):
         access.connect_deadline_passed(turn, answer.waited_seconds, now)
     elif not isinstance(answer, Withheld):
-        access.reached(now, failed=_is_failure(answer, ruling))
+        access.reached(send.campaign_id, now, failed=_is_failure(answer, ruling))
     if ruling is Ruling.ACCEPTED:
         access.accepted(send.campaign_id, now)
     elif ruling is Ruling.ACCESS_REFUSED:

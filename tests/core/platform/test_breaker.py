@@ -20,7 +20,7 @@ class Scene:
     breaker: Breaker = field(default_factory=lambda: Breaker(POLICY, lambda: 1.0))
     time: float = 0.0
 
-    def ends(self, *ends: str, every: float = 0.1) -> None:
+    def ends(self, *ends: str, every: float = 0.1, campaign: int = 1) -> None:
         for end in ends:
             self.time += every
             self.breaker.started()
@@ -28,7 +28,7 @@ class Scene:
                 self.breaker.missed(at(self.time))
                 continue
             self.breaker.reached()
-            (self.breaker.failed if end == "failed" else self.breaker.succeeded)(at(self.time))
+            (self.breaker.failed if end == "failed" else self.breaker.succeeded)(campaign, at(self.time))
 
     def wait(self, seconds: float) -> None:
         self.time += seconds
@@ -84,8 +84,8 @@ def test_what_was_out_before_it_opened_closes_nothing_and_opens_nothing_again() 
     scene.ends(*["failed"] * 10)
     again_at = scene.breaker.again_at
     scene.breaker.reached()
-    scene.breaker.succeeded(at(scene.time))
-    scene.breaker.failed(at(scene.time + 6.0))
+    scene.breaker.succeeded(1, at(scene.time))
+    scene.breaker.failed(1, at(scene.time + 6.0))
     assert scene.breaker.again_at == again_at
     assert not scene.breaker.is_closed
 
@@ -126,4 +126,27 @@ def test_whatever_happened_a_platform_that_works_again_is_let_in_with_one_reques
     scene.wait(60.0)
     assert scene.state() is BreakerState.HALF_OPEN
     scene.ends("fine")
+    assert scene.state() is BreakerState.CLOSED
+
+
+def test_one_campaign_that_fails_beside_others_that_get_through_opens_nothing() -> None:
+    scene = Scene()
+    scene.ends("fine", campaign=2)
+    scene.ends(*["failed"] * 50)
+    assert scene.state() is BreakerState.CLOSED
+    scene.ends("failed", campaign=2)
+    assert scene.state() is BreakerState.OPEN
+    scene.breaker.waits(3)
+    assert scene.state() is BreakerState.OPEN
+
+
+def test_a_campaign_that_comes_later_does_not_pay_for_the_only_one_that_was_asked() -> None:
+    scene = Scene()
+    scene.ends(*["failed"] * 10)
+    scene.breaker.waits(1)
+    assert scene.state() is BreakerState.OPEN
+    scene.breaker.waits(2)
+    assert scene.state() is BreakerState.CLOSED
+    scene.ends("fine", campaign=2)
+    scene.ends(*["failed"] * 30)
     assert scene.state() is BreakerState.CLOSED

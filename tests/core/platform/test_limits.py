@@ -74,10 +74,11 @@ def test_a_503_lowers_the_limit_of_all() -> None:
     assert limits.concurrency.current == 24
 
 
-def test_an_error_is_the_breakers_business() -> None:
+def test_an_error_lowers_its_campaigns_limit_alone() -> None:
+    """Whether all campaigns fail is the breaker's business."""
     limits = DeliveryLimits(Policies())
     ended(limits, 1, 500, time=1.0)
-    assert (limits.of(1).current, limits.concurrency.current) == (8, 32)
+    assert (limits.of(1).current, limits.of(2).current, limits.concurrency.current) == (6, 8, 32)
 
 
 def test_limits_that_do_not_follow_the_platform_stay() -> None:

@@ -1,0 +1,135 @@
+"""Sending while the platform suffers, on made-up time: who pays for it, and who does not."""
+
+import tracemalloc
+
+import pytest
+
+from consumer.core.outcome import Status
+from consumer.core.platform.answer import Answer, Answered, Lost
+from consumer.core.policy import CampaignPolicy, Policies, RatePolicy
+from consumer.core.terms import Partition
+from tests.core.makers import P0, P1, at
+from tests.core.runner import OK, Request, Runner
+
+LONE = CampaignPolicy(window_seconds=0.0, max_contacts=1, max_age_seconds=86_400.0)
+TOO_MANY = Answered(status=429, retry_after_seconds=None, body=b"{}")
+HANG = Lost(detail="no answer within 10 s"), 10.0
+
+
+def phone(number: int) -> str:
+    return f"+346{number:08}"
+
+
+def contacted(policies: Policies, *, partitions: tuple[Partition, ...] = (P0,)) -> Runner:
+    """A process that has had its first 2xx."""
+    runner = Runner(policies=policies, partitions=partitions)
+    runner.feed(runner.event(phone="+34699999999", campaignId=1000))
+    runner.run(until=1.0)
+    runner.requests.clear()
+    return runner
+
+
+def test_a_platform_that_stalls_for_two_minutes_lets_nothing_go_out_late_and_every_deadline_settles_in_time() -> None:
+    runner = contacted(Policies(default=LONE))
+
+    def platform(request: Request) -> tuple[Answer, float]:
+        return HANG if request.at < 121.0 else (OK, 0.05)
+
+    runner.platform = platform
+    for second in range(1, 150):
+        runner.run(until=float(second))
+        runner.feed(*[runner.event(phone=phone(10 * second + each), expires_in=60.0) for each in range(10)])
+    runner.run()
+    assert len(runner.results) == len(runner.records)
+    for request in runner.requests:
+        for place in request.offsets:
+            assert request.at < runner.records[place].received_at - at(0).wall + 60.0
+    verdicts = {place: verdict for place, verdict in runner.results.items() if verdict.status is Status.EXPIRED}
+    assert verdicts
+    for place, verdict in verdicts.items():
+        assert 0.0 <= verdict.completed_at - (runner.records[place].received_at + 60.0) <= 1.0
+
+
+def throughput(*, hanging: bool) -> int:
+    """How many requests of nineteen campaigns go out within 20 s, with or without one beside them whose requests hang.
+
+    All slots are taken all the time. The one has hung for a minute by then.
+    """
+    runner = contacted(Policies(default=LONE))
+    runner.platform = lambda request: HANG if request.campaign == 1 else (OK, 0.5)
+    for campaign in range(1 if hanging else 2, 21):
+        runner.feed(*[runner.event(campaignId=campaign, phone=phone(each)) for each in range(300)])
+    runner.run(until=61.0)
+    runner.requests.clear()
+    runner.run(until=81.0)
+    return sum(request.campaign != 1 for request in runner.requests)
+
+
+def test_one_campaign_whose_requests_hang_costs_the_others_hardly_anything() -> None:
+    assert throughput(hanging=True) >= 0.95 * throughput(hanging=False)
+
+
+@pytest.mark.parametrize("rate", [5.0, 50.0])
+def test_a_rate_is_used_up_and_never_exceeded(rate: float) -> None:
+    runner = contacted(Policies(default=LONE, rate=RatePolicy(requests_per_second=rate)))
+    runner.feed(*[runner.event(phone=phone(each)) for each in range(int(rate * 40))])
+    begun_at = runner.time
+    runner.run(until=begun_at + 30.0)
+    times = [request.at for request in runner.requests]
+    assert len(times) >= 0.9 * rate * 30
+    for first in range(len(times)):
+        within = sum(times[first] <= each < times[first] + 1.0 for each in times[first:])
+        assert within <= rate + max(1.0, rate / 10)
+
+
+def test_two_instances_share_a_rate_by_their_partitions_and_one_alone_takes_what_it_owns() -> None:
+    policies = Policies(default=LONE, rate=RatePolicy(requests_per_second=20.0))
+    both = [contacted(policies), contacted(policies)]
+    for runner in both:
+        runner.pipeline.access.limits.share(1, 2, at(runner.time))
+        runner.feed(*[runner.event(phone=phone(each)) for each in range(600)])
+        runner.run(until=runner.time + 10.0)
+    assert sum(len(runner.requests) for runner in both) == pytest.approx(200, abs=8)
+    survivor = both[0]
+    before = len(survivor.requests)
+    survivor.run(until=survivor.time + 5.0)
+    assert len(survivor.requests) - before == pytest.approx(50, abs=3), "nobody takes an unowned partition's share"
+    before = len(survivor.requests)
+    survivor.pipeline.access.limits.share(2, 2, at(survivor.time))
+    survivor.run(until=survivor.time + 10.0)
+    assert len(survivor.requests) - before == pytest.approx(200, abs=6)
+
+
+def test_an_hour_of_429_leaves_memory_and_work_flat() -> None:
+    runner = contacted(Policies(default=LONE))
+    runner.platform = lambda _request: (TOO_MANY, 0.02)
+    runner.feed(*[runner.event(campaignId=each % 20 + 1, phone=phone(each)) for each in range(40)])
+    runner.run(until=600.0)
+    tracemalloc.start()
+    turns: list[int] = []
+    held: list[int] = []
+    for minute in (20, 40, 60):
+        before = runner.turns
+        runner.run(until=minute * 60.0)
+        runner.requests.clear()
+        runner.withheld.clear()
+        for log in runner.journal.values():
+            log[:] = [b""] * len(log)  # what the journal keeps is the broker's
+        turns.append(runner.turns - before)
+        held.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert turns[2] <= 1.1 * turns[1]
+    assert held[2] - held[1] <= 300_000
+
+
+def test_an_urgent_event_of_another_partition_waits_for_nobodys_backlog() -> None:
+    runner = contacted(Policies(default=LONE), partitions=(P0, P1))
+    runner.platform = lambda request: (TOO_MANY, 0.02) if request.campaign == 1 else (OK, 0.05)
+    runner.feed(*[runner.event(phone=phone(each)) for each in range(2_000)])
+    runner.run(until=20.0)
+    runner.requests.clear()
+    runner.feed(runner.event(campaignId=2, phone=phone(9), priority="immediate"), partition=P1)
+    begun_at = runner.time
+    runner.run(until=begun_at + 1.0)
+    urgent = [request for request in runner.requests if request.campaign == 2]
+    assert [request.at - begun_at < 0.1 for request in urgent] == [True]
