@@ -21,6 +21,9 @@ PAGES = sorted(
     )
 )
 SETTINGS = {DELIMITER.join(path).upper() for path, _ in leaves()}
+DEFAULTS = dict(
+    re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", (ROOT / "config/SETTINGS.md").read_text(), flags=re.MULTILINE)
+)
 TABLES = {setting.partition(DELIMITER)[0] for setting in SETTINGS}
 METRICS = {
     described.name + suffix
@@ -29,6 +32,11 @@ METRICS = {
 }
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=str)
+
+
+def plain(value: str) -> str:
+    """Return a value without what is there for the eye."""
+    return re.sub(r" ?hours?$", "h", value).replace(",", "").replace(" ", "")
 
 
 def anchors(page: Path) -> set[str]:
@@ -51,6 +59,12 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(r"\b(?:CAMPAIGN_)?([A-Z]+__[A-Z_0-9]*[A-Z0-9])\b(?!__|_?\*|<)", (ROOT / page).read_text())
     assert [name for name in named if name.partition(DELIMITER)[0] in TABLES and name not in SETTINGS] == []
+
+
+@every_page
+def test_a_default_that_a_page_states_is_the_setting_s(page: Path) -> None:
+    stated = re.findall(r"`([A-Z]+__[A-Z_]+)` \(([\d,]+(?: \w+)?)\)", (ROOT / page).read_text())
+    assert [(name, plain(value)) for name, value in stated] == [(name, plain(DEFAULTS[name])) for name, _ in stated]
 
 
 @every_page
