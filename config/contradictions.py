@@ -55,6 +55,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
 
 def notes(settings: Settings) -> Iterator[str]:
     """Yield a note for each setting that is allowed but may do harm, the most harmful first."""
+    yield from _modes(settings)
     if urlsplit(settings.api.url).scheme == "http" and not _on_this_machine(urlsplit(settings.api.url).hostname or ""):
         yield "CAMPAIGN_API__URL is http, not https: the server key and the phones travel in the clear."
     brokers = [server.rpartition(":")[0].strip("[]") for server in settings.kafka.bootstrap_servers]
@@ -107,6 +108,17 @@ def _notes_on_room(settings: Settings) -> Iterator[str]:
         yield (
             f"CAMPAIGN_DELIVERY__RESERVED_CONCURRENCY is {delivery.reserved_concurrency}, all of "
             f"CAMPAIGN_DELIVERY__MAX_CONCURRENCY ({delivery.max_concurrency}): events that are not immediate have one slot."
+        )
+
+
+def _modes(settings: Settings) -> Iterator[str]:
+    """Yield a note for each setting under which people are left out whom events name."""
+    if settings.delivery.dry_run:
+        yield "CAMPAIGN_DELIVERY__DRY_RUN is true: no request is made, nobody is texted, and events settle cancelled (dry_run)."
+    if settings.delivery.test_recipients:
+        yield (
+            f"CAMPAIGN_DELIVERY__TEST_RECIPIENTS names {len(settings.delivery.test_recipients)}: nobody else is texted, and "
+            "events for others settle cancelled (not_a_test_recipient)."
         )
 
 

@@ -114,6 +114,16 @@ class DeliverySettings(CampaignDelivery):
     reserved_concurrency: kinds.Whole = Field(
         4, ge=0, le=1024, description="Slots that `immediate` events alone may take; one at least is left to others."
     )
+    dry_run: bool = Field(
+        default=False,
+        description="Do everything but the request: events settle `cancelled` (`dry_run`) when it would be their turn.",
+    )
+    test_recipients: kinds.Recipients | None = Field(
+        None,
+        description="Phones and codes, the only ones that are sent to: events for everybody else settle `cancelled` "
+        "(`not_a_test_recipient`). Not shown.",
+        examples=["better in a file of CAMPAIGN_SECRETS_DIR"],
+    )
     rate_limit: GroupRateLimit = Field(default_factory=GroupRateLimit, description="Limits by time.")
     breaker: BreakerSettings = Field(
         default_factory=BreakerSettings, description="When a platform that fails is given a rest."

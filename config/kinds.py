@@ -122,6 +122,16 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _recipient(value: SecretStr) -> SecretStr:
+    _text(value.get_secret_value())
+    return value
+
+
+def _distinct_recipients(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    _distinct(tuple(value.get_secret_value() for value in values))
+    return values
+
+
 def _server_key(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if text.lower().startswith("serverkey "):
@@ -181,6 +191,12 @@ InstanceId = Annotated[str, AfterValidator(_kafka_name)]
 EndpointUrl = Annotated[str, AfterValidator(_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 ServerKey = Annotated[SecretStr, AfterValidator(_server_key)]
+Recipients = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_recipient)], ...],
+    BeforeValidator(_list),
+    AfterValidator(_distinct_recipients),
+]
+"""Phones and codes; hidden, because a phone has no place in a log."""
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 CertificatesFile = Annotated[Path, AfterValidator(_certificates)]
 Ratio = Annotated[float, BeforeValidator(_decimal)]

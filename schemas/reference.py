@@ -99,10 +99,13 @@ STATUSES: Final[Mapping[str, Explained]] = {
         {"newer_event": "Not in this version.", "older_event": "Not in this version."},
     ),
     "cancelled": Explained(
-        "Surely not sent: an operator cancelled the event, or its campaign, before a request started that may have been "
-        "received.",
-        "Only if the operator was wrong, with a **new** event ID.",
-        {"operator": "`campaigns cancel`, for what was published before that moment."},
+        "Surely not sent: by the word of an operator, or by a setting, before a request started that may have been received.",
+        "Only if that was wrong, with a **new** event ID; or with `replay`, which takes cancelled events by default.",
+        {
+            "operator": "`campaigns cancel`, for what was published before that moment.",
+            "dry_run": "`DELIVERY__DRY_RUN`: its request's turn had come.",
+            "not_a_test_recipient": "`DELIVERY__TEST_RECIPIENTS` does not name this contact.",
+        },
     ),
 }
 """Every status with every reason that it can have."""

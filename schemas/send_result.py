@@ -40,6 +40,8 @@ ResultReason = Literal[
     "too_large",
     "tombstone",
     "operator",
+    "dry_run",
+    "not_a_test_recipient",
     "answer_lost",
     "server_error",
     "owner_lost",

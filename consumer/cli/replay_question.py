@@ -10,11 +10,11 @@ from config import Settings
 from consumer.cli.main import MISUSED, Failure
 from consumer.cli.points import point_of
 from consumer.cli.wiring import field_names
+from consumer.core.people import People
 from consumer.core.terms import Now
 from consumer.lookup.points import LogPoint
 from consumer.replay.criteria import DEFAULT_STATUSES, Criteria, hash_of
 from consumer.replay.document import Selection
-from consumer.replay.people import People
 from consumer.replay.ranges import PlanQuestion
 from consumer.replay.sealing import Frame, Limits
 

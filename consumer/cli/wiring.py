@@ -36,6 +36,8 @@ def policies(settings: Settings) -> Policies:
         rate=_rates(settings.delivery.rate_limit),
         rates_of_group=settings.delivery.rate_limit.scope == "group",
         breaker=_breaker(settings.delivery.breaker),
+        dry_run=settings.delivery.dry_run,
+        test_recipients=tuple(one.get_secret_value() for one in settings.delivery.test_recipients or ()),
         max_event_age_seconds=settings.kafka.max_event_age_seconds,
         max_ahead=settings.kafka.max_ahead,
         buffer_max_events=settings.buffer.max_events,

@@ -117,7 +117,7 @@ class Event(msgspec.Struct, gc=False, eq=False):
     expires_at: Instant | None
     immediate: bool
     unsendable: Reason | None
-    """A valid event that no request can carry as things are configured."""
+    """Why no request may carry this valid event, as things are configured; `ending_of` says what becomes of it."""
     size_bytes: int
     """Bytes charged to the buffer while the event is held."""
     timestamp_ms: int

@@ -44,6 +44,8 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     TOMBSTONE = "tombstone"
     OPERATOR = "operator"
+    DRY_RUN = "dry_run"
+    NOT_A_TEST_RECIPIENT = "not_a_test_recipient"
     ANSWER_LOST = "answer_lost"
     SERVER_ERROR = "server_error"
     OWNER_LOST = "owner_lost"
@@ -89,3 +91,9 @@ class Verdict:
     dispatched_at: Instant | None = None
     completed_at: Instant
     response: Response | None = None
+
+
+def ending_of(unsendable: Reason) -> tuple[Status, Reason]:
+    """Return how an event ends that no request may carry, for this reason."""
+    is_withheld = unsendable is Reason.NOT_A_TEST_RECIPIENT
+    return (Status.CANCELLED if is_withheld else Status.REJECTED, unsendable)

@@ -111,6 +111,10 @@ class Policies:
     rates_of_group: bool = True
     """Whether rates hold for the whole group, and each instance takes its share; else each takes them whole."""
     breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    dry_run: bool = False
+    """Whether sends settle `cancelled` at their turn, instead of becoming requests."""
+    test_recipients: tuple[str, ...] = field(default=(), repr=False)
+    """Phones and codes of those whom events may reach; none: everybody."""
     max_event_age_seconds: float = 86_400.0
     max_ahead: int = 100_000
     buffer_max_events: int = 100_000

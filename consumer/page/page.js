@@ -12,6 +12,7 @@ function show(now) {
   remember(now);
   at("page").classList.remove("stale");
   at("who").textContent = `group ${known(now.group)} · ${known(now.version)} · ${known(now.state)} · up ${span(now.uptime_seconds)}`;
+  modes(now);
   verdict(now);
   figures(now);
   partitions(now);

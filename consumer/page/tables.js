@@ -55,6 +55,16 @@ function verdict(now) {
   paint(grade);
 }
 
+// Nobody shall take a rehearsal for the real thing.
+function modes(now) {
+  const { dry_run: isDry, test_recipients: recipients } = now.modes || {};
+  const said = [];
+  if (isDry) said.push("DRY RUN: no request is made, nobody is texted");
+  if (recipients) said.push(`TEST RECIPIENTS: nobody is texted but the ${count(recipients)} on the list`);
+  at("modes").hidden = !said.length;
+  at("modes").textContent = said.join(" · ");
+}
+
 // A screen reader hears when the verdict is another one, not each time a figure in it moves.
 let spoken = "";
 function speak(grade, causes, sentence) {

@@ -11,8 +11,8 @@ import orjson
 from xxhash import xxh3_64_intdigest
 
 from consumer.core.event import Event, Invalid
+from consumer.core.people import People, people_of, person_in, person_of_code
 from consumer.core.policy import WireNames
-from consumer.replay.people import People, people_of, person_in, person_of_code
 
 DEFAULT_STATUSES: Final = ("failed", "rejected", "expired", "cancelled")
 

@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.event import Record as FetchedRecord
+from consumer.core.people import person_in
 from consumer.core.terms import Instant
 from consumer.replay.book import NO_OUTCOME, NO_ROW, NUMBER_OF, Flag, PlanBook, merged
 from consumer.replay.coding import record_digest
 from consumer.replay.criteria import Criteria, hash_of
 from consumer.replay.event_ids import EventSieve
 from consumer.replay.outcomes import outcome_of
-from consumer.replay.people import person_in
 
 URGENT_SECONDS: Final = 900.0
 """A deadline that is so near may pass while somebody thinks about the plan."""

@@ -144,7 +144,7 @@ def _platform_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
     if access.breaker.trouble is BreakerTrouble.FAILING and not failing:
         yield _rested(pipeline, waiting, now)
     is_first = access.state(now) is AccessState.FIRST_CONTACT and not (failing or access.turns_us_away)
-    if is_first and (pipeline.queue.queued or pipeline.queue.in_flight):
+    if is_first and not pipeline.policies.dry_run and (pipeline.queue.queued or pipeline.queue.in_flight):
         yield Trouble(
             cause=VerdictCause.FIRST_CONTACT,
             grade="warn",

@@ -27,6 +27,7 @@ from consumer.service.status_shape import (
     Counted,
     Health,
     LimitsStatus,
+    ModesStatus,
     PartitionState,
     PartitionStatus,
     SendsStatus,
@@ -113,6 +114,7 @@ class StatusBoard:
             buffer=_buffer(pipeline, policies),
             breaker=_breaker(pipeline.access.breaker, now),
             limits=_limits(pipeline.access.limits, policies),
+            modes=ModesStatus(dry_run=policies.dry_run, test_recipients=len(policies.test_recipients)),
             holds=holds_status(pipeline.access.holds),
             results={status.value: count for status, count in service.results_by_status.items()},
             deduplication={

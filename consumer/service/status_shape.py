@@ -232,6 +232,15 @@ class LimitsStatus(TypedDict):
     max_concurrency_per_campaign: int
 
 
+class ModesStatus(TypedDict):
+    """Settings under which not everybody is texted whom events name."""
+
+    dry_run: bool
+    """Whether no request is made: `DELIVERY__DRY_RUN`."""
+    test_recipients: int
+    """How many phones and codes `DELIVERY__TEST_RECIPIENTS` names, the only ones that are sent to; 0: there is no such list."""
+
+
 class HoldStatus(TypedDict):
     """A hold, with the names that `campaigns list --json` has; `campaignId` is None if all campaigns are held."""
 
@@ -352,6 +361,7 @@ class ServiceStatus(TypedDict):
     buffer: BufferStatus
     breaker: BreakerStatus
     limits: LimitsStatus
+    modes: ModesStatus
     holds: HoldsStatus
     results: Mapping[str, int]
     deduplication: DeduplicationStatus

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.service.progress import STILL_SECONDS, Cause, Standstill, Surroundings, is_recent
 from consumer.service.sending import PATIENCE_SECONDS, waiting_events, why_not_sending
@@ -44,6 +45,7 @@ def _all_troubles(
     service: Service, standstills: Sequence[Standstill], around: Surroundings, now: Now
 ) -> Iterator[Trouble]:
     yield from _phase(service)
+    yield from modes(service.policies)
     yield from _stuck(service, standstills, around, now)
     yield from _brokers(service, now)
     yield from why_not_sending(service.pipeline, now, control_trouble=service.control.trouble)
@@ -90,6 +92,28 @@ def _phase(service: Service) -> Iterator[Trouble]:
             sentence=f"has had no place in the consumer group for {seconds:.0f} s: look at the "
             "group's coordinator and its other members",
             unready=True,
+        )
+
+
+def modes(policies: Policies) -> Iterator[Trouble]:
+    """Yield the settings under which people are left out who would be texted otherwise: nobody shall forget them."""
+    if policies.dry_run:
+        yield Trouble(
+            cause=VerdictCause.DRY_RUN,
+            grade="warn",
+            headline="dry run: nobody is texted",
+            sentence="dry run: nobody is texted, events settle cancelled (dry_run) when it would be their turn; take "
+            "CAMPAIGN_DELIVERY__DRY_RUN away to send, then replay what was cancelled",
+        )
+    if policies.test_recipients:
+        count = len(policies.test_recipients)
+        whom = "the one test recipient" if count == 1 else f"the {count:,} test recipients"
+        yield Trouble(
+            cause=VerdictCause.TEST_RECIPIENTS,
+            grade="warn",
+            headline=f"nobody but {whom} is texted",
+            sentence=f"nobody but {whom} is texted, events for others settle cancelled (not_a_test_recipient); take "
+            "CAMPAIGN_DELIVERY__TEST_RECIPIENTS away to send to everybody, then replay what was cancelled",
         )
 
 

@@ -26,6 +26,8 @@ class VerdictCause(StrEnum):
     """The group has no place for us."""
     CONTROL_TOPIC = "control_topic"
     """Nobody knows what operators hold."""
+    DRY_RUN = "dry_run"
+    """`DELIVERY__DRY_RUN`: no request is made."""
     PLATFORM_UNREACHABLE = "platform_unreachable"
     """No connection, several times in a row."""
     PLATFORM_REFUSES = "platform_refuses"
@@ -43,6 +45,8 @@ class VerdictCause(StrEnum):
     JOURNAL_UNSURE = "journal_unsure"
     """An append to a journal was not acknowledged."""
     RESULTS_UNACKNOWLEDGED = "results_unacknowledged"
+    TEST_RECIPIENTS = "test_recipients"
+    """`DELIVERY__TEST_RECIPIENTS`: nobody else is sent to."""
     STALLED = "stalled"
     """A partition makes no progress, for a reason outside of this process."""
     CAMPAIGNS_REFUSED = "campaigns_refused"
@@ -88,6 +92,7 @@ RUNBOOK: Mapping[VerdictCause, str] = {
 """Headings of `deploy/RUNBOOK.md`. Nobody is paged for the other causes."""
 
 _WHOLE = frozenset(VerdictCause) - {
+    VerdictCause.TEST_RECIPIENTS,
     VerdictCause.STALLED,
     VerdictCause.CAMPAIGNS_REFUSED,
     VerdictCause.CAMPAIGNS_THROTTLED,

@@ -13,6 +13,7 @@ from consumer.top.rates import Rates
 from consumer.top.sections import TopSection, number, sections_of, span, word
 
 GRADE_STYLES: Final = {"good": "bold green", "warn": "bold yellow", "bad": "bold red"}
+MODE_STYLE: Final = "bold white on magenta"
 CAUSES_SHOWN: Final = 5
 MEMBER_CHARACTERS: Final = 16
 SEPARATOR: Final = "   "
@@ -45,6 +46,7 @@ def _head(status: ServiceStatusJson, rates: Rates, *, width: int, is_plain: bool
     member = word(status.get("member")).removeprefix(f"{group}-")[:MEMBER_CHARACTERS]
     told = [group, member, f"version {word(status.get('version'))}", f"up {span(status.get('uptime_seconds'))}"]
     yield from _packed([*told, word(status.get("state"))], width, style="dim")
+    yield from _modes(status.get("modes") or {})
     yield from _verdict(status.get("verdict") or {})
     yield from _packed(_lag(status), width)
     parts = {name: count for name, count in (status.get("lag_parts") or {}).items() if count}
@@ -53,6 +55,13 @@ def _head(status: ServiceStatusJson, rates: Rates, *, width: int, is_plain: bool
         yield legend(parts, is_plain=is_plain)
     yield from _packed(_speeds(rates), width)
     yield from _packed(_bounds(status), width)
+
+
+def _modes(modes: Mapping[str, Any]) -> Iterator[Text]:
+    if modes.get("dry_run"):
+        yield Text(" DRY RUN: no request is made, nobody is texted ", style=MODE_STYLE)
+    if recipients := modes.get("test_recipients"):
+        yield Text(f" TEST RECIPIENTS: nobody is texted but the {number(recipients)} on the list ", style=MODE_STYLE)
 
 
 def _packed(told: Iterable[str], width: int, *, style: str = "") -> Iterator[Text]:

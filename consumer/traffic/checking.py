@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consumer.core.event import Invalid
 from consumer.core.intake.decode import Decoder
+from consumer.core.outcome import ending_of
 from consumer.core.policy import Policies
 from consumer.core.terms import Now, Partition
 from consumer.traffic.lines import BadLine, Line
@@ -61,7 +62,7 @@ class LineChecker:
             remarks.extend(self._late(decoded.expires_at, decoded.occurred, is_resend=decoded.resend.id is not None))
         return CheckedLine(
             number=line.number,
-            mistake=None if unsendable is None else f"it would be rejected: {unsendable.value}",
+            mistake=None if unsendable is None else f"it would be {ending_of(unsendable)[0].value}: {unsendable.value}",
             remarks=remarks,
         )
 

@@ -192,6 +192,8 @@ UNUSUAL = {
     "DELIVERY__RETRY__MAX": "19s",
     "DELIVERY__RETRY__LOST_ANSWER_REPEATS": "20",
     "DELIVERY__ANSWERS__500": "not_delivered",
+    "DELIVERY__DRY_RUN": "true",
+    "DELIVERY__TEST_RECIPIENTS": "+34600111222,cust-1",
     "DEDUPLICATION__TTL": "21s",
     "DEDUPLICATION__MAX_ENTRIES": "22",
     "BUFFER__MAX_EVENTS": "23",
@@ -229,6 +231,8 @@ def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
         breaker=BreakerPolicy(
             failure_ratio=0.28, min_requests=29, window_seconds=30, open_seconds=31, max_open_seconds=32
         ),
+        dry_run=True,
+        test_recipients=("+34600111222", "cust-1"),
         max_event_age_seconds=7200,
         max_ahead=11,
         buffer_max_events=23,

@@ -217,6 +217,7 @@ def status(partitions: int = 2) -> ServiceStatus:
         "buffer": {"events": 6, "bytes": 2048, "max_events": 100_000, "max_bytes": 268_435_456},
         "breaker": {"state": "closed", "until": None},
         "limits": LIMITS,
+        "modes": {"dry_run": True, "test_recipients": 3},
         "results": {"accepted": 100},
         "deduplication": {"entries": 106, "effective_window_seconds": 3600.0},
         "ages": {"commit": 0.4, "checkpoint": 4.2, "hold": 86_400.5},

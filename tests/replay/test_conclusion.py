@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.intake.decode import Decoder
+from consumer.core.people import People
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.replay.conclusion import Conclusion, conclude
 from consumer.replay.criteria import Criteria, hash_of
 from consumer.replay.draft import PlanDraft
-from consumer.replay.people import People
 from tests.replay.model import LATE, NOW, PAST, SOON, TOPIC, Stood, Wanted, expected
 
 STATUSES = [

@@ -2,9 +2,9 @@
 
 import pytest
 
+from consumer.core.people import People
 from consumer.core.policy import Policies, WireNames
 from consumer.replay.criteria import Criteria
-from consumer.replay.people import People
 from tests.core.intake.decoding import event_of
 
 PHONE = {"phoneE164": "+34600111222"}

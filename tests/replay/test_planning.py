@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from consumer.core.journal.entries import Skipped
+from consumer.core.people import People
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Offset, Ticks
 from consumer.lookup.points import LogPoint
 from consumer.replay.criteria import Criteria, hash_of
-from consumer.replay.people import People
 from consumer.replay.planning import Drawn, draw_up
 from consumer.replay.ranges import NothingToPlanError, PlanQuestion
 from consumer.service.ports import TopicGoneError

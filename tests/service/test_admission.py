@@ -8,8 +8,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from consumer.demo.arithmetic import RecordPlace
 from tests.service.events import ago, event, id_of, phone, urgent, written
 from tests.service.harness import Stage, stage_on
+from tests.service.planning import planned
 from tests.service.results import Result
 from tests.support.cluster import Cluster
+from tests.support.plans import replay
 from tests.support.records import Written, read_all
 
 
@@ -49,6 +51,36 @@ async def test_what_is_too_late_or_too_old_is_not_sent(kafka: Cluster, tmp_path:
         }
         assert all(result["dispatchedAt"] is None for result in results.values() if result["status"] == "expired")
         assert (await stage.account()).texted == 3
+
+
+async def test_a_dry_run_texts_nobody_and_what_it_cancelled_is_replayed_to_test_recipients(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path) as stage:
+        dry = await stage.start({"DELIVERY__DRY_RUN": "true", "WINDOW__DURATION": "100ms"})
+        places = await stage.publish([written(event(7, person)) for person in range(5)])
+        results = await stage.results.until(places)
+        status = await dry.status()
+        assert {outcome(result) for result in results} == {("cancelled", "dry_run", 0)}
+        assert status["modes"] == {"dry_run": True, "test_recipients": 0}
+        assert (status["verdict"]["grade"], status["verdict"]["sentence"]) == ("warn", "dry run: nobody is texted")
+        assert "campaign_dry_run 1.0" in (await dry.get("/metrics")).text
+        assert any("DRY_RUN" in line["about"] for line in dry.lines("note"))
+        assert await dry.stop() == 0
+        assert (await stage.account()).texted == 0
+
+        file = str(tmp_path / "plan.json")
+        plan = (await planned(stage, "--from", "-1h", "--output", file)).exit_code
+        kafka_alone = {name: value for name, value in stage.environment().items() if "_API__" not in name}
+        run = await replay(stage.kafka, "run", file, "--yes", settings=kafka_alone)
+        assert (plan, run.code) == (0, 0)
+        real = await stage.start({"DELIVERY__TEST_RECIPIENTS": f"{phone(3)},somebody else"})
+        places += [RecordPlace(0, len(places) + n) for n in range(5)]
+        results = (await stage.results.until(places))[5:]
+        assert sorted(map(outcome, results)) == [ACCEPTED, *[("cancelled", "not_a_test_recipient", 0)] * 4]
+        assert (await real.status())["modes"] == {"dry_run": False, "test_recipients": 2}
+        assert phone(3) not in real.tail()
+        assert len(await stage.ask.contacts(campaign_id=7)) == 1
 
 
 async def test_a_window_closes_in_time_for_its_members_deadline(kafka: Cluster, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ SEND = "0198f7c06b7e7cc29d3d2f2f9a7c1234"
 def full() -> dict[str, Any]:
     """A status with something in each of its lists."""
     whole: dict[str, Any] = deepcopy(dict(status()))
+    whole["modes"] = {"dry_run": False, "test_recipients": 0}
     whole["windows"] = [
         {
             "campaign": "422",
@@ -60,7 +61,7 @@ def test_the_verdict_comes_first_with_its_causes_and_what_the_page_says_follows(
         "holds: campaign 421 is held by operators (wrong template) RUNBOOK.md: CampaignHoldOld",
         "lag 10, 4.5 s behind queued for 2.5 s in_flight for 0.1 s settling for 0.2 s",
         "unread 4 ▓ queued 2 █ in flight 2 ▄ settling 2",
-        "requests 7 of 32 sends queued 2 buffer 6 of 100,000 events",
+        "requests 7 of 24 sends queued 2 buffer 6 of 100,000 events",
         "contact-events:0 owned 5 4.5 s ░░░░░░░░▓▓▓▓████▄▄▄▄",
         "421 2 2.5 s slot",
         "421 wait anna 2026-11-24T15:40:19.000Z wrong template",
@@ -92,6 +93,17 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
     long["verdict"]["causes"][0]["sentence"] = "a sentence that goes on " * 20
     long["partitions"][0]["topic"] = "a-topic-" * 20
     assert max(map(len, lines_of(long, width=width))) <= width
+
+
+def test_a_rehearsal_is_shown_before_anything_else() -> None:
+    lines = lines_of(full() | {"modes": {"dry_run": True, "test_recipients": 3}})
+    banners = [
+        "DRY RUN: no request is made, nobody is texted",
+        "TEST RECIPIENTS: nobody is texted but the 3 on the list",
+    ]
+    verdict = next(number for number, line in enumerate(lines) if line.startswith("WARN"))
+    assert [line.strip() for line in lines[verdict - 2 : verdict]] == banners
+    assert not [line for line in lines_of(full()) if "DRY RUN" in line or "TEST RECIPIENTS" in line]
 
 
 @pytest.mark.parametrize("height", [10, 24, 40])

@@ -15,7 +15,7 @@ from consumer.core.history import UNTRIED
 from consumer.core.journal.lane import FirstRecord, Lane, Settlement
 from consumer.core.journal.settling import settle
 from consumer.core.memory.deduplication import Deduplication
-from consumer.core.outcome import Reason, Related, Status, Verdict
+from consumer.core.outcome import Reason, Related, Status, Verdict, ending_of
 from consumer.core.platform.holds import Holds
 from consumer.core.platform.retry import may_repeat
 from consumer.core.policy import Policies
@@ -136,7 +136,7 @@ class Admission:
         if event.expires_at is not None and event.expires_at <= now.wall:
             return (Status.EXPIRED, Reason.DEADLINE)
         if event.unsendable is not None:
-            return (Status.REJECTED, event.unsendable)
+            return ending_of(event.unsendable)
         return self._holds.ending(event) if self._holds.settles_any else None
 
     def _hold_back(self, lane: Lane, events: Iterable[Event]) -> None:

@@ -41,6 +41,7 @@ from consumer.core.intake.invalid import (
 from consumer.core.intake.unknown_fields import Lookalike, UnknownFields
 from consumer.core.intake.wire import contact_shape, encode, options_of
 from consumer.core.outcome import Reason
+from consumer.core.people import PEOPLE, Recipients
 from consumer.core.person import TELLING, UNSURE_OPENINGS, person_of, person_of_e164
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition
@@ -49,8 +50,6 @@ from schemas.envelopes import check_attributes, filled, structured_data_of
 from schemas.instants import instant_of
 from schemas.mistake import SchemaError
 
-PEOPLE: Final = ("phone", "phone", "code", "phone", "short")
-"""By `Identity`: people of one of these may be one person, although no request holds two kinds."""
 TRACE_BYTES: Final = 256
 """What an event's trace takes beside the bytes of its headers: three tuples, and what each object costs."""
 _MAX_CAMPAIGNS_KNOWN: Final = 4096
@@ -89,6 +88,7 @@ class Decoder:
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
         self._names = policies.field_names
+        self._recipients = Recipients(policies.test_recipients) if policies.test_recipients else None
         self._wire_contact = contact_shape(policies.field_names)
         self._campaigns: dict[int, _Campaign] = {}
         self._plain_headers: set[str] = set()
@@ -158,14 +158,15 @@ class Decoder:
         expires_at = None if fields.expires_at is None else _instant_of(fields.expires_at)
         if expires_at is None and campaign.expires_after_seconds is not None:
             expires_at = Instant(occurred + campaign.expires_after_seconds)
-        unsendable = None
+        unsendable = self._withheld(kind, person, contact) if self._recipients else None
         if send is None:
             group = campaign.groups[kind]
         elif send.scheduled_at is None and not send.origin_data:
             switches = kind, send.flash, send.charset, send.send_type_override
             group = campaign.switched.get(switches) or self._switched(campaign, kind, send, switches, now)
         else:
-            group, unsendable = self._group(campaign, kind, send, _first_of(expires_at, resend.expires_at), now)
+            group, why = self._group(campaign, kind, send, _first_of(expires_at, resend.expires_at), now)
+            unsendable = unsendable or why
         number, code, external = contact.phone_number, contact.country_code, contact.external_code
         fragment = encode(self._wire_contact(phone, number, code, external, contact.custom_fields or None, reference))
         takes_bytes = len(fragment) + len(group.options)
@@ -184,6 +185,13 @@ class Decoder:
             expires_at if resend.expires_at is None else resend.expires_at,
             fields.priority == "immediate", unsendable, size_bytes, record.timestamp, now.wall, now.steady,
         )  # fmt: skip
+
+    def _withheld(self, kind: int, person: str, contact: FastContact | Contact) -> Reason | None:
+        """Why nothing goes to this person, whatever else the event asks for; None where it may."""
+        number = contact.phone_e164 or contact.phone_number
+        if self._recipients is not None and not self._recipients.has(kind, person, number, contact.external_code):
+            return Reason.NOT_A_TEST_RECIPIENT
+        return None
 
     def _group(
         self, campaign: _Campaign, kind: int, send: FastSend | SendOptions, expires_at: Instant | None, now: Now

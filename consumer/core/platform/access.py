@@ -88,7 +88,7 @@ class Access:
         self.holds = holds
         self.breaker = Breaker(policies.breaker, self._dither)
         self.limits = DeliveryLimits(policies)
-        self._configuration = policies.configuration
+        self._configuration, self._is_dry = policies.configuration, policies.dry_run
         self._contact: str | None = None
         self._is_stopped = False
         self._is_contacted = False
@@ -194,7 +194,7 @@ class Access:
         self._crowd = crowd
         self.breaker.started()
         self.limits.started(campaign_id, contacts, now)
-        if self.one_at_a_time:
+        if self.one_at_a_time and not self._is_dry:  # nobody is asked in a dry run, so nothing is known of the platform
             self._outages.begin(now.wall)
             self.since = self.since or now.wall
 

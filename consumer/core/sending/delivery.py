@@ -15,6 +15,7 @@ from consumer.core.journal.settling import settle
 from consumer.core.platform.access import Access
 from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.policy import Policies
+from consumer.core.sending.deadlines import EVENTS_AT_ONCE
 from consumer.core.sending.endings import Endings
 from consumer.core.sending.joining import Joining, send_of
 from consumer.core.sending.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
@@ -86,12 +87,20 @@ class Delivery:
     # ---------------------------------------------------------------- picking
 
     def pick(self, now: Now) -> None:
-        """Start as many sends as the limits allow, as far as their intents."""
-        while self.starting and (send := self._queue.pick(now)) is not None:
+        """Start as many sends as the limits allow, as far as their intents.
+
+        A dry run ends here, before the intent: in the journal, one that no answer follows is an attempt that may have
+        texted people, and whoever takes over for real would have to believe it.
+        """
+        room = EVENTS_AT_ONCE  # of a dry run; the outcomes' proofs bring the next turn
+        while room > 0 and self.starting and (send := self._queue.pick(now)) is not None:
             self._joining.leave(send)
             self._endings.close_before_its_turn(send, now)
             send.stops_known = self._access.holds.version
             parts = self._set_aside_unsure(send)
+            if self._policies.dry_run:
+                room -= len(send.members)
+                self._endings.close_dry(send, now)
             if not send.members:
                 self._queue.attempt_ended(send)
                 send.move(SendStage.OVER)

@@ -186,6 +186,10 @@ class Endings:
         for ending in dict.fromkeys(stops.values()):
             self._close(send, [event for event in send.members if stops.get(id(event)) == ending], stopped(ending, now))
 
+    def close_dry(self, send: Send, now: Now) -> None:
+        """Settle all members, whose request is not made: it is a dry run."""
+        self._close(send, send.members, Verdict(status=Status.CANCELLED, reason=Reason.DRY_RUN, completed_at=now.wall))
+
     def _close_ended(self, send: Send, now: Now) -> None:
         self.close_expired(send, now)
         self.close_stopped(send, now)

@@ -202,6 +202,18 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         lambda now: [((campaign,), seconds) for campaign, seconds in now["access"]["refused_seconds"].items()],
     ),
     gauge(
+        "campaign_dry_run",
+        (),
+        "1 while no request is made (`DELIVERY__DRY_RUN`), 0 otherwise",
+        _one(lambda now: float(now["modes"]["dry_run"])),
+    ),
+    gauge(
+        "campaign_test_recipients",
+        (),
+        "How many phones and codes are sent to, and nobody else (`DELIVERY__TEST_RECIPIENTS`); 0: everybody is",
+        _one(lambda now: now["modes"]["test_recipients"]),
+    ),
+    gauge(
         "campaign_holds",
         (),
         "Holds in force, of campaigns and of everything: `campaigns list` says whose and why",

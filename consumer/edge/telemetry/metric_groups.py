@@ -52,7 +52,7 @@ HOLDING: Final = MetricGroup(
         *("dispatch_stops_total", "refused_campaigns", "refused_campaign_seconds", "holds", "hold_age_seconds"),
         *("windows_open", "sends_queued", "held_events", "buffer_events", "buffer_max_events", "buffer_bytes"),
         *("buffer_max_bytes", "partitions_paused", "partition_stops_total", "journal_unsure_total"),
-        *("breaker_state", "concurrency_limit", "rate_limit"),
+        *("breaker_state", "concurrency_limit", "rate_limit", "dry_run", "test_recipients"),
     ),
 )
 MACHINE: Final = MetricGroup(

@@ -37,7 +37,7 @@ SETTLEMENTS: tuple[tuple[Status, Reason | None], ...] = (
     (Status.DUPLICATE, Reason.REPEATED),
     *((Status.INVALID, reason) for reason in (Reason.NOT_UTF8, Reason.NOT_JSON, Reason.NOT_AN_OBJECT)),
     *((Status.INVALID, reason) for reason in (Reason.SCHEMA, Reason.TOO_LARGE, Reason.TOMBSTONE)),
-    (Status.CANCELLED, Reason.OPERATOR),
+    *((Status.CANCELLED, reason) for reason in (Reason.OPERATOR, Reason.DRY_RUN, Reason.NOT_A_TEST_RECIPIENT)),
     *((Status.IN_DOUBT, reason) for reason in (Reason.ANSWER_LOST, Reason.SERVER_ERROR, Reason.OWNER_LOST)),
 )
 """Every status with every reason that the contract gives it."""

@@ -174,7 +174,7 @@ class SendTelemetry:
         else:
             label = self._campaigns.of(campaign_id, count=count)
         metrics.campaign_results.add((label, status, reason), count)
-        if status is Status.CANCELLED:
+        if (status, reason) == (Status.CANCELLED, Reason.OPERATOR):
             metrics.cancelled.add((), count)
         if self._lines.are_written(logging.DEBUG):
             self._each_settled(status, reason, campaign_id, send_id, records)

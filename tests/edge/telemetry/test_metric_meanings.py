@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.outcome import Status
+from consumer.core.outcome import Reason, Status
 from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, Unreachable, Withheld, Withholding
 from consumer.core.platform.post import Ruling
 from consumer.core.policy import CampaignPolicy, Policies
@@ -191,6 +191,8 @@ GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = (
     ("campaign_held_events", EACH, 3),
     ("campaign_partitions", {"state": "owned"}, 2),
     ("campaign_holds", {}, 1),
+    ("campaign_dry_run", {}, 1),
+    ("campaign_test_recipients", {}, 3),
     ("campaign_hold_age_seconds", {}, 86_400.5),
     ("campaign_topic_retention_seconds", {"topic": "contact-events"}, 604_800.0),
     ("campaign_last_commit_age_seconds", {}, 0.4),
@@ -241,7 +243,14 @@ def test_what_waits_and_what_is_out_is_told_apart() -> None:
 
 # ---------------------------------------------------------------- what the service tells by itself
 
-CANCELLED, P3_LABELS = Status.CANCELLED, {"topic": "contact-events", "partition": "3"}
+
+def cancelled(told: Telemetry) -> None:
+    """Three by an operator, and one by a setting."""
+    settle(told, Status.CANCELLED, Reason.OPERATOR, count=3)
+    settle(told, Status.CANCELLED, Reason.DRY_RUN)
+
+
+P3_LABELS = {"topic": "contact-events", "partition": "3"}
 FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float]] = (
     (lambda told: told.records_lost(P3, start=Offset(5), stop=Offset(9)), "campaign_records_lost_total", P3_LABELS, 4),
     (lambda told: told.loop_delayed(seconds=0.25), "campaign_loop_delay_seconds_sum", {}, 0.25),
@@ -264,7 +273,12 @@ FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float
         {"producer": "journal"},
         1,
     ),
-    (lambda told: settle(told, CANCELLED, None, count=3), "campaign_cancelled_total", {}, 3),
+    (
+        cancelled,
+        "campaign_cancelled_total",
+        {},
+        3,
+    ),
     # One commit may be for many partitions.
     (
         lambda told: told.committed({P3: Offset(10), P0: Offset(3)}, seconds=0.25),

@@ -103,7 +103,7 @@ def test_every_metric_has_a_sample_once_its_fact_was_told(accept: str) -> None:
     assert empty == []
 
 
-COUNTED_THINGS = ("campaign_partitions", "campaign_holds")
+COUNTED_THINGS = ("campaign_partitions", "campaign_holds", "campaign_dry_run", "campaign_test_recipients")
 """Gauges that are named after what they count, and nothing else."""
 
 
