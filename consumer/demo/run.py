@@ -7,10 +7,12 @@ import asyncio
 import signal
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+import httpx
 from rich.console import Console
 
 from config.settings import Kafka
@@ -60,6 +62,8 @@ class PublishedRecords:
 
     kinds: dict[RecordPlace, RecordKind] = field(default_factory=dict)
     first_occurred_at: float = 0.0
+    texted: int = 0
+    """As far as the platform has told."""
 
     def note(self, partition: int, offset: int, records: Sequence[Publishable]) -> None:
         """Record an acknowledged batch."""
@@ -84,6 +88,14 @@ class RunningDemo:
     service: ServiceProcess
     results: ResultsReader
     published: PublishedRecords = field(default_factory=PublishedRecords)
+
+    async def progressed(self) -> Progressed:
+        """Return how far it has come; what was texted as far as the platform has told, which somebody may have stopped."""
+        with suppress(httpx.TransportError):
+            self.published.texted = (await self.sandbox.summary()).accepted
+        return Progressed(
+            published=len(self.published.kinds), results=len(self.results.places), texted=self.published.texted
+        )
 
 
 async def run_demo(options: DemoOptions, console: Console) -> Account:
@@ -123,13 +135,16 @@ async def run_demo(options: DemoOptions, console: Console) -> Account:
             sandbox=await stack.enter_async_context(SandboxClient(sandbox_url)),
             results=await stack.enter_async_context(results),
         )
+        around = partial(show_surroundings, console, service.environment, port=port, sandbox_url=sandbox_url, logs=logs)
+        if options.keep:
+            around()  # events may go through for long
         await _publish_and_wait(demo)
         if not options.keep:
             await _stop_service(demo)
         account = await _check(demo)
         kept.wanted = not account.holds
         if options.keep:
-            show_surroundings(console, service.environment, port=port, sandbox_url=sandbox_url, logs=logs)
+            around()
             await _until_interrupted(service)
         return account
 
@@ -165,7 +180,7 @@ async def _publish_and_wait(demo: RunningDemo) -> None:
                     task.cancel()
         except* (ProcessError, PublishError) as group:
             failures = group.exceptions
-        gauge.show(await _progress(demo))
+        gauge.show(await demo.progressed())
     for failure in failures:
         raise failure
 
@@ -200,13 +215,8 @@ async def _until_settled(demo: RunningDemo) -> None:
 
 async def _show_progress(demo: RunningDemo, gauge: Gauge) -> None:
     while True:
-        gauge.show(await _progress(demo))
+        gauge.show(await demo.progressed())
         await asyncio.sleep(LOOK_SECONDS)
-
-
-async def _progress(demo: RunningDemo) -> Progressed:
-    texted = (await demo.sandbox.summary()).accepted
-    return Progressed(published=len(demo.published.kinds), results=len(demo.results.places), texted=texted)
 
 
 async def _stop_service(demo: RunningDemo) -> None:
@@ -222,10 +232,19 @@ async def _stop_service(demo: RunningDemo) -> None:
 
 
 async def _check(demo: RunningDemo) -> Account:
-    """Compare what was published, the results, and what the platform saw; print the summary."""
+    """Compare what was published, the results, and what the platform saw; print the summary.
+
+    Raises:
+        ProcessError: the platform does not say any more what it saw.
+    """
     kinds, results = demo.published.kinds, demo.results
     await results.catch_up()
-    texts = Counter([contact.reference or "" async for contact in demo.sandbox.stream_contacts()])
+    try:
+        texts = Counter([contact.reference or "" async for contact in demo.sandbox.stream_contacts()])
+        sent = await demo.sandbox.summary()
+    except httpx.TransportError as error:
+        log = demo.service.log.with_name("sandbox.log")
+        raise ProcessError("the sandbox platform does not answer: nobody knows what it has accepted", log) from error
     account = settle_accounts(
         produced={place: kind.invalid_reason for place, kind in kinds.items()}, results=results.seen, texts=texts
     )
@@ -233,7 +252,7 @@ async def _check(demo: RunningDemo) -> Account:
     show_summary(
         demo.console,
         account,
-        await demo.sandbox.summary(),
+        sent,
         immediate=acceptance_delay(results.seen, demo.published.of(RecordKind.ONE_TIME_PASSWORD)),
         normal=acceptance_delay(
             results.seen,

@@ -121,7 +121,9 @@ def show_surroundings(
         ("logs", str(logs)),
     ):
         console.print(f"  {name:<22} {where}", highlight=False, soft_wrap=True)
-    console.print("For campaign-consumer produce, check and run beside it, in another terminal:")
+    console.print("The same page in another terminal:")
+    console.print(f"  campaign-consumer top --url http://127.0.0.1:{port}", highlight=False, soft_wrap=True)
+    console.print("For campaign-consumer produce, results, inspect, check and all others there:")
     for name, value in environment.items():
         if name.startswith("CAMPAIGN_") and name not in NOT_SHARED:
             console.print(f"  export {name}={shlex.quote(value)}", markup=False, highlight=False, soft_wrap=True)

@@ -8,17 +8,22 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from consumer.demo.processes import ProcessError, ServiceProcess
+from consumer.demo.run import RunningDemo
 from consumer.demo.surroundings import plain_environment
+from consumer.sandbox.client import SandboxClient
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 
 SECONDS = 150
+REST = ("options", "console", "cluster", "service")
 
 
 class Running:
@@ -102,6 +107,10 @@ async def test_with_keep_everything_goes_on_until_ctrl_c_and_our_other_commands_
         sandbox = int((await running.line(r"^sandbox .* process (\d+)"))[1])
         service = int((await running.line(r"^service at .* process (\d+)"))[1])
         await running.line("left running until Ctrl-C")
+        assert not [line for line in running.lines if line.startswith("published")], (
+            "it is told before events go through"
+        )
+        page = (await running.line(r"campaign-consumer top --url (\S+)"))[1]
         exports = {}
         while "SCHEDULED_AT" not in running.lines[-1]:
             name, value = (await running.line(r"export (\w+)=(\S+)")).groups()
@@ -112,6 +121,12 @@ async def test_with_keep_everything_goes_on_until_ctrl_c_and_our_other_commands_
         )  # fmt: skip
         said, _ = await checked.communicate()
         assert checked.returncode == 0, said.decode()
+        top = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "consumer", "top", "--once", "--url", page,
+            env=plain_environment(), stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert b"running" in (await top.communicate())[0]
+        await running.line("left running until Ctrl-C")
         running.process.send_signal(signal.SIGINT)
         assert await running.end() == 0, running.said
 
@@ -119,6 +134,14 @@ async def test_with_keep_everything_goes_on_until_ctrl_c_and_our_other_commands_
             return not psutil.pid_exists(sandbox) and not psutil.pid_exists(service)
 
         await eventually(gone, within_seconds=10, what="sandbox and service ended with the demo")
+
+
+async def test_a_platform_that_somebody_has_stopped_does_not_end_a_demo() -> None:
+    async with SandboxClient("http://127.0.0.1:1") as nobody:
+        results = SimpleNamespace(places=frozenset())
+        demo = RunningDemo(sandbox=nobody, results=cast(Any, results), **dict.fromkeys(REST, cast(Any, None)))
+        demo.published.texted = 7
+        assert (await demo.progressed()).texted == 7
 
 
 async def test_brokers_that_do_not_answer_are_one_line_and_exit_code_1() -> None:
