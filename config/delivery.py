@@ -80,6 +80,11 @@ class CampaignDelivery(Section):
     same_contact: kinds.SameContact = Field(
         "separate", description="Events for one person go out one by one. (`keep_latest`, `keep_first`: not yet.)"
     )
+    check_numbers: bool = Field(
+        default=False,
+        description="Whether `contact.phoneE164` is looked at first: a number that its country cannot have, by its length, is "
+        "`rejected` (`contact_refused`) without a request.",
+    )
     retry: Retry = Field(default_factory=Retry, description="Attempts and waits.")
     rate_limit: RateLimitSettings = Field(default_factory=RateLimitSettings, description="Limits by time.")
     weight: kinds.Ratio = Field(

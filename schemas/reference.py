@@ -36,7 +36,8 @@ STATUSES: Final[Mapping[str, Explained]] = {
         "Once the cause is removed, with a **new** event ID.",
         {
             "contact_refused": "The platform refused this contact: 400 or 422 for a request with this contact alone, "
-            "or an error in the answer that names it. `response` has the platform's words.",
+            "or an error in the answer that names it. `response` has the platform's words. Or nobody was asked (`attempts` is 0): "
+            "`DELIVERY__CHECK_NUMBERS` knows that no such number exists.",
             "campaign_refused": "The platform refused the whole request for good: 404 or another permanent 4xx, or 413 "
             "for a request with one contact.",
             "schedule_not_configured": "The event has `send.scheduledAt`, but `API__FIELD_NAMES__SCHEDULED_AT` is not set.",

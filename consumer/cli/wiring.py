@@ -112,6 +112,7 @@ def _campaign_policy(settings: Settings, campaign_id: int | None) -> CampaignPol
         max_concurrency=delivery.max_concurrency_per_campaign,
         weight=delivery.weight,
         rate=RatePolicy() if own is None else _rates(own),
+        check_numbers=delivery.check_numbers,
         max_attempts=delivery.retry.max_attempts,
         max_age_seconds=delivery.retry.max_age_seconds,
         backoff_base_seconds=delivery.retry.base_seconds,

@@ -50,6 +50,8 @@ class CampaignPolicy:
     expires_after_seconds: float | None = None
     on_unknown: OnUnknown = OnUnknown.RESEND
     max_concurrency: int = 8
+    check_numbers: bool = False
+    """Whether an E.164 number that no country has is rejected without a request."""
     weight: float = 1.0
     """Its share of the contacts that go out, beside others that wait."""
     rate: RatePolicy = field(default_factory=RatePolicy)

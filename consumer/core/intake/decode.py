@@ -38,6 +38,7 @@ from consumer.core.intake.invalid import (
     too_large,
     unframed,
 )
+from consumer.core.intake.numbers import is_possible
 from consumer.core.intake.unknown_fields import Lookalike, UnknownFields
 from consumer.core.intake.wire import contact_shape, encode, options_of
 from consumer.core.outcome import Reason
@@ -74,6 +75,9 @@ class _Campaign:
     easy_bytes: int
     """What fits in any case, and holds no reference that is too long."""
     expires_after_seconds: float | None
+    checks_numbers: bool
+    is_choosy: bool
+    """Whether it depends on the contact if anything may go there."""
     groups: tuple[GroupKey, ...]
     """Of events without send options, by kind of identity."""
     persons: tuple[str, ...]
@@ -158,7 +162,7 @@ class Decoder:
         expires_at = None if fields.expires_at is None else _instant_of(fields.expires_at)
         if expires_at is None and campaign.expires_after_seconds is not None:
             expires_at = Instant(occurred + campaign.expires_after_seconds)
-        unsendable = self._withheld(kind, person, contact) if self._recipients else None
+        unsendable = self._withheld(campaign, kind, person, contact) if campaign.is_choosy else None
         if send is None:
             group = campaign.groups[kind]
         elif send.scheduled_at is None and not send.origin_data:
@@ -186,11 +190,13 @@ class Decoder:
             fields.priority == "immediate", unsendable, size_bytes, record.timestamp, now.wall, now.steady,
         )  # fmt: skip
 
-    def _withheld(self, kind: int, person: str, contact: FastContact | Contact) -> Reason | None:
+    def _withheld(self, campaign: _Campaign, kind: int, person: str, contact: FastContact | Contact) -> Reason | None:
         """Why nothing goes to this person, whatever else the event asks for; None where it may."""
         number = contact.phone_e164 or contact.phone_number
         if self._recipients is not None and not self._recipients.has(kind, person, number, contact.external_code):
             return Reason.NOT_A_TEST_RECIPIENT
+        if campaign.checks_numbers and contact.phone_e164 is not None and not is_possible(contact.phone_e164):
+            return Reason.CONTACT_REFUSED
         return None
 
     def _group(
@@ -217,6 +223,8 @@ class Decoder:
             room_bytes=room_bytes,
             easy_bytes=min(room_bytes, MAX_REFERENCE_CHARS),
             expires_after_seconds=policy.expires_after_seconds,
+            checks_numbers=policy.check_numbers,
+            is_choosy=policy.check_numbers or self._recipients is not None,
             groups=tuple(GroupKey(campaign_id, b"", kind) for kind in range(len(PEOPLE))),
             persons=tuple(f"{campaign_id} {people} " for people in PEOPLE),
         )
