@@ -106,7 +106,7 @@ def service_manager_of(address: str, service: Service, board: StatusBoard) -> Se
     manager = ServiceManager(
         address,
         state=lambda: service.state,
-        joined=lambda: bool(service.member),
+        joined=lambda: service.is_in_group,
         healthy=lambda: board.health().ok,
         sentence=lambda: board.verdict().sentence,
     )

@@ -59,7 +59,7 @@ class Partitions:
         self._jitter = jitter
         self._identity = identity
         self._facts = facts
-        self._rebalancing = Rebalancing(clock, facts)
+        self.rebalancing = Rebalancing(clock, facts)
         self._paused: set[Partition] = set()
         self._takeovers: dict[Partition, asyncio.Task[None]] = {}
         """Each partition's latest take-over; it may have ended."""
@@ -91,7 +91,7 @@ class Partitions:
         self._handing_back = False
         self._paused.update(granted)
         self._facts.partitions_assigned(granted)
-        self._rebalancing.assigned(granted)
+        self.rebalancing.assigned(granted)
         for partition in granted:
             self.claim(partition)
 
@@ -112,7 +112,7 @@ class Partitions:
         outlive the assignment, and its read position with it.
         """
         self._handing_back = True
-        self._rebalancing.revoked()
+        self.rebalancing.revoked()
         leaving = list(self._pipeline.lanes)
         self._pipeline.leave(leaving)
         for partition in leaving:
@@ -220,7 +220,7 @@ class Partitions:
                 watermark=taken.start,
                 unknown_attempts=sum(trials.lost > 0 for trials in taken.trials.values()),
             )
-            self._rebalancing.standing(lane.partition)
+            self.rebalancing.standing(lane.partition)
 
         self._inbox.tell(begin)
 
@@ -273,7 +273,7 @@ class Partitions:
     def _stop(self, partition: Partition, why: str) -> None:
         self.stopped[partition] = why
         self._facts.partition_stopped(partition, why=why)
-        self._rebalancing.standing(partition)
+        self.rebalancing.standing(partition)
 
     def _lose(self, lane: Lane) -> None:
         self._facts.partition_lost(lane.partition, claimed_by=lane.ledger.lost_to or "another member")

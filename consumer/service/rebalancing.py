@@ -16,6 +16,8 @@ class Rebalancing:
         self._began_at: Ticks | None = None
         self._awaited: set[Partition] | None = None
         """What was assigned and is not at work yet; None while nothing is assigned."""
+        self.was_assigned = False
+        """Whether the group has ever given us something, be it no partition."""
 
     def revoked(self) -> None:
         """All partitions are handed back from now on."""
@@ -26,7 +28,7 @@ class Rebalancing:
     def assigned(self, partitions: Iterable[Partition]) -> None:
         """The group assigned these to us, and nothing else."""
         self.revoked()  # the first assignment of a member follows no revoke
-        self._awaited = set(partitions)
+        self._awaited, self.was_assigned = set(partitions), True
         self._end()
 
     def standing(self, partition: Partition) -> None:

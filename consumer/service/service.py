@@ -358,6 +358,11 @@ class Service:
         return self._world.consumer.member
 
     @property
+    def is_in_group(self) -> bool:
+        """Whether the group has ever given us something. Who has an ID may wait for that: a member that died has its time."""
+        return bool(self.member) and self.partitions.rebalancing.was_assigned
+
+    @property
     def results_by_status(self) -> Mapping[Status, int]:
         """Outcomes proven since the process started."""
         return self.engine.results_by_status

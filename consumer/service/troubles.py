@@ -75,7 +75,8 @@ def _phase(service: Service) -> Iterator[Trouble]:
             events=service.pipeline.held_events,
             unready=True,
         )
-    if not service.member:
+    away_seconds = service.partitions.away_seconds
+    if not (service.member and (service.is_in_group or away_seconds > STILL_SECONDS)):
         yield Trouble(
             cause=VerdictCause.STARTING,
             grade="warn",
@@ -83,13 +84,12 @@ def _phase(service: Service) -> Iterator[Trouble]:
             sentence="has not joined the consumer group yet",
             unready=True,
         )
-    elif service.partitions.away_seconds > STILL_SECONDS:
-        seconds = service.partitions.away_seconds
+    elif away_seconds > STILL_SECONDS:
         yield Trouble(
             cause=VerdictCause.NOT_A_MEMBER,
             grade="bad",
-            headline=f"without a place in its group for {span_of(seconds)}",
-            sentence=f"has had no place in the consumer group for {seconds:.0f} s: look at the "
+            headline=f"without a place in its group for {span_of(away_seconds)}",
+            sentence=f"has had no place in the consumer group for {away_seconds:.0f} s: look at the "
             "group's coordinator and its other members",
             unready=True,
         )

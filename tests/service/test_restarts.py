@@ -191,3 +191,13 @@ async def test_an_instance_may_join_and_leave_under_load_and_nobody_is_texted_tw
         account = await stage.account()
         assert account.by_status == {"accepted": len(stage.published)}
         assert account.repeats == account.marked == account.results_published_again == 0
+
+
+async def test_who_follows_a_killed_one_is_not_ready_before_the_group_gives_it_the_partitions(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path, partitions=2) as stage:
+        await (await stage.start()).kill()
+        follows = await stage.start()  # until it is ready; the group waits for the one that was killed
+        (assigned,) = follows.lines("partitions assigned")
+        assert len(assigned["partitions"]) == 2
