@@ -177,4 +177,6 @@ def span(value: object) -> str:
     """Return a time in seconds."""
     if not isinstance(value, (int, float)):
         return UNKNOWN
+    if 0 < value < 0.095:  # noqa: PLR2004 - tenths would say nothing
+        return f"{max(1.0, value * 1000):.0f} ms"
     return f"{value:.1f} s" if 0 < value < 10 else span_of(value)  # noqa: PLR2004 - tenths tell something below that
