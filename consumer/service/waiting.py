@@ -4,13 +4,16 @@ Goes through windows, sends and settlements, never through their events.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import nsmallest
 from itertools import chain
+from operator import itemgetter
+from types import MappingProxyType
+from typing import cast
 
 from consumer.core.pipeline import Pipeline
 from consumer.core.sending.send import Send, SendStage, oldest_arrival
-from consumer.core.terms import NEVER, Now, Ticks
+from consumer.core.terms import NEVER, Instant, Now, Ticks
 from consumer.service.lag import blockage
 from consumer.service.sending import next_try_at
 from consumer.service.status_shape import OldestAges, OpenRequest, OpenWindow, WaitingCampaign, WaitingWhy
@@ -22,6 +25,12 @@ TOP_REQUESTS = 50
 
 _Eldest = tuple[Ticks, WaitingWhy, Ticks | None]
 """When a campaign's event arrived that has been here longest, what it waits for, and until when."""
+
+_Firsts = dict[int | None, Ticks]
+"""When the event of a campaign arrived that came first, by campaign; None stands for records of no one campaign."""
+
+_ARRIVED = itemgetter(1)
+_NOTHING_NEXT: Mapping[int, Ticks] = MappingProxyType({})
 
 _ITS_TURN = frozenset({"slot", "retry", "person"})
 """What a campaign that may not start keeps from starting."""
@@ -134,48 +143,77 @@ class WaitingReading:
         return counts
 
     # ---------------------------------------------------------------- stage by stage
+    # There may be 100,000 sends: what is done for each stands in a plain loop, and makes no object.
 
-    def _note(
-        self, stage: str, campaign_id: int | None, arrived: Ticks, why: WaitingWhy, next_at: Ticks | None = None
-    ) -> None:
-        if arrived < self._stages.get(stage, NEVER):
-            self._stages[stage] = arrived
-        if campaign_id is not None:
+    def _note(self, stage: str, why: WaitingWhy, firsts: _Firsts, next_at: Mapping[int, Ticks] = _NOTHING_NEXT) -> None:
+        """Take note of who was the first of each campaign in one stage; only those that may be told are kept."""
+        told = nsmallest(TOP_CAMPAIGNS + 1, firsts.items(), key=_ARRIVED)  # one of them may belong to no campaign
+        if not told:
+            return
+        self._stages[stage] = min(told[0][1], self._stages.get(stage, NEVER))
+        for campaign_id, arrived in told:
+            if campaign_id is None:
+                continue
             known = self._eldest.get(campaign_id)
             if known is None or arrived < known[0]:
-                self._eldest[campaign_id] = (arrived, why, next_at)
+                self._eldest[campaign_id] = (arrived, why, next_at.get(campaign_id))
+
+    def _note_waiting(self, why: WaitingWhy, firsts: _Firsts, next_at: Mapping[int, Ticks] = _NOTHING_NEXT) -> None:
+        """Take note of what waits for its turn, which its whole campaign may be kept from."""
+        everything, campaigns = self._blockage
+        if everything:
+            self._note("blocked", why, firsts, next_at)
+            return
+        blocked: _Firsts = {one: firsts.pop(one) for one in campaigns if one in firsts}
+        self._note("blocked", why, blocked, next_at)
+        self._note("queued", why, firsts, next_at)
 
     def _look_at_windows(self) -> None:
+        firsts: _Firsts = {}
+        next_at: dict[int, Ticks] = {}
         for window in self._pipeline.windows.open_windows():
-            self._note("in_window", window.key.campaign_id, window.oldest_at, "window", window.close_at)
+            campaign_id, arrived = window.key.campaign_id, window.oldest_at
+            if arrived < firsts.get(campaign_id, NEVER):
+                firsts[campaign_id], next_at[campaign_id] = arrived, window.close_at
+        self._note("in_window", "window", firsts, next_at)
 
     def _look_at_the_queue(self) -> None:
         pipeline = self._pipeline
-        for campaign_id, arrived in pipeline.queue.oldest_of_each():
-            self._note_waiting(campaign_id, arrived, "slot")
-        for send in pipeline.queue.in_back_off():
-            self._note_waiting(send.campaign_id, send.oldest_at, "retry", send.ready_at)
-        for event in pipeline.waiters.first_of_each():
-            self._note_waiting(event.group.campaign_id, event.arrived, "person")
-        for send in pipeline.delivery.set_aside():
-            self._note("blocked", send.campaign_id, send.oldest_at, "journal")
-
-    def _note_waiting(self, campaign_id: int, arrived: Ticks, why: WaitingWhy, next_at: Ticks | None = None) -> None:
-        """Take note of what waits for its turn, which its whole campaign may be kept from."""
-        is_blocked = self._blockage.everything or campaign_id in self._blockage.campaigns
-        self._note("blocked" if is_blocked else "queued", campaign_id, arrived, why, next_at)
+        self._note_waiting("slot", cast("_Firsts", pipeline.queue.oldest_of_each()))  # made for us: nobody else has it
+        self._note_waiting("retry", *_first_of_sends(pipeline.queue.in_back_off()))
+        behind = pipeline.waiters.first_of_each()
+        self._note_waiting("person", {event.group.campaign_id: event.arrived for event in behind})
+        firsts, _ = _first_of_sends(pipeline.delivery.set_aside())
+        self._note("blocked", "journal", firsts)
 
     def _look_at_requests(self) -> None:
-        for send, count, oldest_at in _out(self._pipeline):
-            if count:
-                self._note("in_flight", send.campaign_id, oldest_at, "in_flight")
+        firsts: _Firsts = {}
+        for send, count, arrived in _out(self._pipeline):
+            if count and arrived < firsts.get(send.campaign_id, NEVER):
+                firsts[send.campaign_id] = arrived
+        self._note("in_flight", "in_flight", firsts)
 
     def _look_at_settlements(self) -> None:
-        now = self._now
+        received: dict[int | None, Instant] = {}
         for lane in self._pipeline.lanes.values():
             for settlement in lane.settling.values():
-                arrived = Ticks(now.steady - max(0.0, now.wall - settlement.first.received_at))
-                self._note("settling", settlement.campaign_id, arrived, "settling")
+                received_at = settlement.first.received_at
+                if received_at < received.get(settlement.campaign_id, NEVER):
+                    received[settlement.campaign_id] = received_at
+        steady, wall = self._now.steady, self._now.wall
+        firsts: _Firsts = {one: Ticks(steady - max(0.0, wall - at)) for one, at in received.items()}
+        self._note("settling", "settling", firsts)
+
+
+def _first_of_sends(sends: Iterable[Send]) -> tuple[_Firsts, dict[int, Ticks]]:
+    """Return who was the first of each campaign, and when that one's send is ready."""
+    firsts: _Firsts = {}
+    next_at: dict[int, Ticks] = {}
+    for send in sends:
+        campaign_id, arrived = send.group.campaign_id, send.oldest_at
+        if arrived < firsts.get(campaign_id, NEVER):
+            firsts[campaign_id], next_at[campaign_id] = arrived, send.ready_at
+    return firsts, next_at
 
 
 def _out(pipeline: Pipeline) -> Iterator[tuple[Send, int, Ticks]]:

@@ -162,6 +162,38 @@ def test_a_held_campaign_waits_for_an_operator() -> None:
     assert first(runner) == ("7", 1, 60.0, "held", None)
 
 
+def test_what_is_held_and_what_waits_for_its_turn_are_told_apart() -> None:
+    runner = started(**ALONE)
+    Operator(runner).hold(7)
+    feed(runner, 7)
+    runner.run(until=105.0)
+    runner.time = 105.0
+    feed(runner, 8, 8, phone=200)
+    runner.run(until=109.0)
+    runner.time = 109.0
+    oldest = WaitingReading(runner.pipeline, at(runner.time)).oldest()
+    assert (oldest["blocked"], oldest["queued"], oldest["in_flight"]) == (9.0, 4.0, 4.0)
+
+
+def test_of_a_campaigns_sends_the_one_that_came_first_is_told_whenever_it_was_put_back() -> None:
+    seconds = iter([5.0, 0.01])
+    runner = started(
+        lambda request: (answering(408)(request)[0], next(seconds)),
+        **{**ALONE, "max_concurrency": 2},
+        backoff_base_seconds=40.0,
+        backoff_max_seconds=40.0,
+    )
+    feed(runner, 7)
+    runner.run(until=101.0)
+    feed(runner, 7, phone=200)
+    runner.run(until=106.0)
+    runner.time = 106.0
+    put_back_last = max(send.ready_at for send in runner.pipeline.queue.in_back_off())
+    campaign, events, age, why, next_try = first(runner)
+    assert (campaign, events, age, why) == ("7", 2, 6.0, "retry")
+    assert next_try == pytest.approx(put_back_last - 106.0, abs=0.001)
+
+
 def test_what_is_set_aside_waits_for_its_journal() -> None:
     runner = started(window_seconds=0.0)
     runner.sick.add(P1)
@@ -184,6 +216,18 @@ def test_what_has_its_outcome_and_no_result_yet_is_settling() -> None:
     runner.run(until=111.0)
     assert waiting(runner) == []
     assert set(WaitingReading(runner.pipeline, at(runner.time)).oldest().values()) == {None}
+
+
+def test_of_what_settles_the_oldest_is_told_whatever_its_partition() -> None:
+    runner = started(lambda _request: (OK, 2.0), window_seconds=0.0)
+    runner.feed(runner.event(campaignId=7, phone="+34600000100"), partition=P1)
+    runner.run(until=101.0)
+    runner.feed(runner.event(campaignId=7, phone="+34600000200"), partition=P0)
+    runner.run(until=101.5)
+    runner.sick |= {P0, P1}
+    runner.run(until=110.0)
+    runner.time = 110.0
+    assert first(runner) == ("7", 2, 10.0, "settling", None)
 
 
 def test_the_campaigns_that_have_waited_longest_come_first_and_no_more_than_so_many() -> None:

@@ -6,7 +6,6 @@ searches.
 
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
-from operator import attrgetter
 
 from consumer.core.event import Event
 from consumer.core.platform.access import Access
@@ -16,8 +15,6 @@ from consumer.core.sending.backlog import STALE_ENTRIES, Backlog, FairRing, Fifo
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.waiting_events import WaitingEvents
 from consumer.core.terms import NEVER, Instant, Now, SendId, Ticks
-
-_OLDEST_AT = attrgetter("oldest_at")
 
 SEND_BYTES = 1_200
 """What a queued send is charged with, and what knows when it is due and who may join it."""
@@ -240,12 +237,15 @@ class SendQueue:
 
     # ---------------------------------------------------------------- what waits
 
-    def oldest_of_each(self) -> Iterator[tuple[int, Ticks]]:
-        """Yield campaigns with sends that wait for their turn, and when the first of those sends' members arrived."""
+    def oldest_of_each(self) -> dict[int, Ticks]:
+        """Return campaigns with sends that wait for their turn, and when the first of those sends' members arrived."""
+        oldest: dict[int, Ticks] = {}
         for campaign_id, line in self._lines.items():
             for queue in line.queues:
-                if queue.sends:
-                    yield campaign_id, min(map(_OLDEST_AT, queue.sends.values()))
+                if queue.sends:  # read as a plain dict, ten times as fast: their order does not matter here
+                    arrived = min([send.oldest_at for send in dict.values(queue.sends)])
+                    oldest[campaign_id] = min(arrived, oldest.get(campaign_id, arrived))
+        return oldest
 
     def in_back_off(self) -> Iterator[Send]:
         """Yield the sends that wait for their time before they wait for their turn."""
