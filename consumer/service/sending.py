@@ -128,7 +128,7 @@ def _platform_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
         yield refuses(
             cause=VerdictCause.PLATFORM_REFUSES,
             headline=f"held back by the platform: it refuses us ({_answer(status)})",
-            sentence=f"the platform refuses us ({_answer(status)}){_since(access.since, now)}: {_cure(status)}",
+            sentence=f"the platform refuses us ({_answer(status)}){since_of(access.since, now)}: {_cure(status)}",
         )
     elif access.turns_us_away:
         yield refuses(
@@ -256,12 +256,14 @@ def _failing(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble]:
 
 def _answers(spell: Spell) -> str:
     known = ", ".join(str(status) for status in sorted(filter(None, spell.statuses)))
+    requests = "one request" if spell.attempts == 1 else f"{spell.attempts} requests in a row"
     if not known:
-        return f"the answers to {spell.attempts} requests in a row were lost"
-    return f"answers {known}{' or nothing' if None in spell.statuses else ''} to {spell.attempts} requests in a row"
+        return f"the answer{'s' if spell.attempts > 1 else ''} to {requests} got lost"
+    return f"answers {known}{' or nothing' if None in spell.statuses else ''} to {requests}"
 
 
-def _since(since: Instant | None, now: Now) -> str:
+def since_of(since: Instant | None, now: Now) -> str:
+    """Return since when, to be put behind what it is said of."""
     return "" if since is None else f" since {clock_of(since, now)}"
 
 

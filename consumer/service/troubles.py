@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition, Ticks
 from consumer.service.progress import STILL_SECONDS, Cause, Standstill, Surroundings, is_recent
-from consumer.service.sending import PATIENCE_SECONDS, waiting_events, why_not_sending
+from consumer.service.sending import PATIENCE_SECONDS, since_of, waiting_events, why_not_sending
 from consumer.service.service import Service
 from consumer.service.verdict import Trouble, VerdictCause, span_of
 
@@ -140,13 +140,15 @@ def _stuck(service: Service, standstills: Sequence[Standstill], around: Surround
 
 def _brokers(service: Service, now: Now) -> Iterator[Trouble]:
     partitions = service.partitions
+    away_since = _wall(partitions.brokers_away_since, now)
     if partitions.broker_trouble is not None:
         yield Trouble(
             cause=VerdictCause.BROKERS,
             grade="bad",
             headline="held back by the brokers: none can be reached",
-            sentence=f"no broker can be reached: {partitions.broker_trouble}",
-            since=_wall(partitions.brokers_away_since, now),
+            sentence=f"no broker can be reached{since_of(away_since, now)}: {partitions.broker_trouble.rstrip('.')}; ask who runs them, "
+            "the service connects again by itself",
+            since=away_since,
             events=waiting_events(service.pipeline),
             unready=True,
         )
@@ -157,8 +159,8 @@ def _brokers(service: Service, now: Now) -> Iterator[Trouble]:
             cause=VerdictCause.BROKERS,
             grade="bad",
             headline=f"held back by the brokers: no leader answers for {count} partition{'s' if count > 1 else ''}",
-            sentence=f"no leader answers for {count} partitions ({names})",
-            since=_wall(partitions.brokers_away_since, now),
+            sentence=f"no leader answers for {count} partition{'s' if count > 1 else ''} ({names}){since_of(away_since, now)}",
+            since=away_since,
             unready=True,
         )
 

@@ -31,6 +31,8 @@ class VerdictWatch:
         self._differs: dict[Named, Ticks] = {}
         """What is there and was not told, or was told and is gone, by since when."""
         self._told_at = AT_ONCE
+        self._written: set[Named] = set()
+        """What stood in the last line: a line tells all that is there, also what has not lasted yet."""
 
     def look(self) -> None:
         """Tell of the verdict if its causes have changed for good."""
@@ -40,8 +42,9 @@ class VerdictWatch:
         changed = {named for named, since in self._differs.items() if now - since >= LASTS_SECONDS}
         if changed and now - self._told_at >= BETWEEN_SECONDS:
             self._told ^= changed
-            self._told_at = now
-            self._facts.verdict_changed(verdict)
+            if (named := _named(verdict)) != self._written:
+                self._told_at, self._written = now, named
+                self._facts.verdict_changed(verdict)
 
 
 def _named(verdict: ServiceVerdict) -> set[Named]:

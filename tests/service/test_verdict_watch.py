@@ -52,6 +52,16 @@ def test_a_trouble_that_gets_worse_is_written_again() -> None:
     assert it.during(10) == [("error", "bad", ["platform_unreachable"])]
 
 
+def test_troubles_that_end_one_after_the_other_end_in_one_line() -> None:
+    it = Watched()
+    it.troubles = [trouble(), trouble(VerdictCause.BEHIND, is_bad=False)]
+    assert len(it.during(10)) == 1
+    it.troubles = [trouble(VerdictCause.BEHIND, is_bad=False)]
+    assert it.during(1) == []
+    it.troubles = []
+    assert it.during(20) == [("info", "good", [])]
+
+
 def test_what_comes_and_goes_is_no_change_and_hides_none() -> None:
     it, flickering = Watched(), trouble(VerdictCause.BUFFER_FULL, is_bad=False)
     written = []
