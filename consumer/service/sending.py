@@ -25,6 +25,9 @@ FRESH_SECONDS = 30.0
 FAILURES = 3
 """So many attempts that failed, and none accepted in between: the platform fails."""
 
+SLOW_SECONDS = 30.0
+"""A platform that answers 429 alone for less only asks campaigns to slow down."""
+
 LIMITED_SECONDS = 5.0
 """Sends that wait for a limit for less are not worth a word."""
 
@@ -206,7 +209,8 @@ def _limit_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
             since=since,
             events=waiting_events(pipeline),
         )
-    since = queue.squeezed_since
+    lately = pipeline.lately
+    since = queue.squeezed_since if lately.failing(now) is None and lately.slowed(now) is None else None  # it follows
     if since is not None and now.wall - since >= LIMITED_SECONDS:
         current, maximum = limits.concurrency.current, limits.concurrency.maximum
         yield Trouble(
@@ -338,6 +342,11 @@ def _throttled(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
         return
     campaigns = campaigns_of([*spans, *(campaign_id for campaign_id in spells if campaign_id not in spans)])
     asked = [span.until for span in spans.values() if span.until - now.wall >= PATIENCE_SECONDS]
+    slowed = pipeline.lately.slowed(now)
+    lasts = slowed is not None and slowed.attempts >= FAILURES and now.wall - slowed.since >= SLOW_SECONDS
+    if slowed is not None and lasts and not asked:
+        yield _slowed(pipeline, slowed, now)
+        return
     said = f"for a pause of {campaigns} until {clock_of(max(asked), now)}" if asked else f"{campaigns} to slow down"
     yield Trouble(
         cause=VerdictCause.CAMPAIGNS_THROTTLED,
@@ -347,6 +356,21 @@ def _throttled(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
         since=min([span.since for span in spans.values()] + [spell.since for spell in spells.values()]),
         events=_queued_events(pipeline, {*spans, *spells}),
         next_try_at=min([span.until for span in spans.values()], default=None),
+    )
+
+
+def _slowed(pipeline: Pipeline, spell: Spell, now: Now) -> Trouble:
+    """Return that the platform asks everybody to slow down for so long that nothing goes out any more."""
+    return Trouble(
+        cause=VerdictCause.PLATFORM_PAUSES,
+        grade="bad",
+        headline=f"held back by the platform: {_answer(spell.status)}",
+        sentence=f"the platform accepts nothing since {clock_of(spell.since, now)}: {_answers(spell)}; ask who runs it "
+        "how much it takes; sending goes on by itself",
+        since=spell.since,
+        events=waiting_events(pipeline),
+        next_try_at=_wall(next_try_at(pipeline, now), now),
+        unready=True,
     )
 
 

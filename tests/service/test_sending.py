@@ -163,6 +163,25 @@ def test_no_request_goes_out_before_the_next_try_that_is_told(
     assert runner.posted > before + 5
 
 
+def test_a_platform_that_answers_429_alone_holds_us_back_and_one_that_accepts_others_does_not() -> None:
+    runner = let_in(telemetry(HandClock()))
+    slow = answering(429)
+    for alone in (True, False):
+        runner.platform = slow if alone else lambda request: (OK, 0.01) if request.campaign == 9 else slow(request)
+        runner.feed(*[runner.event(campaignId=10 + number) for number in range(3)])
+        for number in range(40):
+            runner.feed(*[] if alone else [runner.event(campaignId=9, phone=f"+347{number:08}")])
+            runner.run(until=runner.time + 1.0)
+        (trouble,) = why_not_sending(runner.pipeline, at(runner.time))
+        assert (trouble.cause, trouble.grade, trouble.unready) == (
+            (VerdictCause.PLATFORM_PAUSES, "bad", True) if alone else (VerdictCause.CAMPAIGNS_THROTTLED, "warn", False)
+        )
+        assert ("held back by the platform: 429" in trouble.headline) is alone
+        runner.platform = accepting
+        runner.run()
+        assert reasons(runner) == []
+
+
 def test_refused_campaigns_are_named_while_their_events_wait_and_a_crowd_is_counted() -> None:
     runner = let_in(telemetry(HandClock()))
     refused = answering(403)

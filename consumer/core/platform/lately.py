@@ -42,6 +42,7 @@ class Lately:
 
     def __init__(self) -> None:
         self._failing: Spell | None = None
+        self._slowed: Spell | None = None
         self._throttled: dict[int, Spell] = {}
         self._rejected: dict[int, Spell] = {}
         self.refused_status: int | None = None
@@ -52,13 +53,14 @@ class Lately:
         status = answer.status if isinstance(answer, Answered) else None
         match ruling:
             case Ruling.ACCEPTED:
-                self._failing = self.refused_status = None
+                self._failing = self._slowed = self.refused_status = None
                 self._throttled.pop(campaign_id, None)
                 self._rejected.pop(campaign_id, None)
             case Ruling.UNKNOWN_SERVER_ERROR | Ruling.UNKNOWN_ANSWER_LOST:
                 self._failing = _longer(self._failing, status, 0, now)
             case Ruling.NOT_DELIVERED | Ruling.NOT_DELIVERED_UNCOUNTED if status == TOO_MANY_REQUESTS:
                 _note(self._throttled, campaign_id, status, 0, now)
+                self._slowed = _longer(self._slowed, status, 0, now)
             case Ruling.NOT_DELIVERED | Ruling.NOT_DELIVERED_UNCOUNTED if status is not None:
                 self._failing = _longer(self._failing, status, 0, now)
             case _ if ruling in REFUSALS:
@@ -71,6 +73,10 @@ class Lately:
     def failing(self, now: Now) -> Spell | None:
         """Return since when requests fail and none is accepted; None where that is not so, or is long ago."""
         return self._failing if self._failing is not None and _is_recent(self._failing, now) else None
+
+    def slowed(self, now: Now) -> Spell | None:
+        """Return since when requests are asked to slow down and none of any campaign is accepted; None as above."""
+        return self._slowed if self._slowed is not None and _is_recent(self._slowed, now) else None
 
     def throttled(self, now: Now) -> dict[int, Spell]:
         """Return the campaigns that were asked to slow down and had nothing accepted since."""
