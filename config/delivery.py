@@ -78,7 +78,10 @@ class CampaignDelivery(Section):
         "resend", description="When an answer is lost: `resend` repeats and marks, `hold` settles `in_doubt`."
     )
     same_contact: kinds.SameContact = Field(
-        "separate", description="Events for one person go out one by one. (`keep_latest`, `keep_first`: not yet.)"
+        "separate",
+        description="Several events of a campaign for one person: `separate` sends them one by one; with `keep_latest` a newer "
+        "one takes the place of those that have not gone out (an OTP), with `keep_first` it gives way to one that has no "
+        "outcome yet. Who gives way is `superseded`.",
     )
     check_numbers: bool = Field(
         default=False,

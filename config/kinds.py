@@ -19,7 +19,6 @@ JSON_LIST: Final = re.compile(r"""\s*\[\s*["\]]""")
 """The beginning of a JSON list; an IPv6 address begins with a bracket, too."""
 NUMBER_HINT: Final = "must be a number"
 DECIMAL: Final = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
-NOT_YET: Final = "not available in this version; leave it out"
 URL_EXAMPLE: Final = "https://eu.example.com/v2/sms/send/list"
 
 
@@ -172,12 +171,6 @@ def _optional_decimal(value: object) -> object:
     return None if isinstance(value, str) and value.strip().lower() == NO_VALUE else _decimal(value)
 
 
-def _separate_alone(value: str) -> str:
-    if value != "separate":
-        raise ValueError(NOT_YET)
-    return value
-
-
 Whole = Annotated[int, BeforeValidator(_number)]
 Text = Annotated[str, AfterValidator(_text)]
 Brokers = Annotated[
@@ -203,7 +196,7 @@ Ratio = Annotated[float, BeforeValidator(_decimal)]
 OptionalRate = Annotated[float | None, BeforeValidator(_optional_decimal)]
 RateScope = Literal["group", "instance"]
 OnUnknownOutcome = Literal["resend", "hold"]
-SameContact = Annotated[Literal["separate", "keep_latest", "keep_first"], AfterValidator(_separate_alone)]
+SameContact = Literal["separate", "keep_latest", "keep_first"]
 Meaning = Literal["accepted", "refused", "not_delivered", "unknown"]
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]

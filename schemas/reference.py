@@ -95,9 +95,13 @@ STATUSES: Final[Mapping[str, Explained]] = {
         },
     ),
     "superseded": Explained(
-        "Not in this version: another event for the same contact took its place.",
-        "-",
-        {"newer_event": "Not in this version.", "older_event": "Not in this version."},
+        "Surely not sent: another event of its campaign for the same person took its place (`DELIVERY__SAME_CONTACT`). `related` "
+        "names that one.",
+        "Only if it still matters beside that one, with a **new** event ID.",
+        {
+            "newer_event": "With `keep_latest`: a newer one came before this had gone out.",
+            "older_event": "With `keep_first`: an older one had no outcome yet.",
+        },
     ),
     "cancelled": Explained(
         "Surely not sent: by the word of an operator, or by a setting, before a request started that may have been received.",

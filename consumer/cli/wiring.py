@@ -15,6 +15,7 @@ from consumer.core.policy import (
     OnUnknown,
     Policies,
     RatePolicy,
+    SameContact,
     WireNames,
 )
 from consumer.edge.kafka.connection import KafkaConnection
@@ -112,6 +113,7 @@ def _campaign_policy(settings: Settings, campaign_id: int | None) -> CampaignPol
         max_concurrency=delivery.max_concurrency_per_campaign,
         weight=delivery.weight,
         rate=RatePolicy() if own is None else _rates(own),
+        same_contact=SameContact(delivery.same_contact),
         check_numbers=delivery.check_numbers,
         max_attempts=delivery.retry.max_attempts,
         max_age_seconds=delivery.retry.max_age_seconds,

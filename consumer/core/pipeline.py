@@ -62,7 +62,7 @@ class Pipeline:
         self.delivery = Delivery(policies, self.lanes, self.queue, self.access, self.waiters, random_source)
         waiting = Places(self.windows, self.queue, self.delivery, self.waiters)
         self.stops = Stops(policies, holds, self.lanes, waiting)
-        self._sweep = Sweep(self._admission, self.delivery, self.stops, self.lanes)
+        self._sweep = Sweep(policies, self._admission, waiting, self.stops, self.lanes)
         self._publications: list[Settlement] = []
         self._dropped: list[Lane] = []
         self._draining_lanes: set[Lane] = set()

@@ -12,6 +12,15 @@ class OnUnknown(StrEnum):
     HOLD = "hold"
 
 
+class SameContact(StrEnum):
+    """What becomes of several events of one campaign for one person that have not gone out."""
+
+    SEPARATE = "separate"
+    """Each goes out, one after the other."""
+    KEEP_LATEST = "keep_latest"
+    KEEP_FIRST = "keep_first"
+
+
 class Meaning(StrEnum):
     """What an HTTP status says about a request, remappable per status."""
 
@@ -50,6 +59,7 @@ class CampaignPolicy:
     expires_after_seconds: float | None = None
     on_unknown: OnUnknown = OnUnknown.RESEND
     max_concurrency: int = 8
+    same_contact: SameContact = SameContact.SEPARATE
     check_numbers: bool = False
     """Whether an E.164 number that no country has is rejected without a request."""
     weight: float = 1.0

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from consumer.core.intake.admit import Admission
 from consumer.core.journal.lane import Lane
-from consumer.core.sending.delivery import Delivery
-from consumer.core.stops import Stops
+from consumer.core.policy import Policies
+from consumer.core.rivals import Rivals
+from consumer.core.stops import Places, Stops
 from consumer.core.terms import AT_ONCE, Instant, Now, Partition, Ticks
 
 SWEEP_SECONDS = 0.25
@@ -18,15 +19,20 @@ AT_ONCE_SECONDS = 0.001
 class Sweep:
     """Goes by the deadlines of what is queued, and of what waits behind its own person; and by what operators stop."""
 
-    def __init__(self, admission: Admission, delivery: Delivery, stops: Stops, lanes: Mapping[Partition, Lane]) -> None:
+    def __init__(
+        self, policies: Policies, admission: Admission, places: Places, stops: Stops, lanes: Mapping[Partition, Lane]
+    ) -> None:
         self._admission = admission
         self._stops = stops
-        self._delivery = delivery
+        self._delivery = places.delivery
+        self._rivals = Rivals(policies, admission, places, lanes)
         self._lanes = lanes
         self._next_at = AT_ONCE
 
     def close_due(self, now: Now) -> None:
-        """Settle those whose time has come, where a sweep is due."""
+        """Settle those whose time has come, where a sweep is due; and at once, those whose place another event takes."""
+        if self._admission.rivals:
+            self._rivals.displace(now)
         if self._stops.any_called:
             self._stops.close_some(now)
         due_at = self._due_at()

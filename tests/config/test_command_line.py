@@ -24,6 +24,7 @@ from consumer.core.policy import (
     OnUnknown,
     Policies,
     RatePolicy,
+    SameContact,
     WireNames,
 )
 from consumer.edge.kafka.topics import Expectations
@@ -179,6 +180,7 @@ UNUSUAL = {
     "DELIVERY__RATE_LIMIT__SCOPE": "instance",
     "DELIVERY__WEIGHT": "27",
     "DELIVERY__CHECK_NUMBERS": "true",
+    "DELIVERY__SAME_CONTACT": "keep_latest",
     "DELIVERY__BREAKER__FAILURE_RATIO": "0.28",
     "DELIVERY__BREAKER__MIN_REQUESTS": "29",
     "DELIVERY__BREAKER__WINDOW": "30s",
@@ -216,6 +218,7 @@ def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
             max_concurrency=15,
             weight=27,
             check_numbers=True,
+            same_contact=SameContact.KEEP_LATEST,
             max_attempts=17,
             max_age_seconds=18,
             backoff_base_seconds=1,

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from tests.simulation.orders import Orders
+from tests.simulation.rivals import RivalRules
 from tests.simulation.scenario import TOPIC, Publication
 
 Place = tuple[int, int]
@@ -88,6 +89,7 @@ class Judge:
         self._held: dict[str, set[Place]] = {}
         self._read_to: Counter[int] = Counter()
         self.orders = Orders(self._insist)
+        self.rivals = RivalRules(self._insist)
 
     def _insist(self, holds: object, what: str, *about: object) -> None:
         """Complain where a promise does not hold."""
@@ -382,6 +384,7 @@ class Judge:
         if status == "in_doubt":
             self._insist(intents > 0, "in doubt without a reason", place)
         self.orders.fits(place, truth.campaign, result)
+        self.rivals.fits(place, result, {at: known.publication for at, known in self.documents.items()})
         self._insist(result["attempts"] <= intents, "more attempts than intents", place)
 
 

@@ -1,7 +1,7 @@
 """Rules of the protocol, each broken on purpose: what the simulation must be able to see. Repairs nothing."""
 
 from tests.simulation.mutating import Change, Mutation
-from tests.simulation.scenario import SILENCE_FROM
+from tests.simulation.scenario import RIVALS_FROM, SILENCE_FROM
 
 
 def _mutation(rule: str, *changes: tuple[str, str, str], first_seed: int = 0) -> Mutation:
@@ -315,6 +315,22 @@ MUTATIONS: tuple[Mutation, ...] = (
                 in_sends.append(event)
             elif event.send_id is not None or""",
         ),
+    ),
+    _mutation(
+        "what is out gives way to nobody",
+        (
+            f"{CORE}.rivals:Rivals._keep_latest",
+            "if event.send_id is not None:",
+            """if event.send_id is not None and self._places.delivery.find(event) is not None:
+                lone.append((superseded(newest, Reason.NEWER_EVENT, now), [event]))
+            elif event.send_id is not None:""",
+        ),
+        first_seed=RIVALS_FROM,
+    ),
+    _mutation(
+        "an event gives way to a newer one, never to an older",
+        (f"{CORE}.rivals:Rivals._keep_latest", "superseded(newest,", "superseded(queue[0],"),
+        first_seed=RIVALS_FROM,
     ),
     _mutation(
         "nothing starts before the control topic is read",

@@ -80,6 +80,8 @@ class Scenario:
     """Event IDs in one segment of the journal at most: few, or history never leaves the tail."""
     tail_entries: int
     """Entries of the journal before a segment is written."""
+    same_contact: tuple[str, str] = ("separate", "separate")
+    """What campaigns 1 and 2 do with several events for one person."""
     moods: tuple[tuple[int, Mood], ...] = ()
     """What the platform thinks of some campaigns until all others have what they came for."""
     muted: frozenset[Stroke] = field(default=frozenset())
@@ -158,11 +160,28 @@ SILENCE: tuple[Chances, tuple[Kind, ...], int] = (
 )
 
 
+RIVALS_FROM = 2_000_000
+"""Seeds from here on play campaigns in which one event takes another's place."""
+RIVALS: tuple[Chances, tuple[Kind, ...], int] = (
+    PLATFORM | JOURNAL,
+    ("crash", "stop", "rebalance", "deaf", "freeze", "cancel", "away"),
+    3,
+)
+POLICIES = (("keep_latest", "keep_latest"), ("keep_latest", "keep_first"), ("keep_first", "separate"))
+
+
+def _style(seed: int) -> tuple[str, tuple[Chances, tuple[Kind, ...], int]]:
+    if seed >= RIVALS_FROM:
+        return "rivals", RIVALS
+    if seed >= SILENCE_FROM:
+        return "silence", SILENCE
+    style = ROTATION[seed % len(ROTATION)]
+    return style, STYLES[style]
+
+
 def scenario_of(seed: int) -> Scenario:
     """Return what a seed stands for."""
-    is_silent = seed >= SILENCE_FROM
-    style = "silence" if is_silent else ROTATION[seed % len(ROTATION)]
-    chances, kinds, about = SILENCE if is_silent else STYLES[style]
+    style, (chances, kinds, about) = _style(seed)
     dice = Random(f"{seed} scenario")
     partitions = dice.choice((1, 2, 2))
     seconds = dice.choice((2.0, 5.0, 9.0))
@@ -188,10 +207,11 @@ def scenario_of(seed: int) -> Scenario:
         buffer_events=ALL_OF_THEM if moods else dice.choice((4, 8, 30)),
         max_ahead=ALL_OF_THEM if moods else max_ahead,
         concurrency=dice.choice((1, 3, 6)),
-        max_attempts=9 if is_silent else dice.choice((1, 2, 4)),
+        max_attempts=9 if style == "silence" else dice.choice((1, 2, 4)),
         api_seconds=api_seconds,
         journal_step=dice.choice((1, 4, 512)),
         deduplication_seconds=dice.choice((A_SECOND, LONG, LONG)),
+        same_contact=POLICIES[seed % len(POLICIES)] if style == "rivals" else ("separate", "separate"),
         moods=moods,
         segment_ids=dice.choice((2, 8, 8)),
         tail_entries=dice.choice((1, 4, 12)),

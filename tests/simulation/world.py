@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from consumer.core.policy import BreakerPolicy, CampaignPolicy, MemorySizes, OnUnknown, Policies
+from consumer.core.policy import BreakerPolicy, CampaignPolicy, MemorySizes, OnUnknown, Policies, SameContact
 from consumer.service import evidence as past
 from tests.simulation.blows import Blow
 from tests.simulation.broker import Logs
@@ -57,6 +57,7 @@ class World:
             max_attempts=scenario.max_attempts,
             happened=lambda what: self.note("judge", what, ""),
         )
+        self.judge.rivals.same_contact = scenario.same_contact
         self.policies = _policies(scenario)
         self.logs = Logs(self)
         self.group = Group(self)
@@ -318,6 +319,7 @@ def _policies(scenario: Scenario) -> Policies:
         return CampaignPolicy(
             window_seconds=scenario.window_seconds,
             max_contacts=scenario.max_contacts,
+            same_contact=SameContact(scenario.same_contact[campaign - 1]),
             on_unknown=OnUnknown.HOLD if campaign in scenario.hold else OnUnknown.RESEND,
             max_concurrency=max(1, scenario.concurrency // 2),
             max_attempts=scenario.max_attempts,

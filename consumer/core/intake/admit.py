@@ -18,7 +18,7 @@ from consumer.core.memory.deduplication import Deduplication
 from consumer.core.outcome import Reason, Related, Status, Verdict, ending_of
 from consumer.core.platform.holds import Holds
 from consumer.core.platform.retry import may_repeat
-from consumer.core.policy import Policies
+from consumer.core.policy import Policies, SameContact
 from consumer.core.sending.send_queue import SendQueue
 from consumer.core.sending.settle import closing_verdict
 from consumer.core.sending.waiters import Waiters
@@ -42,6 +42,8 @@ class Admission:
         self._windows = windows
         self._queue = queue
         self.waiters = Waiters(policies, queue.waiting_events)
+        self.rivals: list[Event] = []
+        """Those that have come to wait behind their person's earlier ones, where one shall take the other's place."""
 
     def admit(self, lane: Lane, decoded: Sequence[Decoded], now: Now) -> list[Settlement]:
         """Take a batch in; return what has its outcome in the journal already and only needs its result."""
@@ -153,6 +155,8 @@ class Admission:
             queue = lane.persons[event.person] = deque((cast("Event", queue),))
         queue.append(event)
         self.waiters.wait(event)
+        if self._policies.of(event.group.campaign_id).same_contact is not SameContact.SEPARATE:
+            self.rivals.append(event)
         if event.immediate and not queue[-2].immediate:
             for predecessor in islice(reversed(queue), 1, None):
                 if predecessor.immediate:
@@ -163,6 +167,7 @@ class Admission:
 
     def next_of_person(self, lane: Lane, event: Event, now: Now) -> None:
         """An outcome is proven: the person's next event takes its turn; those past their time settle."""
+        self.waiters.forget_newer(event)
         following = lane.take_out(event)
         if following is None:
             return

@@ -16,7 +16,7 @@ from consumer.core.sending.deadlines import EVENTS_AT_ONCE, STEP_SECONDS, Deadli
 from consumer.core.sending.parts import settle_each
 from consumer.core.sending.send import Send, SendStage, earliest_expiry
 from consumer.core.sending.send_queue import SendQueue
-from consumer.core.sending.settle import closing_verdict, give_up_reasons, stopped
+from consumer.core.sending.settle import closing_verdict, give_up_reasons, stopped, superseded
 from consumer.core.sending.waiters import Waiters
 from consumer.core.terms import Instant, Now, Partition
 
@@ -51,6 +51,8 @@ class Endings:
             left = self._policies.of(send.campaign_id).max_age_seconds - self._tried_seconds(send, now)
             dues.append(Instant(now.wall + max(left, LOOK_AGAIN_SECONDS if self._stands_still(send, now) else 0.0)))
         if self._holds.settles_any and any(self._holds.ending(event) for event in send.members):
+            dues.append(now.wall)
+        if self._waiters.any_newer and any(self._waiters.newer_than(event) for event in send.members):
             dues.append(now.wall)
         due_at = min(dues, default=None)
         if due_at is not None:
@@ -169,7 +171,7 @@ class Endings:
         """A send has its turn: settle those of its members for whom it comes too late."""
         due_at = self.let_go(send)
         is_due = due_at is not None and due_at - STEP_SECONDS <= now.wall
-        if is_due or send.first_tried_at is not None or self._holds.settles_any:
+        if is_due or send.first_tried_at is not None or self._holds.settles_any or self._waiters.any_newer:
             self._close_ended(send, now)
 
     def close_expired(self, send: Send, now: Now) -> None:
@@ -179,12 +181,19 @@ class Endings:
             self._close(send, late, Verdict(status=Status.EXPIRED, reason=Reason.DEADLINE, completed_at=now.wall))
 
     def close_stopped(self, send: Send, now: Now) -> None:
-        """Settle members that operators have cancelled, or whose campaign they let reject."""
+        """Settle members that operators have cancelled, or whose campaign they let reject, or whose place a newer one takes."""
+        if self._waiters.any_newer:
+            self._close_superseded(send, now)
         if not self._holds.settles_any:
             return
         stops = {id(event): ending for event in send.members if (ending := self._holds.ending(event)) is not None}
         for ending in dict.fromkeys(stops.values()):
             self._close(send, [event for event in send.members if stops.get(id(event)) == ending], stopped(ending, now))
+
+    def _close_superseded(self, send: Send, now: Now) -> None:
+        for event in tuple(send.members):
+            if (newer := self._waiters.newer_than(event)) is not None:
+                self._close(send, [event], superseded(newer, Reason.NEWER_EVENT, now))
 
     def close_dry(self, send: Send, now: Now) -> None:
         """Settle all members, whose request is not made: it is a dry run."""

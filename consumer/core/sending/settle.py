@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from consumer.core.event import Event
 from consumer.core.history import UNTRIED, Fate, History
-from consumer.core.outcome import Reason, Response, Status, Verdict
+from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.platform.access import Access
 from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, NoConnectionYet, Unreachable, Withheld
 from consumer.core.platform.answer_body import read_accepted, read_refused, read_refused_contact
@@ -177,6 +177,12 @@ def _later(
 def stopped(ending: tuple[Status, Reason], now: Now) -> Verdict:
     """Return the verdict of an event that an operator has stopped, doubts apart."""
     return Verdict(status=ending[0], reason=ending[1], completed_at=now.wall)
+
+
+def superseded(stays: Event, reason: Reason, now: Now) -> Verdict:
+    """Return the verdict of an event whose place another one takes, doubts apart."""
+    related = Related(event_id=stays.event_id, partition=stays.partition.number, offset=stays.offset)
+    return Verdict(status=Status.SUPERSEDED, reason=reason, related=related, completed_at=now.wall)
 
 
 def give_up_reasons(send: Send, policy: CampaignPolicy, access: Access, now: Now) -> dict[History, Reason | None]:

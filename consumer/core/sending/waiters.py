@@ -23,6 +23,8 @@ class Waiters:
         self._by_campaign: dict[int, dict[Event, None]] = {}
         """Those that are not settled yet."""
         self._settled: set[Event] = set()
+        self._newer: dict[Event, Event] = {}
+        """Events that are in sends, and who takes their place should they come back."""
 
     def wait(self, event: Event) -> None:
         """An event waits for its turn."""
@@ -56,11 +58,33 @@ class Waiters:
 
     def settle(self, event: Event) -> bool:
         """Return whether an event waits and is not settled yet; from now on it is, by whoever asks."""
-        if event not in self._by_campaign.get(event.group.campaign_id, ()):
+        if not self.waits(event):
             return False
         self._let_go(event)
         self._settled.add(event)
         return True
+
+    def waits(self, event: Event) -> bool:
+        """Return whether an event waits and is not settled yet."""
+        return event in self._by_campaign.get(event.group.campaign_id, ())
+
+    def put_newer(self, event: Event, newer: Event) -> None:
+        """Let an event that is in a send know who takes its place, if it does not go out."""
+        self._newer[event] = newer
+
+    def newer_than(self, event: Event) -> Event | None:
+        """Return who takes this event's place; None where nobody does, or its request may have gone out."""
+        newer = self._newer.get(event)
+        return None if newer is None or event.history.lost or not self.waits(newer) else newer
+
+    @property
+    def any_newer(self) -> bool:
+        """Whether somebody would take the place of an event that is in a send."""
+        return bool(self._newer)
+
+    def forget_newer(self, event: Event) -> None:
+        """The outcome of an event is known."""
+        self._newer.pop(event, None)
 
     def take_due(self, now: Instant) -> Iterator[Event]:
         """Yield those whose time has come, so many at once: each is settled by whoever asks."""
@@ -93,9 +117,11 @@ class Waiters:
         for event in events:
             self._let_go(event)
             self._settled.discard(event)
+            self._newer.pop(event, None)
 
     def clear(self) -> None:
         """No partition is ours any more."""
         self._deadlines.clear()
         self._by_campaign.clear()
         self._settled.clear()
+        self._newer.clear()
