@@ -1,6 +1,7 @@
 """Turns what the engine has done into facts for logs and metrics, per batch. Changes nothing."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from consumer.core.commands import Commands, Fetched
 from consumer.core.event import Decoded, Event, Invalid
@@ -91,9 +92,10 @@ class EngineTelemetry:
         settled: dict[tuple[Status, Reason | None, int | None, SendId | None], list[Decoded]] = {}
         doubled: dict[tuple[int | None, SendId | None], list[Decoded]] = {}
         judged: list[ObjectiveCounts] = []
-        for verdict, campaign_id, records in _by_verdict(settlements):
+        for (_, campaign_id), alike in _by_verdict(settlements).items():
+            verdict, records = alike.verdict, alike.records
             settled.setdefault((verdict.status, verdict.reason, campaign_id, verdict.send_id), []).extend(records)
-            judged.append(self._objectives.judge(verdict, records, campaign_id, now))
+            judged.append(self._objectives.judge(verdict, records, campaign_id, now, alike.oldest_ms))
             if verdict.possible_duplicate:
                 doubled.setdefault((campaign_id, verdict.send_id), []).extend(records)
         for (status, reason, campaign_id, send_id), records in settled.items():
@@ -209,15 +211,31 @@ def _request(send: Send, members: Sequence[Event]) -> RequestAttempt:
     )
 
 
-def _by_verdict(settlements: Iterable[Settlement]) -> Iterator[tuple[Verdict, int | None, Sequence[Decoded]]]:
-    """Yield records with their verdicts and campaigns, each once: a send has members of several partitions."""
-    together: dict[tuple[int, int | None], tuple[Verdict, list[Decoded]]] = {}
+@dataclass(slots=True)
+class _Alike:
+    """Records with one verdict."""
+
+    verdict: Verdict
+    records: list[Decoded]
+    oldest_ms: int | None
+    """A settlement's, of all that these come from."""
+
+
+def _by_verdict(settlements: Iterable[Settlement]) -> dict[tuple[int, int | None], _Alike]:
+    """Return records by their verdict's identity and their campaign: a send has members of several partitions."""
+    together: dict[tuple[int, int | None], _Alike] = {}
     for settlement in settlements:
+        oldest_ms = settlement.oldest_ms
         for verdict, records in settlement.items:
             for campaign_id, part in _by_campaign(records, verdict.send_id):
-                together.setdefault((id(verdict), campaign_id), (verdict, []))[1].extend(part)
-    for (_, campaign_id), (verdict, found) in together.items():
-        yield verdict, campaign_id, found
+                known = together.get((id(verdict), campaign_id))
+                if known is None:
+                    together[id(verdict), campaign_id] = _Alike(verdict, list(part), oldest_ms)
+                    continue
+                known.records.extend(part)
+                if known.oldest_ms is not None:
+                    known.oldest_ms = None if oldest_ms is None else min(known.oldest_ms, oldest_ms)
+    return together
 
 
 def _by_campaign(records: Sequence[Decoded], send_id: SendId | None) -> Iterator[tuple[int | None, Sequence[Decoded]]]:

@@ -43,21 +43,31 @@ class Objectives:
         name = policies.field_names.scheduled_at
         self._scheduled = None if name is None else f'"{name}":'.encode()
 
-    def judge(self, verdict: Verdict, records: Sequence[Decoded], campaign_id: int | None, now: Now) -> ObjectiveCounts:
-        """Return what counts of records of one campaign that got one verdict."""
+    def judge(
+        self,
+        verdict: Verdict,
+        records: Sequence[Decoded],
+        campaign_id: int | None,
+        now: Now,
+        oldest_ms: int | None = None,
+    ) -> ObjectiveCounts:
+        """Return what counts of records of one campaign that got one verdict.
+
+        Where none of them is immediate, `oldest_ms` may say the earliest timestamp in Kafka, theirs or an earlier one.
+        """
         if campaign_id is None or verdict.status not in COUNTED:
             return NOTHING
         events = self._unscheduled(cast("Sequence[Event]", records), are_one_group=verdict.send_id is not None)
         if not events:
             return NOTHING
         if verdict.status is Status.ACCEPTED:
-            immediate = [event.immediate for event in events].count(True)
+            immediate = 0
+            if oldest_ms is None:
+                immediate = [event.immediate for event in events].count(True)
+                oldest_ms = min([event.timestamp_ms for event in events])
             objective = IMMEDIATE_SECONDS if immediate else self._normal_seconds(campaign_id)
-            oldest = min([event.timestamp_ms for event in events])
-            if (
-                oldest >= 0 and verdict.completed_at - oldest / 1000 <= objective
-            ):  # nearly always: nobody is asked alone
-                normal = len(events) - immediate
+            if oldest_ms >= 0 and verdict.completed_at - oldest_ms / 1000 <= objective:
+                normal = len(events) - immediate  # nearly always: nobody is asked alone
                 return ObjectiveCounts(normal, normal, immediate, immediate)
         return self._each(verdict, events, campaign_id, now)
 

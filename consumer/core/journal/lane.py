@@ -77,6 +77,8 @@ class Settlement:
     """The campaign of all its records, where they were members of one send."""
     fingerprints: Sequence[bytes] = ()
     """By item, 16 bytes for each of its records, where none of them is a resend: they stand for the event IDs."""
+    oldest_ms: int | None = None
+    """The earliest timestamp in Kafka of a send's members, as of `first`; None where one of them is immediate, or of others."""
     journal_offset: JournalOffset | None = None
 
 

@@ -41,6 +41,7 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
             size_bytes=sum([record.size_bytes for _, records in chunk for record in records]),
             first=FirstRecord(first.offset, first.timestamp_ms, first.received_at),
             campaign_id=first.group.campaign_id if send_id is not None and type(first) is Event else None,
+            oldest_ms=None if send_id is None else _oldest_ms(chunk, len(offsets)),
             fingerprints=() if _have_resends(chunk) else [item.fingerprints for item in settled],
         )
         lane.begin_settling(settlement)
@@ -52,6 +53,17 @@ def _first(items: list[tuple[Verdict, list[Decoded]]], offsets: list[Offset]) ->
     if offsets[0] == lowest:  # members are mostly in the order of their coming
         return items[0][1][0]
     return next(record for _, records in items for record in records if record.offset == lowest)
+
+
+def _oldest_ms(items: list[tuple[Verdict, list[Decoded]]], count: int) -> int | None:
+    """Return the earliest timestamp of a send's members; None where one of them is immediate."""
+    stamps = [
+        record.timestamp_ms
+        for _, records in items
+        for record in records
+        if type(record) is Event and not record.immediate
+    ]
+    return min(stamps) if len(stamps) == count else None
 
 
 def _have_resends(items: list[tuple[Verdict, list[Decoded]]]) -> bool:
