@@ -307,6 +307,7 @@ class Service:
         clock, facts, pipeline = self._world.clock, self._world.facts, self.pipeline
         began_at = clock.now().steady
         self.state = "draining"
+        await self._watch()  # the drain may be over before they look again
         start_until = began_at + self._grace_seconds - self._api_timeout_seconds - SETTLING_SECONDS
         wait_until = began_at + self._grace_seconds - SETTLING_SECONDS
 

@@ -102,7 +102,7 @@ async def test_a_refused_key_in_the_middle_stops_everything_and_burns_nothing(ka
             await stage.ask.set_faults({"fault": "status", "status": status, "name": "refused"})
             places = await stage.publish(_some_of_each())
             await stage.ask.wait(requests=seen + PROBES)
-            await _until_unready(service, "API__SERVER_KEY")
+            await _until_unready(service, f"refuses us ({status})")
             assert (await service.status())["access"]["state"] == "stopped"
             await stage.results.catch_up()
             assert len(stage.results.at) == known
