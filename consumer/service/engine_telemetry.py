@@ -9,7 +9,16 @@ from consumer.core.journal.lane import Settlement
 from consumer.core.outcome import Reason, Status, Verdict
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
-from consumer.core.platform.answer import Answer, Answered, Exchange, NoConnectionYet, Withheld, Withholding
+from consumer.core.platform.answer import (
+    SERVER_ERROR,
+    UNAVAILABLE,
+    Answer,
+    Answered,
+    Exchange,
+    NoConnectionYet,
+    Withheld,
+    Withholding,
+)
 from consumer.core.platform.post import REFUSALS, Ruling
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.settle import CalledOff, Decision, Finished, Halve, RetryLater
@@ -42,9 +51,6 @@ REASON_OF: dict[Withholding, RetryReason] = {
     Withholding.STOPPED: RetryReason.STOPPED,
     Withholding.NOT_OURS: RetryReason.NOT_OURS,
 }
-
-SERVER_ERROR = 500
-UNAVAILABLE = 503
 
 
 class EngineTelemetry:

@@ -9,6 +9,7 @@ from functools import partial
 
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.access import AccessState
+from consumer.core.platform.answer import UNAVAILABLE
 from consumer.core.platform.breaker import BreakerTrouble
 from consumer.core.platform.holds import NOBODY, Holds
 from consumer.core.platform.lately import Spell
@@ -43,7 +44,6 @@ CURES = {
 """What to look at, by the status that lets nobody in; others are redirects: the URL leads elsewhere."""
 
 NAMED_CAMPAIGNS = 5
-UNAVAILABLE = 503
 
 
 def why_not_sending(pipeline: Pipeline, now: Now, *, control_trouble: str | None = None) -> Iterator[Trouble]:
@@ -123,7 +123,7 @@ def _holds(pipeline: Pipeline) -> Iterator[Trouble]:
 
 def _platform_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
     """Yield what the platform says to everybody, the gravest first."""
-    access, waiting, try_at = pipeline.access, waiting_events(pipeline), _wall(next_try_at(pipeline, now), now)
+    access, waiting, try_at = pipeline.access, waiting_events(pipeline), wall_of(next_try_at(pipeline, now), now)
     away = access.state(now) is AccessState.UNREACHABLE
     refuses = partial(Trouble, grade="bad", since=access.since, events=waiting, next_try_at=try_at, unready=True)
     status = pipeline.lately.refused_status
@@ -171,7 +171,7 @@ def _unreachable(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble
         "the network; sending goes on by itself",
         since=since,
         events=waiting,
-        next_try_at=_wall(next_try_at(pipeline, now), now),
+        next_try_at=wall_of(next_try_at(pipeline, now), now),
         unready=lasts,
     )
 
@@ -189,7 +189,7 @@ def _rested(pipeline: Pipeline, waiting: int, now: Now) -> Trouble:
         f"{policy.window_seconds:.0f} s: ask who runs the platform; one real send at a time tries whether it is over",
         since=breaker.since,
         events=waiting,
-        next_try_at=_wall(next_try_at(pipeline, now), now),
+        next_try_at=wall_of(next_try_at(pipeline, now), now),
         unready=lasts,
     )
 
@@ -253,7 +253,7 @@ def _failing(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble]:
             "ask who runs it; sending goes on by itself",
             since=since,
             events=waiting,
-            next_try_at=_wall(next_try_at(pipeline, now), now),
+            next_try_at=wall_of(next_try_at(pipeline, now), now),
             unready=lasts,
         )
 
@@ -295,7 +295,8 @@ def next_try_at(pipeline: Pipeline, now: Now) -> Ticks | None:
     return None if pipeline.queue.in_flight else pipeline.queue.next_wake_at(now)
 
 
-def _wall(at: Ticks | None, now: Now) -> Instant | None:
+def wall_of(at: Ticks | None, now: Now) -> Instant | None:
+    """Return a tick as an instant of the wall clock, as both stand now; None for one that is unknown, or never comes."""
     return None if at is None or at == NEVER else Instant(now.wall + at - now.steady)
 
 
@@ -315,7 +316,7 @@ def _campaign_troubles(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
             "role may send; their events wait, and fail (retry_age) after CAMPAIGN_DELIVERY__RETRY__MAX_AGE",
             since=min(pipeline.access.refused[campaign_id].first_at for campaign_id in refused),
             events=_queued_events(pipeline, refused),
-            next_try_at=_wall(pipeline.access.next_probe_at(now), now),
+            next_try_at=wall_of(pipeline.access.next_probe_at(now), now),
             unready=True,
         )
     rejected = pipeline.lately.rejected(now)
@@ -369,7 +370,7 @@ def _slowed(pipeline: Pipeline, spell: Spell, now: Now) -> Trouble:
         "how much it takes; sending goes on by itself",
         since=spell.since,
         events=waiting_events(pipeline),
-        next_try_at=_wall(next_try_at(pipeline, now), now),
+        next_try_at=wall_of(next_try_at(pipeline, now), now),
         unready=True,
     )
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from consumer.core.policy import Policies
-from consumer.core.terms import Instant, Now, Partition, Ticks
+from consumer.core.terms import Instant, Now, Partition
 from consumer.service.progress import STILL_SECONDS, Cause, Standstill, Surroundings, is_recent
-from consumer.service.sending import PATIENCE_SECONDS, since_of, waiting_events, why_not_sending
+from consumer.service.sending import PATIENCE_SECONDS, since_of, waiting_events, wall_of, why_not_sending
 from consumer.service.service import Service
 from consumer.service.verdict import Trouble, VerdictCause, span_of
 
@@ -140,7 +140,7 @@ def _stuck(service: Service, standstills: Sequence[Standstill], around: Surround
 
 def _brokers(service: Service, now: Now) -> Iterator[Trouble]:
     partitions = service.partitions
-    away_since = _wall(partitions.brokers_away_since, now)
+    away_since = wall_of(partitions.brokers_away_since, now)
     if partitions.broker_trouble is not None:
         yield Trouble(
             cause=VerdictCause.BROKERS,
@@ -163,10 +163,6 @@ def _brokers(service: Service, now: Now) -> Iterator[Trouble]:
             since=away_since,
             unready=True,
         )
-
-
-def _wall(at: Ticks | None, now: Now) -> Instant | None:
-    return None if at is None else Instant(now.wall - (now.steady - at))
 
 
 # ------------------------------------------------------------------------------------------------ partitions
@@ -225,7 +221,7 @@ def _results(service: Service, now: Now) -> Iterator[Trouble]:
         headline="held back by the brokers: results are not acknowledged",
         sentence=f"results are not acknowledged for {now.steady - since:.0f} s: look at the brokers and at the results "
         "topic's min.insync.replicas; nothing is lost, the partitions wait",
-        since=_wall(since, now),
+        since=wall_of(since, now),
         events=sum(lane.publishing_events for lane in service.pipeline.lanes.values()),
         unready=lasts,
     )

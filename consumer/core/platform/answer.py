@@ -5,6 +5,15 @@ from enum import Enum, auto
 
 from consumer.core.terms import Instant
 
+TOO_MANY_REQUESTS = 429
+"""With this status an answer is about its campaign; any other that means "not delivered" is about the platform."""
+
+SERVER_ERROR = 500
+"""The first of those by which a platform says that it has failed."""
+
+UNAVAILABLE = 503
+"""With this status `Retry-After` pauses all campaigns; with any other that means "not delivered", its own alone."""
+
 
 class Withholding(Enum):
     """Why a request was not started although a connection was in hand."""

@@ -6,7 +6,7 @@ What such a time looks like stands here, and what single campaigns were told.
 
 from dataclasses import dataclass, replace
 
-from consumer.core.platform.answer import Answer, Answered
+from consumer.core.platform.answer import TOO_MANY_REQUESTS, Answer, Answered
 from consumer.core.platform.post import REFUSALS, Ruling
 from consumer.core.terms import Instant, Now
 
@@ -18,9 +18,6 @@ MOST_CAMPAIGNS = 100
 
 MOST_STATUSES = 8
 """Of one spell; further ones are not told apart."""
-
-TOO_MANY_REQUESTS = 429
-"""With this status an answer is about its campaign; any other that means "not delivered" is about the platform."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,14 @@ and the share of a partition that nobody owns is nobody's.
 
 from dataclasses import dataclass
 
-from consumer.core.platform.answer import Answered, Exchange, Lost
+from consumer.core.platform.answer import SERVER_ERROR, TOO_MANY_REQUESTS, UNAVAILABLE, Answered, Exchange, Lost
 from consumer.core.platform.concurrency import ConcurrencyLimit
 from consumer.core.platform.rate_limit import RateLimit
 from consumer.core.policy import Policies, RatePolicy
 from consumer.core.terms import AT_ONCE, Now, Ticks
 
-CONGESTED = frozenset({429, 503})
+CONGESTED = frozenset({TOO_MANY_REQUESTS, UNAVAILABLE})
+"""The former of one campaign says nothing about the others: two of them have to be told, before all have less."""
 
 MOST_LOWERED = 1_000
 """Campaigns whose lowered limit is remembered while nothing of them waits; the rest start at their maximum again."""
@@ -106,7 +107,7 @@ class DeliveryLimits:
         if answer.status in CONGESTED:
             own.congested(started_at=started_at, now=now)
             self._throttled.add(campaign_id)
-            if answer.status != TOO_MANY or len(self._throttled) > 1:
+            if answer.status != TOO_MANY_REQUESTS or len(self._throttled) > 1:
                 self._throttled.clear()
                 self.concurrency.congested(started_at=started_at, now=now)
         else:
@@ -154,12 +155,6 @@ class DeliveryLimits:
         """The limit of all campaigns together in force here, None without one."""
         rates = self._rates
         return None if rates is None or rates.contacts is None else rates.contacts.per_second
-
-
-TOO_MANY = 429
-"""Of one campaign it says nothing about the others: two of them have to be told, before all have less."""
-
-SERVER_ERROR = 500
 
 
 def _rates(policy: RatePolicy) -> _Rates | None:

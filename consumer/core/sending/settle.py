@@ -11,7 +11,17 @@ from consumer.core.event import Event
 from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.outcome import Reason, Related, Response, Status, Verdict
 from consumer.core.platform.access import Access
-from consumer.core.platform.answer import Answer, Answered, Exchange, Lost, NoConnectionYet, Unreachable, Withheld
+from consumer.core.platform.answer import (
+    SERVER_ERROR,
+    UNAVAILABLE,
+    Answer,
+    Answered,
+    Exchange,
+    Lost,
+    NoConnectionYet,
+    Unreachable,
+    Withheld,
+)
 from consumer.core.platform.answer_body import read_accepted, read_refused, read_refused_contact
 from consumer.core.platform.post import REFUSALS, Ruling, meaning
 from consumer.core.platform.retry import backoff_seconds, given_up
@@ -138,11 +148,6 @@ def decide_whatever_it_says(
 
 
 NOT_DELIVERED_RULINGS = frozenset({Ruling.NOT_DELIVERED, Ruling.NOT_DELIVERED_UNCOUNTED})
-
-UNAVAILABLE = 503
-"""With this status `Retry-After` pauses all campaigns; with any other that means "not delivered", its own alone."""
-
-SERVER_ERROR = 500
 
 REASON_OF = {
     Ruling.CONTACT_REFUSED: Reason.CONTACT_REFUSED,
