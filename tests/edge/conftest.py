@@ -1,10 +1,14 @@
-"""Log set-up belongs to a process: each test here gets it back as it was."""
+"""What tests here share: an HTTP server that runs; and log set-up, which belongs to a process, as it was before."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import httpx
 import pytest
 import structlog
+
+from consumer.edge.http_server import HttpServer
+from tests.edge.http_service import Service
 
 
 @pytest.fixture(autouse=True)
@@ -20,3 +24,22 @@ def _logging_as_it_was() -> Iterator[None]:
     root.handlers = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+@pytest.fixture
+async def server(service: Service) -> AsyncIterator[HttpServer]:
+    server = service.server()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def client(server: HttpServer) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        yield client

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import httpx
@@ -15,72 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 
 from consumer.edge.http_server import MAX_CONNECTIONS, CannotListenError, HttpServer
 from consumer.service.status_shape import Health
-from tests.edge.support import Lines, status, telemetry
-
-NOTHING: Mapping[str, Any] = {"events": [], "sends": []}
-
-
-class Known:
-    """What is known of events and sends."""
-
-    def newest(self) -> Mapping[str, object]:
-        return {"events": [], "sends": [{"send_id": "newest"}]}
-
-    def event(self, event_id: str) -> Mapping[str, object]:
-        return {**NOTHING, "events": [{"event_id": event_id}]} if event_id == "e/1 ü" else NOTHING
-
-    def send(self, name: str) -> Mapping[str, object]:
-        return {**NOTHING, "sends": [{"send_id": name}]} if name == "s1" else NOTHING
-
-
-class Service:
-    """What stands behind the callbacks; a test changes it."""
-
-    def __init__(self) -> None:
-        self.health = Health()
-        self.ready = Health()
-        self.status: Mapping[str, object] = dict(status())
-        self.broken: Exception | None = None
-        self.asked = 0
-        self.telemetry = telemetry()
-        self.telemetry.bind(status)
-
-    def answer_status(self) -> Mapping[str, object]:
-        self.asked += 1
-        if self.broken is not None:
-            raise self.broken
-        return self.status
-
-    def server(self, *, host: str = "127.0.0.1", port: int = 0, token: str | None = None) -> HttpServer:
-        return HttpServer(
-            host=host,
-            port=port,
-            finder=Known(),
-            token=token,
-            metrics=self.telemetry.exposition,
-            health=lambda: self.health,
-            ready=lambda: self.ready,
-            status=self.answer_status,
-        )
-
-
-@pytest.fixture
-def service() -> Service:
-    return Service()
-
-
-@pytest.fixture
-async def server(service: Service) -> AsyncIterator[HttpServer]:
-    server = service.server()
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
-async def client(server: HttpServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
-        yield client
+from tests.edge.http_service import Service
+from tests.edge.support import Lines, status
 
 
 async def test_port_zero_finds_a_free_one_and_says_which(server: HttpServer) -> None:

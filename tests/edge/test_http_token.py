@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from consumer.edge.http_server import HttpServer
+from tests.edge.http_service import Service
 from tests.edge.support import Lines
-from tests.edge.test_http_server import Service
 
 TOKEN = "a-token-of-the-test"
 CLOSED = ("/", "/status", "/status/stream", "/sends", "/sends?event=e1", "/nothing")

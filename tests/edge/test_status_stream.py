@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 import httpx
 import orjson
@@ -10,26 +10,7 @@ import pytest
 
 from consumer.edge.http_server import HttpServer
 from consumer.edge.status_stream import MAX_CLIENTS
-from tests.edge.test_http_server import Service
-
-
-@pytest.fixture
-def service() -> Service:
-    return Service()
-
-
-@pytest.fixture
-async def server(service: Service) -> AsyncIterator[HttpServer]:
-    server = service.server()
-    await server.start()
-    yield server
-    await server.stop()
-
-
-@pytest.fixture
-async def client(server: HttpServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=5.0) as client:
-        yield client
+from tests.edge.http_service import Service
 
 
 async def events(client: httpx.AsyncClient) -> AsyncGenerator[bytes, None]:
