@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from grafana import HERE, dashboard, variable
-from on_call import FAILURES, HOLDING, LATENESS, MACHINE, SENDING
+from machine import MACHINE
+from on_call import FAILURES, HOLDING, LATENESS, SENDING
 from upstream import RESULTS_OF_MINE
 
 FOLDER: Final = Path(__file__).parent
