@@ -186,19 +186,25 @@ def _field_names(settings: Settings) -> Iterator[Contradiction]:
 def _topics(settings: Settings) -> Iterator[Contradiction]:
     kafka = settings.kafka
     events, results = ("kafka", "events_topics"), ("kafka", "results_topic")
+    urgent, urgent_topics = ("kafka", "urgent_topics"), kafka.urgent_topics or ()
     dead_letters, journal = ("kafka", "dead_letter_topic"), ("kafka", "journal_topic")
     if kafka.dead_letter_topic == kafka.results_topic:
         yield Contradiction(path=dead_letters, others=(results,), problem=f"must differ from {setting_name(results)}")
     for path, name in ((results, kafka.results_topic), (dead_letters, kafka.dead_letter_topic)):
-        if name in kafka.events_topics:
-            yield Contradiction(path=path, others=(events,), problem=f"must not be one of {setting_name(events)}")
-    journals = Counter(settings.journal_topic(topic) for topic in kafka.events_topics)
+        for listed, names in ((events, kafka.events_topics), (urgent, urgent_topics)):
+            if name in names:
+                yield Contradiction(path=path, others=(listed,), problem=f"must not be one of {setting_name(listed)}")
+    if both := set(kafka.events_topics) & set(urgent_topics):
+        problem = f"must not name a topic of {setting_name(events)}: {min(both)} is in both"
+        yield Contradiction(path=urgent, others=(events,), problem=problem)
+    journals = Counter(settings.journal_topic(topic) for topic in dict.fromkeys(kafka.all_events_topics))
     if max(journals.values()) > 1:
         yield Contradiction(
             path=journal, others=(events,), problem="must hold {topic}: each of several events topics has its own"
         )
     for path, names in (
         (events, kafka.events_topics),
+        (urgent, urgent_topics),
         (results, (kafka.results_topic,)),
         (dead_letters, (kafka.dead_letter_topic,)),
     ):
@@ -221,8 +227,9 @@ def _control_topic(settings: Settings) -> Iterator[Contradiction]:
             problem="must name the control topic with 1 to 249 of the characters A-Z a-z 0-9 . _ -: "
             f"change it, or set {setting_name(control)} without {{group}}",
         )
-    taken = dict.fromkeys(kafka.events_topics, ("kafka", "events_topics"))
-    taken |= {settings.journal_topic(topic): ("kafka", "journal_topic") for topic in kafka.events_topics}
+    taken = dict.fromkeys(kafka.urgent_topics or (), ("kafka", "urgent_topics"))
+    taken |= dict.fromkeys(kafka.events_topics, ("kafka", "events_topics"))
+    taken |= {settings.journal_topic(topic): ("kafka", "journal_topic") for topic in kafka.all_events_topics}
     taken |= {kafka.results_topic: ("kafka", "results_topic"), kafka.dead_letter_topic: ("kafka", "dead_letter_topic")}
     if name in taken:
         problem = f"must not give the name of another topic: {name} is in {setting_name(taken[name])}"

@@ -22,6 +22,12 @@ class Kafka(Section):
     bootstrap_servers: kinds.Brokers = Field(("localhost:9092",), description="Brokers to ask first, as host:port.")
     group_id: kinds.Text = Field("campaign-consumer", description="The consumer group; one group per journal.")
     events_topics: kinds.Topics = Field(("contact-events",), description="Topics of contact events to read.")
+    urgent_topics: kinds.Topics | None = Field(
+        None,
+        description="Topics of contact events that are `immediate` unless they say otherwise; the backlog of the others "
+        "never keeps them waiting.",
+        examples=["urgent-contact-events"],
+    )
     results_topic: kinds.Topic = Field("campaign-send-results", description="Where every record's result goes.")
     dead_letter_topic: kinds.Topic = Field(
         "contact-events-dead-letter", description="Where the bytes of invalid records go."
@@ -83,6 +89,11 @@ class Kafka(Section):
         description="Static membership: each instance has a name of its own and keeps it across restarts.",
         examples=["campaign-consumer-0"],
     )
+
+    @property
+    def all_events_topics(self) -> tuple[str, ...]:
+        """The topics of contact events, the urgent ones last."""
+        return (*self.events_topics, *(self.urgent_topics or ()))
 
     @property
     def control_topic_name(self) -> str:

@@ -121,7 +121,8 @@ class ContactEvent(_Model):
         default=None, description="No request carrying this event starts at or after it."
     )
     priority: Literal["normal", "immediate"] | None = Field(
-        default=None, description="Default: normal. An immediate event does not wait for its window."
+        default=None,
+        description="Default: normal, on an urgent topic immediate. An immediate event does not wait for its window.",
     )
 
     @model_validator(mode="after")

@@ -52,7 +52,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
         consumer=GroupConsumer(
             connection,
             group=kafka.group_id,
-            topics=kafka.events_topics,
+            topics=kafka.all_events_topics,
             membership=Membership(session_seconds=kafka.session_timeout_seconds),
             instance_id=kafka.group_instance_id,
             on_trouble=on_trouble,

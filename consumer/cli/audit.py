@@ -115,15 +115,16 @@ def _question(settings: "Settings", topics: tuple[str, ...]) -> "AuditQuestion":
     from consumer.audit.run import AuditQuestion
 
     kafka = settings.kafka
-    unknown = sorted(set(topics) - set(kafka.events_topics))
+    unknown = sorted(set(topics) - set(kafka.all_events_topics))
     if unknown:
         message = (
-            f"--topic {unknown[0]}: CAMPAIGN_KAFKA__EVENTS_TOPICS has no such topic ({', '.join(kafka.events_topics)})"
+            f"--topic {unknown[0]}: CAMPAIGN_KAFKA__EVENTS_TOPICS and CAMPAIGN_KAFKA__URGENT_TOPICS have no such topic "
+            f"({', '.join(kafka.all_events_topics)})"
         )
         raise Failure(message, MISUSED)
     return AuditQuestion(
         group=kafka.group_id,
-        journals={topic: settings.journal_topic(topic) for topic in topics or kafka.events_topics},
+        journals={topic: settings.journal_topic(topic) for topic in topics or kafka.all_events_topics},
         results=kafka.results_topic,
         dead_letters=kafka.dead_letter_topic,
         ttl_ms=round(settings.deduplication.ttl_seconds * 1000),

@@ -53,7 +53,9 @@ def summary(settings: "Settings") -> Iterator[tuple[str, str]]:
     kafka, api, window, delivery = settings.kafka, settings.api, settings.window, settings.delivery
     yield "brokers", f"{', '.join(kafka.bootstrap_servers)} ({kafka.security_protocol}), group {kafka.group_id}"
     yield "events", ", ".join(kafka.events_topics)
-    yield "journal", ", ".join(settings.journal_topic(topic) for topic in kafka.events_topics)
+    if kafka.urgent_topics:
+        yield "urgent events", ", ".join(kafka.urgent_topics)
+    yield "journal", ", ".join(settings.journal_topic(topic) for topic in kafka.all_events_topics)
     yield "results", f"{kafka.results_topic}; dead letters: {kafka.dead_letter_topic}"
     yield "control", kafka.control_topic_name
     yield "platform", f"{_plain(api.url)}, an answer within {spell_duration(api.timeout_seconds)}; server key is set"

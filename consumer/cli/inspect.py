@@ -139,7 +139,9 @@ async def _accept(kafka: "Kafka", wanted: str, *, at: str | None, sure: bool) ->
     async with inspect_tools(kafka, writes=True) as tools:
         found = [partition for partition in tools.partitions if str(partition) == wanted]
         if not found:
-            raise Failure(f"--accept {wanted}: there is no such partition of {', '.join(kafka.events_topics)}", MISUSED)
+            raise Failure(
+                f"--accept {wanted}: there is no such partition of {', '.join(kafka.all_events_topics)}", MISUSED
+            )
         seen = await tools.inspector.look(found[0])
         start = _start(seen, at)
         check_may_start(seen, start)
@@ -245,7 +247,7 @@ async def topic_questions(kafka: "Kafka", troubles: list[str]) -> AsyncIterator[
 
     connection, journals = connection_of(kafka), _journals(kafka)
     # Neither of the two is started as in a service: they only read, and join no group.
-    events = GroupConsumer(connection, group=kafka.group_id, topics=kafka.events_topics, on_trouble=troubles.append)
+    events = GroupConsumer(connection, group=kafka.group_id, topics=kafka.all_events_topics, on_trouble=troubles.append)
     journal = KafkaJournal(
         connection, topic_template=kafka.journal_topic, on_replaced=troubles.append, on_trouble=troubles.append
     )
@@ -263,4 +265,4 @@ async def topic_questions(kafka: "Kafka", troubles: list[str]) -> AsyncIterator[
 
 
 def _journals(kafka: "Kafka") -> dict[str, str]:
-    return {topic: kafka.journal_topic.replace("{topic}", topic) for topic in kafka.events_topics}
+    return {topic: kafka.journal_topic.replace("{topic}", topic) for topic in kafka.all_events_topics}

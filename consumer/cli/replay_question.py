@@ -49,13 +49,14 @@ def question_of(settings: Settings, asked: Asked, now: Now) -> tuple[PlanQuestio
         click.UsageError: it contradicts itself.
     """
     kafka, topics = settings.kafka, tuple(dict.fromkeys(asked.topics))
-    unknown = sorted(set(topics) - set(kafka.events_topics))
+    unknown = sorted(set(topics) - set(kafka.all_events_topics))
     if unknown:
         message = (
-            f"--topic {unknown[0]}: CAMPAIGN_KAFKA__EVENTS_TOPICS has no such topic ({', '.join(kafka.events_topics)})"
+            f"--topic {unknown[0]}: CAMPAIGN_KAFKA__EVENTS_TOPICS and CAMPAIGN_KAFKA__URGENT_TOPICS have no such topic "
+            f"({', '.join(kafka.all_events_topics)})"
         )
         raise Failure(message, MISUSED)
-    topics = topics or tuple(kafka.events_topics)
+    topics = topics or tuple(kafka.all_events_topics)
     since, until = (_point(text, now) for text in (asked.since, asked.until))
     by_offset = since.offset is not None or until.offset is not None
     if by_offset and (len(topics), len(set(asked.partitions))) != (1, 1):

@@ -149,7 +149,7 @@ async def _standing(kafka: "Kafka", plan: "Plan | None", resend_id: str, logs: "
             resend_id=resend_id, results=plan.results.topic, starts=starts, results_starts=results_starts
         )
     starts = {}
-    for topic in kafka.events_topics:
+    for topic in kafka.all_events_topics:
         for number in range(await logs.partitions(topic)):
             starts[topic, number], _ = await logs.bounds(topic, number)
     return ResendStanding(resend_id=resend_id, results=kafka.results_topic, starts=starts, results_starts={})

@@ -192,7 +192,7 @@ async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Ser
     await server.start()
     try:
         kafka, connection, expected = settings.kafka, kafka_connection(settings), expectations(settings)
-        telemetry.started(group=kafka.group_id, topics=kafka.events_topics, http_url=server.url)
+        telemetry.started(group=kafka.group_id, topics=kafka.all_events_topics, http_url=server.url)
         for note in (*notes(settings), *([note_on_traces] if note_on_traces else [])):
             telemetry.noted(note)
         await until_reachable(connection, on_trouble=lambda why: telemetry.kafka_trouble(why=why))

@@ -39,6 +39,7 @@ def policies(settings: Settings) -> Policies:
         breaker=_breaker(settings.delivery.breaker),
         dry_run=settings.delivery.dry_run,
         test_recipients=tuple(one.get_secret_value() for one in settings.delivery.test_recipients or ()),
+        urgent_topics=frozenset(settings.kafka.urgent_topics or ()),
         max_event_age_seconds=settings.kafka.max_event_age_seconds,
         max_ahead=settings.kafka.max_ahead,
         buffer_max_events=settings.buffer.max_events,
@@ -92,7 +93,8 @@ def expectations(settings: Settings) -> Expectations:
     """Return the topics that must exist."""
     kafka = settings.kafka
     return Expectations(
-        journals={topic: settings.journal_topic(topic) for topic in kafka.events_topics},
+        journals={topic: settings.journal_topic(topic) for topic in kafka.all_events_topics},
+        urgent=frozenset(kafka.urgent_topics or ()),
         results=kafka.results_topic,
         dead_letter=kafka.dead_letter_topic,
         control=kafka.control_topic_name,

@@ -127,6 +127,8 @@ class Policies:
     """Whether sends settle `cancelled` at their turn, instead of becoming requests."""
     test_recipients: tuple[str, ...] = field(default=(), repr=False)
     """Phones and codes of those whom events may reach; none: everybody."""
+    urgent_topics: frozenset[str] = frozenset()
+    """Events topics whose events are immediate unless they say otherwise."""
     max_event_age_seconds: float = 86_400.0
     max_ahead: int = 100_000
     buffer_max_events: int = 100_000

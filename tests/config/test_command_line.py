@@ -199,6 +199,7 @@ UNUSUAL = {
     "DELIVERY__TEST_RECIPIENTS": "+34600111222,cust-1",
     "DEDUPLICATION__TTL": "21s",
     "DEDUPLICATION__MAX_ENTRIES": "22",
+    "KAFKA__URGENT_TOPICS": "otp,alarms",
     "BUFFER__MAX_EVENTS": "23",
     "BUFFER__MAX_BYTES": "24 MiB",
 } | {f"API__FIELD_NAMES__{name.upper()}": f"wire_{name}" for name in FieldNameSettings.model_fields}
@@ -238,6 +239,7 @@ def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
         ),
         dry_run=True,
         test_recipients=("+34600111222", "cust-1"),
+        urgent_topics=frozenset({"otp", "alarms"}),
         max_event_age_seconds=7200,
         max_ahead=11,
         buffer_max_events=23,
@@ -258,6 +260,7 @@ def test_how_kafka_is_reached_and_which_topics_must_be_there_are_as_set() -> Non
             "CAMPAIGN_KAFKA__SASL_USERNAME": "me",
             "CAMPAIGN_KAFKA__SASL_PASSWORD": "hush-4711",
             "CAMPAIGN_KAFKA__EVENTS_TOPICS": "x,y",
+            "CAMPAIGN_KAFKA__URGENT_TOPICS": "z",
             "CAMPAIGN_KAFKA__RESULTS_TOPIC": "r",
             "CAMPAIGN_KAFKA__DEAD_LETTER_TOPIC": "d",
         },
@@ -272,9 +275,13 @@ def test_how_kafka_is_reached_and_which_topics_must_be_there_are_as_set() -> Non
         "sasl_plain_username": "me",
         "sasl_plain_password": "hush-4711",
     }
-    journals = {"x": "x-journal", "y": "y-journal"}
+    journals = {"x": "x-journal", "y": "y-journal", "z": "z-journal"}
     assert expectations(settings) == Expectations(
-        journals=journals, results="r", dead_letter="d", control="campaign-consumer-control"
+        journals=journals,
+        results="r",
+        dead_letter="d",
+        control="campaign-consumer-control",
+        urgent=frozenset({"z"}),
     )
 
 

@@ -92,6 +92,7 @@ class Decoder:
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
         self._names = policies.field_names
+        self._urgent_topics = policies.urgent_topics
         self._recipients = Recipients(policies.test_recipients) if policies.test_recipients else None
         self._wire_contact = contact_shape(policies.field_names)
         self._campaigns: dict[int, _Campaign] = {}
@@ -142,8 +143,7 @@ class Decoder:
     def _event(
         self, partition: Partition, record: Record, fields: FastEvent | ContactEvent, resend: Resend, now: Now
     ) -> Event:
-        contact, send = fields.contact, fields.send
-        key, value = record.key, record.value or b""
+        contact, send, priority = fields.contact, fields.send, fields.priority
         campaign = self._campaigns.get(fields.campaign_id) or self._campaign(fields.campaign_id)
         phone, event_id, occurred_at = contact.phone_e164, fields.event_id, fields.occurred_at
         reference = contact.external_reference or event_id
@@ -178,16 +178,17 @@ class Decoder:
             takes_bytes > campaign.room_bytes or len(reference) > MAX_REFERENCE_CHARS
         ):
             raise too_large(reference, campaign.room_bytes)
+        immediate = partition.topic in self._urgent_topics if priority is None else priority == "immediate"
         fingerprint = xxh3_128_digest(event_id.encode()) if resend.id is None else _resent(event_id, resend.id)
+        key, value = record.key, record.value or b""
         size_bytes = len(value) + (len(key) if key else 0) + EVENT_OVERHEAD_BYTES
         key = key if size_bytes <= MAX_KEY_BYTES else result_key(key)
         return Event(  # by position: see there
             partition,
             record.offset,  # type: ignore[arg-type] # an Offset; saying so would be a call
-            key, event_id, intern(fields.event_type), occurred_at, occurred, reference,
-            resend, fingerprint, group, campaign.persons[kind] + person, fragment,
-            expires_at if resend.expires_at is None else resend.expires_at,
-            fields.priority == "immediate", unsendable, size_bytes, record.timestamp, now.wall, now.steady,
+            key, event_id, intern(fields.event_type), occurred_at, occurred, reference, resend, fingerprint, group,
+            campaign.persons[kind] + person, fragment, expires_at if resend.expires_at is None else resend.expires_at,
+            immediate, unsendable, size_bytes, record.timestamp, now.wall, now.steady,
         )  # fmt: skip
 
     def _withheld(self, campaign: _Campaign, kind: int, person: str, contact: FastContact | Contact) -> Reason | None:

@@ -21,6 +21,7 @@ class TopicRole(StrEnum):
     """What a topic is for, as messages name it."""
 
     EVENTS = "events"
+    URGENT_EVENTS = "urgent events"
     JOURNAL = "journal"
     RESULTS = "results"
     DEAD_LETTER = "dead-letter"
@@ -228,6 +229,7 @@ class SettingsUnseen(TopicFinding):
 
 _SETTINGS: Final = {
     TopicRole.EVENTS: "EVENTS_TOPICS",
+    TopicRole.URGENT_EVENTS: "URGENT_TOPICS",
     TopicRole.JOURNAL: "JOURNAL_TOPIC",
     TopicRole.RESULTS: "RESULTS_TOPIC",
     TopicRole.DEAD_LETTER: "DEAD_LETTER_TOPIC",

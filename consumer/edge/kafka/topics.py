@@ -74,11 +74,13 @@ class Expectations:
     results: str
     dead_letter: str
     control: str
+    urgent: frozenset[str] = frozenset()
+    """Those of the events topics that are urgent."""
 
     def topics(self) -> Iterator[tuple[str, TopicRole]]:
         """Yield every topic and what it is for."""
         for events, journal in self.journals.items():
-            yield events, TopicRole.EVENTS
+            yield events, TopicRole.URGENT_EVENTS if events in self.urgent else TopicRole.EVENTS
             yield journal, TopicRole.JOURNAL
         yield self.results, TopicRole.RESULTS
         yield self.dead_letter, TopicRole.DEAD_LETTER
@@ -232,7 +234,7 @@ async def _examine_settings(admin: AIOKafkaAdminClient, topic: str, role: TopicR
             findings.append(ShortRetention(topic=topic, retention_ms=retention_ms))
     if role is TopicRole.CONTROL and settings.get("cleanup.policy", "") != "compact":
         findings.append(NotCompacted(topic=topic, policy=settings.get("cleanup.policy", "")))
-    if role not in (TopicRole.EVENTS, TopicRole.CONTROL):
+    if role not in (TopicRole.EVENTS, TopicRole.URGENT_EVENTS, TopicRole.CONTROL):
         findings += _examine_limits(topic, role, settings)
     in_sync = int(settings.get("min.insync.replicas", "1"))
     if role is not TopicRole.DEAD_LETTER and in_sync < COPIES_IN_SYNC:

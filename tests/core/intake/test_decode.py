@@ -1,6 +1,7 @@
 """Decoding: any bytes become an event or a dead letter with a reason, whichever way they are read."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -53,7 +54,7 @@ HEADERS = st.lists(
 )
 
 
-def by_the_models(record: WildRecord) -> Decoded:
+def by_the_models(record: WildRecord, policies: Policies = SCHEDULING) -> Decoded:
     """Decode without the fast way."""
 
     def refuse(_: object) -> Any:
@@ -62,7 +63,7 @@ def by_the_models(record: WildRecord) -> Decoded:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decode, "fast_event_of", refuse)
         patch.setattr(decode, "fast_event_in", refuse)
-        return decoded(record)
+        return decoded(record, policies)
 
 
 # ---------------------------------------------------------------- any bytes, two ways
@@ -125,6 +126,20 @@ def test_an_event_carries_what_its_record_says(document: dict[str, Any]) -> None
     if not expected.get("customFields"):
         expected.pop("customFields", None)
     assert orjson.loads(event.contact) == expected | {"customData": event.external_reference}
+
+
+@pytest.mark.parametrize("said", [{}, {"priority": None}, {"priority": "normal"}])
+@pytest.mark.parametrize("way", [decoded, by_the_models])
+def test_an_event_of_an_urgent_topic_is_immediate_unless_it_says_otherwise(
+    way: Callable[[WildRecord, Policies], Decoded], said: dict[str, Any]
+) -> None:
+    record = WildRecord(value=json_bytes(plain_event(**said)))
+    event = way(record, Policies(urgent_topics=frozenset({PARTITION.topic})))
+    elsewhere = way(record, Policies(urgent_topics=frozenset({"another"})))
+    assert isinstance(event, Event)
+    assert isinstance(elsewhere, Event)
+    assert event.immediate == (said.get("priority") is None)
+    assert not elsewhere.immediate
 
 
 @given(st.lists(st.binary(max_size=20) | VALID_EVENTS.map(json_bytes) | st.none(), max_size=5))
