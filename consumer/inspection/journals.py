@@ -6,7 +6,7 @@ A service that was started on another group's journals by mistake must not write
 import asyncio
 from collections.abc import Iterable, Mapping
 
-from consumer.core.journal.group import not_ours
+from consumer.core.journal.stop import not_ours
 from consumer.core.terms import Partition
 from consumer.service.evidence import PartitionEvidence
 from consumer.service.ports import TopicGoneError
@@ -32,7 +32,9 @@ async def refuse_foreign_journals(evidence: PartitionEvidence, partitions: Itera
     others = {partition: other for partition, other in groups.items() if other != group}
     if others and len(others) == len(groups):
         partition, other = next(iter(others.items()))
-        raise SharedJournalError(f"partition {partition}: {not_ours(other, group)} (inspect --accept-all)")
+        stop = not_ours(other, group)
+        message = f"partition {partition}: {stop.why}: {stop.first}; {stop.accept} may this group have it (inspect --accept-all)"
+        raise SharedJournalError(message)
 
 
 async def _groups(evidence: PartitionEvidence, partitions: Iterable[Partition]) -> Mapping[Partition, str]:

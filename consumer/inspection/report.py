@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import orjson
 
+from consumer.core.journal.stop import cure
 from consumer.core.terms import Instant, Offset
-from consumer.inspection.view import PartitionView, State
+from consumer.inspection.view import PartitionView
 
 COLUMNS = ("partition", "state", "committed", "ahead", "unknown", "lag", "checkpoint", "claim", "since", "owner")
 LEFT = frozenset({"partition", "state", "owner"})
@@ -17,7 +18,7 @@ EPILOG = """\
 \b
 Columns (in brackets: the name in --json)
   partition   topic:number (topic, partition)
-  state       ordinary; stopped: does not start before an operator has decided; accepted: an operator has decided;
+  state       ordinary; stopped: does not start before an operator has decided (why, cure); accepted: an operator has decided;
               rewound and skipped: a tool has moved the group; records_lost: retention removed unread records;
               no_journal: the journal lacks this partition (state, why)
   committed   the offset that the group has committed (committed); where reading would begin now (watermark)
@@ -49,7 +50,8 @@ def table(views: Sequence[PartitionView], now: Instant) -> Iterator[str]:
 def remarks(view: PartitionView) -> Iterator[str]:
     """Yield remarks about a partition: why it is in its state, and notes. A line each."""
     if view.why is not None:
-        yield f"{view.partition} is {view.state.value}: {view.why}{_cure(view)}"
+        remedy = cure_of(view)
+        yield f"{view.partition} is {view.state.value}: {view.why}" + ("" if remedy is None else f"; cure: {remedy}")
     for note in view.notes:
         yield f"{view.partition}: {note}"
 
@@ -70,8 +72,9 @@ def _row(view: PartitionView, now: Instant) -> tuple[str, ...]:
     )
 
 
-def _cure(view: PartitionView) -> str:
-    return f"; cure: campaign-consumer inspect --accept {view.partition}" if view.state is State.STOPPED else ""
+def cure_of(view: PartitionView) -> str | None:
+    """Return what to do about a stopped partition; None where it is not stopped."""
+    return None if view.stop is None else cure(view.stop, view.partition)
 
 
 def _number(number: int | None) -> str:
@@ -103,6 +106,7 @@ def _fields(view: PartitionView, now: Instant) -> dict[str, object]:
         "partition": view.partition.number,
         "state": view.state.value,
         "why": view.why,
+        "cure": cure_of(view),
         "committed": view.committed,
         "watermark": view.watermark,
         "settledAhead": view.settled_ahead,
@@ -138,7 +142,9 @@ def _rfc3339(instant: Instant) -> str:
 def forecast(view: PartitionView, start: Offset) -> Iterator[str]:
     """Yield lines that say what happens if a stopped partition starts at an offset."""
     assert view.log_end is not None
+    assert view.stop is not None
     yield f"{view.partition} is stopped: {view.why}"
+    yield f"Before that: {view.stop.first}. Go on here {view.stop.accept}."
     yield (
         f"It will start at offset {start} (committed: {_number(view.committed)}, log: {_number(view.log_start)} to "
         f"{view.log_end}). Up to {view.log_end - start} records are processed again, as if nothing had been sent."

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from consumer.core.journal.entries import Claim
-from consumer.core.journal.group import foreign_claims, group_of, not_ours
-from consumer.core.journal.takeover import Evidence, Start, Stop, starting_point
+from consumer.core.journal.group import foreign_claims, group_of
+from consumer.core.journal.stop import Stop, not_ours
+from consumer.core.journal.takeover import Evidence, Start, starting_point
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.service.evidence import JournalReading
 
@@ -64,6 +65,8 @@ class PartitionView:
     partition: Partition
     state: State
     why: str | None = None
+    stop: Stop | None = None
+    """What stands in a stopped partition's way, and what a person can do about it."""
     committed: Offset | None = None
     watermark: Offset | None = None
     """Where reading would begin now; for a stopped partition, the watermark of its last checkpoint."""
@@ -110,6 +113,7 @@ def view(seen: Gathered) -> PartitionView:
         partition=seen.partition,
         state=state,
         why=why,
+        stop=point if isinstance(point, Stop) else None,
         committed=evidence.committed,
         watermark=watermark,
         settled_ahead=len(taken.known) + len(taken.published),
@@ -128,11 +132,12 @@ def view(seen: Gathered) -> PartitionView:
 
 def _foreign(seen: Gathered, other: str) -> PartitionView:
     """Return the state of a partition whose journal belongs to another group."""
-    evidence = seen.evidence
+    evidence, stop = seen.evidence, not_ours(other, seen.group)
     return PartitionView(
         partition=seen.partition,
         state=State.STOPPED,
-        why=not_ours(other, seen.group),
+        why=stop.why,
+        stop=stop,
         committed=evidence.committed,
         watermark=evidence.committed,
         log_start=evidence.log_start,

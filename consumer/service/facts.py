@@ -300,8 +300,8 @@ class Facts(Protocol):
     def partition_lost(self, partition: Partition, *, claimed_by: str) -> None:
         """Another member has claimed it: its work is dropped here."""
 
-    def partition_stopped(self, partition: Partition, *, why: str) -> None:
-        """It must not start until a person decides; `why` says about what."""
+    def partition_stopped(self, partition: Partition, *, why: str, cure: str) -> None:
+        """It must not start until a person decides; `why` says about what, `cure` what to do."""
 
     def partition_accepted(self, partition: Partition) -> None:
         """A person has decided: the stopped partition is claimed again and starts."""

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from consumer.core.journal.entries import Claim
-from consumer.core.journal.group import not_ours
 from consumer.core.journal.lane import Lane, TakenOver
 from consumer.core.journal.ledger import OwnershipState
+from consumer.core.journal.stop import Stop, cure, journal_damaged, not_ours
 from consumer.core.journal.takeover import OUR_MARK
 from consumer.core.pipeline import Pipeline
 from consumer.core.terms import JournalOffset, Now, Offset, Partition, Ticks
@@ -68,7 +68,7 @@ class Partitions:
         self.committed: dict[Partition, Offset] = {}
         self.all_committed_at = clock.now().steady
         """When the commits were last complete: acknowledged, or there was nothing to commit."""
-        self.stopped: dict[Partition, str] = {}
+        self.stopped: dict[Partition, Stop] = {}
         """Partitions that wait for a person, and why."""
         self.log_ends: dict[Partition, Offset] = {}
         self.unread = UnreadRecords(consumer, clock)
@@ -156,7 +156,9 @@ class Partitions:
             case OwnershipState.LOST:
                 self._lose(lane)
             case OwnershipState.RECREATED if lane.partition not in self.stopped:
-                self._stop(lane.partition, "its journal ends before what was proven: the topic was recreated or cut")
+                self._stop(
+                    lane.partition, journal_damaged("its journal ends before what was proven: it was recreated or cut")
+                )
                 self.known_done[lane.partition] = lane.watermark.value
                 since = JournalOffset(lane.ledger.expected - 1)
                 emptied = self._pipeline.empty(lane.partition)
@@ -199,7 +201,7 @@ class Partitions:
             if error.known_done is not None:
                 self.known_done[lane.partition] = error.known_done
             self._saw_end(lane.partition, error.log_end)
-            self._stop(lane.partition, str(error))
+            self._stop(lane.partition, error.stop)
             await self._until_accepted(lane, lane.ledger.claimed_at)
             return
         except OvertakenError as error:
@@ -270,9 +272,9 @@ class Partitions:
 
         self._inbox.tell(overtaken)
 
-    def _stop(self, partition: Partition, why: str) -> None:
-        self.stopped[partition] = why
-        self._facts.partition_stopped(partition, why=why)
+    def _stop(self, partition: Partition, stop: Stop) -> None:
+        self.stopped[partition] = stop
+        self._facts.partition_stopped(partition, why=stop.why, cure=cure(stop, partition))
         self.rebalancing.standing(partition)
 
     def _lose(self, lane: Lane) -> None:

@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from consumer.core.journal.entries import Accepted, Placed, Skipped
-from consumer.core.journal.group import foreign_claims, group_of, not_ours
+from consumer.core.journal.group import foreign_claims, group_of
 from consumer.core.journal.lane import TakenOver
 from consumer.core.journal.replay import Remembering
+from consumer.core.journal.stop import Stop, not_ours
 from consumer.core.journal.takeover import OUR_MARK, Start, claimed_since, known_done, starting_point
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
@@ -36,11 +37,12 @@ class OvertakenError(Exception):
 
 
 class PartitionStoppedError(Exception):
-    """A partition must not start before a person has decided; the message says why."""
+    """A partition must not start before a person has decided; `stop` says why."""
 
-    def __init__(self, why: str, *, known_done: Offset | None = None, log_end: Offset | None = None) -> None:
+    def __init__(self, stop: Stop, *, known_done: Offset | None = None, log_end: Offset | None = None) -> None:
         """`known_done` is the offset below which everything is done, `log_end` the partition's end, where those are known."""
-        super().__init__(why)
+        super().__init__(stop.why)
+        self.stop = stop
         self.known_done = known_done
         self.log_end = log_end
 
@@ -161,7 +163,7 @@ class Takeover:
             if isinstance(point, Start):
                 return point, evidence.log_end
             if not point.may_pass or self._clock.now().steady >= give_up_at:
-                raise PartitionStoppedError(point.why, known_done=known_done(evidence), log_end=evidence.log_end)
+                raise PartitionStoppedError(point, known_done=known_done(evidence), log_end=evidence.log_end)
             await asyncio.sleep(PATIENCE_STEP_SECONDS)
 
     async def _lower_the_commit(self, partition: Partition, offset: Offset) -> None:

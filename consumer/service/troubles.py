@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from consumer.core.journal.stop import Stop, cure
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition
 from consumer.service.progress import STILL_SECONDS, Cause, Standstill, Surroundings, is_recent
@@ -184,7 +185,7 @@ def _partitions(service: Service) -> Iterator[Trouble]:
 
 def _stopped(service: Service) -> Iterator[Trouble]:
     lanes, stopped = service.pipeline.lanes, service.partitions.stopped
-    sentences = [f"partition {partition} is {stopped_because(partition, why)}" for partition, why in stopped.items()]
+    sentences = [f"partition {partition} is {stopped_because(partition, stop)}" for partition, stop in stopped.items()]
     topics = service.partitions.unreadable
     sentences += [f"the events topic {topic!r} cannot be read: {why}" for topic, why in topics.items()]
     sentences += [
@@ -205,9 +206,9 @@ def _stopped(service: Service) -> Iterator[Trouble]:
         )
 
 
-def stopped_because(partition: Partition, why: str) -> str:
-    """Return why a partition waits for a person, with the command that lets it start."""
-    return f"stopped: {why}; cure: campaign-consumer inspect --accept {partition}"
+def stopped_because(partition: Partition, stop: Stop) -> str:
+    """Return why a partition waits for a person, and what that person can do."""
+    return f"stopped: {stop.why}; cure: {cure(stop, partition)}"
 
 
 def _results(service: Service, now: Now) -> Iterator[Trouble]:

@@ -2,6 +2,7 @@
 
 import orjson
 
+from consumer.core.journal.stop import topic_changed
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from consumer.inspection.report import COLUMNS, EPILOG, document, forecast, table
 from consumer.inspection.view import Owner, PartitionView, State
@@ -26,9 +27,14 @@ STOPPED = PartitionView(
     partition=Partition("events", 11),
     state=State.STOPPED,
     why="it was recreated",
+    stop=topic_changed("it was recreated"),
     committed=Offset(40),
     log_start=Offset(0),
     log_end=Offset(60),
+)
+CURE = (
+    "find out who has recreated or truncated the events topic; then decide with campaign-consumer inspect "
+    "--accept events:11, which forgets what was sent before, so that people may be texted twice"
 )
 
 
@@ -38,7 +44,7 @@ def test_people_get_a_row_a_partition_and_a_line_with_the_cure() -> None:
     assert first.split() == ["events:0", "ordinary", *["40", "2", "1", "1000", "3s", "5", "2h"], "m-1", "(gone)"]
     assert second.split() == ["events:11", "stopped", *["40", "0", "0", "-", "-", "-", "-", "-"]]
     assert first.index("1000") + 4 == head.index("lag") + 3, "numbers stand below one another's ends"
-    assert line == ("events:11 is stopped: it was recreated; cure: campaign-consumer inspect --accept events:11")
+    assert line == f"events:11 is stopped: it was recreated; cure: {CURE}"
 
 
 def test_scripts_get_every_field_under_the_name_that_the_help_page_gives() -> None:
@@ -50,6 +56,7 @@ def test_scripts_get_every_field_under_the_name_that_the_help_page_gives() -> No
         "partition": 0,
         "state": "ordinary",
         "why": None,
+        "cure": None,
         "committed": 40,
         "watermark": 41,
         "settledAhead": 2,

@@ -223,7 +223,7 @@ async def test_a_journal_that_was_given_to_another_group_while_others_had_the_pa
         journal.say(Accepted(group="other", start=Offset(0), end=Offset(0), why="given up", accepted_at=Instant(2.0)))
         partitions.on_assigned([P0])
         await until(lambda: bool(partitions.stopped))
-        assert "'other'" in partitions.stopped[P0]
+        assert "'other'" in partitions.stopped[P0].why
         assert pipeline.lanes[P0].ledger.standing is OwnershipState.LOOKING, "nothing is written to it"
         partitions.forget([P0])
 

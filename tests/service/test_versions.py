@@ -9,7 +9,7 @@ from consumer.core.terms import JournalOffset, Offset
 from tests.core.makers import make_claim
 from tests.service.events import urgent, written
 from tests.service.harness import Stage, stage_on
-from tests.service.test_inspect import seen, until_ready, until_stopped
+from tests.service.test_inspect import inspect, seen, until_ready, until_stopped
 from tests.support.cluster import Cluster
 from tests.support.records import Written, read_all, write
 
@@ -43,9 +43,12 @@ async def test_a_partition_of_a_newer_version_waits_for_one_and_the_others_go_on
         older = await stage.launch()
         reason = await until_stopped(older)
         assert (
-            "cannot be read (an entry of an unknown kind): a newer version may have written it, so run that one"
-            in reason
-        )
+            "cannot be read (an entry of an unknown kind): a newer version may have written it; cure: run that version "
+            "again, and the partition goes on by itself"
+        ) in reason
+        assert "; only as the last way decide with campaign-consumer inspect --accept" in reason
+        code, out, _ = await inspect(stage)
+        assert (code, reason.removeprefix(f"partition {stage.events}:0 is stopped: ") in out) == (0, True)
         waiting, sent = await stage.publish([written(urgent(6, 10 + n), partition=n) for n in range(2)])
         await stage.results.until([sent])
         assert waiting not in stage.results.at, "nobody knows whether it was sent"

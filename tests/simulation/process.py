@@ -244,14 +244,14 @@ class Tidings:
         process.world.note(process.name, "has lost", (partition.number, claimed_by))
         process.world.judge.let_go(process.name, partition.number)
 
-    def partition_stopped(self, partition: Partition, *, why: str) -> None:
+    def partition_stopped(self, partition: Partition, *, why: str, cure: str) -> None:
         """There is one reason for that here, in our group: a journal that was deleted."""
         self._process.world.reached["partition_stopped"] += 1
         judge = self._process.world.judge
         if self._process.group != OUR_GROUP:
             return  # its journal is not theirs
         if self._process.alive and partition.number not in judge.abandoned:
-            raise judge.broken_by("a partition stopped although its journal is there", partition, why)
+            raise judge.broken_by("a partition stopped although its journal is there", partition, f"{why}; {cure}")
 
     def partition_accepted(self, partition: Partition) -> None:
         """The process has dropped what it had of a partition that begins anew."""

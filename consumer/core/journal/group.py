@@ -63,12 +63,3 @@ def foreign_claims(entries: Iterable[Placed], group: str) -> Iterator[Claim]:
     for placed in entries:
         if isinstance(placed.entry, Claim) and placed.entry.group != group:
             yield placed.entry
-
-
-def not_ours(other: str, group: str) -> str:
-    """Return why a partition does not start whose journal belongs to another group."""
-    return (
-        f"its journal belongs to group {other!r}, and this is group {group!r}: give each group a journal of its own "
-        "(CAMPAIGN_KAFKA__JOURNAL_TOPIC), or set CAMPAIGN_KAFKA__GROUP_ID right; "
-        f"only where {other!r} is given up for good may this group have it"
-    )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from consumer.core.journal.entries import Accepted, Checkpoint, Mark, Placed, Stray
+from consumer.core.journal.stop import Stop, journal_damaged, topic_changed, unreadable_entry
 from consumer.core.terms import Offset
 
 OUR_MARK = "campaign-consumer/1"
@@ -49,43 +50,31 @@ class Start:
     commit: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stop:
-    """This partition must not start before somebody has looked at it."""
-
-    why: str
-    may_pass: bool = False
-    """Whether waiting may help: a broker that is still catching up looks like a truncated topic."""
-
-
 def starting_point(evidence: Evidence) -> Start | Stop:
     """Return where to start by the evidence, or why not to."""
     committed, checkpoint, accepted = evidence.committed, evidence.checkpoint, evidence.accepted
     if evidence.cut is not None:
-        return Stop(
-            why=f"the entry at journal offset {evidence.cut.offset} was to stand at {evidence.cut.at}: the journal has "
-            "lost its end, so what was sent last cannot be known; find out what happened to the journal topic"
+        return journal_damaged(
+            f"the entry at journal offset {evidence.cut.offset} was to stand at {evidence.cut.at}: the journal has "
+            "lost its end, so what was sent last cannot be known"
         )
     if evidence.unreadable is not None and isinstance(evidence.unreadable.entry, Stray):
-        return Stop(
-            why=f"the record at journal offset {evidence.unreadable.offset} stands where it says, as only an owner's "
-            f"entry does, and cannot be read ({evidence.unreadable.entry.why}): a newer version may have written it, "
-            "so run that one, or find out who writes to the journal topic"
+        return unreadable_entry(
+            f"the record at journal offset {evidence.unreadable.offset} stands where it says, as only an owner's "
+            f"entry does, and cannot be read ({evidence.unreadable.entry.why}): a newer version may have written it"
         )
     if accepted is not None and checkpoint is None:
         beyond = committed is not None and committed > accepted.start
         return _within_log(evidence, Start(offset=accepted.start, commit=beyond))
     if evidence.differs_at is not None:
-        return Stop(
-            why=f"the record at offset {evidence.differs_at} is not the one that was read before: "
-            "the topic was recreated"
+        return topic_changed(
+            f"the record at offset {evidence.differs_at} is not the one that was read before: the topic was recreated"
         )
     if checkpoint is not None:
         return _within_log(evidence, _resumed(committed, evidence, checkpoint.watermark))
     if evidence.committed_by_us or not evidence.journal_is_whole:
-        return Stop(
-            why="the journal has lost its beginning and holds no checkpoint, so what was sent before cannot be known; "
-            "find out what happened to the journal topic"
+        return journal_damaged(
+            "the journal has lost its beginning and holds no checkpoint, so what was sent before cannot be known"
         )
     if committed is None:
         return Start(offset=evidence.log_start)
@@ -104,8 +93,8 @@ def _resumed(committed: Offset | None, evidence: Evidence, watermark: Offset) ->
 
 def _within_log(evidence: Evidence, start: Start) -> Start | Stop:
     if evidence.log_end < start.offset:
-        return Stop(
-            why=f"the events partition ends at offset {evidence.log_end}, below what is done ({start.offset}): "
+        return topic_changed(
+            f"the events partition ends at offset {evidence.log_end}, below what is done ({start.offset}): "
             "the topic was recreated or truncated",
             may_pass=True,
         )

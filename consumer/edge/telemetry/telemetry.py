@@ -258,9 +258,8 @@ class Telemetry(SendTelemetry, Facts):
         fields = {"partition": str(partition), "claimed_by": claimed_by}
         self._lines.problem("partition lost", partition, fields, cure=cure)
 
-    def partition_stopped(self, partition: Partition, *, why: str) -> None:
+    def partition_stopped(self, partition: Partition, *, why: str, cure: str) -> None:
         self.metrics.stops.add(partition, 1)
-        cure = f"campaign-consumer inspect shows it; --accept {partition} lets it start"
         fields = {"partition": str(partition), "why": why}
         self._lines.problem("partition stopped", partition, fields, cure=cure, level=logging.ERROR)
 

@@ -18,10 +18,10 @@ from consumer.core.journal.entries import (
     Tried,
 )
 from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.stop import Stop
 from consumer.core.journal.takeover import (
     Evidence,
     Start,
-    Stop,
     claimed_since,
     differs,
     starting_point,

@@ -327,7 +327,7 @@ FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float
         0.25,
     ),
     (lambda told: told.partition_lost(P3, claimed_by="x"), "campaign_partitions_lost_total", P3_LABELS, 1),
-    (lambda told: told.partition_stopped(P3, why="x"), "campaign_partition_stops_total", P3_LABELS, 1),
+    (lambda told: told.partition_stopped(P3, why="x", cure="y"), "campaign_partition_stops_total", P3_LABELS, 1),
     (
         lambda told: told.foreign_claims(P3, group="g", member="m", count=2),
         "campaign_foreign_claims_total",

@@ -68,7 +68,7 @@ def everything() -> Telemetry:
     told.partition_claimed(P3, claim_offset=Offset(4))  # type: ignore[arg-type]
     told.partition_owned(P3, seconds=0.2, watermark=Offset(9), unknown_attempts=0)
     told.partition_lost(P3, claimed_by="other")
-    told.partition_stopped(P3, why="x")
+    told.partition_stopped(P3, why="x", cure="y")
     told.journal_appended(P3, entries=3, seconds=0.001)
     told.foreign_claims(P3, group="other", member="m", count=1)
     told.writes_refused(P3, why="TopicAuthorizationFailedError")
