@@ -55,7 +55,7 @@ fix: tools ## Mend what ruff can mend, and format
 	@$(RUN)/ruff format
 
 .PHONY: bench
-bench: tools ## Measure: drain a full topic beside bare loops, and a lone urgent event's way
+bench: tools ## Measure: drain a full topic beside bare loops, a lone urgent event's way, and single sends
 	@$(RUN)/python -m tests.benchmarks.drain $(BENCH_ARGS)
 
 .PHONY: bench-journal

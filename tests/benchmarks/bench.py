@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from consumer.edge.kafka.connection import KafkaConnection
@@ -136,3 +137,22 @@ async def create_topic(servers: str, topic: str, *, partitions: int) -> None:
         await admin.create_topics([NewTopic(topic, partitions, 1)])
     finally:
         await admin.close()
+
+
+async def results(servers: str, topic: str, count: int) -> None:
+    """Wait until the results topic holds so many records."""
+    reader = AIOKafkaConsumer(bootstrap_servers=servers)
+    await reader.start()
+    try:
+        await reader._client.set_topics([topic])  # noqa: SLF001 - no public way
+        partitions = [TopicPartition(topic, number) for number in reader.partitions_for_topic(topic) or ()]
+        while sum((await reader.end_offsets(partitions)).values()) < count:
+            await asyncio.sleep(0.05)
+    finally:
+        await reader.stop()
+
+
+def tell(name: str, value: str, target: str = "", *, holds: bool | None = None) -> None:
+    """Print one figure, and whether its target holds; None: it is not judged."""
+    verdict = {True: "ok  ", False: "MISS", None: "    "}[holds]
+    print(f"{verdict} {name:<46} {value:>18}   {target}", flush=True)

@@ -23,7 +23,6 @@ from consumer.sandbox.client import SandboxClient
 from consumer.traffic.bulk import generate_bulk
 from consumer.traffic.record import GeneratedRecord
 from tests.benchmarks import bench
-from tests.benchmarks.drain import results
 from tests.support.records import read_all
 
 WINDOWS = ("0", "500ms", "2s", "10s")
@@ -91,7 +90,7 @@ async def steady(
         async with bench.service(servers, url, topic=topic, run=run, port=free_port(), settings=settings):
             published = await at_pace(servers, topic, traffic)
             summary = await client.wait(accepted=traffic.count, timeout_seconds=60)
-            await results(servers, f"results-{run}", traffic.count)
+            await bench.results(servers, f"results-{run}", traffic.count)
         return summary.requests, sorted(
             contact.accepted_at - published[contact.reference or ""] for contact in await client.contacts()
         )
@@ -139,7 +138,7 @@ async def singles(servers: str, folder: Path) -> None:
         bench.service(servers, url, topic=topic, run=run, port=free_port(), settings=settings) as running,
     ):
         began_at = time.perf_counter()
-        await results(servers, f"results-{run}", events)
+        await bench.results(servers, f"results-{run}", events)
         seconds, used = time.perf_counter() - began_at, bench.cost(running)
     print(
         f"singles: {events / seconds:,.0f} sends/s, {used.cpu_seconds / events * 1000:.2f} CPU-s a thousand, "

@@ -1,4 +1,4 @@
-"""Drains a topic that is full already, and forwards lone urgent events; the service beside bare loops, in one run.
+"""Drains a topic that is full already, forwards lone urgent events and single sends; the service beside bare loops, in one run.
 
 `python -m tests.benchmarks.drain [--events N] [--rounds N] [--partitions N] [--strict] [--profile FILE]`
 """
@@ -12,19 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.demo.processes import free_port
 from consumer.sandbox.client import SandboxClient
 from consumer.traffic.bulk import generate_bulk
 from tests.benchmarks import bench
+from tests.benchmarks.small_sends import TIMES_PLAIN_AT_MOST, small_sends
 
 TOPIC = "bench-events"
 LONE_TOPIC = "bench-lone-events"
 LONE_BARE_TOPIC = "bench-lone-events-bare"
 LONE_EVENTS = 250
 LONE_PER_SECOND = 50.0
+SMALL_SENDS_ROUNDS = 3
 
 RATIO_AT_LEAST = 0.25
 CONTACTS_A_POST_AT_LEAST = 450.0
@@ -67,7 +68,7 @@ async def drain_service(
         service = bench.service(servers, url, topic=TOPIC, run=run, port=port, profile=profile, module=module)
         async with service as running:
             began_at = time.perf_counter()
-            await results(servers, f"results-{run}", events)
+            await bench.results(servers, f"results-{run}", events)
             seconds = time.perf_counter() - began_at
             async with SandboxClient(url) as client:
                 summary = await client.summary()
@@ -77,19 +78,6 @@ async def drain_service(
                 service=bench.cost(running),
                 sandbox=bench.cost(platform),
             )
-
-
-async def results(servers: str, topic: str, count: int) -> None:
-    """Wait until the results topic holds so many records."""
-    reader = AIOKafkaConsumer(bootstrap_servers=servers)
-    await reader.start()
-    try:
-        await reader._client.set_topics([topic])  # noqa: SLF001 - no public way
-        partitions = [TopicPartition(topic, number) for number in reader.partitions_for_topic(topic) or ()]
-        while sum((await reader.end_offsets(partitions)).values()) < count:
-            await asyncio.sleep(0.05)
-    finally:
-        await reader.stop()
 
 
 async def lone_events(servers: str, url: str, topic: str) -> list[float]:
@@ -126,54 +114,75 @@ async def latency(servers: str) -> tuple[list[float], list[float]]:
         return bare, await lone_events(servers, url, LONE_TOPIC)
 
 
-def tell(name: str, value: str, target: str = "", *, holds: bool | None = None) -> None:
-    """Print one figure, and whether its target holds; None: it is not judged."""
-    verdict = {True: "ok  ", False: "MISS", None: "    "}[holds]
-    print(f"{verdict} {name:<46} {value:>18}   {target}", flush=True)
+class Judge:
+    """Tells what was measured, and keeps whether every target holds."""
+
+    def __init__(self) -> None:
+        self.all_hold = True
+
+    def judge(self, name: str, value: str, target: str, *, holds: bool) -> None:
+        """Tell a figure that has a target."""
+        self.all_hold = self.all_hold and holds
+        bench.tell(name, value, target, holds=holds)
+
+
+async def backlog(servers: str, arguments: argparse.Namespace, judge: Judge) -> None:
+    """Drain the topic in turns."""
+    events = arguments.events
+    await fill(servers, events=events, partitions=arguments.partitions)
+    rounds: list[Drained] = []
+    ratios: list[float] = []
+    bare = [await drain_bare(servers, events)]
+    for number in range(arguments.rounds):
+        rounds.append(await drain_service(servers, events=events, run=str(number), profile=arguments.profile))
+        bare.append(await drain_bare(servers, events))
+        # a machine's speed wanders within a minute: what was measured right before and right after is the measure
+        before, after = bare[-2][0], bare[-1][0]
+        ratios.append((before + after) / 2 / rounds[-1].seconds)
+        took = f"{before:.1f}, {after:.1f} / {rounds[-1].seconds:.1f} s"
+        bench.tell(f"round {number}: bare before, after / service", took, f"{ratios[-1]:.3f}")
+    ratio = statistics.median(ratios)
+    contacts = statistics.median(one.contacts_a_post for one in rounds)
+    peak = max(one.service.peak_mib for one in rounds)
+    bench.tell("bare getmany + orjson.loads", f"{events / statistics.median(seconds for seconds, _ in bare):,.0f}/s")
+    bench.tell("service, journal and results on", f"{events / statistics.median(one.seconds for one in rounds):,.0f}/s")
+    judge.judge("ratio", f"{ratio:.3f}", f">= {RATIO_AT_LEAST}", holds=ratio >= RATIO_AT_LEAST)
+    judge.judge("contacts a POST", f"{contacts:.0f}", ">= 450", holds=contacts >= CONTACTS_A_POST_AT_LEAST)
+    judge.judge("peak memory of the service", f"{peak:.0f} MiB", "<= 300 MiB", holds=peak <= PEAK_MIB_AT_MOST)
+    million = events / 1_000_000
+    bench.tell("bare loop, CPU per million", f"{statistics.median(cpu for _, cpu in bare) / million:.1f} s")
+    bench.tell(
+        "service, CPU per million", f"{statistics.median(r.service.cpu_seconds for r in rounds) / million:.1f} s"
+    )
+    bench.tell(
+        "sandbox, CPU per million", f"{statistics.median(r.sandbox.cpu_seconds for r in rounds) / million:.1f} s"
+    )
+
+
+async def lone(servers: str, judge: Judge) -> None:
+    """Forward lone urgent events."""
+    by_bare, by_service = await latency(servers)
+    later = statistics.median(by_service) - statistics.median(by_bare)
+    for name, delays in (("bare loop", by_bare), ("service", by_service)):
+        p99 = delays[int(len(delays) * 0.99)]
+        bench.tell(f"lone urgent event, {name}: median / p99", f"{statistics.median(delays):.1f} / {p99:.1f} ms")
+    judge.judge("later than the bare loop", f"{later:.1f} ms", "<= 5 ms", holds=later <= LATER_MS_AT_MOST)
 
 
 async def run(arguments: argparse.Namespace) -> bool:
     """Run everything; return whether every target holds."""
-    events, held = arguments.events, []
-
-    def judge(name: str, value: str, target: str, *, holds: bool) -> None:
-        held.append(holds)
-        tell(name, value, target, holds=holds)
-
+    judge = Judge()
     async with ApacheKafka() as kafka:
         servers = kafka.bootstrap_servers
-        await fill(servers, events=events, partitions=arguments.partitions)
-        rounds: list[Drained] = []
-        ratios: list[float] = []
-        bare = [await drain_bare(servers, events)]
-        for number in range(arguments.rounds):
-            rounds.append(await drain_service(servers, events=events, run=str(number), profile=arguments.profile))
-            bare.append(await drain_bare(servers, events))
-            # a machine's speed wanders within a minute: what was measured right before and right after is the measure
-            before, after = bare[-2][0], bare[-1][0]
-            ratios.append((before + after) / 2 / rounds[-1].seconds)
-            took = f"{before:.1f}, {after:.1f} / {rounds[-1].seconds:.1f} s"
-            tell(f"round {number}: bare before, after / service", took, f"{ratios[-1]:.3f}")
-        ratio = statistics.median(ratios)
-        contacts = statistics.median(one.contacts_a_post for one in rounds)
-        peak = max(one.service.peak_mib for one in rounds)
-        tell("bare getmany + orjson.loads", f"{events / statistics.median(seconds for seconds, _ in bare):,.0f}/s")
-        tell("service, journal and results on", f"{events / statistics.median(one.seconds for one in rounds):,.0f}/s")
-        judge("ratio", f"{ratio:.3f}", f">= {RATIO_AT_LEAST}", holds=ratio >= RATIO_AT_LEAST)
-        judge("contacts a POST", f"{contacts:.0f}", ">= 450", holds=contacts >= CONTACTS_A_POST_AT_LEAST)
-        judge("peak memory of the service", f"{peak:.0f} MiB", "<= 300 MiB", holds=peak <= PEAK_MIB_AT_MOST)
-        million = events / 1_000_000
-        tell("bare loop, CPU per million", f"{statistics.median(cpu for _, cpu in bare) / million:.1f} s")
-        tell("service, CPU per million", f"{statistics.median(r.service.cpu_seconds for r in rounds) / million:.1f} s")
-        tell("sandbox, CPU per million", f"{statistics.median(r.sandbox.cpu_seconds for r in rounds) / million:.1f} s")
+        if arguments.rounds:
+            await backlog(servers, arguments, judge)
         if arguments.latency:
-            by_bare, by_service = await latency(servers)
-            later = statistics.median(by_service) - statistics.median(by_bare)
-            for name, delays in (("bare loop", by_bare), ("service", by_service)):
-                p99 = delays[int(len(delays) * 0.99)]
-                tell(f"lone urgent event, {name}: median / p99", f"{statistics.median(delays):.1f} / {p99:.1f} ms")
-            judge("later than the bare loop", f"{later:.1f} ms", "<= 5 ms", holds=later <= LATER_MS_AT_MOST)
-    return all(held)
+            await lone(servers, judge)
+        if arguments.small_sends:
+            times = await small_sends(servers, events=arguments.small_sends, rounds=SMALL_SENDS_ROUNDS)
+            target = f"<= {TIMES_PLAIN_AT_MOST}"
+            judge.judge("times the plain loop's CPU", f"{times:.2f}", target, holds=times <= TIMES_PLAIN_AT_MOST)
+    return judge.all_hold
 
 
 def main() -> None:
@@ -183,6 +192,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--partitions", type=int, default=6)
     parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed")
+    parser.add_argument("--small-sends", type=int, default=20_000, help="events that are sent one per POST; 0: none")
     parser.add_argument("--no-latency", dest="latency", action="store_false")
     parser.add_argument("--profile", type=Path, help="run the service under cProfile and leave the statistics here")
     arguments = parser.parse_args()

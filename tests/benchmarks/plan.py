@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.traffic.bulk import generate_bulk
-from tests.benchmarks import bench, drain
+from tests.benchmarks import bench
 from tests.benchmarks.takeover import BATCH_BYTES, MIB, Judge
 
 PARTITIONS = 4
@@ -116,8 +116,8 @@ async def run(arguments: argparse.Namespace, judge: Judge) -> None:
             seconds, used = await measure(servers, file)
             size = file.stat().st_size
             sent = orjson.loads(file.read_bytes())["counts"]["wouldSend"]
-    drain.tell("records, and those that would be sent", f"{arguments.records:,}, {sent:,}")
-    drain.tell("plan", f"{seconds:.1f} s, {used.cpu_seconds:.1f} s of CPU")
+    bench.tell("records, and those that would be sent", f"{arguments.records:,}, {sent:,}")
+    bench.tell("plan", f"{seconds:.1f} s, {used.cpu_seconds:.1f} s of CPU")
     per_core = arguments.records / used.cpu_seconds
     judge(
         "records a second of CPU",
@@ -126,7 +126,7 @@ async def run(arguments: argparse.Namespace, judge: Judge) -> None:
         holds=per_core >= PER_CORE_AT_LEAST,
     )
     judge("peak memory", f"{used.peak_mib:.0f} MiB", f"<= {MIB_AT_MOST:.0f} MiB", holds=used.peak_mib <= MIB_AT_MOST)
-    drain.tell("the plan's file", f"{size / MIB:.1f} MiB")
+    bench.tell("the plan's file", f"{size / MIB:.1f} MiB")
 
 
 def main() -> None:
@@ -140,7 +140,7 @@ def main() -> None:
 
     def judge(name: str, value: str, target: str, *, holds: bool) -> None:
         held.append(holds)
-        drain.tell(name, value, target, holds=holds)
+        bench.tell(name, value, target, holds=holds)
 
     asyncio.run(run(arguments, judge))
     sys.exit(int(arguments.strict and not all(held)))

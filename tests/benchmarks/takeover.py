@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaProducer
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.demo.processes import free_port
 from consumer.traffic.bulk import generate_bulk
-from tests.benchmarks import bench, drain
+from tests.benchmarks import bench
 from tests.benchmarks.histories import RECORDS, History, entries
 
 MIB = 1024 * 1024
@@ -117,7 +117,7 @@ async def measure(servers: str, url: str, name: str, case: Case, folder: Path) -
     async with bench.service(
         servers, url, topic=topic, run=run, port=free_port(), module="tests.benchmarks.watched", watch=file
     ):
-        await drain.results(servers, f"results-{run}", case.partitions)
+        await bench.results(servers, f"results-{run}", case.partitions)
         sent_at = time.time()
         await asyncio.sleep(1)
         seen = _seen(file)
@@ -152,12 +152,12 @@ async def rebalanced(servers: str, url: str, folder: Path) -> tuple[list[dict[st
         for file in files
     ]
     async with members[0], asyncio.TaskGroup() as tasks:
-        await drain.results(servers, f"results-{REBALANCE}", case.partitions)
+        await bench.results(servers, f"results-{REBALANCE}", case.partitions)
         loading = tasks.create_task(load(servers, topic, case.partitions))
         await asyncio.sleep(2)
         began_at = time.time()
         async with members[1]:
-            await drain.results(servers, f"results-{REBALANCE}", await loading)
+            await bench.results(servers, f"results-{REBALANCE}", await loading)
             await asyncio.sleep(1)
             seen = [one for file in files if (one := _seen(file)) is not None]
     return seen, max(one["last_owned_at"] for one in seen) - began_at
@@ -168,7 +168,7 @@ async def judge_rebalance(servers: str, url: str, folder: Path, judge: Judge) ->
     seen, seconds = await rebalanced(servers, url, folder)
     first, second = seen
     lost = first["lost"] + second["lost"] + (first["assignments"] - 2) + (second["assignments"] - 1)
-    drain.tell(f"{REBALANCE}: second member joined, all at work after", f"{seconds:.2f} s")
+    bench.tell(f"{REBALANCE}: second member joined, all at work after", f"{seconds:.2f} s")
     judge(f"{REBALANCE}: memberships and partitions lost", f"{lost}", "<= 0", holds=lost == 0)
     spell = max(one["spell_cpu"] for one in seen)
     judge(
@@ -185,13 +185,13 @@ async def run(arguments: argparse.Namespace) -> bool:
 
     def judge(name: str, value: str, target: str, *, holds: bool) -> None:
         held.append(holds)
-        drain.tell(name, value, target, holds=holds)
+        bench.tell(name, value, target, holds=holds)
 
     with tempfile.TemporaryDirectory() as folder:
         async with ApacheKafka() as kafka, bench.sandbox() as (url, _):
             servers = kafka.bootstrap_servers
             idle = await idle_mib(servers, url, Path(folder))
-            drain.tell("idle", f"{idle:.0f} MiB")
+            bench.tell("idle", f"{idle:.0f} MiB")
             names = arguments.case or [*CASES, REBALANCE]
             if REBALANCE in names:
                 await judge_rebalance(servers, url, Path(folder), judge)
@@ -199,14 +199,14 @@ async def run(arguments: argparse.Namespace) -> bool:
                 case = CASES[name]
                 seen, sent_seconds = await measure(servers, url, name, case, Path(folder))
                 above = seen["peak"] / MIB - idle
-                drain.tell(f"{name}: CPU of the process", f"{seen['cpu']:.2f} s")
+                bench.tell(f"{name}: CPU of the process", f"{seen['cpu']:.2f} s")
                 judge(
                     f"{name}: all owned after the first claim",
                     f"{seen['all_owned']:.2f} s",
                     f"<= {case.seconds:.0f} s",
                     holds=seen["all_owned"] <= case.seconds,
                 )
-                drain.tell(f"{name}: each has sent", f"{sent_seconds:.2f} s")
+                bench.tell(f"{name}: each has sent", f"{sent_seconds:.2f} s")
                 judge(f"{name}: peak above idle", f"{above:.0f} MiB", f"<= {case.mib:.0f} MiB", holds=above <= case.mib)
                 judge(
                     f"{name}: longest spell of the loop, CPU",
@@ -214,7 +214,7 @@ async def run(arguments: argparse.Namespace) -> bool:
                     "<= 100 ms",
                     holds=seen["spell_cpu"] <= SPELL_SECONDS_AT_MOST,
                 )
-                drain.tell(f"{name}: loop came back late by, wall", f"{seen['late'] * 1000:.0f} ms")
+                bench.tell(f"{name}: loop came back late by, wall", f"{seen['late'] * 1000:.0f} ms")
     return all(held)
 
 
