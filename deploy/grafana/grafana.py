@@ -14,7 +14,7 @@ TOPIC: Final = f'{HERE}, topic=~"$topic"'
 RATE: Final = "$__rate_interval"
 SOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
-GREEN, YELLOW, RED, BLUE = "green", "yellow", "red", "blue"
+GREEN, YELLOW, RED, BLUE, PURPLE = "green", "yellow", "red", "blue", "purple"
 Thresholds = Sequence[tuple[float | None, str]]
 CALM: Final[Thresholds] = ((None, BLUE),)
 """A figure that is neither good nor bad."""
@@ -93,6 +93,25 @@ def median_and_99th(histogram: str, by: str = "") -> Sequence[Query]:
     ]
 
 
+WHO_IS_TEXTED: Final = Panel(
+    title="Who is texted",
+    description="Everybody, unless an instance rehearses: DELIVERY__DRY_RUN texts nobody, DELIVERY__TEST_RECIPIENTS those on its list alone.",
+    unit="none",
+    kind="stat",
+    width=COLUMNS,
+    queries=[Query(expression=f"max(2 * campaign_dry_run{{{HERE}}} + (campaign_test_recipients{{{HERE}}} > bool 0))")],
+    heading="campaigndryruninforce",
+    thresholds=((None, GREEN), (1, PURPLE)),
+    words=[
+        (0, "everybody", GREEN),
+        (1, "TEST RECIPIENTS ALONE", PURPLE),
+        (2, "DRY RUN: NOBODY", PURPLE),
+        (3, "DRY RUN: NOBODY", PURPLE),
+    ],
+)
+"""Stands at the top of every dashboard: nobody shall take a rehearsal for the real thing."""
+
+
 def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
     heading = f"#{panel.heading}" if panel.heading else ""
     custom: dict[str, Any] = {}
@@ -169,6 +188,12 @@ def _options(panel: Panel) -> dict[str, Any]:
             }
 
 
+def _height(panel: Panel) -> int:
+    if panel.kind == "stat" and panel.width == COLUMNS:  # a banner
+        return 3
+    return 4 if panel.kind == "stat" and panel.width < COLUMNS // 2 else 7
+
+
 def _panels(rows: Sequence[Row]) -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     top = 0
@@ -185,7 +210,7 @@ def _panels(rows: Sequence[Row]) -> list[dict[str, Any]]:
         )
         top, left, tallest = top + 1, 0, 0
         for panel in row.panels:
-            height = 4 if panel.kind == "stat" and panel.width < COLUMNS // 2 else 7
+            height = _height(panel)
             if left + panel.width > COLUMNS:
                 top, left, tallest = top + tallest, 0, 0
             made.append(_panel(panel, len(made) + 1, {"x": left, "y": top, "w": panel.width, "h": height}))

@@ -8,6 +8,7 @@ from grafana import (
     HERE,
     RED,
     TOPIC,
+    WHO_IS_TEXTED,
     YELLOW,
     Panel,
     Query,
@@ -23,6 +24,7 @@ from grafana import (
 SENDING: Final = Row(
     title="Are we sending",
     panels=[
+        WHO_IS_TEXTED,
         Panel(
             title="Verdict",
             description="How the service stands, of all instances the worst. The operations page and /status say it in words.",

@@ -2,12 +2,26 @@
 
 from typing import Final
 
-from grafana import GREEN, HERE, RED, YELLOW, Panel, Query, Row, above, highest, median_and_99th, per_second
+from grafana import (
+    GREEN,
+    HERE,
+    RED,
+    WHO_IS_TEXTED,
+    YELLOW,
+    Panel,
+    Query,
+    Row,
+    above,
+    highest,
+    median_and_99th,
+    per_second,
+)
 
 MINE: Final = f'{HERE}, campaign=~"$campaign"'
 RESULTS_OF_MINE: Final = Row(
     title="What became of your events?",
     panels=[
+        WHO_IS_TEXTED,
         Panel(
             title="Accepted",
             description="The share of your campaign's events that the platform accepted, of those with an outcome in the range shown.",

@@ -16,7 +16,6 @@ EXPLAINED = {
 }
 NOBODY_IS_PAGED_FOR = {
     *(VerdictCause.STARTING, VerdictCause.DRAINING),
-    *(VerdictCause.DRY_RUN, VerdictCause.TEST_RECIPIENTS),
     *(VerdictCause.CAMPAIGNS_THROTTLED, VerdictCause.RATE_LIMIT, VerdictCause.CONCURRENCY),
 }
 

@@ -35,6 +35,20 @@ def test_every_panel_explains_itself(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_dashboard_begins_with_a_banner_in_a_colour_of_its_own_that_tells_a_rehearsal(name: str) -> None:
+    banner, *others = panels(name)
+    (query,) = banner["targets"]
+    (mapping,) = banner["fieldConfig"]["defaults"]["mappings"]
+    colours = {value: one["color"] for value, one in mapping["options"].items()}
+
+    assert names_in(query["expr"]) == {"campaign_dry_run", "campaign_test_recipients"}
+    assert banner["gridPos"] == {"x": 0, "y": 1, "w": 24, "h": 3}
+    assert banner["options"]["colorMode"] == "background"
+    assert colours == {"0": "green", "1": "purple", "2": "purple", "3": "purple"}
+    assert "purple" not in json.dumps(others)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_a_panel_links_to_is_there(name: str) -> None:
     headings = {heading.lower() for heading in re.findall(r"^## (\w+)$", RUNBOOK.read_text("utf-8"), re.MULTILINE)}
     for panel in panels(name):

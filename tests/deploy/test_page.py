@@ -114,6 +114,23 @@ async def test_the_page_says_within_seconds_what_is_wrong_and_when_it_is_over(ka
         await says(page, "the service does not answer; the figures below are from", ms=15_000)
 
 
+@pytest.mark.parametrize("theme, colour", [("light", "rgb(176, 0, 109)"), ("dark", "rgb(255, 110, 199)")])
+async def test_nobody_takes_a_rehearsal_for_the_real_thing(
+    kafka: Cluster, tmp_path: Path, theme: Theme, colour: str
+) -> None:
+    async with stage_on(kafka, tmp_path) as stage, chromium() as browser:
+        service = await stage.start({"DELIVERY__DRY_RUN": "true", "DELIVERY__TEST_RECIPIENTS": '["+34600111222"]'})
+        page = await browser.open(service.url, theme=theme)
+        banner = page.view.locator("#modes")
+        await says(page, "DRY RUN: no request is made, nobody is texted", at="#modes")
+        await says(page, "TEST RECIPIENTS: nobody is texted but the 1 on the list", at="#modes")
+        await expect(banner).to_be_in_viewport()
+        await expect(banner).to_have_css("background-color", colour)
+        await says(page, "CampaignDryRunInForce", at="#causes")
+        assert await page.barriers() == []
+        assert page.complaints == []
+
+
 async def test_without_the_stream_the_page_asks(kafka: Cluster, tmp_path: Path) -> None:
     async with stage_on(kafka, tmp_path) as stage, chromium() as browser:
         service = await stage.start({"WINDOW__DURATION": "600s"})
