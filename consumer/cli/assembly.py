@@ -53,6 +53,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
             connection,
             group=kafka.group_id,
             topics=kafka.all_events_topics,
+            urgent_topics=frozenset(kafka.urgent_topics or ()),
             membership=Membership(session_seconds=kafka.session_timeout_seconds),
             instance_id=kafka.group_instance_id,
             on_trouble=on_trouble,

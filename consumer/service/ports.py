@@ -125,7 +125,10 @@ class EventsConsumer(EventsLog, Protocol):
         ...
 
     async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[Partition, Sequence[Record]]:
-        """Return what has arrived; empty after `timeout_seconds`. Never holds records of a paused partition."""
+        """Return what has arrived; empty after `timeout_seconds`. Never holds records of a paused partition.
+
+        First up to `max_records` of urgent topics, however much of the others waits, then up to `max_records` of those.
+        """
         ...
 
     def unreadable(self) -> Mapping[str, str]:

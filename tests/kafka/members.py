@@ -55,6 +55,7 @@ async def member_of(
     kafka: Cluster,
     topic: str,
     *,
+    urgent_topics: Sequence[str] = (),
     group: str | None = None,
     instance_id: str | None = None,
     on_assigned: Callable[[Iterable[Partition]], None] = lambda _: None,
@@ -67,7 +68,8 @@ async def member_of(
     consumer = GroupConsumer(
         connection_to(kafka),
         group=group or topic,
-        topics=[topic],
+        topics=[topic, *urgent_topics],
+        urgent_topics=urgent_topics,
         membership=Membership(session_seconds=session_seconds),
         instance_id=instance_id,
         on_trouble=([] if heard is None else heard).append,

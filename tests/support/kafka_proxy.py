@@ -17,6 +17,7 @@ class Api(IntEnum):
     """What a client asks for: the protocol's own numbers."""
 
     PRODUCE = 0
+    FETCH = 1
     OFFSET_COMMIT = 8
     END_TRANSACTION = 26
 

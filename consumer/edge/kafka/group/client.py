@@ -1,12 +1,13 @@
 """Makes the Kafka client of a group member: its sizes, time-outs, and patches. Fetches nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from config.membership import Membership
 from consumer.edge.kafka.clients import allow_long_joins, client_of, forget_late_commits, hand_out_records
 from consumer.edge.kafka.connection import KafkaConnection
+from consumer.edge.kafka.group.urgent_fetches import fetch_apart
 from consumer.edge.kafka.record_batches import Patience
 
 FETCH_BYTES = 16 * 1024 * 1024
@@ -52,9 +53,15 @@ def new_group_client(
 
 
 async def start_group_client(
-    consumer: AIOKafkaConsumer, *, patience: Patience, on_passed: Callable[[TopicPartition, int], None]
+    consumer: AIOKafkaConsumer,
+    *,
+    patience: Patience,
+    on_passed: Callable[[TopicPartition, int], None],
+    urgent_topics: Collection[str],
 ) -> None:
-    """Connect; the client joins the group only when it subscribes. `hand_out_records` explains the arguments."""
+    """Connect; the client joins the group only when it subscribes. `hand_out_records` explains the other arguments."""
     await consumer.start()
+    if urgent_topics:
+        fetch_apart(consumer, urgent_topics)
     forget_late_commits(consumer)
     hand_out_records(consumer, patience=patience, on_passed=on_passed)

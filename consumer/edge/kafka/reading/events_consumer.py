@@ -65,13 +65,14 @@ class GroupConsumer:
         *,
         group: str,
         topics: Sequence[str],
+        urgent_topics: Collection[str] = (),
         membership: Membership = DEFAULT_MEMBERSHIP,
         instance_id: str | None = None,
         on_trouble: Callable[[str], None] = lambda _why: None,
         on_records_lost: Callable[[Partition, Offset, Offset], None] = lambda _partition, _start, _stop: None,
         on_retention: Callable[[Mapping[str, float]], None] = lambda _seconds: None,
     ) -> None:
-        """Prepare.
+        """Prepare. `urgent_topics` are those of the topics that are fetched apart from the others, and handed out first.
 
         `on_trouble` gets passing errors. `on_records_lost` gets a range (its end is exclusive) that retention removed
         while the partition was being read; reading goes on behind it. `on_retention` gets the seconds that topics keep
@@ -87,7 +88,7 @@ class GroupConsumer:
         self._commits = GroupCommits(connection, group=group, on_trouble=on_trouble)
         self._consumer: AIOKafkaConsumer | None = None
         self._failure: BaseException | None = None
-        self._positions = Positions()
+        self._positions = Positions(urgent_topics)
         self._edges = LogEdges(
             self._positions,
             bounds=self.log_bounds,
@@ -143,6 +144,7 @@ class GroupConsumer:
                     consumer,
                     patience=Patience(seconds=DAMAGED_SECONDS, clock=_now),
                     on_passed=self._fetching.has_passed,
+                    urgent_topics=self._positions.urgent_topics,
                 )
                 for topic in self._topics:
                     if await partition_numbers(client_of(consumer), topic) is None:

@@ -56,6 +56,8 @@ class Fetching:
     ) -> Mapping[Partition, Sequence[Record]]:
         """Return records of resumed partitions; empty after `timeout_seconds`, and during a rebalance.
 
+        Up to `max_records` of urgent topics, whatever else there is, and then up to `max_records` of the others.
+
         Raises:
             KafkaRefusedError: a topic was refused from the start.
             KafkaError: the membership has ended, or the brokers refuse us.
@@ -65,16 +67,18 @@ class Fetching:
         self._passed.clear()
         known = len(self._outside)
         records: Records = {}
+        if hurried := self._positions.hurried():
+            records = await self._take(consumer, hurried, max_records=max_records, timeout_seconds=0.0)
         room = max_records
         for partition in self._positions.take_due(self._clock()):
             if room > 0:
                 found = await self._take(consumer, [partition], max_records=room, timeout_seconds=0.0)
                 room -= sum(map(len, found.values()))
                 records |= found
-        if not records:
-            seconds = 0.0 if self._outside else timeout_seconds
-            wanted = self._positions.wanted() or [_NOWHERE]
-            records = await self._take(consumer, wanted, max_records=max_records, timeout_seconds=seconds)
+        if room == max_records:
+            seconds = 0.0 if self._outside or records else timeout_seconds
+            wanted = [one for one in self._positions.wanted() if one not in records] or [_NOWHERE]
+            records |= await self._take(consumer, wanted, max_records=max_records, timeout_seconds=seconds)
         for partition, batch in records.items():
             self._positions.handed_out(partition, batch[-1].offset + 1)
             self._edges.read(partition)

@@ -1,5 +1,7 @@
 """The assigned partitions, their positions, and which of them are read now. Touches no client, reads no clock."""
 
+from collections.abc import Collection
+
 from consumer.core.terms import Offset, Partition
 
 TRY_AGAIN_SECONDS = 2.0
@@ -8,7 +10,8 @@ TRY_AGAIN_SECONDS = 2.0
 class Positions:
     """The state of the assignment. A partition is read only if it has a position and was resumed."""
 
-    def __init__(self) -> None:
+    def __init__(self, urgent_topics: Collection[str] = ()) -> None:
+        self.urgent_topics = urgent_topics
         self.assigned: frozenset[Partition] = frozenset()
         self._next: dict[Partition, int] = {}
         self._resumed: set[Partition] = set()
@@ -87,6 +90,10 @@ class Positions:
         for partition in due:
             self.set_aside(partition, now)
         return due
+
+    def hurried(self) -> list[Partition]:
+        """Return the partitions of urgent topics to be read, without those set aside."""
+        return [one for one in self.wanted() if one.topic in self.urgent_topics] if self.urgent_topics else []
 
     def wanted(self) -> list[Partition]:
         """Return the partitions to be read, without those set aside."""
