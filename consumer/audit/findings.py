@@ -33,6 +33,7 @@ class ViolationKind(StrEnum):
     MISCOUNTED = "miscounted"
     SAME_EVENT_TWICE = "same_event_twice"
     DUPLICATE_OF_NOTHING = "duplicate_of_nothing"
+    SUPERSEDED_BY_NOTHING = "superseded_by_nothing"
     AFTER_DEADLINE = "after_deadline"
     STARTED_WHILE_HELD = "started_while_held"
     NO_DEAD_LETTER = "no_dead_letter"
@@ -65,6 +66,7 @@ SAYS: Final = {
     ViolationKind.MISCOUNTED: "the outcome counts other attempts than the journal",
     ViolationKind.SAME_EVENT_TWICE: "one event ID was sent twice, without a mark",
     ViolationKind.DUPLICATE_OF_NOTHING: "a duplicate of no event with this ID and an outcome",
+    ViolationKind.SUPERSEDED_BY_NOTHING: "superseded by no event that can have taken its place",
     ViolationKind.AFTER_DEADLINE: "the deciding request started at or after the event's deadline",
     ViolationKind.STARTED_WHILE_HELD: "a request started more than 2 s after its campaign was held",
     ViolationKind.NO_DEAD_LETTER: "invalid and committed, but without a dead letter",

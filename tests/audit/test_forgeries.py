@@ -6,7 +6,17 @@ import pytest
 
 from consumer.audit.findings import ViolationKind
 from tests.audit.fabricated import JOURNAL, NOW, RESULTS, TOPIC, TTL_SECONDS, Verdict, Where, World, by_record, settled
-from tests.audit.honest import PENDING, at, both, change, forge_duplicate, honest, republish, unpublish, void
+from tests.audit.honest import (
+    PENDING,
+    at,
+    both,
+    change,
+    forge_duplicate,
+    honest,
+    republish,
+    unpublish,
+    void,
+)
 
 
 def test_an_honest_partition_is_proven_and_what_is_unknown_is_listed() -> None:
@@ -312,6 +322,7 @@ def test_every_kind_of_violation_has_a_forgery() -> None:
 
     assert set(ViolationKind) - tried == {
         ViolationKind.SAME_EVENT_TWICE,
+        ViolationKind.SUPERSEDED_BY_NOTHING,  # test_superseded.py
         ViolationKind.AFTER_DEADLINE,
         ViolationKind.STARTED_WHILE_HELD,  # test_holds.py
         ViolationKind.UNFINISHED,

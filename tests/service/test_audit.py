@@ -78,6 +78,23 @@ async def test_a_forgery_is_found_and_named_with_its_coordinates(kafka: Cluster,
         assert f"{stage.events}:{changed.partition}:{changed.offset}" in for_people.output
 
 
+async def test_events_that_give_way_to_one_another_are_proven(kafka: Cluster, tmp_path: Path) -> None:
+    async with stage_on(kafka, tmp_path) as stage:
+        settings = {
+            "CAMPAIGNS__7__DELIVERY__SAME_CONTACT": "keep_latest",
+            "CAMPAIGNS__8__DELIVERY__SAME_CONTACT": "keep_first",
+            "WINDOW__DURATION": "1s",
+        }
+        instance = await stage.start(settings)
+        people = [written(event(campaign, person)) for _ in range(3) for campaign in (7, 8) for person in range(10)]
+        places = await stage.publish(people)
+        results = await stage.results.until(places)
+        assert await instance.stop() == 0
+        gave_way = {(one["campaignId"], one["reason"]) for one in results if one["status"] == "superseded"}
+        assert gave_way == {(7, "newer_event"), (8, "older_event")}
+        assert (await audited(stage, "--complete")).exit_code == 0
+
+
 async def test_questions_that_cannot_be_asked_end_with_2_and_name_the_cure(kafka: Cluster, tmp_path: Path) -> None:
     async with stage_on(kafka, tmp_path) as stage:
         for arguments, words in (
