@@ -29,6 +29,10 @@ DEVIATIONS = 4.0
 GROWTH = 2.0
 """A round's mean latency beyond twice the running mean, and by four deviations, is congestion."""
 
+OWN_SECONDS = 0.1
+"""A round's mean below this is none, whatever it grew from: our own loop adds as much, where it decodes a batch or where 32
+answers come at once."""
+
 ENOUGH = 20
 """Requests before a round's mean says anything (or as many as are in flight at once)."""
 
@@ -117,7 +121,8 @@ class ConcurrencyLimit:
         mean = self._round_seconds / self._round
         self._round, self._round_seconds = 0, 0.0
         apart = mean - self._mean
-        is_slow = self._rounds > 1 and mean > max(GROWTH * self._mean, self._mean + DEVIATIONS * self._deviation)
+        usual = max(OWN_SECONDS, GROWTH * self._mean, self._mean + DEVIATIONS * self._deviation)
+        is_slow = self._rounds > 1 and mean > usual
         if is_slow and 2 * in_flight >= self.current and mean < STUBBORN * self._slow_mean:
             self._slow_mean = mean
             return True

@@ -92,6 +92,13 @@ def test_latency_that_grows_with_what_is_in_flight_lowers_it() -> None:
     assert sum(latest) / len(latest) < 20
 
 
+def test_latency_that_our_own_loop_may_have_added_lowers_nothing() -> None:
+    platform = Platform(takes=8, seconds=0.005, slows_down=True)  # a local platform answers, our loop is busy
+    platform.run(5.0, load=8)
+    platform.run(30.0)
+    assert platform.limit.current == 32
+
+
 def test_a_slow_platform_that_is_not_in_full_use_lowers_nothing() -> None:
     platform = Platform(takes=1_000)
     platform.run(5.0, load=4)
