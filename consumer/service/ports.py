@@ -127,7 +127,7 @@ class EventsConsumer(EventsLog, Protocol):
     async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[Partition, Sequence[Record]]:
         """Return what has arrived; empty after `timeout_seconds`. Never holds records of a paused partition.
 
-        First up to `max_records` of urgent topics, however much of the others waits, then up to `max_records` of those.
+        Records of urgent topics come first, however much of the others waits, and leave those a part of `max_records`.
         """
         ...
 

@@ -20,6 +20,9 @@ from consumer.edge.kafka.record_batches import DamagedError
 LATE_SECONDS = 0.1
 """During a rejoin the client ignores its time-out; we wait this much longer than the time-out, and no more."""
 
+OTHERS_PART = 4
+"""One in so many records of a round is left to the others, however many there are of urgent topics."""
+
 _NOWHERE = Partition("", -1)  # asked for where nothing is to be read: an empty list would mean all partitions
 
 Records = dict[Partition, Sequence[Record]]
@@ -56,7 +59,7 @@ class Fetching:
     ) -> Mapping[Partition, Sequence[Record]]:
         """Return records of resumed partitions; empty after `timeout_seconds`, and during a rebalance.
 
-        Up to `max_records` of urgent topics, whatever else there is, and then up to `max_records` of the others.
+        Those of urgent topics come first, and leave the others a quarter of `max_records`.
 
         Raises:
             KafkaRefusedError: a topic was refused from the start.
@@ -68,17 +71,18 @@ class Fetching:
         known = len(self._outside)
         records: Records = {}
         if hurried := self._positions.hurried():
-            records = await self._take(consumer, hurried, max_records=max_records, timeout_seconds=0.0)
-        room = max_records
+            most = max_records - max_records // OTHERS_PART
+            records = await self._take(consumer, hurried, max_records=most, timeout_seconds=0.0)
+        room = left = max_records - sum(map(len, records.values()))
         for partition in self._positions.take_due(self._clock()):
             if room > 0:
                 found = await self._take(consumer, [partition], max_records=room, timeout_seconds=0.0)
                 room -= sum(map(len, found.values()))
                 records |= found
-        if room == max_records:
+        if room == left > 0:
             seconds = 0.0 if self._outside or records else timeout_seconds
             wanted = [one for one in self._positions.wanted() if one not in records] or [_NOWHERE]
-            records |= await self._take(consumer, wanted, max_records=max_records, timeout_seconds=seconds)
+            records |= await self._take(consumer, wanted, max_records=left, timeout_seconds=seconds)
         for partition, batch in records.items():
             self._positions.handed_out(partition, batch[-1].offset + 1)
             self._edges.read(partition)
