@@ -24,7 +24,7 @@ from consumer.service.ports import (
     UnsureAppendError,
 )
 from tests.simulation.blows import Blow
-from tests.simulation.scenario import OTHER_GROUP, OUR_GROUP, TOPIC, Publication
+from tests.simulation.scenario import OTHER_GROUP, OUR_GROUP, Publication
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -88,7 +88,7 @@ class Logs:
     def __init__(self, world: "World") -> None:
         self._world = world
         numbers = range(world.scenario.partitions)
-        self.partitions = [Partition(TOPIC, number) for number in numbers]
+        self.partitions = [Partition(world.scenario.topic_of(number), number) for number in numbers]
         self.events = [EventLog(partition) for partition in self.partitions]
         self.journals = [JournalPartition() for _ in numbers]
         self.results_down_until = 0.0

@@ -14,6 +14,7 @@ from consumer.core.terms import Offset, Partition
 from consumer.service.ports import Committed
 from tests.simulation.blows import Blow
 from tests.simulation.broker import Record
+from tests.simulation.scenario import URGENT_TOPIC
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
@@ -273,7 +274,7 @@ class Member:
                 self._waiter = None
         batches: dict[Partition, Sequence[Record]] = {}
         room = max_records
-        for partition in sorted(self._read):
+        for partition in sorted(self._read, key=lambda one: (one.topic != URGENT_TOPIC, one)):
             batch = self._available(partition)[:room]
             if batch:
                 room -= len(batch)

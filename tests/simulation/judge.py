@@ -12,7 +12,7 @@ import orjson
 
 from tests.simulation.orders import Orders
 from tests.simulation.rivals import RivalRules
-from tests.simulation.scenario import TOPIC, Publication
+from tests.simulation.scenario import Publication
 
 Place = tuple[int, int]
 """Partition number and offset of a record."""
@@ -51,9 +51,16 @@ class Judge:
     """Holds a world to the promises."""
 
     def __init__(
-        self, *, hold: frozenset[int], buffer_events: int, max_attempts: int, happened: Callable[[str], None]
+        self,
+        *,
+        hold: frozenset[int],
+        buffer_events: int,
+        max_attempts: int,
+        topic_of: Callable[[int], str],
+        happened: Callable[[str], None],
     ) -> None:
         self._hold = hold
+        self._topic_of = topic_of
         self._max_attempts = max_attempts
         self._buffer_events = buffer_events
         self._happened = happened
@@ -255,7 +262,8 @@ class Judge:
         result: dict[str, Any] = orjson.loads(value)
         source = result["source"]
         place = (source["partition"], source["offset"])
-        self._insist(source["topic"] == TOPIC and place in self.documents, "a result of no record", place)
+        self._insist(place in self.documents, "a result of no record", place)
+        self._insist(source["topic"] == self._topic_of(place[0]), "a result with another topic", place)
         document = self.documents[place]
         if place[0] in self.abandoned:
             return

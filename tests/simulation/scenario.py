@@ -20,7 +20,7 @@ from tests.simulation.faults import (
 )
 
 EPOCH = 1_790_000_000.0
-TOPIC = "events"
+TOPIC, URGENT_TOPIC = "events", "urgent"
 OUR_GROUP, OTHER_GROUP = "g", "x"
 
 Mood = Literal[
@@ -85,6 +85,12 @@ class Scenario:
     moods: tuple[tuple[int, Mood], ...] = ()
     """What the platform thinks of some campaigns until all others have what they came for."""
     muted: frozenset[Stroke] = field(default=frozenset())
+    urgent: frozenset[int] = frozenset()
+    """The partitions of the urgent topic: numbers are unique among both topics."""
+
+    def topic_of(self, number: int) -> str:
+        """Return the topic that a partition belongs to."""
+        return URGENT_TOPIC if number in self.urgent else TOPIC
 
 
 STYLES: dict[str, tuple[Chances, tuple[Kind, ...], int]] = {
@@ -170,7 +176,14 @@ RIVALS: tuple[Chances, tuple[Kind, ...], int] = (
 POLICIES = (("keep_latest", "keep_latest"), ("keep_latest", "keep_first"), ("keep_first", "separate"))
 
 
+URGENT_FROM = 3_000_000
+"""Seeds from here on play the styles in their rotation, in worlds with one more partition, of an urgent topic."""
+
+
 def _style(seed: int) -> tuple[str, tuple[Chances, tuple[Kind, ...], int]]:
+    if seed >= URGENT_FROM:
+        style = ROTATION[seed % len(ROTATION)]
+        return style, STYLES[style]
     if seed >= RIVALS_FROM:
         return "rivals", RIVALS
     if seed >= SILENCE_FROM:
@@ -183,7 +196,7 @@ def scenario_of(seed: int) -> Scenario:
     """Return what a seed stands for."""
     style, (chances, kinds, about) = _style(seed)
     dice = Random(f"{seed} scenario")
-    partitions = dice.choice((1, 2, 2))
+    partitions = dice.choice((1, 2, 2)) + (seed >= URGENT_FROM)
     seconds = dice.choice((2.0, 5.0, 9.0))
     max_ahead = dice.choice((5, 100, 100, 100))
     api_seconds = dice.choice((2.0, 5.0, 40.0))
@@ -215,6 +228,7 @@ def scenario_of(seed: int) -> Scenario:
         moods=moods,
         segment_ids=dice.choice((2, 8, 8)),
         tail_entries=dice.choice((1, 4, 12)),
+        urgent=frozenset({partitions - 1}) if seed >= URGENT_FROM else frozenset(),
     )
 
 

@@ -20,7 +20,16 @@ from tests.simulation.judge import LOST_ANSWER_REPEATS, Judge, Violation
 from tests.simulation.operators import Operators
 from tests.simulation.platform import SmsPlatform
 from tests.simulation.process import Process
-from tests.simulation.scenario import EPOCH, LONG, OTHER_GROUP, OUR_GROUP, Publication, Scenario, last_events
+from tests.simulation.scenario import (
+    EPOCH,
+    LONG,
+    OTHER_GROUP,
+    OUR_GROUP,
+    URGENT_TOPIC,
+    Publication,
+    Scenario,
+    last_events,
+)
 from tests.simulation.standstill import LAG_SECONDS, Standstill
 
 CALM_AFTER_SECONDS = 4.0
@@ -55,6 +64,7 @@ class World:
             hold=scenario.hold,
             buffer_events=scenario.buffer_events,
             max_attempts=scenario.max_attempts,
+            topic_of=scenario.topic_of,
             happened=lambda what: self.note("judge", what, ""),
         )
         self.judge.rivals.same_contact = scenario.same_contact
@@ -332,6 +342,7 @@ def _policies(scenario: Scenario) -> Policies:
     return Policies(
         default=policy(1),
         campaigns={2: policy(2)},
+        urgent_topics=frozenset({URGENT_TOPIC}),
         max_concurrency=scenario.concurrency,
         reserved_concurrency=scenario.concurrency // 4,
         breaker=BreakerPolicy(min_requests=6, window_seconds=5.0, open_seconds=0.5, max_open_seconds=4.0),
