@@ -124,14 +124,15 @@ function lagOf(now) {
 function partitions(now) {
   const all = list(now.partitions);
   const rank = (partition) => (PARTITION_GRADES[partition.state] === "bad" ? 0 : PARTITION_GRADES[partition.state] === "good" ? 2 : 1);
-  const sorted = [...all].sort((a, b) => rank(a) - rank(b) || String(a.topic).localeCompare(b.topic) || a.partition - b.partition);
+  const urgency = (partition) => (partition.urgent ? 0 : 1);
+  const sorted = [...all].sort((a, b) => rank(a) - rank(b) || urgency(a) - urgency(b) || String(a.topic).localeCompare(b.topic) || a.partition - b.partition);
   const most = Math.max(1, ...all.map((partition) => partition.lag || 0));
   const topics = new Set(all.map((partition) => partition.topic));
   at("topic").textContent = topics.size === 1 ? known(all[0].topic) : "";
-  const name = (partition) => ({
-    ...text(topics.size === 1 ? String(known(partition.partition)) : `${known(partition.topic)}:${known(partition.partition)}`),
-    heading: true,
-  });
+  const name = (partition) => {
+    const place = topics.size === 1 ? String(known(partition.partition)) : `${known(partition.topic)}:${known(partition.partition)}`;
+    return { ...text(partition.urgent ? `${place} (urgent)` : place), heading: true };
+  };
   rows(
     "partitions",
     sorted.flatMap((partition) => {

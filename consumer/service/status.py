@@ -144,6 +144,7 @@ class StatusBoard:
         return PartitionStatus(
             topic=lane.partition.topic,
             partition=lane.partition.number,
+            urgent=lane.partition.topic in self._service.policies.urgent_topics,
             state="stopped" if stopped is not None or lane.refused is not None else STATE_OF[lane.ledger.standing],
             committed=partitions.committed.get(lane.partition),
             watermark=lag.watermark,

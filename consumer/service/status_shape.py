@@ -77,6 +77,8 @@ class PartitionStatus(TypedDict):
 
     topic: str
     partition: int
+    urgent: bool
+    """Whether its topic is one of `KAFKA__URGENT_TOPICS`."""
     state: PartitionState
     committed: int | None
     """What the group last committed."""

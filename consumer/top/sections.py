@@ -52,7 +52,7 @@ def _partitions(status: ServiceStatusJson, *, is_plain: bool) -> TopSection:
         why = one.get("why")
         rows.append(
             (
-                f"{word(one.get('topic'))}:{word(one.get('partition'))}",
+                f"{word(one.get('topic'))}:{word(one.get('partition'))}{' (urgent)' if one.get('urgent') else ''}",
                 Text(word(one.get("state")), style="" if one.get("state") == "owned" else "red"),
                 number(one.get("lag")),
                 span(one.get("lag_seconds")),

@@ -135,6 +135,7 @@ def partition_status(number: int, *, lag: int | None = 5) -> PartitionStatus:
     return {
         "topic": "contact-events",
         "partition": number,
+        "urgent": False,
         "state": "owned",
         "committed": 10,
         "watermark": 12,

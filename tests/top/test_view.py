@@ -125,12 +125,13 @@ def test_the_partition_in_trouble_and_the_latest_one_come_first() -> None:
     many = full()
     many["partitions"] = [
         partition_status(0),
-        {**partition_status(1), "lag_seconds": 60.0},
+        {**partition_status(1), "lag_seconds": 60.0, "urgent": True},
         {**partition_status(2), "state": "stopped", "why": "the journal is lost"},
     ]
     rows = [line for line in lines_of(many) if line.startswith("contact-events:")]
     assert [row.split()[0] for row in rows] == ["contact-events:2", "contact-events:1", "contact-events:0"]
     assert rows[0].endswith("the journal is lost")
+    assert [row.split()[1] == "(urgent)" for row in rows] == [False, True, False]
 
 
 def test_that_nothing_answers_any_more_is_told_above_everything() -> None:
