@@ -12,7 +12,7 @@ import orjson
 
 from tests.simulation.orders import Orders
 from tests.simulation.rivals import RivalRules
-from tests.simulation.scenario import Publication
+from tests.simulation.scenario import Publication, Scenario
 
 Place = tuple[int, int]
 """Partition number and offset of a record."""
@@ -50,19 +50,9 @@ class Document:
 class Judge:
     """Holds a world to the promises."""
 
-    def __init__(
-        self,
-        *,
-        hold: frozenset[int],
-        buffer_events: int,
-        max_attempts: int,
-        topic_of: Callable[[int], str],
-        happened: Callable[[str], None],
-    ) -> None:
-        self._hold = hold
-        self._topic_of = topic_of
-        self._max_attempts = max_attempts
-        self._buffer_events = buffer_events
+    def __init__(self, scenario: Scenario, *, happened: Callable[[str], None]) -> None:
+        self._scenario = scenario
+        self._hold = scenario.hold
         self._happened = happened
         self.broken: Violation | None = None
         """The first promise that was broken: whoever broke it may have swallowed what was raised."""
@@ -226,7 +216,9 @@ class Judge:
         owners = list(self._open[place].values())
         own = owners.count(process)  # one of them is this request's; others may never have begun
         before = len(owners) - own + min(own - 1, self._unknown[process, place])
-        self._insist(before < self._max_attempts, "more attempts of unknown fate than attempts are allowed", place)
+        self._insist(
+            before < self._scenario.max_attempts, "more attempts of unknown fate than attempts are allowed", place
+        )
         repeats = 0 if truth.campaign in self._hold else LOST_ANSWER_REPEATS
         lost = before - self._erred[place]
         self._insist(lost <= repeats, "repeated more often than answers may be lost", place, lost)
@@ -263,7 +255,7 @@ class Judge:
         source = result["source"]
         place = (source["partition"], source["offset"])
         self._insist(place in self.documents, "a result of no record", place)
-        self._insist(source["topic"] == self._topic_of(place[0]), "a result with another topic", place)
+        self._insist(source["topic"] == self._scenario.topic_of(place[0]), "a result with another topic", place)
         document = self.documents[place]
         if place[0] in self.abandoned:
             return
@@ -308,7 +300,7 @@ class Judge:
             return  # of its results no note is taken any more, so nobody could say what it holds
         held = self._held.setdefault(process, set())
         held.update(place for offset in offsets if (place := (number, offset)) not in self.results)
-        bound = self._buffer_events
+        bound = self._scenario.buffer_events
         self._insist(len(held) <= bound, "a process holds more records than its buffer may", len(held), bound)
 
     def acknowledged(self, process: str, values: Sequence[bytes]) -> None:

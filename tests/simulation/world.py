@@ -60,13 +60,7 @@ class World:
         """Whether nothing goes wrong any more."""
         self.trace: list[tuple[float, str, str, object]] = []
         self.reached: Counter[str] = Counter()
-        self.judge = Judge(
-            hold=scenario.hold,
-            buffer_events=scenario.buffer_events,
-            max_attempts=scenario.max_attempts,
-            topic_of=scenario.topic_of,
-            happened=lambda what: self.note("judge", what, ""),
-        )
+        self.judge = Judge(scenario, happened=lambda what: self.note("judge", what, ""))
         self.judge.rivals.same_contact = scenario.same_contact
         self.policies = _policies(scenario)
         self.logs = Logs(self)
