@@ -1,7 +1,7 @@
 """Rules of the protocol, each broken on purpose: what the simulation must be able to see. Repairs nothing."""
 
 from tests.simulation.mutating import Change, Mutation
-from tests.simulation.scenario import RIVALS_FROM, SILENCE_FROM
+from tests.simulation.styles import RIVALS_FROM, SILENCE_FROM
 
 
 def _mutation(rule: str, *changes: tuple[str, str, str], first_seed: int = 0) -> Mutation:

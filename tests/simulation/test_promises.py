@@ -11,7 +11,8 @@ import pytest
 from tests.simulation.blows import Blow
 from tests.simulation.faults import NONE
 from tests.simulation.play import play_seeds, played
-from tests.simulation.scenario import LONG, RIVALS_FROM, SILENCE_FROM, URGENT_FROM, scenario_of
+from tests.simulation.scenario import LONG, scenario_of
+from tests.simulation.styles import RIVALS_FROM, SILENCE_FROM, URGENT_FROM
 
 WORLDS = {"dev": 300, "ci": 2_000, "soak": 20_000}
 PROFILE = os.environ.get("CAMPAIGN_TEST_PROFILE", "dev")

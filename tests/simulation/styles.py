@@ -1,0 +1,105 @@
+"""In which way worlds go wrong: what strikes by chance, which blows fall, and which seeds play what. Makes no world."""
+
+from dataclasses import replace
+
+from tests.simulation.blows import BLOWS, Kind
+from tests.simulation.faults import EVERYTHING, JOURNAL, NONE, PLATFORM, RESULTS, TRANSACTIONS, Chances
+
+STYLES: dict[str, tuple[Chances, tuple[Kind, ...], int]] = {
+    "calm": (NONE, ("join", "rebalance", "stop"), 1),
+    "owners": (
+        JOURNAL,
+        (
+            "crash",
+            "freeze",
+            "suspend",
+            "deaf",
+            "rebalance",
+            "journal_down",
+            "rebalance",
+            "deaf",
+            "slip",
+            "hold",
+            "cancel",
+        ),
+        5,
+    ),
+    "platform": (PLATFORM, ("crash", "denied", "deaf", "stop", "clock", "rebalance", "hold", "cancel"), 3),
+    "results": (
+        RESULTS,
+        (
+            "results_refused",
+            "deaf",
+            "journal_small",
+            "results_down",
+            "crash",
+            "rebalance",
+            "stop",
+            "interrupt",
+            "brokers_down",
+        ),
+        3,
+    ),
+    "tools": (
+        JOURNAL | TRANSACTIONS,
+        ("rewind", "forget", "forward", "journal_cut", "events_cut", "crash", "rebalance", "slip"),
+        4,
+    ),
+    "storm": (EVERYTHING, tuple(kind for kind in BLOWS if kind != "recreated"), 5),
+    "campaigns": (PLATFORM, ("crash", "denied", "away", "stop", "deaf", "rebalance", "away", "hold"), 2),
+    "other groups": (JOURNAL, ("intruder", "intruder", "stranger", "slip", "rebalance", "crash", "deaf"), 5),
+    "lost journal": (JOURNAL, ("recreated", "deaf", "deaf", "rebalance", "crash", "freeze"), 6),
+}
+"""By name: what goes wrong by chance, which blows fall, and about how many of them."""
+
+ROTATION = (
+    "owners",
+    "platform",
+    "storm",
+    "results",
+    "owners",
+    "tools",
+    "platform",
+    "calm",
+    "other groups",
+    "lost journal",
+    "campaigns",
+)
+"""Seed modulo its length: which style a seed plays."""
+
+
+SILENCE_FROM = 1_000_000
+"""Seeds from here on play a platform that answers hardly ever, while owners come and go: what counts lost answers over all
+owners is too rare in other worlds."""
+SILENCE: tuple[Chances, tuple[Kind, ...], int] = (
+    replace(PLATFORM, answer_lost=0.5, hang=0.1),
+    ("crash", "crash", "stop", "rebalance"),
+    4,
+)
+
+
+RIVALS_FROM = 2_000_000
+"""Seeds from here on play campaigns in which one event takes another's place."""
+RIVALS: tuple[Chances, tuple[Kind, ...], int] = (
+    PLATFORM | JOURNAL,
+    ("crash", "stop", "rebalance", "deaf", "freeze", "cancel", "away"),
+    3,
+)
+POLICIES = (("keep_latest", "keep_latest"), ("keep_latest", "keep_first"), ("keep_first", "separate"))
+
+
+URGENT_FROM = 3_000_000
+"""Seeds from here on play the styles in their rotation, in worlds with one more partition, of an urgent topic."""
+
+
+def style_of(seed: int) -> tuple[str, tuple[Chances, tuple[Kind, ...], int]]:
+    """Return the name of the style that a seed plays, what goes wrong in it by chance, which blows fall, and how many."""
+    if seed >= URGENT_FROM:
+        style = ROTATION[seed % len(ROTATION)]
+        return style, STYLES[style]
+    if seed >= RIVALS_FROM:
+        return "rivals", RIVALS
+    if seed >= SILENCE_FROM:
+        return "silence", SILENCE
+    style = ROTATION[seed % len(ROTATION)]
+    return style, STYLES[style]
