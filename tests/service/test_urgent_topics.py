@@ -1,0 +1,89 @@
+"""An urgent topic beside the ordinary one: every tool knows it, and no backlog keeps its events waiting."""
+
+from pathlib import Path
+
+import orjson
+
+from consumer.demo.arithmetic import RecordPlace
+from tests.service.auditing import audited
+from tests.service.events import event, id_of, written
+from tests.service.harness import Settings, Stage, stage_on
+from tests.service.planning import planned
+from tests.service.test_inspect import ran
+from tests.support.cluster import Cluster
+from tests.support.records import write
+
+CODES, BULK = 6, 7
+"""Campaigns."""
+URGENT_PARTITION = 1
+"""What is published to the urgent topic goes here, and to partition 0 of the other: results name no topic in these tests."""
+
+
+def settings_of(stage: Stage) -> Settings:
+    """Name the urgent topic."""
+    return {"KAFKA__URGENT_TOPICS": f"{stage.events}-urgent", "WINDOW__DURATION": "30s"}
+
+
+async def create_urgent_topic(stage: Stage) -> None:
+    """Let our own command create it, as operators do."""
+    environment = stage.environment(settings_of(stage))
+    code, said, complained = await ran("topics", "--partitions", "2", environment=environment)
+    assert (code, complained) == (0, "")
+    assert f"created: {stage.events}-urgent (urgent events)" in said
+    assert f"created: {stage.events}-urgent-journal (journal)" in said
+
+
+async def publish_urgent(stage: Stage, *events: dict[str, object]) -> list[RecordPlace]:
+    """Publish to the urgent topic; where they stand."""
+    records = [written(content, partition=URGENT_PARTITION) for content in events]
+    places = [
+        RecordPlace(*place) for place in await write(stage.kafka.bootstrap_servers, f"{stage.events}-urgent", records)
+    ]
+    stage.published.update(dict.fromkeys(places))
+    return places
+
+
+async def test_every_tool_takes_the_urgent_topic_as_it_takes_the_others(kafka: Cluster, tmp_path: Path) -> None:
+    async with stage_on(kafka, tmp_path) as stage:
+        await create_urgent_topic(stage)
+        settings = settings_of(stage)
+        environment = stage.environment(settings)
+        service = await stage.start(settings)
+        refused = event(CODES, 2)
+        await stage.ask.set_faults({"fault": "refuse_contact", "reference": id_of(refused)})
+        await stage.publish([written(event(BULK, 1))])
+        places = await publish_urgent(stage, event(CODES, 1), refused)
+        places += await publish_urgent(stage, event(CODES, 3, priority="normal"))
+        results = await stage.results.until(places[:2])
+        await service.until_holds(2)
+
+        assert [result["status"] for result in results] == ["accepted", "rejected"]
+        assert {result["source"]["topic"] for result in results} == {f"{stage.events}-urgent"}
+        assert {stage.results.written_to[place] for place in places[:2]} == {0}, "its number modulo the results topic's"
+        seen = {(one["topic"], one["partition"]): one for one in (await service.status())["partitions"]}
+        assert [(place, one["urgent"]) for place, one in sorted(seen.items())] == [
+            ((stage.events, 0), False),
+            ((f"{stage.events}-urgent", 0), True),
+            ((f"{stage.events}-urgent", 1), True),
+        ]
+        waiting = {place: one["lag_parts"]["in_window"] for place, one in seen.items()}
+        assert waiting == {(stage.events, 0): 1, (f"{stage.events}-urgent", 0): 0, (f"{stage.events}-urgent", 1): 1}
+
+        await stage.ask.clear_faults()
+        plan = str(tmp_path / "plan.json")
+        assert (await planned(stage, "--event", id_of(refused), "--output", plan, settings=settings)).exit_code == 0
+        code, said, complained = await ran("replay", "run", plan, "--yes", "--json", environment=environment)
+        assert (code, orjson.loads(said)["published"]) == (0, 1), complained
+        again = RecordPlace(URGENT_PARTITION, places[-1].offset + 1)
+        (resent,) = await stage.results.until([again])
+        assert (resent["status"], resent["source"]["topic"]) == ("accepted", f"{stage.events}-urgent")
+        assert await service.stop() == 0
+
+        code, said, complained = await ran("results", "--event", id_of(refused), "--json", environment=environment)
+        assert (code, len(said.splitlines())) == (0, 2), complained
+        code, said, complained = await ran("inspect", "--json", environment=environment)
+        lags = {(one["topic"], one["partition"]): one["lag"] for one in orjson.loads(said)["partitions"]}
+        assert (code, lags) == (0, dict.fromkeys(seen, 0)), complained
+        proven = await audited(stage, "--json", "--complete", settings=settings)
+        assert (proven.exit_code, proven.violations) == (0, set())
+        assert proven.sum_of("records") == proven.sum_of("results") == 5
