@@ -54,7 +54,12 @@ class BreakerSettings(Section):
     """When a platform that fails is given a rest. Failures are no connection, lost answers and 5xx; 429 is none."""
 
     failure_ratio: kinds.Ratio = Field(0.5, gt=0, le=1, description="So much of the latest requests failing opens it.")
-    min_requests: kinds.Whole = Field(10, ge=1, le=1_000_000, description="Fewer requests than this open nothing.")
+    min_requests: kinds.Whole = Field(
+        10,
+        ge=1,
+        le=1_000_000,
+        description="Fewer requests than this open nothing, unless three in a row find no connection.",
+    )
     window_seconds: Seconds = Field(30.0, alias="window", gt=0, le=HOUR, description="How far back requests count.")
     open_for_seconds: Seconds = Field(
         5.0,

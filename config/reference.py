@@ -26,7 +26,8 @@ EXAMPLE_HEAD: Final = """\
 # Sizes: bytes, or "512 KiB", "1 MiB". A line that is commented out shows a setting that has no default.
 """
 EXAMPLE_TAIL: Final = """
-# What one campaign does differently, by its ID: every setting of [window] and of [delivery] but max_concurrency.
+# What one campaign does differently, by its ID: every setting of [window], and those of [delivery] but
+# {for_all_alone}.
 # [campaigns.421.window]
 # duration = "0s"
 # [campaigns.421.delivery]
@@ -64,7 +65,7 @@ What single campaigns do differently. `<id>` is the campaign's ID.
 | setting | default | meaning |
 |---|---|---|
 | `CAMPAIGNS__<id>__WINDOW__*` | as `WINDOW__*` | The settings of `WINDOW`, for one campaign. |
-| `CAMPAIGNS__<id>__DELIVERY__*` | as `DELIVERY__*` | The settings of `DELIVERY`, for one campaign; all but `MAX_CONCURRENCY`. |
+| `CAMPAIGNS__<id>__DELIVERY__*` | as `DELIVERY__*` | The settings of `DELIVERY`, for one campaign; all but {for_all_alone}. |
 """
 
 
@@ -81,12 +82,23 @@ def page() -> str:
         )
         for table, of_table in rows.items()
     ]
-    return PAGE_HEAD + "".join(sections) + PAGE_TAIL
+    alone = (DELIMITER.join(path).upper() for path in _for_all_alone())
+    return PAGE_HEAD + "".join(sections) + PAGE_TAIL.format(for_all_alone=", ".join(f"`{name}`" for name in alone))
 
 
 def example_toml() -> str:
     """Return a TOML file with every setting, its default and what it means."""
-    return EXAMPLE_HEAD + "".join(_toml(CATALOGUE, ())) + EXAMPLE_TAIL
+    alone = ", ".join(".".join(path) for path in _for_all_alone())
+    return EXAMPLE_HEAD + "".join(_toml(CATALOGUE, ())) + EXAMPLE_TAIL.format(for_all_alone=alone)
+
+
+def _for_all_alone() -> Iterator[Path]:
+    """Yield the paths below DELIVERY of settings that no campaign has for itself; a whole table as its name and `*`."""
+    every = [path for path, _ in leaves()]
+    own = {path[3:] for path in every if path[:3] == (CAMPAIGNS, "<id>", "delivery")}
+    tables = {path[0] for path in own}
+    alone = [path[1:] for path in every if path[0] == "delivery" and path[1:] not in own]
+    yield from dict.fromkeys(path if len(path) == 1 or path[0] in tables else (path[0], "*") for path in alone)
 
 
 def _last(path: Path) -> str:

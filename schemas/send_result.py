@@ -98,7 +98,9 @@ class SendResult(_Model):
     resend_id: str | None = Field(description="The record's header `resend-id`, where it is a deliberate resend.")
     resend_reason: str | None = Field(description="The record's header `resend-reason`.")
     possible_duplicate: bool = Field(description="Accepted, and the contact may have been texted twice.")
-    related: ResultRelated | None = Field(description="The event that a duplicate repeats; null otherwise.")
+    related: ResultRelated | None = Field(
+        description="The event that a duplicate repeats, or that took the place of a superseded one; null otherwise."
+    )
     detail: str | None = Field(
         default=None,
         description="What is wrong with an invalid record, without any value of it; null for every other status.",

@@ -18,7 +18,7 @@ EPILOG = """\
 \b
 Columns (in brackets: the name in --json)
   partition   topic:number (topic, partition)
-  state       ordinary; stopped: does not start before an operator has decided (why, cure); accepted: an operator has decided;
+  state       ordinary; stopped: does not start by itself (state, why, cure); accepted: an operator has decided;
               rewound and skipped: a tool has moved the group; records_lost: retention removed unread records;
               no_journal: the journal lacks this partition (state, why)
   committed   the offset that the group has committed (committed); where reading would begin now (watermark)

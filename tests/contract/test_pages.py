@@ -21,9 +21,8 @@ PAGES = sorted(
     )
 )
 SETTINGS = {DELIMITER.join(path).upper() for path, _ in leaves()}
-DEFAULTS = dict(
-    re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", (ROOT / "config/SETTINGS.md").read_text(), flags=re.MULTILINE)
-)
+SETTINGS_PAGE = (ROOT / "config/SETTINGS.md").read_text()
+DEFAULTS = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", SETTINGS_PAGE, flags=re.MULTILINE))
 TABLES = {setting.partition(DELIMITER)[0] for setting in SETTINGS}
 METRICS = {
     described.name + suffix
@@ -59,6 +58,21 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 def test_every_setting_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(r"\b(?:CAMPAIGN_)?([A-Z]+__[A-Z_0-9]*[A-Z0-9])\b(?!__|_?\*|<)", (ROOT / page).read_text())
     assert [name for name in named if name.partition(DELIMITER)[0] in TABLES and name not in SETTINGS] == []
+
+
+@every_page
+def test_every_setting_of_a_campaign_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"\bCAMPAIGNS__<id>__[A-Z_]*[A-Z]\b(?!__)", (ROOT / page).read_text())
+    assert [name for name in named if name.upper() not in SETTINGS] == []
+
+
+def test_the_page_of_settings_says_which_ones_no_campaign_has_for_itself() -> None:
+    (row,) = re.findall(r"^\| `CAMPAIGNS__<id>__DELIVERY__\*` .*all but (.*)\. \|$", SETTINGS_PAGE, flags=re.MULTILINE)
+    said = re.findall(r"`(\w+?)(?:__\*)?`", row)
+    of_all = {name.removeprefix("DELIVERY__") for name in SETTINGS if name.startswith("DELIVERY__")}
+    alone = {name for name in of_all if f"CAMPAIGNS__<ID>__DELIVERY__{name}" not in SETTINGS}
+    assert "DRY_RUN" in alone
+    assert {name for name in of_all if {name, name.partition(DELIMITER)[0]} & set(said)} == alone
 
 
 @every_page

@@ -1,6 +1,7 @@
 """The bounds on repeats count over all owners, sends and requests of an event: nothing starts one of them anew."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from consumer.core.journal.entries import Checkpoint
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.answer import Answer, Answered, Lost
-from consumer.core.policy import CampaignPolicy, Policies
+from consumer.core.policy import BreakerPolicy, CampaignPolicy, Policies
 from tests.core.makers import NEVER_OPEN, P0, at
 from tests.core.runner import Request, Runner
 
@@ -105,6 +106,27 @@ def test_a_platform_without_time_costs_no_attempt_whoever_owns_the_partition() -
     runner.platform = always(Answered(status=200, retry_after_seconds=None, body=b"{}"))
     runner.run()
     assert runner.results[0, 1].status is Status.ACCEPTED
+
+
+def test_hours_of_a_platform_that_fails_cost_those_alone_whose_requests_have_asked() -> None:
+    policies = replace(POLICIES, default=replace(POLICIES.default, max_contacts=10), breaker=BreakerPolicy())
+    runner = Runner(policies=policies)
+    runner.feed(runner.event(phone="+34600000009"))
+    runner.run()
+    runner.platform, asked = always(GATEWAY), len(runner.requests)
+    people = [runner.event(phone=f"+346001{person:05d}") for person in range(1_000)]
+    runner.feed(*people)
+    runner.run(until=runner.time + 3 * 3600.0)
+    asked = len(runner.requests) - asked
+    doubted = [verdict for verdict in runner.results.values() if verdict.status is Status.IN_DOUBT]
+    assert len(doubted) == len(runner.results) - 1
+    assert {verdict.attempts for verdict in doubted} == {POLICIES.default.max_attempts}
+    assert 0 < len(doubted) <= 10 * asked / POLICIES.default.max_attempts < len(people) / 2
+
+    runner.platform = always(Answered(status=200, retry_after_seconds=None, body=b"{}"))
+    runner.run()
+    assert len(runner.results) == 1 + len(people)
+    assert sum(one.status is Status.ACCEPTED for one in runner.results.values()) == 1 + len(people) - len(doubted)
 
 
 def test_who_was_tried_for_too_long_is_not_tried_longer_by_the_next_owner() -> None:
