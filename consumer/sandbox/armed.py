@@ -8,7 +8,7 @@ from random import Random
 from msgspec import UNSET
 
 from consumer.sandbox.facts import FaultState
-from consumer.sandbox.faults import Deciding, Fault, Hold, Latency, as_document
+from consumer.sandbox.faults import Deciding, Fault, Hold, ItemErrors, Latency, as_document
 from consumer.sandbox.people import CODE_PREFIX, Person, person_named
 from consumer.sandbox.wire import RequestedContact
 
@@ -120,14 +120,21 @@ class ArmedFaults:
 
     def fire(self, campaign_id: int, contacts: Sequence[RequestedContact], persons: Sequence[Person]) -> FiredFaults:
         """Return what happens to this request: all delays that fire, and the first other fault that does."""
-        if not self._armed:
-            return NOTHING_FIRED
+        return self._fire(campaign_id, contacts, persons) if self._armed else NOTHING_FIRED
+
+    def fire_unread(self) -> FiredFaults:
+        """Return what happens to a request whose body is not valid: by faults that ask nothing about the body."""
+        return self._fire(None, (), ()) if self._armed else NOTHING_FIRED
+
+    def _fire(
+        self, campaign_id: int | None, contacts: Sequence[RequestedContact], persons: Sequence[Person]
+    ) -> FiredFaults:
         latency_seconds = 0.0
         held_by: list[asyncio.Event] = []
         decided = NOTHING_FIRED
         for armed in self._armed:
             fault = armed.fault
-            if fault.campaign not in {None, campaign_id}:
+            if fault.campaign not in {None, campaign_id} or (campaign_id is None and isinstance(fault, ItemErrors)):
                 continue
             if decided.fault is not None and not isinstance(fault, Latency | Hold):
                 continue

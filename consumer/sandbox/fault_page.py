@@ -36,8 +36,9 @@ WHEN IT FIRES: every condition that is given must hold
   "probability": 0.1         fires for one request in ten; "seed": 7 says for which
   "name": "slow-otp"         what it is called in answers and logs; arming the name again replaces it
 Every latency and hold that fires delays the answer. Of the other faults, the first that fires decides it.
-Faults apply only to requests with the right key and a valid body. Accepted contacts are recorded as soon as
-the body is complete, before any delay and any answer.
+Faults apply only to requests with the right key. One that names no campaign, person or reference applies
+whatever the body holds, so check --connect meets it, too; then nobody is accepted, and item_errors does not
+apply. Accepted contacts are recorded as soon as the body is complete, before any delay and any answer.
 
 ENDPOINTS (no key needed)
   GET    /sandbox/summary     all counts, live: accepted, duplicates, disabled, created, statuses,

@@ -100,11 +100,7 @@ class SandboxPlatform:
         """Judge the body of a request with the right key."""
         request = self._reader.read(body)
         if isinstance(request, InvalidRequest):
-            reply = replies.invalid(request.status, request.mistakes)
-            message = f"{request.mistakes[0].field}: {request.mistakes[0].rule}"
-            return self.refuse_unread(
-                arrival, reply, outcome=RequestOutcome.INVALID, message=message, body_bytes=len(body)
-            )
+            return self._refuse_invalid(request, arrival, body_bytes=len(body))
         persons = self.directory.persons(request.contacts)
         fired = self.faults.fire(request.campaign_id, request.contacts, persons)
         if fired.fault is None or isinstance(fired.fault, ItemErrors) or _accepts(fired.fault):
@@ -112,9 +108,27 @@ class SandboxPlatform:
         seen = self._seen(arrival, RequestOutcome.FAULT, body_bytes=len(body))
         seen.campaign_id = request.campaign_id
         seen.contacts = len(persons)
+        return self._answer_fault(seen, fired.fault, fired)
+
+    def _refuse_invalid(self, request: InvalidRequest, arrival: Arrival, *, body_bytes: int) -> RequestVerdict:
+        """Refuse a body; a platform that fails, or lets nobody in, does not come to look at it."""
+        fired = self.faults.fire_unread()
+        if fired.fault is not None:
+            return self._answer_fault(
+                self._seen(arrival, RequestOutcome.FAULT, body_bytes=body_bytes), fired.fault, fired
+            )
+        reply = replies.invalid(request.status, request.mistakes)
+        message = f"{request.mistakes[0].field}: {request.mistakes[0].rule}"
+        verdict = self.refuse_unread(
+            arrival, reply, outcome=RequestOutcome.INVALID, message=message, body_bytes=body_bytes
+        )
+        return replace(verdict, fired=fired)
+
+    def _answer_fault(self, seen: RequestSeen, fault: Deciding, fired: FiredFaults) -> RequestVerdict:
+        """Answer by a fault; nobody is texted."""
         seen.fault = fired.name
         self.records.judge(seen)
-        answer = _answer_to(fired.fault, fired.positions, request_id=seen.request_id, now=arrival.received_at)
+        answer = _answer_to(fault, fired.positions, request_id=seen.request_id, now=seen.received_at)
         return RequestVerdict(seen=seen, answer=answer, fired=fired)
 
     def _accept(

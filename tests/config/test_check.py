@@ -136,6 +136,27 @@ async def test_a_check_asks_with_the_key_and_texts_nobody(world: World) -> None:
     assert (contacts.status_code, contacts.text) == (200, "")
 
 
+@pytest.mark.parametrize(
+    "status, words",
+    [
+        (401, "CAMPAIGN_API__SERVER_KEY: refused, the platform answered 401"),
+        (402, "the account's credit is used up"),
+        (407, "CAMPAIGN_API__PROXY: the proxy on the way answered 407"),
+        (503, "nothing is known about the server key, the platform answered 503; try again later"),
+    ],
+)
+async def test_a_platform_that_would_let_no_send_in_is_named_before_there_is_one(
+    world: World, status: int, words: str
+) -> None:
+    asked = world.settings["API__URL"].partition("/v2/")[0] + "/sandbox/"
+    async with httpx.AsyncClient(trust_env=False, base_url=asked) as client:
+        await client.put("faults", json={"fault": "status", "status": status})
+        try:
+            assert words in await obstacle(world)
+        finally:
+            await client.delete("faults")
+
+
 async def test_brokers_that_are_away_are_one_line(world: World) -> None:
     line = await obstacle(world, KAFKA__BOOTSTRAP_SERVERS=f"127.0.0.1:{unused_port()}")
     assert line.startswith("no Kafka broker answers at 127.0.0.1:")

@@ -14,6 +14,8 @@ STATUSES = {
     KeyVerdict.FINE: [200, 202, 400, 422],
     KeyVerdict.REFUSED: [401, 403],
     KeyVerdict.WRONG_URL: [301, 302, 307, 308, 404, 405, 410],
+    KeyVerdict.UNPAID: [402],
+    KeyVerdict.PROXY_REFUSES: [407],
     KeyVerdict.UNCLEAR: [408, 413, 415, 429, 500, 502, 503, 504],
 }
 

@@ -76,6 +76,22 @@ async def test_a_redirect_says_where_to(platform: Sender, ask: SandboxClient) ->
     assert (response.status_code, response.headers["Location"]) == (308, "https://other.example/v2")
 
 
+@pytest.mark.parametrize("document", [{"contacts": []}, b"no JSON"], ids=["no contacts", "no JSON"])
+async def test_a_platform_that_lets_nobody_in_does_not_come_to_look_at_the_body(
+    platform: Sender, ask: SandboxClient, document: object
+) -> None:
+    await ask.set_faults(
+        {"fault": "item_errors"},
+        {"fault": "status", "status": 403, "campaign": 421},
+        {"fault": "status", "status": 404, "person": MARIA["phoneE164"]},
+        {"fault": "status", "status": 401, "accept": True, "name": "nobody"},
+    )
+    assert (await platform.post(document)).status_code == 401
+    assert [(each.fault, each.accepted) for each in await ask.requests()] == [("nobody", 0)]
+    await ask.clear_faults()
+    assert (await platform.post(document)).status_code in {400, 422}
+
+
 async def test_one_bad_contact_gets_the_whole_request_refused(platform: Sender, ask: SandboxClient) -> None:
     await ask.set_faults(RefuseContact(fault="refuse_contact", reference=("order-2", "order-8"), status=400))
     refused = await platform.post(send(MARIA, PAUL, ZOE))

@@ -57,6 +57,8 @@ class KeyVerdict(StrEnum):
     FINE = "fine"
     REFUSED = "refused"
     WRONG_URL = "wrong_url"
+    UNPAID = "unpaid"
+    PROXY_REFUSES = "proxy_refuses"
     UNCLEAR = "unclear"
     """No answer, or one that says nothing about the key."""
 
@@ -64,9 +66,11 @@ class KeyVerdict(StrEnum):
 KEY_VERDICTS = {
     400: KeyVerdict.FINE,  # the platform has read the request, and missed the contacts
     401: KeyVerdict.REFUSED,
+    402: KeyVerdict.UNPAID,
     403: KeyVerdict.REFUSED,
     404: KeyVerdict.WRONG_URL,
     405: KeyVerdict.WRONG_URL,
+    407: KeyVerdict.PROXY_REFUSES,
     410: KeyVerdict.WRONG_URL,
     422: KeyVerdict.FINE,
 }
