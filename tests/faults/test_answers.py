@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from consumer.core.platform.answer import Answered
-from consumer.edge.platform.client import MAX_BODY_BYTES
+from consumer.edge.platform.answer_content import MAX_BODY_BYTES
 from tests.faults.harness import AMPLE_SECONDS, BODY, platform, post
 from tests.faults.raw_server import Peer, RawServer, Script, after_the_request
 from tests.faults.test_nothing_went_out import OK, answer_all, tls_server_and_trust
@@ -24,6 +24,10 @@ UNREADABLE: dict[str, Script] = {
     "a garbled chunk together with the head": after_the_request(CHUNKED + b"zz\r\nhello\r\n"),
     "a garbled chunk after the head": after_the_request(CHUNKED, b"zz\r\nhello\r\n"),
     "a chunk longer than it says": after_the_request(CHUNKED, b"5\r\nhello there\r\n0\r\n\r\n"),
+    "a chunk that is larger than a body may be": after_the_request(CHUNKED, b"fffffffff\r\n"),
+    "chunks that grow without end": after_the_request(CHUNKED, (b"10000\r\n" + b" " * 65_536 + b"\r\n") * 17),
+    "a size of a chunk without end": after_the_request(CHUNKED, b"5;" + b"x" * 40_000),
+    "a trailer without end": after_the_request(CHUNKED, b"2\r\n{}\r\n0\r\n" + b"X: y\r\n" * 5_000),
     "gzip that is none": after_the_request(
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello"
     ),

@@ -11,7 +11,8 @@ import re
 import pytest
 
 from consumer.core.platform.answer import Answered, Exchange, Lost
-from consumer.edge.platform.client import MAX_BODY_BYTES, MAX_RETRY_AFTER_SECONDS, PlatformClient
+from consumer.edge.platform.answer_content import MAX_BODY_BYTES
+from consumer.edge.platform.client import MAX_RETRY_AFTER_SECONDS, PlatformClient
 from tests.faults.harness import platform, post
 from tests.faults.raw_server import Peer, RawServer
 from tests.faults.wild_answers import End, WildAnswer, wild_answer

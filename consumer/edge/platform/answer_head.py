@@ -5,7 +5,6 @@ given twice do not change that. They only make it uncertain where the body ends,
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -47,15 +46,6 @@ class Framing(Enum):
     """The head is malformed or contradicts itself: no body is read."""
 
 
-_PLAIN: Final[Mapping[Framing, bytes]] = {
-    Framing.EMPTY: b"Content-Length: 0\r\n",
-    Framing.LENGTH: b"Content-Length: %d\r\n",
-    Framing.CHUNKED: b"Transfer-Encoding: chunked\r\n",
-    Framing.END_OF_CONNECTION: b"",
-    Framing.UNCLEAR: b"Content-Length: 0\r\n",
-}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerHead:
     """What is read of a head. Texts are as received, one character a byte; empty where the field is missing."""
@@ -75,13 +65,6 @@ class AnswerHead:
     def is_interim(self) -> bool:
         """Whether this is an interim answer (1xx), so that the final one is still to come."""
         return self.status // 100 == 1 and self.status != _SWITCHING_PROTOCOLS
-
-    def plain(self) -> bytes:
-        """Return a simplified head for a stricter parser: it says how the body is framed, and nothing else."""
-        framing = _PLAIN[self.framing]
-        if self.framing is Framing.LENGTH:
-            framing %= self.length
-        return b"HTTP/1.1 200 OK\r\n%b%b\r\n" % (framing, b"" if self.reusable else b"Connection: close\r\n")
 
 
 def may_become_a_head(raw: bytearray) -> bool:

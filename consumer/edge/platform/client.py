@@ -29,13 +29,11 @@ from consumer.core.platform.answer import (
     Withholding,
 )
 from consumer.core.terms import Instant
-from consumer.edge.platform.answer_head import AnswerHead, Framing
+from consumer.edge.platform.answer_content import MAX_BODY_BYTES
+from consumer.edge.platform.answer_head import AnswerHead
 from consumer.edge.platform.http_wire import Attempt, WithheldError
-from consumer.edge.platform.transport import AiohttpTransport, CookielessClient
+from consumer.edge.platform.transport import AiohttpTransport
 from consumer.service.ports import Clock
-
-MAX_BODY_BYTES = 1024 * 1024
-"""The bound on an answer's body, as sent and as decoded: 500 contacts with an item of 2 KiB each."""
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
 """The bound on a `Retry-After`: a longer one is most likely a mistake, and retries are bounded by their age anyway."""
@@ -128,12 +126,8 @@ class PlatformClient:
         self._connect_timeout_seconds = connect_timeout_seconds
         self._clock = clock
         self._on_unexpected_error = on_unexpected_error
-        self._client = CookielessClient(
-            transport=AiohttpTransport(
-                max_connections=max_connections, keep_alive_seconds=keep_alive_seconds, ssl_context=ssl_context
-            ),
-            timeout=None,  # httpx's time-outs do not reach a foreign transport: each attempt has a deadline of its own
-            trust_env=False,
+        self._transport = AiohttpTransport(
+            max_connections=max_connections, keep_alive_seconds=keep_alive_seconds, ssl_context=ssl_context
         )
 
     async def post(
@@ -165,7 +159,7 @@ class PlatformClient:
 
     async def close(self) -> None:
         """Close all connections. Requests in flight end as lost."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def _attempt(
         self, request: httpx.Request, last_look: Callable[[], Withholding | None], expires_in_seconds: float | None
@@ -187,12 +181,9 @@ class PlatformClient:
         try:
             async with deadline:
                 deadline.reschedule(attempt.connect_by)
-                response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
-                try:
-                    assert attempt.head is not None
-                    body = await _body(response, attempt.head)
-                finally:
-                    await response.aclose()
+                response = await self._transport.handle_async_request(request)
+                assert attempt.head is not None
+                body = await _body(response, attempt.head)
         except WithheldError:
             assert attempt.withheld is not None
             answer = Withheld(why=attempt.withheld)
@@ -246,19 +237,13 @@ def _verdict_on_key(answer: Answer) -> KeyVerdict:
 
 
 async def _body(response: httpx.Response, head: AnswerHead) -> bytes | None:
-    """Return the whole body, decoded; None where it cannot be read to its end or is larger than `MAX_BODY_BYTES`."""
-    if head.framing is Framing.UNCLEAR:
-        return None
-    received = bytearray()
+    """Return the whole body, decoded; None where it cannot be read to its end, or is larger than `MAX_BODY_BYTES`."""
     assert isinstance(response.stream, httpx.AsyncByteStream)
     try:
-        async for chunk in response.stream:
-            received += chunk
-            if len(received) > MAX_BODY_BYTES:
-                return None
+        received = b"".join([part async for part in response.stream])
     except httpx.ReadError:
         return None
-    return _decoded(bytes(received), head.content_encoding)
+    return _decoded(received, head.content_encoding)
 
 
 def _decoded(received: bytes, encodings: str) -> bytes | None:

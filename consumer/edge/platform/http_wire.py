@@ -1,8 +1,8 @@
 """One connection to the platform: when a request may use it, and what came back. Opens none, never retries.
 
 aiohttp's parser refuses some heads although their status is clear, and drops a complete head when garbled bytes follow
-it in the same segment. So this module reads heads itself. The parser gets a simplified head in their place, and parses
-the body: chunks, lengths, the end.
+it in the same segment. So answers are read here (`answer_head.py`, `answer_content.py`). aiohttp's own protocol of the
+connection gets no data: the pool asks it whether the connection may be used again.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from aiohttp.connector import Connection
 
 from consumer.core.platform.answer import Withholding
 from consumer.core.terms import Instant
+from consumer.edge.platform.answer_content import AnswerContent
 from consumer.edge.platform.answer_head import (
     END_OF_HEAD,
     MAX_HEAD_BYTES,
     AnswerHead,
-    Framing,
     may_become_a_head,
     read_head,
 )
@@ -68,7 +68,6 @@ class Attempt:
     look_failed: bool = False
     """Whether the last look raised: that is a bug of ours, no network error."""
     started_at: Instant | None = None
-    wire: "Wire | None" = None
     head: AnswerHead | None = None
     """Set as soon as the head is complete. From then on the platform has answered, whatever comes next."""
     closed: ClosedConnection | None = None
@@ -115,7 +114,7 @@ class Attempt:
 
 
 class Wire(asyncio.Protocol):
-    """The protocol between a connection's transport and aiohttp's parser, from the first request on."""
+    """The protocol of a connection from its first request on, in the place of aiohttp's own."""
 
     def __init__(self, handler: ResponseHandler, transport: asyncio.Transport, *, keep_alive_seconds: float) -> None:
         self._handler = handler
@@ -128,7 +127,9 @@ class Wire(asyncio.Protocol):
         self._written_bytes = 0
         self._head = bytearray()
         """The bytes of a head that is not complete yet."""
-        self._body: aiohttp.StreamReader | None = None
+        self._content: AnswerContent | None = None
+        """The body of an answer whose head is complete."""
+        self._over: asyncio.Future[bytes | None] | None = None
         self._poll = select.poll()
         self._poll.register(self._socket.fileno(), _unwelcome_events(transport))
         self._usable_until = self._loop.time() + keep_alive_seconds
@@ -165,25 +166,38 @@ class Wire(asyncio.Protocol):
         if worn_out or self._transport.is_closing() or self._handler.should_close or self._poll.poll(0):
             raise UnfitConnectionError(reused=self.reused)
 
-    def expect(self, attempt: Attempt, *, request_bytes: int) -> None:
-        """Treat what comes from now on as the answer to this attempt, whose first byte is written next."""
-        attempt.wire = self
+    def expect(self, attempt: Attempt, *, request_bytes: int) -> "asyncio.Future[bytes | None]":
+        """Treat what comes from now on as the answer to this attempt, whose first byte is written next.
+
+        Return a future that gets the answer's body at its end, None where it cannot be read to its end. Without a complete
+        head it fails with what the network has done.
+        """
         self._attempt = attempt
         self._baseline = Baseline.of(self._socket, written_bytes=self._written_bytes) if self.reused else None
         self._written_bytes += request_bytes
         self._head.clear()
+        self._content = None
+        self._over = self._loop.create_future()
+        return self._over
 
-    def answered(self, body: aiohttp.StreamReader) -> None:
-        """Note the stream of an answer's body, and fail it if the body turns out to be garbled."""
-        self._body = body
-        self._fail_body_if_broken()
+    def write(self, request: bytes) -> None:
+        """Write a whole request. It never waits: what the socket cannot take is buffered."""
+        self._transport.write(request)
 
     def leave(self) -> None:
-        """End the request. If its answer came before all of it was written, the connection is not used again."""
-        attempt, self._attempt, self._body = self._attempt, None, None
+        """End the request. The connection is used again only after a whole answer that came after the whole request."""
+        attempt, self._attempt = self._attempt, None
+        over, self._over = self._over, None
+        if over is not None and over.done() and not over.cancelled():
+            over.exception()  # nobody may be there any more to look at it
         if self._transport.is_closing():
             return
-        if self._transport.get_write_buffer_size() > 0 or attempt is None or attempt.head is None:
+        content = self._content
+        is_whole = content is not None and content.whole is not None and not content.has_surplus
+        if attempt is None or attempt.head is None or not (is_whole and attempt.head.reusable):
+            self._handler.force_close()
+            return
+        if self._transport.get_write_buffer_size() > 0:
             self._handler.force_close()
             return
         said = attempt.head.keep_alive_seconds
@@ -202,23 +216,17 @@ class Wire(asyncio.Protocol):
         else:
             self._transport.close()
 
-    def _fail_body_if_broken(self) -> None:
-        error = self._handler.exception()
-        if error is not None and self._body is not None and not self._body.is_eof():
-            self._body.set_exception(aiohttp.ClientPayloadError("the answer's body is garbled"), error)
-
     # ------------------------------------------------------------------------------------- asyncio calls these
 
     def data_received(self, data: bytes) -> None:
-        """Read heads; pass on what follows them. Data without a request closes the connection."""
-        attempt, self._baseline = self._attempt, None
-        if attempt is None:
+        """Read answers. Data without a request, or behind an answer's end, closes the connection."""
+        attempt, over, self._baseline = self._attempt, self._over, None
+        if attempt is None or over is None or over.done():
             self._transport.close()
         elif attempt.head is None:
             self._head_grows(attempt, data)
-        elif attempt.head.framing is not Framing.UNCLEAR:
-            self._handler.data_received(data)
-            self._fail_body_if_broken()
+        else:
+            self._content_grows(data)
 
     def _head_grows(self, attempt: Attempt, data: bytes) -> None:
         raw, known = self._head, len(self._head)
@@ -238,28 +246,46 @@ class Wire(asyncio.Protocol):
                 self._head_is_complete(attempt, head, bytes(raw))
                 return
         if len(raw) > MAX_HEAD_BYTES or not may_become_a_head(raw):
-            self._handler.set_exception(NoHeadError("what came back is no HTTP"))
+            self._fail(NoHeadError("what came back is no HTTP"))
             self._transport.close()
 
     def _head_is_complete(self, attempt: Attempt, head: AnswerHead, rest: bytes) -> None:
         attempt.head = head
         self._head.clear()
-        self._handler.data_received(head.plain())
-        if rest and head.framing is not Framing.UNCLEAR and not self._transport.is_closing():
-            self._handler.data_received(rest)
-        self._fail_body_if_broken()
+        self._content = AnswerContent(head)
+        self._content_grows(rest)
+
+    def _content_grows(self, data: bytes) -> None:
+        content, over = self._content, self._over
+        assert content is not None
+        assert over is not None
+        content.feed(data)
+        if content.is_over and not over.done():
+            over.set_result(content.whole)
+
+    def _fail(self, error: Exception) -> None:
+        """End the request with an error of the network; after a complete head, only its body is lost."""
+        over = self._over
+        if over is None or over.done():
+            return
+        if self._content is None:
+            over.set_exception(error)
+        else:
+            over.set_result(self._content.whole)
 
     def eof_received(self) -> None:
-        """Pass on. If nothing has come back, keep the connection, to find out whether the peer closed before the request."""
+        """If nothing has come back, keep the connection, to find out whether the peer closed before the request."""
         if self._attempt is not None and self._baseline is not None:
             self._attempt.closed = ClosedConnection(self._socket, self._baseline)
             self._baseline = None
-        self._handler.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Pass on."""
+        """End the request that is out, and pass on."""
         if self._retirement is not None:
             self._retirement.cancel()
+        if exc is None and self._content is not None:
+            self._content.connection_ended()
+        self._fail(exc or aiohttp.ServerDisconnectedError())
         self._handler.connection_lost(exc)
 
     def pause_writing(self) -> None:

@@ -1,22 +1,22 @@
-"""An httpx transport over aiohttp that knows when a request's first byte is written. Never retries a started request.
+"""An httpx transport over aiohttp's pool that knows when a request's first byte is written. Never retries a started request.
 
 httpx's own connection pool is slow under concurrency, and the existing aiohttp transports report an answer that was lost
-after the request went out as a connect error. Here `Attempt.started_at` says whether a request has started: it is set
+after the request went out as a connect error. The clients of both do more for a request than all else that it takes:
+here only connections come from aiohttp, and requests and answers are httpx's types without its client. `Attempt.started_at` says whether a request has started: it is set
 right before the first byte is written, with no await between. Until then a broken connection may be replaced by another;
 from then on every failure is this request's.
 """
 
+import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
 import httpx
-from aiohttp.client_reqrep import ClientRequest, ClientResponse
-from aiohttp.connector import Connection
-from aiohttp.http import StreamWriter
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.client_reqrep import ClientRequest
+from yarl import URL
 
 from consumer.edge.platform.http_wire import (
     MAX_KEEP_ALIVE_SECONDS,
@@ -30,103 +30,29 @@ from consumer.edge.platform.http_wire import (
 DNS_CACHE_SECONDS = 10
 """Long enough to spare a lookup per connection, short enough to follow a platform that moves."""
 
-NETWORK_ERRORS = (aiohttp.ClientError, HttpProcessingError, OSError, EOFError, UnicodeError)
+NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None)
+"""Each attempt has a deadline of its own."""
+
+NETWORK_ERRORS = (aiohttp.ClientError, OSError, EOFError, UnicodeError)
 """What aiohttp raises for things that the network does. `UnicodeError`: a host name that DNS cannot carry."""
 
 
-class _Request(ClientRequest):
-    """A request that writes head and body at once, right after its attempt's last look.
-
-    aiohttp's own `send` writes in a separate task: between the look and the first byte anything could happen. The bytes
-    are those that aiohttp would write (3.14).
-    """
-
-    attempt: Attempt
-    content: bytes
-    keep_alive_seconds: float
-
-    async def send(self, conn: Connection) -> ClientResponse:
-        wire = Wire.of(conn, keep_alive_seconds=self.keep_alive_seconds)
-        assert conn.protocol is not None
-        writer = StreamWriter(conn.protocol, self.loop)
-        await writer.write_headers(f"{self.method} {self.url.raw_path_qs} HTTP/1.1", self.headers)  # buffers
-        wire.must_be_fit()
-        try:
-            self.attempt.begin()
-        except WithheldError:
-            conn.release()  # nothing was written: it can be used again
-            raise
-        conn.add_callback(wire.leave)
-        wire.expect(self.attempt, request_bytes=len(self.content))
-        await writer.write(self.content, drain=False)  # never suspends: what the socket cannot take is buffered
-        writer.set_eof()
-        assert self.response_class is not None
-        return self.response_class(
-            self.method,
-            self.original_url,
-            writer=None,
-            continue100=None,
-            timer=self._timer,
-            request_info=self.request_info,
-            traces=self._traces,
-            loop=self.loop,
-            session=self._session,
-            stream_writer=writer,
-        )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Outgoing:
-    """An aiohttp middleware that gives a request its attempt, and tries again while no byte of it has arrived."""
-
-    attempt: Attempt
-    content: bytes
-    keep_alive_seconds: float
-
-    async def __call__(
-        self, request: ClientRequest, handler: Callable[[ClientRequest], Awaitable[ClientResponse]]
-    ) -> ClientResponse:
-        assert isinstance(request, _Request)
-        request.attempt, request.content = self.attempt, self.content
-        request.keep_alive_seconds = self.keep_alive_seconds
-        while True:
-            try:
-                return await handler(request)
-            except UnfitConnectionError as error:
-                if not error.reused:
-                    raise
-            except NETWORK_ERRORS:
-                if not await self.attempt.never_arrived():
-                    raise
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class _Body(httpx.AsyncByteStream):
-    """An answer's body as received, still encoded."""
+    """An answer's body as received, still encoded: all of it, None where it could not be read to its end."""
 
-    response: ClientResponse
+    whole: bytes | None
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            chunk = await self.response.content.readany()
-        except NETWORK_ERRORS as error:
-            raise httpx.ReadError(describe(error)) from error
-        if not chunk:
-            raise StopAsyncIteration
-        return chunk
-
-    async def aclose(self) -> None:
-        """Return the connection to the pool if the body was read to its end; otherwise close it."""
-        self.response.close()
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self.whole is None:
+            raise httpx.ReadError("the answer's body cannot be read to its end")
+        yield self.whole
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that expects an `Attempt` among a request's extensions, as `attempt`.
+    """An httpx transport over aiohttp's pool that expects an `Attempt` among a request's extensions, as `attempt`.
 
-    It frames requests itself: `Host` and `Content-Length` are added here.
+    It frames requests itself: `Host` and `Content-Length` are added here. An answer is returned once its body has come, too.
     """
 
     def __init__(self, *, max_connections: int, keep_alive_seconds: float, ssl_context: ssl.SSLContext | None) -> None:
@@ -134,31 +60,33 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         self._max_connections = max_connections
         self._keep_alive_seconds = keep_alive_seconds
         self._ssl = ssl_context or True
-        self._session: aiohttp.ClientSession | None = None
+        self._connector: aiohttp.TCPConnector | None = None
+        self._targets: dict[tuple[bytes, bytes, int | None], ClientRequest] = {}
+        """What the pool wants to know of a server, by scheme, host and port."""
 
-    def _open(self) -> aiohttp.ClientSession:
-        """Return the session; it is made at its first use, because it belongs to the loop that runs then."""
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
+    def _pool(self) -> aiohttp.TCPConnector:
+        """Return the pool; it is made at its first use, because it belongs to the loop that runs then."""
+        if self._connector is None:
+            self._connector = aiohttp.TCPConnector(
                 limit=self._max_connections,
                 keepalive_timeout=max(self._keep_alive_seconds, MAX_KEEP_ALIVE_SECONDS),  # each wire knows better
                 ttl_dns_cache=DNS_CACHE_SECONDS,
                 dns_cache_max_size=16,
                 ssl=self._ssl,
             )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                request_class=_Request,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, sock_connect=None),
-                auto_decompress=False,
-            )
-        return self._session
+        return self._connector
+
+    def _target(self, url: httpx.URL) -> ClientRequest:
+        key = (url.raw_scheme, url.raw_host, url.port)
+        target = self._targets.get(key)
+        if target is None:
+            target = self._targets[key] = ClientRequest("POST", URL(str(url)), loop=asyncio.get_running_loop())
+        return target
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Make the attempt; return a response with the answer's status and body. The head is in `attempt.head`.
 
-        httpx gets no headers: it acts on `Location` and `Set-Cookie` by itself, and fails on malformed ones.
+        Who asks gets no headers: what is needed of them stands in the head, and malformed ones do no harm.
 
         Raises:
             WithheldError: the last look forbade the request.
@@ -166,53 +94,70 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             httpx.ReadError: something may have gone out, and no complete head came back.
         """
         attempt: Attempt = request.extensions["attempt"]
-        assert isinstance(request.stream, httpx.ByteStream)
-        outgoing = _Outgoing(
-            attempt=attempt, content=b"".join(request.stream), keep_alive_seconds=self._keep_alive_seconds
-        )
-        headers = [(name.decode("ascii"), value.decode("ascii")) for name, value in request.headers.raw]
-        headers.append(("Content-Length", str(len(outgoing.content))))
         try:
-            response = await self._open().request(
-                request.method,
-                str(request.url),
-                headers=headers,
-                allow_redirects=False,
-                middlewares=(outgoing,),
-            )
+            body = await self._body(request, attempt)
         except NETWORK_ERRORS as error:
             kind = httpx.ConnectError if attempt.started_at is None else httpx.ReadError
             raise kind(describe(error)) from error
-        wire, head = attempt.wire, attempt.head
-        assert wire is not None
-        assert head is not None
-        wire.answered(response.content)
-        return httpx.Response(head.status, stream=_Body(response=response))
+        assert attempt.head is not None
+        return httpx.Response(attempt.head.status, stream=_Body(body))
+
+    async def _body(self, request: httpx.Request, attempt: Attempt) -> bytes | None:
+        """Try, and try again while no byte of the request has arrived; return the answer's body."""
+        written = _written(request)
+        while True:
+            try:
+                return await self._try(request.url, written, attempt)
+            except UnfitConnectionError as error:
+                if not error.reused:
+                    raise
+            except NETWORK_ERRORS:
+                if not await attempt.never_arrived():
+                    raise
+
+    async def _try(self, url: httpx.URL, written: bytes, attempt: Attempt) -> bytes | None:
+        """Write the request to a connection right after its attempt's last look, and wait for the end of its answer."""
+        connection = await self._pool().connect(self._target(url), [], NO_TIMEOUT)
+        wire: Wire | None = None
+        try:
+            wire = Wire.of(connection, keep_alive_seconds=self._keep_alive_seconds)
+            wire.must_be_fit()
+            attempt.begin()
+            over = wire.expect(attempt, request_bytes=len(written))
+            wire.write(written)
+            body = await over
+        except WithheldError:
+            connection.release()  # nothing was written: it can be used again
+            raise
+        except BaseException:
+            if wire is not None:
+                wire.leave()
+            connection.close()
+            raise
+        wire.leave()
+        connection.release()
+        return body
 
     async def aclose(self) -> None:
         """Close all connections; requests in flight end as lost."""
-        if self._session is not None:
-            await self._session.close()
+        if self._connector is not None:
+            await self._connector.close()
 
 
-class _NoCookies(httpx.Cookies):
-    """Ignores all cookies: a load balancer's cookie would tie all requests to one machine, and parsing costs a sixth."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Ignore them."""
-
-
-class CookielessClient(httpx.AsyncClient):
-    """An httpx client that keeps no cookies."""
-
-    @property
-    def cookies(self) -> httpx.Cookies:
-        """Always empty."""
-        return _NoCookies()
-
-    @cookies.setter
-    def cookies(self, cookies: object) -> None:
-        raise AttributeError(f"this client keeps no cookies, and so takes no {type(cookies).__name__}")
+def _written(request: httpx.Request) -> bytes:
+    """Return all bytes of a request."""
+    assert isinstance(request.stream, httpx.ByteStream)
+    content = b"".join(request.stream)
+    url = request.url
+    lines = [
+        b"%b %b HTTP/1.1" % (request.method.encode("ascii"), url.raw_path),
+        b"Host: " + url.netloc,
+        *[b"%b: %b" % header for header in request.headers.raw],
+        b"Content-Length: %d" % len(content),
+        b"",
+        content,
+    ]
+    return b"\r\n".join(lines)
 
 
 def describe(error: BaseException) -> str:
