@@ -100,8 +100,9 @@ function figures(now) {
   const filled = Math.max(buffer.events / buffer.max_events || 0, buffer.bytes / buffer.max_bytes || 0);
   const sends = now.sends || {};
   const limits = now.limits || {};
+  const urgentLate = isNumber(now.urgent_late_seconds) ? `, urgent topics ${span(now.urgent_late_seconds)} late` : "";
   at("figures").replaceChildren(
-    figure("Behind", ...split(span(now.lag_seconds)), `${count(lagOf(now))} records without a result`),
+    figure("Behind", ...split(span(now.lag_seconds)), `${count(lagOf(now))} records without a result${urgentLate}`),
     figure("Oldest in hand", ...split(stage ? span(seconds) : NOTHING), stage ? words(stage) : "nothing waits"),
     figure("95 % accepted within", ...split(late === null ? NOTHING : span(late)), `immediate ${urgent === null ? NOTHING : span(urgent)}, last minute`),
     figure("Accepted", rate(perSecond(newest, "contacts_accepted", 10)), "/s", `${count((now.totals || {}).contacts_accepted)} since start`),

@@ -3,9 +3,10 @@
 An event that is scheduled is sent at once, with its schedule: the platform keeps it, and it is not late here.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
+from consumer.core.event import Event
 from consumer.core.journal.lane import Lane
 from consumer.core.pipeline import Pipeline
 from consumer.core.platform.holds import Holds
@@ -24,12 +25,25 @@ def late_seconds(pipeline: Pipeline, policies: Policies, now: Now, *, unread: Un
 
     0.0 where nothing is late, or no record tells since when it waits.
     """
+    return _latest(pipeline.lanes.values(), pipeline, policies, now, unread=unread)
+
+
+def urgent_late_seconds(pipeline: Pipeline, policies: Policies, now: Now, *, unread: Unread) -> float | None:
+    """Return the same of urgent topics alone; None where there are none."""
+    if not policies.urgent_topics:
+        return None
+    urgent = (lane for lane in pipeline.lanes.values() if lane.partition.topic in policies.urgent_topics)
+    return _latest(urgent, pipeline, policies, now, unread=unread)
+
+
+def _latest(lanes: Iterable[Lane], pipeline: Pipeline, policies: Policies, now: Now, *, unread: Unread) -> float:
     delays = [0.0]
-    for lane in pipeline.lanes.values():
+    for lane in lanes:
         if lane.held_events:
             delays += _delays(lane, pipeline.access.holds, policies, now)
         elif (timestamp_ms := unread(lane)) is not None:
-            delays.append(_delay(timestamp_ms, policies.default.window_seconds, now))
+            is_urgent = lane.partition.topic in policies.urgent_topics
+            delays.append(_delay(timestamp_ms, 0.0 if is_urgent else policies.default.window_seconds, now))
     return max(delays)
 
 
@@ -45,15 +59,17 @@ def _delays(lane: Lane, holds: Holds, policies: Policies, now: Now) -> Iterator[
         return
     settlement = lane.settling.get(lane.watermark.value)
     if settlement is not None:
-        window = 0.0 if settlement.campaign_id is None else policies.of(settlement.campaign_id).window_seconds
-        yield _delay(settlement.first.timestamp_ms, window, now)
+        first, campaign_id = settlement.first, settlement.campaign_id
+        waits = campaign_id is not None and not (isinstance(first, Event) and first.immediate)
+        window = policies.of(campaign_id).window_seconds if waits and campaign_id is not None else 0.0
+        yield _delay(first.timestamp_ms, window, now)
     if lane.held_back.events >= len(lane.in_hand):
         return
     held = holds.held_campaigns()
     for event in islice(lane.in_hand.values(), MOST_LOOKED_AT):
         campaign_id = event.group.campaign_id
         if campaign_id not in held:
-            window = policies.of(campaign_id).window_seconds
+            window = 0.0 if event.immediate else policies.of(campaign_id).window_seconds
             yield _delay(event.timestamp_ms, window, now)
             if window <= policies.default.window_seconds:
                 return

@@ -15,7 +15,7 @@ from consumer.core.terms import Instant, Now, Ticks
 from consumer.service.finding import failures_status
 from consumer.service.holding import holds_status
 from consumer.service.lag import LagReading, PartitionLag, total_lag
-from consumer.service.lateness import late_seconds, unread_records
+from consumer.service.lateness import late_seconds, unread_records, urgent_late_seconds
 from consumer.service.progress import Progress, Surroundings
 from consumer.service.sending import next_try_at, waiting_events
 from consumer.service.service import Service
@@ -103,6 +103,7 @@ class StatusBoard:
             lag=total,
             lag_parts=parts,
             lag_seconds=lag_seconds,
+            urgent_late_seconds=self._urgent_late_seconds(now),
             oldest=waiting.oldest(),
             waiting=waiting.campaigns(),
             windows=open_windows(pipeline, now),
@@ -201,8 +202,13 @@ class StatusBoard:
             late_seconds=late_seconds(
                 service.pipeline, service.policies, now, unread=service.partitions.first_unread_ms
             ),
+            urgent_late_seconds=self._urgent_late_seconds(now),
         )
         return verdict_of(standing, troubles, now)
+
+    def _urgent_late_seconds(self, now: Now) -> float | None:
+        service = self._service
+        return urgent_late_seconds(service.pipeline, service.policies, now, unread=service.partitions.first_unread_ms)
 
     def health(self) -> Health:
         """Return whether the process makes progress; where it does not, a restart is the cure."""

@@ -349,6 +349,8 @@ class ServiceStatus(TypedDict):
     """Of the same partitions; they add up to `lag`."""
     lag_seconds: float | None
     """The largest of all partitions; None where none is known."""
+    urgent_late_seconds: float | None
+    """By how much the oldest record of urgent topics is late; None where there are no urgent topics."""
     oldest: OldestAges
     waiting: Sequence[WaitingCampaign]
     """The 20 campaigns whose oldest event has waited longest, that one first."""

@@ -57,6 +57,8 @@ class VerdictCause(StrEnum):
     """As much as may start in a second has started: our own limit."""
     CONCURRENCY = "concurrency"
     """The platform takes fewer requests at once than we may make."""
+    URGENT_BEHIND = "urgent_behind"
+    """Records of an urgent topic wait longer than immediate events may."""
     BEHIND = "behind"
     HOLDS = "holds"
     BUFFER_FULL = "buffer_full"
@@ -87,6 +89,7 @@ RUNBOOK: Mapping[VerdictCause, str] = {
     VerdictCause.TEST_RECIPIENTS: "CampaignDryRunInForce",
     VerdictCause.STALLED: "CampaignNotSending",
     VerdictCause.CAMPAIGNS_REFUSED: "CampaignCampaignRefused",
+    VerdictCause.URGENT_BEHIND: "CampaignImmediateEventsLate",
     VerdictCause.BEHIND: "CampaignNormalEventsLate",
     VerdictCause.HOLDS: "CampaignHoldOld",
     VerdictCause.BUFFER_FULL: "CampaignBufferFull",
@@ -100,6 +103,7 @@ _WHOLE = frozenset(VerdictCause) - {
     VerdictCause.CAMPAIGNS_THROTTLED,
     VerdictCause.RATE_LIMIT,
     VerdictCause.CONCURRENCY,
+    VerdictCause.URGENT_BEHIND,
     VerdictCause.BEHIND,
     VerdictCause.HOLDS,
     VerdictCause.BUFFER_FULL,
@@ -113,6 +117,11 @@ LATE_SECONDS = 30.0
 """Normal events are to be accepted within their window and 30 s."""
 
 VERY_LATE_SECONDS = 300.0
+
+URGENT_LATE_SECONDS = 5.0
+"""Immediate events are to be accepted within 5 s."""
+
+URGENT_VERY_LATE_SECONDS = 30.0
 
 EXACT_UP_TO = 120
 """Of seconds, and of minutes: what is longer is told in the next larger unit."""
@@ -147,6 +156,8 @@ class Standing:
     """Events in hand without an outcome, those that operators hold apart, and records that are not read yet."""
     late_seconds: float
     """By how much the oldest of them is later than its window explains."""
+    urgent_late_seconds: float | None = None
+    """The same of urgent topics alone; None where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +197,16 @@ def verdict_of(standing: Standing, troubles: Iterable[Trouble], now: Now) -> Ser
 
 
 def _lateness(standing: Standing, now: Now) -> Iterator[Trouble]:
+    urgent_late = standing.urgent_late_seconds or 0.0
+    if urgent_late >= URGENT_LATE_SECONDS:
+        yield Trouble(
+            cause=VerdictCause.URGENT_BEHIND,
+            grade="bad" if urgent_late >= URGENT_VERY_LATE_SECONDS else "warn",
+            headline=f"urgent topics {span_of(urgent_late)} behind",
+            sentence=f"the oldest event of the urgent topics is {span_of(urgent_late)} late: see what else is named here; "
+            "where nothing is, too many events are published there for the slots, limits and instances that they have",
+            since=Instant(now.wall - urgent_late),
+        )
     late = standing.late_seconds
     if late < LATE_SECONDS:
         return

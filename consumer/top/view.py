@@ -95,6 +95,8 @@ def _verdict(verdict: Mapping[str, Any]) -> Iterator[Text]:
 def _lag(status: ServiceStatusJson) -> Iterator[str]:
     behind = status.get("lag_seconds")
     yield f"lag {number(status.get('lag'))}" + (f", {span(behind)} behind" if behind else "")
+    if urgent_late := status.get("urgent_late_seconds"):
+        yield f"urgent topics {span(urgent_late)} late"
     for stage, age in (status.get("oldest") or {}).items():
         if age is not None:
             yield f"{word(stage)} for {span(age)}"

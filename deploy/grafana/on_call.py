@@ -111,7 +111,10 @@ LATENESS: Final = Row(
             title="Lag in seconds",
             description="The age of the oldest record without an acknowledged result, by its time in Kafka. It grows while nothing goes out. Events that a hold, a schedule or a window lets wait count as well.",
             unit="s",
-            queries=[Query(expression=highest("campaign_lag_seconds", by="topic", where=TOPIC), legend="{{topic}}")],
+            queries=[
+                Query(expression=highest("campaign_lag_seconds", by="topic", where=TOPIC), legend="{{topic}}"),
+                Query(expression=highest("campaign_urgent_late_seconds"), legend="late, of urgent topics"),
+            ],
             heading="campaignnormaleventslate",
             thresholds=above(60, 900),
         ),

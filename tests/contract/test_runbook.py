@@ -64,6 +64,7 @@ def test_an_alert_fires_for_each_cause_that_the_verdict_sends_to_it(cause: Verdi
     measured = {
         VerdictCause.PARTITIONS_STOPPED: "campaign_partitions",
         VerdictCause.CAMPAIGNS_REFUSED: "campaign_refused_campaign_seconds",
+        VerdictCause.URGENT_BEHIND: "campaign_urgent_late_seconds",
         VerdictCause.BEHIND: "campaign:lag_seconds:max",
         VerdictCause.HOLDS: "campaign_hold_age_seconds",
     }

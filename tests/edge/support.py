@@ -204,6 +204,7 @@ def status(partitions: int = 2) -> ServiceStatus:
         "lag": 5 * partitions,
         "lag_parts": lag_parts(5, times=partitions),
         "lag_seconds": 4.5,
+        "urgent_late_seconds": 1.5,
         "oldest": {"in_window": None, "queued": 2.5, "in_flight": 0.1, "blocked": None, "settling": 0.2},
         "waiting": [
             {"campaign": "421", "events": 2, "oldest_seconds": 2.5, "why": "slot", "next_try_in_seconds": None}

@@ -59,7 +59,7 @@ def test_the_verdict_comes_first_with_its_causes_and_what_the_page_says_follows(
     facts = [
         "WARN sending; campaign 421 is held by operators since 15:40:19, 3 events wait",
         "holds: campaign 421 is held by operators (wrong template) RUNBOOK.md: CampaignHoldOld",
-        "lag 10, 4.5 s behind queued for 2.5 s in_flight for 0.1 s settling for 0.2 s",
+        "lag 10, 4.5 s behind urgent topics 1.5 s late queued for 2.5 s in_flight for 0.1 s settling for 0.2 s",
         "unread 4 ▓ queued 2 █ in flight 2 ▄ settling 2",
         "requests 7 of 24 sends queued 2 buffer 6 of 100,000 events",
         "contact-events:0 owned 5 4.5 s ░░░░░░░░▓▓▓▓████▄▄▄▄",

@@ -43,6 +43,11 @@ def _oldest(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
         yield (stage,), cast("float | None", seconds) or 0.0
 
 
+def _urgent_late(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
+    late_seconds = now["urgent_late_seconds"]
+    return [] if late_seconds is None else [((), late_seconds)]
+
+
 def _rates(now: ServiceStatus) -> Iterable[tuple[Key, float]]:
     rates = {"requests": now["limits"]["requests_per_second"], "contacts": now["limits"]["contacts_per_second"]}
     return [((what,), per_second) for what, per_second in rates.items() if per_second is not None]
@@ -100,6 +105,12 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         PARTITION,
         "The age of the oldest record without an acknowledged result, by its timestamp in Kafka; 0 where none is left",
         _each(lambda p: p["lag_seconds"]),
+    ),
+    gauge(
+        "campaign_urgent_late_seconds",
+        (),
+        "By how much the oldest record of urgent topics (`KAFKA__URGENT_TOPICS`) is late; none where there are no such topics",
+        _urgent_late,
     ),
     gauge(
         "campaign_oldest_event_seconds",

@@ -28,8 +28,8 @@ LATENESS: Final = MetricGroup(
     how_to_read="Alert on ages: `campaign_lag_seconds` and `campaign_oldest_event_seconds` grow while nothing goes out. Histograms know "
     "what has happened, and stand still exactly then. The two counters of the objectives are for alerts by burn rate.",
     names=(
-        *("lag_seconds", "lag_records", "lag_part_records", "oldest_event_seconds", "slo_events_total"),
-        *("slo_good_events_total", "acceptance_delay_seconds", "event_delay_seconds"),
+        *("lag_seconds", "urgent_late_seconds", "lag_records", "lag_part_records", "oldest_event_seconds"),
+        *("slo_events_total", "slo_good_events_total", "acceptance_delay_seconds", "event_delay_seconds"),
         *("campaign_acceptance_delay_seconds", "window_age_seconds", "queue_wait_seconds", "request_duration_seconds"),
         *("log_end_offset", "position_offset", "watermark_offset", "committed_offset", "topic_retention_seconds"),
     ),

@@ -186,6 +186,7 @@ GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = (
     ("campaign_lag_part_records", {**EACH, "part": "backlog"}, 2),
     ("campaign_lag_part_records", {**EACH, "part": "settling"}, 1),
     ("campaign_lag_seconds", EACH, 4.5),
+    ("campaign_urgent_late_seconds", {}, 1.5),
     ("campaign_oldest_event_seconds", {"stage": "queued"}, 2.5),
     ("campaign_oldest_event_seconds", {"stage": "blocked"}, 0),
     ("campaign_held_events", EACH, 3),
