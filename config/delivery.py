@@ -125,7 +125,11 @@ class DeliverySettings(CampaignDelivery):
         "with them, up again while it goes well.",
     )
     reserved_concurrency: kinds.Whole = Field(
-        4, ge=0, le=1024, description="Slots that `immediate` events alone may take; one at least is left to others."
+        4,
+        ge=0,
+        le=1024,
+        description="Slots that `immediate` events alone may take, in proportion fewer while the limit is lowered; one at "
+        "least is left to others.",
     )
     dry_run: bool = Field(
         default=False,

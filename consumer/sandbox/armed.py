@@ -1,14 +1,14 @@
 """The armed faults: which requests they match, and how often they fired. Never touches a connection."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
 from msgspec import UNSET
 
 from consumer.sandbox.facts import FaultState
-from consumer.sandbox.faults import Deciding, Fault, Hold, ItemErrors, Latency, as_document
+from consumer.sandbox.faults import Capacity, Deciding, Fault, Hold, ItemErrors, Latency, as_document
 from consumer.sandbox.people import CODE_PREFIX, Person, person_named
 from consumer.sandbox.wire import RequestedContact
 
@@ -28,6 +28,15 @@ class FiredFaults:
 NOTHING_FIRED = FiredFaults()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What the sandbox has to do when a request comes."""
+
+    now: float
+    in_flight: Callable[[int | None], int]
+    """How many other requests are in flight: of a campaign, or of all."""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Armed:
     """One fault with its counts, its random numbers and its parsed conditions."""
@@ -37,6 +46,9 @@ class _Armed:
     matched: int = 0
     fired: int = 0
     removed: asyncio.Event = field(default_factory=asyncio.Event)
+    left: float | None = None
+    """How many more requests a capacity by time takes now, as of `left_at`; None before the first one."""
+    left_at: float = 0.0
     rng: Random = field(init=False)
     persons: frozenset[Person] = field(init=False)
     codes: frozenset[str] = field(init=False)
@@ -69,9 +81,24 @@ class _Armed:
             or (contact.external_code is not UNSET and contact.external_code in self.codes)
         )
 
-    def fires_now(self) -> bool:
+    def takes(self, fault: Capacity, load: Load) -> bool:
+        """Return whether a capacity takes one more request now; one that it takes is counted."""
+        if fault.at_once is not None and load.in_flight(fault.campaign) >= fault.at_once:
+            return False
+        if fault.per_second is None:
+            return True
+        left = fault.per_second if self.left is None else self.left + (load.now - self.left_at) * fault.per_second
+        self.left, self.left_at = min(left, fault.per_second), load.now
+        if self.left < 1.0:
+            return False
+        self.left -= 1.0
+        return True
+
+    def fires_now(self, load: Load) -> bool:
         """Count a request that matches, and return whether the fault fires for it."""
         self.matched += 1
+        if isinstance(self.fault, Capacity) and self.takes(self.fault, load):
+            return False
         if self.matched <= self.fault.after or (self.fault.times is not None and self.fired >= self.fault.times):
             return False
         if self.fault.probability < 1.0 and self.rng.random() >= self.fault.probability:
@@ -118,16 +145,18 @@ class ArmedFaults:
             for armed in self._armed
         ]
 
-    def fire(self, campaign_id: int, contacts: Sequence[RequestedContact], persons: Sequence[Person]) -> FiredFaults:
+    def fire(
+        self, campaign_id: int, contacts: Sequence[RequestedContact], persons: Sequence[Person], load: Load
+    ) -> FiredFaults:
         """Return what happens to this request: all delays that fire, and the first other fault that does."""
-        return self._fire(campaign_id, contacts, persons) if self._armed else NOTHING_FIRED
+        return self._fire(campaign_id, contacts, persons, load) if self._armed else NOTHING_FIRED
 
-    def fire_unread(self) -> FiredFaults:
+    def fire_unread(self, load: Load) -> FiredFaults:
         """Return what happens to a request whose body is not valid: by faults that ask nothing about the body."""
-        return self._fire(None, (), ()) if self._armed else NOTHING_FIRED
+        return self._fire(None, (), (), load) if self._armed else NOTHING_FIRED
 
     def _fire(
-        self, campaign_id: int | None, contacts: Sequence[RequestedContact], persons: Sequence[Person]
+        self, campaign_id: int | None, contacts: Sequence[RequestedContact], persons: Sequence[Person], load: Load
     ) -> FiredFaults:
         latency_seconds = 0.0
         held_by: list[asyncio.Event] = []
@@ -139,7 +168,7 @@ class ArmedFaults:
             if decided.fault is not None and not isinstance(fault, Latency | Hold):
                 continue
             positions = armed.positions(contacts, persons) if fault.names_contacts else ()
-            if (fault.names_contacts and not positions) or not armed.fires_now():
+            if (fault.names_contacts and not positions) or not armed.fires_now(load):
                 continue
             if isinstance(fault, Latency):
                 latency_seconds += _seconds_of(fault, armed.rng)
@@ -147,6 +176,8 @@ class ArmedFaults:
                 held_by.append(armed.removed)
             else:
                 decided = FiredFaults(name=armed.name, fault=fault, positions=positions)
+        if isinstance(decided.fault, Capacity):
+            return decided
         return replace(decided, latency_seconds=latency_seconds, held_by=tuple(held_by))
 
 

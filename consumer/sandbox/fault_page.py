@@ -14,6 +14,9 @@ WHAT IT DOES: "fault" is one of
                    "accept": true accepts the contacts first (accept, then answer 500 or 504)
   refuse_contact   422 (or "status" 400, 413) for the whole request that holds "person" or "reference"
   refuse_campaign  404 (or another 4xx "status") for "campaign"
+  capacity         429 (or "status" 503) for requests beyond "atOnce": 8 in flight, or beyond
+                   "perSecond": 50, of which up to a second's worth may come together. Of one campaign
+                   with "campaign", else of all. Such a refusal comes at once, whatever latency there is
   item_errors      200 with data.errors. The items name the contacts of "person" or "reference", else
                    the first "count" (1) of the request; "namedBy": customData (default), phone, code,
                    everything, or nobody. Contacts that are named get no text; with nobody all get one

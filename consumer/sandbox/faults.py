@@ -96,6 +96,22 @@ class RefuseCampaign(Conditions):
         return self
 
 
+class Capacity(Conditions):
+    """No more than so many requests at once, or so many a second; whatever is more is refused at once."""
+
+    fault: Literal["capacity"]
+    at_once: int | None = Field(default=None, ge=1)
+    per_second: float | None = Field(default=None, ge=1)
+    status: Literal[429, 503] = 429
+    message: str = "too many requests"
+
+    @model_validator(mode="after")
+    def _has_a_limit(self) -> Self:
+        if self.at_once is None and self.per_second is None:
+            raise ValueError("needs atOnce or perSecond: how many requests are taken")
+        return self
+
+
 class ItemErrors(Conditions):
     """A 2xx that reports some contacts as errors. Those are not texted, unless the item names nobody."""
 
@@ -162,6 +178,7 @@ Deciding = (
     AnswerStatus
     | RefuseContact
     | RefuseCampaign
+    | Capacity
     | ItemErrors
     | Hang
     | Reset

@@ -13,10 +13,11 @@ from typing import assert_never
 from msgspec import UNSET
 
 from consumer.sandbox import replies
-from consumer.sandbox.armed import NOTHING_FIRED, ArmedFaults, FiredFaults
+from consumer.sandbox.armed import NOTHING_FIRED, ArmedFaults, FiredFaults, Load
 from consumer.sandbox.facts import RequestOutcome, RequestSeen
 from consumer.sandbox.faults import (
     AnswerStatus,
+    Capacity,
     Close,
     Deciding,
     Garbage,
@@ -102,7 +103,7 @@ class SandboxPlatform:
         if isinstance(request, InvalidRequest):
             return self._refuse_invalid(request, arrival, body_bytes=len(body))
         persons = self.directory.persons(request.contacts)
-        fired = self.faults.fire(request.campaign_id, request.contacts, persons)
+        fired = self.faults.fire(request.campaign_id, request.contacts, persons, self._load(arrival))
         if fired.fault is None or isinstance(fired.fault, ItemErrors) or _accepts(fired.fault):
             return self._accept(body, arrival, request=request, persons=persons, fired=fired)
         seen = self._seen(arrival, RequestOutcome.FAULT, body_bytes=len(body))
@@ -112,7 +113,7 @@ class SandboxPlatform:
 
     def _refuse_invalid(self, request: InvalidRequest, arrival: Arrival, *, body_bytes: int) -> RequestVerdict:
         """Refuse a body; a platform that fails, or lets nobody in, does not come to look at it."""
-        fired = self.faults.fire_unread()
+        fired = self.faults.fire_unread(self._load(arrival))
         if fired.fault is not None:
             return self._answer_fault(
                 self._seen(arrival, RequestOutcome.FAULT, body_bytes=body_bytes), fired.fault, fired
@@ -123,6 +124,9 @@ class SandboxPlatform:
             arrival, reply, outcome=RequestOutcome.INVALID, message=message, body_bytes=body_bytes
         )
         return replace(verdict, fired=fired)
+
+    def _load(self, arrival: Arrival) -> Load:
+        return Load(now=arrival.received_at, in_flight=self.records.in_flight)
 
     def _answer_fault(self, seen: RequestSeen, fault: Deciding, fired: FiredFaults) -> RequestVerdict:
         """Answer by a fault; nobody is texted."""
@@ -197,7 +201,7 @@ class SandboxPlatform:
 
 
 def _accepts(fault: Deciding) -> bool:
-    return not isinstance(fault, ItemErrors | RefuseContact | RefuseCampaign) and fault.accept
+    return not isinstance(fault, ItemErrors | RefuseContact | RefuseCampaign | Capacity) and fault.accept
 
 
 def _answer_to(fault: Deciding, positions: Sequence[int], *, request_id: int, now: float) -> Answer:
@@ -208,7 +212,7 @@ def _answer_to(fault: Deciding, positions: Sequence[int], *, request_id: int, no
         case RefuseContact():
             who = ", ".join(f"contacts[{position}]" for position in positions[:10])
             return replies.with_message(fault.status, f"{who} {fault.message}")
-        case RefuseCampaign():
+        case RefuseCampaign() | Capacity():
             return replies.with_message(fault.status, fault.message)
         case Unreadable():
             return Reply(status=fault.status, body=b"<html><body>OK</body></html>")

@@ -112,6 +112,14 @@ class Records:
             campaign.in_flight -= 1
             campaign.by_status[text] = campaign.by_status.get(text, 0) + 1
 
+    def in_flight(self, campaign_id: int | None) -> int:
+        """Return how many requests are judged and not at their end, of one campaign or of all."""
+        campaigns = self._total.campaigns
+        if campaign_id is None:
+            return sum(campaign.in_flight for campaign in campaigns.values())
+        found = campaigns.get(str(campaign_id))
+        return 0 if found is None else found.in_flight
+
     def next_change(self) -> asyncio.Event:
         """Return an event that is set when the counts change; it is made only while somebody waits."""
         if self._change is None:

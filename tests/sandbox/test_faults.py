@@ -118,6 +118,49 @@ async def test_a_campaign_is_refused_and_the_others_are_not(platform: Sender, as
     assert (await platform.post(send(MARIA, campaign=422))).status_code == 200
 
 
+async def test_a_platform_takes_so_many_at_once_and_refuses_the_others_at_once(
+    platform: Sender, ask: SandboxClient
+) -> None:
+    await ask.set_faults({"fault": "hold", "name": "gate"}, {"fault": "capacity", "atOnce": 2})
+    async with asyncio.TaskGroup() as tasks:
+        taken = [tasks.create_task(platform.post(send(MARIA, campaign=campaign))) for campaign in (421, 422)]
+        await ask.wait(in_flight=2, accepted=2)
+        refused = await platform.post(send(PAUL))
+        assert (refused.status_code, refused.json()["message"]) == (429, "too many requests")
+        await ask.clear_faults("gate")
+    assert [task.result().status_code for task in taken] == [200, 200]
+    assert (await platform.post(send(PAUL))).status_code == 200
+
+
+async def test_a_capacity_may_be_that_of_one_campaign_and_answer_503(platform: Sender, ask: SandboxClient) -> None:
+    await ask.set_faults(
+        {"fault": "hold", "name": "gate"}, {"fault": "capacity", "atOnce": 1, "campaign": 421, "status": 503}
+    )
+    async with asyncio.TaskGroup() as tasks:
+        taken = [tasks.create_task(platform.post(send(MARIA, campaign=campaign))) for campaign in (421, 422, 422)]
+        await ask.wait(in_flight=3, accepted=3)
+        assert (await platform.post(send(PAUL, campaign=421))).status_code == 503
+        await ask.clear_faults("gate")
+    assert {task.result().status_code for task in taken} == {200}
+
+
+async def test_a_platform_takes_so_many_a_second_and_a_seconds_worth_together(
+    platform: Sender, ask: SandboxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+    await ask.set_faults({"fault": "capacity", "perSecond": 4})
+
+    async def taken(tries: int) -> int:
+        return [(await platform.post(send(MARIA))).status_code for _ in range(tries)].count(200)
+
+    assert await taken(6) == 4
+    now += 0.5
+    assert await taken(6) == 2
+    now += 100.0
+    assert await taken(6) == 4
+
+
 @pytest.mark.parametrize(
     "named_by, item",
     [
@@ -322,6 +365,7 @@ async def test_leaving_ends_hanging_requests_at_once() -> None:
         ({"fault": "status", "status": 500, "headers": {"a": "b\r\nc"}}, "fault 1: headers.a: string should match"),
         ({"fault": "latency", "seconds": [2, 1]}, "fault 1: seconds: the first of the two"),
         ({"fault": "refuse_contact"}, "fault 1: needs person or reference"),
+        ({"fault": "capacity"}, "fault 1: needs atOnce or perSecond"),
         ({"fault": "refuse_campaign"}, "fault 1: needs campaign"),
         ("hang", "fault 1: "),
     ],

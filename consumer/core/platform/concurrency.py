@@ -48,6 +48,7 @@ class ConcurrencyLimit:
     __slots__ = (
         "_ceiling",
         "_deviation",
+        "_in_full_use",
         "_lowered_at",
         "_mean",
         "_quiet",
@@ -70,19 +71,28 @@ class ConcurrencyLimit:
         self._lowered_at: Ticks = AT_ONCE
         self._quiet = 0
         """Requests that ended well in a row, with the limit in full use."""
+        self._in_full_use = 0
+        """How many of the next ends count as those of full use: requests that began together end together, and each but the
+        first one sees fewer in flight."""
         self._rounds = self._round = 0
         self._mean = self._deviation = self._round_seconds = 0.0
         self._round_ended_at: Ticks = AT_ONCE
         self._slow_mean = INFINITE
         """The latest round's mean, where it lowered the limit."""
 
-    def succeeded(self, *, seconds: float, started_at: Ticks, in_flight: int, now: Now) -> None:
-        """A request ended well after so many seconds, when so many (it included) were in flight."""
+    def succeeded(self, *, seconds: float, started_at: Ticks, in_flight: int, reserved: int = 0, now: Now) -> None:
+        """A request ended well after so many seconds, when so many (it included) were in flight.
+
+        The limit is in full use where all but so many `reserved` slots are taken, which not every request may take.
+        """
         if self._is_slow(seconds, started_at, in_flight, now):
             self.congested(started_at=started_at, now=now)
             return
-        if self.current == self.maximum or in_flight < self.current:
+        if in_flight + reserved >= self.current:
+            self._in_full_use = self.current
+        if self.current == self.maximum or not self._in_full_use:
             return
+        self._in_full_use -= 1
         self._quiet += 1
         if self._quiet < self.current or not self._may_rise(now):
             return
@@ -106,6 +116,10 @@ class ConcurrencyLimit:
         self._lowered_at = now.steady
         self._ceiling = self.current
         self.current = max(self.minimum, int(self.current * DECREASE))
+
+    def forget_ceiling(self) -> None:
+        """What was too much was not too much of this: it may rise by one a round from where it is."""
+        self._ceiling = self.maximum + 1
 
     def _is_slow(self, seconds: float, started_at: Ticks, in_flight: int, now: Now) -> bool:
         """Take a latency in; say whether a round of requests was slow, as the ones before go.

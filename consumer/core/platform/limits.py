@@ -6,12 +6,13 @@ and the share of a partition that nobody owns is nobody's.
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 from consumer.core.platform.answer import SERVER_ERROR, TOO_MANY_REQUESTS, UNAVAILABLE, Answered, Exchange, Lost
 from consumer.core.platform.concurrency import ConcurrencyLimit
 from consumer.core.platform.rate_limit import RateLimit
 from consumer.core.policy import Policies, RatePolicy
-from consumer.core.terms import AT_ONCE, Now, Ticks
+from consumer.core.terms import AT_ONCE, NEVER, Now, Ticks
 
 CONGESTED = frozenset({TOO_MANY_REQUESTS, UNAVAILABLE})
 """The former of one campaign says nothing about the others: two of them have to be told, before all have less."""
@@ -60,8 +61,8 @@ class DeliveryLimits:
         }
         self._shared: tuple[int, int] | None = None
         """How many partitions are ours, and of how many."""
-        self._throttled: set[int] = set()
-        """Campaigns that had a 429 since the limit of all was lowered last, and no other end since."""
+        self._throttled: dict[int, Ticks] = {}
+        """Campaigns that had a 429 since the limit of all was lowered last, and when; nothing that began later went better."""
 
     def _concurrency(self, maximum: int) -> ConcurrencyLimit:
         minimum = self._policies.min_concurrency if self._policies.adaptive_concurrency else maximum
@@ -71,8 +72,12 @@ class DeliveryLimits:
 
     @property
     def for_others(self) -> int:
-        """How many sends that are not immediate may be in flight at once: some slots are kept for those that are."""
-        return max(1, self.concurrency.current - self._policies.reserved_concurrency)
+        """How many sends that are not immediate may be in flight at once: some slots are kept for those that are.
+
+        Where the platform takes less, fewer are kept, in proportion: of two slots not four.
+        """
+        current, maximum = self.concurrency.current, self.concurrency.maximum
+        return max(1, current - ceil(self._policies.reserved_concurrency * current / maximum))
 
     def of(self, campaign_id: int) -> ConcurrencyLimit:
         """Return the limit of a campaign's requests in flight."""
@@ -106,15 +111,29 @@ class DeliveryLimits:
             return
         if answer.status in CONGESTED:
             own.congested(started_at=started_at, now=now)
-            self._throttled.add(campaign_id)
+            self._throttled.setdefault(campaign_id, now.steady)
             if answer.status != TOO_MANY_REQUESTS or len(self._throttled) > 1:
-                self._throttled.clear()
-                self.concurrency.congested(started_at=started_at, now=now)
+                self._too_much_of_all(started_at, now)
         else:
-            self._throttled.discard(campaign_id)
+            if started_at >= self._throttled.get(campaign_id, NEVER):
+                del self._throttled[campaign_id]
             seconds = exchange.finished_at - exchange.started_at
             own.succeeded(seconds=seconds, started_at=started_at, in_flight=of_campaign, now=now)
-            self.concurrency.succeeded(seconds=seconds, started_at=started_at, in_flight=in_flight, now=now)
+            reserved = self.concurrency.current - self.for_others
+            self.concurrency.succeeded(
+                seconds=seconds, started_at=started_at, in_flight=in_flight, reserved=reserved, now=now
+            )
+
+    def _too_much_of_all(self, started_at: Ticks, now: Now) -> None:
+        """Lower the limit of all. The campaigns that were told are no more to blame than others: theirs may rise again.
+
+        Else each would stay where it was told, and all together far below what the platform takes.
+        """
+        for campaign_id in self._throttled:
+            if (limit := self._of.get(campaign_id)) is not None:
+                limit.forget_ceiling()
+        self._throttled.clear()
+        self.concurrency.congested(started_at=started_at, now=now)
 
     # ---------------------------------------------------------------- by time
 

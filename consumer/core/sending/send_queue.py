@@ -102,7 +102,8 @@ class SendQueue:
             return None
         queue = self._next_to_probe(now) if access.by_turns else self._next(now)
         if queue is None:
-            self.rate_limited_since = self.squeezed_since = None
+            self.rate_limited_since = None
+            self._note_squeeze(now)
             return None
         _, send = queue.sends.popitem(last=False)
         self._ring(queue).charge(queue, len(send.members))
@@ -122,13 +123,16 @@ class SendQueue:
         """Take note of which limit lets what is ready wait."""
         if not any(self._ready):
             return
-        concurrency = self._access.limits.concurrency
-        if self.in_flight >= concurrency.current:
-            self.squeezed_since = (
-                (self.squeezed_since or now.wall) if concurrency.current < concurrency.maximum else None
-            )
+        if self.in_flight >= self._access.limits.concurrency.current:
+            self._note_squeeze(now)
         elif self._access.limits.free_at(now) > now.steady:
             self.rate_limited_since = self.rate_limited_since or now.wall
+
+    def _note_squeeze(self, now: Now) -> None:
+        """Take note of whether what is ready waits for a slot that the platform could not take."""
+        concurrency = self._access.limits.concurrency
+        is_squeezed = any(self._ready) and concurrency.current < concurrency.maximum
+        self.squeezed_since = (self.squeezed_since or now.wall) if is_squeezed else None
 
     def _next(self, now: Now) -> Fifo | None:
         urgent, others = self._ready

@@ -10,13 +10,14 @@ from consumer.core.terms import NEVER, Instant
 from tests.core.makers import at
 
 
-def ended(limits: DeliveryLimits, campaign: int, status: int, *, time: float) -> None:
+def ended(limits: DeliveryLimits, campaign: int, status: int, *, time: float, began: float | None = None) -> None:
     exchange = Exchange(
         answer=Answered(status=status, retry_after_seconds=None, body=b"{}"),
         started_at=Instant(at(time).wall - 0.05),
         finished_at=at(time).wall,
     )
-    limits.ended(campaign, exchange, started_at=at(time).steady, in_flight=8, of_campaign=8, now=at(time))
+    started_at = at(time if began is None else began).steady
+    limits.ended(campaign, exchange, started_at=started_at, in_flight=8, of_campaign=8, now=at(time))
 
 
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=6), st.integers(0, 5))
@@ -66,6 +67,28 @@ def test_one_campaign_that_is_told_too_many_lowers_its_own_limit_and_two_lower_t
     assert (limits.of(2).current, limits.concurrency.current) == (8, 32)
     ended(limits, 2, 429, time=5.0)
     assert limits.concurrency.current < 32
+
+
+def test_two_that_are_told_together_rise_again_and_do_not_stay_where_they_were_told() -> None:
+    limits = DeliveryLimits(Policies())
+    ended(limits, 1, 429, time=1.0)
+    ended(limits, 2, 429, time=1.01)
+    assert (limits.of(1).current, limits.concurrency.current) == (6, 24)
+    for tenth in range(13):  # 6 requests without trouble in full use, and 7
+        ended(limits, 1, 200, time=2.0 + tenth / 10)
+    assert limits.of(1).current == 8
+
+
+def test_what_began_before_a_429_and_ends_well_after_it_does_not_undo_it() -> None:
+    limits = DeliveryLimits(Policies())
+    ended(limits, 1, 429, time=1.0)
+    ended(limits, 1, 200, time=1.02, began=0.97)
+    ended(limits, 2, 429, time=1.03)
+    assert limits.concurrency.current == 24, "the platform has too much, whosever it is"
+    ended(limits, 1, 429, time=2.0)
+    ended(limits, 1, 200, time=2.06, began=2.01)
+    ended(limits, 2, 429, time=2.07)
+    assert limits.concurrency.current == 24, "each has too much of its own"
 
 
 def test_a_503_lowers_the_limit_of_all() -> None:

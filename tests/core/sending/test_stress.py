@@ -82,6 +82,44 @@ def test_a_rate_is_used_up_and_never_exceeded(rate: float) -> None:
         assert within <= rate + max(1.0, rate / 10)
 
 
+@pytest.mark.parametrize("takes, campaigns", [(2, 3), (5, 4), (10, 2), (12, 20)])
+def test_requests_of_several_campaigns_settle_on_what_the_platform_takes_at_once(takes: int, campaigns: int) -> None:
+    runner = contacted(Policies(default=LONE))
+    taken: list[float] = []
+    """When each that was taken ends."""
+    refused: list[float] = []
+
+    def platform(request: Request) -> tuple[Answer, float]:
+        if sum(ends_at > request.at for ends_at in taken[-takes:]) >= takes:
+            refused.append(request.at)
+            return TOO_MANY, 0.002
+        taken.append(request.at + 0.1)
+        return OK, 0.1
+
+    runner.platform = platform
+    count = takes * 10 * 75
+    runner.feed(*[runner.event(campaignId=each % campaigns + 1, phone=phone(each)) for each in range(count)])
+    begun_at = runner.time
+    runner.run(until=begun_at + 30.0)
+    settled = len(taken), len(refused)
+    runner.run(until=begun_at + 70.0)
+    assert len(taken) - settled[0] >= 0.9 * takes / 0.1 * 40.0
+    assert len(refused) - settled[1] <= 0.01 * (len(taken) + len(refused) - sum(settled))
+
+
+def test_a_limit_that_was_lowered_rises_again_though_slots_are_reserved_and_nothing_is_urgent() -> None:
+    runner = contacted(Policies(default=LONE))
+    runner.platform = lambda request: (TOO_MANY, 0.01) if request.at < 4.0 else (OK, 0.5)
+    runner.feed(*[runner.event(campaignId=each % 20 + 1, phone=phone(each)) for each in range(4_000)])
+    runner.run(until=4.0)
+    assert runner.pipeline.access.limits.concurrency.current < 8
+    assert runner.pipeline.queue.squeezed_since is not None
+    runner.run(until=60.0)
+    assert runner.pipeline.access.limits.concurrency.current == 32
+    assert runner.pipeline.queue.in_flight == 28, "four are kept for urgent ones"
+    assert runner.pipeline.queue.squeezed_since is None
+
+
 def test_two_instances_share_a_rate_by_their_partitions_and_one_alone_takes_what_it_owns() -> None:
     policies = Policies(default=LONE, rate=RatePolicy(requests_per_second=20.0))
     both = [contacted(policies), contacted(policies)]
