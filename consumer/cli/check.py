@@ -211,7 +211,7 @@ def _not_let_in(settings: "Settings", key: "KeyCheck") -> str | None:
         case KeyVerdict.UNPAID:
             return f"CAMPAIGN_API__SERVER_KEY: the platform {said}; the account's credit is used up"
         case KeyVerdict.PROXY_REFUSES:
-            return f"CAMPAIGN_API__PROXY: the proxy on the way {said}; check what it wants"
+            return f"{url}: a proxy on the way {said}; check what it wants"
         case KeyVerdict.UNCLEAR:
             return f"{url}: nothing is known about the server key, the platform {said}; try again later"
 

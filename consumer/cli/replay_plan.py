@@ -9,7 +9,7 @@ import click
 
 from consumer.cli.main import Failure, FiniteRange, config_option, environment
 from consumer.cli.points import PointParam
-from consumer.cli.words import completing, words_of
+from consumer.cli.words import words_option
 
 if TYPE_CHECKING:
     from config import Settings
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 TABLE_COLUMNS = 160
 OWNER_ALONE = 0o600
 STATUSES = ("failed", "rejected", "expired", "cancelled", "superseded", "in_doubt", "accepted")
+REFUSED = {
+    "invalid": "an invalid record cannot be sent again as it is: use --dead-letters",
+    "duplicate": "a duplicate repeats an event that has an outcome of its own: name that outcome",
+}
 
 HELP = """Show what a resend would do: who is left out and why, how many texts to how many people.
 
@@ -79,12 +83,6 @@ class _Duration(click.ParamType[float]):
         return seconds
 
 
-def _statuses(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    if "invalid" in [one.strip() for value in values for one in value.split(",")]:
-        raise click.BadParameter("an invalid record cannot be sent again as it is: use --dead-letters")
-    return words_of(values, STATUSES)
-
-
 @click.command("plan", help=HELP, short_help="Show what a resend would do; changes nothing.")
 @config_option
 @click.option(
@@ -119,14 +117,12 @@ def _statuses(_context: click.Context, _parameter: click.Parameter, values: tupl
     metavar="FILE",
     help="Leave these out: event IDs, phones, codes, one a line.",
 )
-@click.option(
+@words_option(
     "--status",
     "statuses",
-    multiple=True,
-    callback=_statuses,
-    shell_complete=completing(STATUSES),
-    metavar="STATUS,...",
-    help="What may have become of it.  [default: failed,rejected,expired,cancelled]",
+    STATUSES,
+    refused=REFUSED,
+    help_text="What may have become of it.  [default: failed,rejected,expired,cancelled]",
 )
 @click.option("--include-accepted", is_flag=True, help="With --status accepted: people get a text that they have had.")
 @click.option("--skipped", "only_skipped", is_flag=True, help="Only what a forward move of the group has passed over.")

@@ -13,7 +13,7 @@ import click
 from consumer.cli.main import MISUSED, Failure, config_option, environment
 from consumer.cli.points import PointParam, point_of
 from consumer.cli.results_output import JsonLines, ResultsTable, ResultsWriter
-from consumer.cli.words import completing, words_of
+from consumer.cli.words import words_option
 from consumer.lookup.points import NOWHERE, LogPoint
 from schemas.send_result import ResultReason, ResultStatus
 
@@ -58,14 +58,6 @@ class ResultsQuestion:
     is_following: bool
 
 
-def _statuses(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return words_of(values, STATUSES)
-
-
-def _reasons(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return words_of(values, REASONS)
-
-
 @click.command(help=HELP, short_help="Find results, and follow them.")
 @config_option
 @click.option("--bootstrap-servers", metavar="HOST:PORT,...", help="Brokers, instead of KAFKA__BOOTSTRAP_SERVERS.")
@@ -74,24 +66,8 @@ def _reasons(_context: click.Context, _parameter: click.Parameter, values: tuple
 @click.option(
     "--campaign", "campaigns", type=click.IntRange(min=1), multiple=True, metavar="ID", help="Of this campaign."
 )
-@click.option(
-    "--status",
-    "statuses",
-    multiple=True,
-    callback=_statuses,
-    shell_complete=completing(STATUSES),
-    metavar="STATUS,...",
-    help="With this status.",
-)
-@click.option(
-    "--reason",
-    "reasons",
-    multiple=True,
-    callback=_reasons,
-    shell_complete=completing(REASONS),
-    metavar="REASON,...",
-    help="With this reason.",
-)
+@words_option("--status", "statuses", STATUSES, help_text="With this status.")
+@words_option("--reason", "reasons", REASONS, help_text="With this reason.")
 @click.option("--from", "since", type=PointParam(), metavar="FROM", help="First.  [default: the start of the log]")
 @click.option(
     "--to", "until", type=PointParam(), metavar="TO", help="Past the last one.  [default: the end of the log]"

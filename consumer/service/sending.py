@@ -15,7 +15,7 @@ from consumer.core.platform.holds import NOBODY, Holds
 from consumer.core.platform.lately import Spell
 from consumer.core.platform.post import BY_STATUS, Ruling
 from consumer.core.terms import NEVER, Instant, Now, Ticks
-from consumer.service.verdict import Trouble, VerdictCause, clock_of
+from consumer.service.verdict import Trouble, VerdictCause, clock_of, passing_or_lasting
 
 PATIENCE_SECONDS = 10.0
 """A platform that is away, fails or asks for a pause for less is worth knowing of, and no reason to be called."""
@@ -163,16 +163,15 @@ def _unreachable(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble
     since = access.since_at(now)
     assert since is not None
     lasts = now.wall - since >= PATIENCE_SECONDS
-    yield Trouble(
+    yield passing_or_lasting(
         cause=VerdictCause.PLATFORM_UNREACHABLE,
-        grade="bad" if lasts else "warn",
         headline="held back by the platform: it cannot be reached",
         sentence=f"the platform cannot be reached since {clock_of(since, now)}: check CAMPAIGN_API__URL, DNS, TLS and "
         "the network; sending goes on by itself",
         since=since,
         events=waiting,
         next_try_at=wall_of(next_try_at(pipeline, now), now),
-        unready=lasts,
+        lasts=lasts,
     )
 
 
@@ -181,16 +180,15 @@ def _rested(pipeline: Pipeline, waiting: int, now: Now) -> Trouble:
     breaker = pipeline.access.breaker
     policy = breaker.policy
     lasts = now.wall - breaker.since >= PATIENCE_SECONDS
-    return Trouble(
+    return passing_or_lasting(
         cause=VerdictCause.BREAKER,
-        grade="bad" if lasts else "warn",
         headline="held back by the platform: most requests fail, the breaker is open",
         sentence=f"{policy.failure_ratio:.0%} of the requests or more have failed (5xx, lost answers, no connection) within "
         f"{policy.window_seconds:.0f} s: ask who runs the platform; one real send at a time tries whether it is over",
         since=breaker.since,
         events=waiting,
         next_try_at=wall_of(next_try_at(pipeline, now), now),
-        unready=lasts,
+        lasts=lasts,
     )
 
 
@@ -231,30 +229,28 @@ def _failing(pipeline: Pipeline, waiting: int, now: Now) -> Iterator[Trouble]:
     lasts = now.wall - since >= PATIENCE_SECONDS
     if span is not None:
         lasts = lasts or span.until - now.wall >= PATIENCE_SECONDS
-        yield Trouble(
+        yield passing_or_lasting(
             cause=VerdictCause.PLATFORM_PAUSES,
-            grade="bad" if lasts else "warn",
             headline=f"held back by the platform: {UNAVAILABLE}",
             sentence=f"the platform asked for a pause until {clock_of(span.until, now)} ({UNAVAILABLE}, Retry-After): "
             "sending goes on by itself",
             since=since,
             events=waiting,
             next_try_at=span.until,
-            unready=lasts,
+            lasts=lasts,
         )
     elif spell is not None and (waiting or now.wall - spell.last_at <= FRESH_SECONDS):
         lasts = lasts and spell.attempts >= FAILURES
         pauses = spell.statuses == {UNAVAILABLE}
-        yield Trouble(
+        yield passing_or_lasting(
             cause=VerdictCause.PLATFORM_PAUSES if pauses else VerdictCause.PLATFORM_FAILS,
-            grade="bad" if lasts else "warn",
             headline=f"held back by the platform: {_answer(spell.status)}",
             sentence=f"the platform accepts nothing since {clock_of(since, now)}: {_answers(spell)}; "
             "ask who runs it; sending goes on by itself",
             since=since,
             events=waiting,
             next_try_at=wall_of(next_try_at(pipeline, now), now),
-            unready=lasts,
+            lasts=lasts,
         )
 
 
@@ -353,7 +349,7 @@ def _throttled(pipeline: Pipeline, now: Now) -> Iterator[Trouble]:
         cause=VerdictCause.CAMPAIGNS_THROTTLED,
         grade="warn",
         headline=f"the platform slows down {campaigns} (429)",
-        sentence=f"the platform asked {said} (429): lasting, lower CAMPAIGN_CAMPAIGNS__<id>__DELIVERY__MAX_CONCURRENCY",
+        sentence=f"the platform asked {said} (429): lasting, lower CAMPAIGN_CAMPAIGNS__<id>__DELIVERY__MAX_CONCURRENCY_PER_CAMPAIGN",
         since=min([span.since for span in spans.values()] + [spell.since for spell in spells.values()]),
         events=_queued_events(pipeline, {*spans, *spells}),
         next_try_at=min([span.until for span in spans.values()], default=None),

@@ -8,7 +8,7 @@ from consumer.core.terms import Instant, Now, Partition
 from consumer.service.progress import STILL_SECONDS, Cause, Standstill, Surroundings, is_recent
 from consumer.service.sending import PATIENCE_SECONDS, since_of, waiting_events, wall_of, why_not_sending
 from consumer.service.service import Service
-from consumer.service.verdict import Trouble, VerdictCause, span_of
+from consumer.service.verdict import Trouble, VerdictCause, passing_or_lasting, span_of
 
 STUCK_SECONDS = 30.0
 """The engine takes a turn every second; one that has taken none for this long needs a restart."""
@@ -216,15 +216,14 @@ def _results(service: Service, now: Now) -> Iterator[Trouble]:
     if since is None or now.steady - since < SLOW_RESULTS_SECONDS:
         return
     lasts = now.steady - since >= PATIENCE_SECONDS
-    yield Trouble(
+    yield passing_or_lasting(
         cause=VerdictCause.RESULTS_UNACKNOWLEDGED,
-        grade="bad" if lasts else "warn",
         headline="held back by the brokers: results are not acknowledged",
         sentence=f"results are not acknowledged for {now.steady - since:.0f} s: look at the brokers and at the results "
         "topic's min.insync.replicas; nothing is lost, the partitions wait",
         since=wall_of(since, now),
         events=sum(lane.publishing_events for lane in service.pipeline.lanes.values()),
-        unready=lasts,
+        lasts=lasts,
     )
 
 

@@ -148,6 +148,29 @@ class Trouble:
     """Whether `/readyz` fails for it."""
 
 
+def passing_or_lasting(
+    *,
+    cause: VerdictCause,
+    headline: str,
+    sentence: str,
+    since: Instant | None,
+    events: int,
+    next_try_at: Instant | None = None,
+    lasts: bool,
+) -> Trouble:
+    """Return a trouble that is worth knowing of at first, and is bad and fails `/readyz` once it lasts."""
+    return Trouble(
+        cause=cause,
+        grade="bad" if lasts else "warn",
+        headline=headline,
+        sentence=sentence,
+        since=since,
+        events=events,
+        next_try_at=next_try_at,
+        unready=lasts,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """What the service has to do, troubles apart."""

@@ -31,14 +31,7 @@ class TopSection:
 
 def sections_of(status: ServiceStatusJson, *, is_plain: bool) -> list[TopSection]:
     """Return the lists that are not empty."""
-    made = (
-        _partitions(status, is_plain=is_plain),
-        _waiting(status),
-        _holds(status),
-        _windows(status),
-        _requests(status),
-        _failures(status),
-    )
+    made = (_partitions(status, is_plain=is_plain), *(_listed(status, one) for one in LISTS))
     return [section for section in made if section.rows]
 
 
@@ -67,96 +60,108 @@ def _partitions(status: ServiceStatusJson, *, is_plain: bool) -> TopSection:
     )
 
 
-def _waiting(status: ServiceStatusJson) -> TopSection:
-    return _listed(
-        status,
-        "waiting",
-        "waits longest",
-        ("*campaign", ">events", ">oldest", "for", ">next try"),
-        lambda one: (
-            word(one.get("campaign")),
-            number(one.get("events")),
-            span(one.get("oldest_seconds")),
-            word(one.get("why")),
-            "" if one.get("next_try_in_seconds") is None else span(one["next_try_in_seconds"]),
-        ),
-    )
+Cell = Callable[[Mapping[str, Any]], str]
+"""Reads one cell out of what the status says of a row."""
 
 
-def _holds(status: ServiceStatusJson) -> TopSection:
-    holds = status.get("holds") or {}
-    return _listed(
-        holds,
-        "holds",
-        "held by operators",
-        ("campaign", "events", "by", "since", "*reason"),
-        lambda one: (
-            "everything" if one.get("campaignId") is None else word(one["campaignId"]),
-            "rejected" if one.get("reject") else "wait",
-            word(one.get("operator")),
-            word(one.get("since")),
-            word(one.get("reason")),
-        ),
-    )
+def _word(name: str) -> Cell:
+    return lambda one: word(one.get(name))
 
 
-def _windows(status: ServiceStatusJson) -> TopSection:
-    return _listed(
-        status,
-        "windows",
-        "open windows",
-        ("*campaign", "priority", ">events", ">of", ">bytes", ">age", ">closes in"),
-        lambda one: (
-            word(one.get("campaign")),
-            word(one.get("priority")),
-            number(one.get("events")),
-            number(one.get("max_contacts")),
-            number(one.get("bytes")),
-            span(one.get("age_seconds")),
-            span(one.get("closes_in_seconds")),
-        ),
-    )
+def _number(name: str) -> Cell:
+    return lambda one: number(one.get(name))
 
 
-def _requests(status: ServiceStatusJson) -> TopSection:
-    return _listed(
-        status,
-        "requests",
-        "requests",
-        ("*send", "campaign", ">contacts", ">attempt", "stage", ">age"),
-        lambda one: (
-            word(one.get("send_id")),
-            word(one.get("campaign")),
-            number(one.get("contacts")),
-            number(one.get("attempt")),
-            word(one.get("stage")),
-            span(one.get("age_seconds")),
-        ),
-    )
+def _span(name: str) -> Cell:
+    return lambda one: span(one.get(name))
 
 
-def _failures(status: ServiceStatusJson) -> TopSection:
-    return _listed(
-        status,
-        "failures",
-        "last failures",
-        ("at", "campaign", ">contacts", "answer", "send", "*words"),
-        lambda one: (
-            word(one.get("at"))[11:19],
-            word(one.get("campaign")),
-            number(one.get("contacts")),
-            word(one.get("answer")) + (f" {one['status']}" if one.get("status") is not None else ""),
-            word(one.get("send_id"))[:8],
-            word(one.get("message") or ""),
-        ),
-    )
+def _next_try(one: Mapping[str, Any]) -> str:
+    return "" if one.get("next_try_in_seconds") is None else span(one["next_try_in_seconds"])
 
 
-def _listed(
-    status: Mapping[str, Any], name: str, title: str, columns: Sequence[str], row: Callable[[Mapping[str, Any]], Row]
-) -> TopSection:
-    rows = [row(one) for one in _rows_of(status, name)]
-    return TopSection(title=title, columns=columns, rows=rows, total=len(rows))
+def _answer(one: Mapping[str, Any]) -> str:
+    return word(one.get("answer")) + (f" {one['status']}" if one.get("status") is not None else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopList:
+    """A list of the status, and how it is shown."""
+
+    title: str
+    path: Sequence[str]
+    columns: Mapping[str, Cell]
+    """By their names, in order."""
+
+
+LISTS: Final = (
+    TopList(
+        title="waits longest",
+        path=("waiting",),
+        columns={
+            "*campaign": _word("campaign"),
+            ">events": _number("events"),
+            ">oldest": _span("oldest_seconds"),
+            "for": _word("why"),
+            ">next try": _next_try,
+        },
+    ),
+    TopList(
+        title="held by operators",
+        path=("holds", "holds"),
+        columns={
+            "campaign": lambda one: "everything" if one.get("campaignId") is None else word(one["campaignId"]),
+            "events": lambda one: "rejected" if one.get("reject") else "wait",
+            "by": _word("operator"),
+            "since": _word("since"),
+            "*reason": _word("reason"),
+        },
+    ),
+    TopList(
+        title="open windows",
+        path=("windows",),
+        columns={
+            "*campaign": _word("campaign"),
+            "priority": _word("priority"),
+            ">events": _number("events"),
+            ">of": _number("max_contacts"),
+            ">bytes": _number("bytes"),
+            ">age": _span("age_seconds"),
+            ">closes in": _span("closes_in_seconds"),
+        },
+    ),
+    TopList(
+        title="requests",
+        path=("requests",),
+        columns={
+            "*send": _word("send_id"),
+            "campaign": _word("campaign"),
+            ">contacts": _number("contacts"),
+            ">attempt": _number("attempt"),
+            "stage": _word("stage"),
+            ">age": _span("age_seconds"),
+        },
+    ),
+    TopList(
+        title="last failures",
+        path=("failures",),
+        columns={
+            "at": lambda one: word(one.get("at"))[11:19],
+            "campaign": _word("campaign"),
+            ">contacts": _number("contacts"),
+            "answer": _answer,
+            "send": lambda one: word(one.get("send_id"))[:8],
+            "*words": lambda one: word(one.get("message") or ""),
+        },
+    ),
+)
+
+
+def _listed(status: Mapping[str, Any], of: TopList) -> TopSection:
+    for name in of.path[:-1]:
+        status = status.get(name) or {}
+    rows = [[cell(one) for cell in of.columns.values()] for one in _rows_of(status, of.path[-1])]
+    return TopSection(title=of.title, columns=tuple(of.columns), rows=rows, total=len(rows))
 
 
 def _rows_of(status: Mapping[str, Any], name: str) -> Iterable[Mapping[str, Any]]:

@@ -141,7 +141,7 @@ async def test_a_check_asks_with_the_key_and_texts_nobody(world: World) -> None:
     [
         (401, "CAMPAIGN_API__SERVER_KEY: refused, the platform answered 401"),
         (402, "the account's credit is used up"),
-        (407, "CAMPAIGN_API__PROXY: the proxy on the way answered 407"),
+        (407, "a proxy on the way answered 407; check what it wants"),
         (503, "nothing is known about the server key, the platform answered 503; try again later"),
     ],
 )

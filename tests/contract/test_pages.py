@@ -66,6 +66,13 @@ def test_every_setting_of_a_campaign_that_a_page_names_exists(page: Path) -> Non
     assert [name for name in named if name.upper() not in SETTINGS] == []
 
 
+def test_every_setting_that_a_message_names_exists() -> None:
+    sources = "".join(path.read_text() for path in sorted((ROOT / "consumer").rglob("*.py")))
+    named = set(re.findall(r"\bCAMPAIGN_([A-Z]+__(?:<id>__)?[A-Z_0-9]*[A-Z0-9])\b(?!__|_?\*|<|\{)", sources))
+    assert "CAMPAIGNS__<id>__DELIVERY__MAX_CONCURRENCY_PER_CAMPAIGN" in named
+    assert {name for name in named if name.partition(DELIMITER)[0] in TABLES and name.upper() not in SETTINGS} == set()
+
+
 def test_the_page_of_settings_says_which_ones_no_campaign_has_for_itself() -> None:
     (row,) = re.findall(r"^\| `CAMPAIGNS__<id>__DELIVERY__\*` .*all but (.*)\. \|$", SETTINGS_PAGE, flags=re.MULTILINE)
     said = re.findall(r"`(\w+?)(?:__\*)?`", row)

@@ -137,6 +137,8 @@ async def test_new_results_are_followed_until_a_signal_comes_which_is_no_failure
     "arguments, code, words",
     [
         (["--status", "sent"], MISUSED, "'sent' is none of accepted, rejected"),
+        (["--status", ","], MISUSED, "',' names none of accepted, rejected"),
+        (["--status", "failed", "--status", ""], MISUSED, "names none of"),
         (["--reason", "bad luck"], MISUSED, "'bad luck' is none of"),
         (["--from", "yesterday"], MISUSED, "neither an instant"),
         (["--from", "7"], MISUSED, "name it with --partition"),

@@ -105,16 +105,14 @@ class Breaker:
     def missed(self, now: Now) -> None:
         """No connection: a failure, and several in a row say that the platform is not there."""
         self._count(now, failures=1)
-        if self.trouble is not None:
-            self._misses += 1
-            if self._misses >= MISSES_IN_A_ROW:
-                self.trouble = BreakerTrouble.UNREACHABLE
-            if now.steady >= self.again_at:
-                self._reopen(now)
-            return
         self._missed_at = now.wall if self._misses == 0 else self._missed_at
         self._misses += 1
-        if self._misses >= MISSES_IN_A_ROW:
+        is_gone = self._misses >= MISSES_IN_A_ROW
+        if self.trouble is not None:
+            self.trouble = BreakerTrouble.UNREACHABLE if is_gone else self.trouble
+            if now.steady >= self.again_at:
+                self._reopen(now)
+        elif is_gone:
             self._open(BreakerTrouble.UNREACHABLE, self._missed_at, now)
         elif self._is_bad(now):
             self._open(BreakerTrouble.FAILING, now.wall, now)

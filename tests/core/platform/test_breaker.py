@@ -114,6 +114,19 @@ def test_a_platform_that_fails_and_then_is_gone_is_over_with_its_first_good_answ
     assert scene.breaker.is_closed
 
 
+def test_misses_in_a_row_are_one_row_whether_or_not_it_was_open_meanwhile() -> None:
+    scene = Scene()
+    scene.ends(*["failed"] * 10)
+    scene.wait(5.0)
+    scene.ends("missed")
+    first_missed_at = at(scene.time).wall
+    scene.breaker.waits(2)
+    assert scene.breaker.is_closed, "all blame was another campaign's"
+    scene.ends("missed", "missed", campaign=2)
+    assert scene.breaker.trouble is BreakerTrouble.UNREACHABLE
+    assert scene.breaker.since == first_missed_at
+
+
 @given(st.lists(st.sampled_from(["failed", "fine", "missed"]), max_size=60), st.floats(0.01, 20.0))
 def test_whatever_happened_a_platform_that_works_again_is_let_in_with_one_request(
     ends: list[str], every: float
