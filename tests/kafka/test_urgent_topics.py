@@ -41,6 +41,7 @@ async def test_records_of_an_urgent_topic_come_first_however_much_waits_of_the_o
     await write(kafka.bootstrap_servers, events, BULK)
     async with member_of(kafka, events, urgent_topics=[urgent]) as member:
         await until_assigned(member, count=5)
+        assert member.consumer.partition_count() == 5, "limits of the group are shared out by all of them"
         for number in range(4):
             member.begin(Partition(events, number))
         member.begin(Partition(urgent, 0))
