@@ -11,7 +11,7 @@ import pytest
 from consumer.edge.page_files import SCRIPTS, operations_page, token_page
 from consumer.service.facts import AnswerClass
 from consumer.service.status_shape import AccessState, LagPart, PartitionState, ServiceStatus, WaitingWhy
-from tests.edge.support import status
+from tests.edge.support import partition_status, status
 
 PAGE = operations_page().body.decode()
 SCRIPT = re.findall(r"<script>(.*?)</script>", PAGE, flags=re.DOTALL)[0]
@@ -111,6 +111,11 @@ def test_everything_in_the_status_is_shown_and_nothing_else_is_asked_for() -> No
 def test_every_field_of_a_part_is_shown(part: str) -> None:
     for field in status()[part]:  # type: ignore[literal-required]
         assert re.search(rf"\b{field}\b", SCRIPT), (part, field)
+
+
+def test_every_field_of_a_partition_is_shown() -> None:
+    for field in partition_status(0):
+        assert re.search(rf"\bpartition\.{field}\b", SCRIPT), field
 
 
 def test_every_state_has_a_grade() -> None:
