@@ -104,6 +104,11 @@ def _notes_on_room(settings: Settings) -> Iterator[str]:
             f"CAMPAIGN_BUFFER__MAX_BYTES ({spell_size(settings.buffer.max_bytes)}): no send can become full."
         )
     delivery = settings.delivery
+    if settings.kafka.urgent_topics and not delivery.reserved_concurrency:
+        yield (
+            "CAMPAIGN_KAFKA__URGENT_TOPICS is set and CAMPAIGN_DELIVERY__RESERVED_CONCURRENCY is 0: "
+            "urgent events wait for a slot while others have them all."
+        )
     if delivery.reserved_concurrency >= delivery.max_concurrency:
         yield (
             f"CAMPAIGN_DELIVERY__RESERVED_CONCURRENCY is {delivery.reserved_concurrency}, all of "

@@ -293,7 +293,7 @@ def test_any_variable_of_ours_that_is_no_setting_is_refused_in_one_line(name: st
 
 
 def test_a_quiet_configuration_has_no_notes() -> None:
-    assert list(notes(loaded(API__FIELD_NAMES__SCHEDULED_AT="scheduleAt"))) == []
+    assert list(notes(loaded(API__FIELD_NAMES__SCHEDULED_AT="scheduleAt", KAFKA__URGENT_TOPICS="otp"))) == []
 
 
 @pytest.mark.parametrize(
@@ -306,6 +306,7 @@ def test_a_quiet_configuration_has_no_notes() -> None:
         ({"SHUTDOWN__GRACE": "12s"}, "a shutdown may give up a slow request"),
         ({"BUFFER__MAX_EVENTS": "10"}, "no send can become full"),
         ({"DELIVERY__MAX_CONCURRENCY": "4"}, "events that are not immediate have one slot"),
+        ({"KAFKA__URGENT_TOPICS": "otp", "DELIVERY__RESERVED_CONCURRENCY": "0"}, "urgent events wait for a slot"),
         ({"WINDOW__MAX_BYTES": "2 MiB", "BUFFER__MAX_BYTES": "1 MiB"}, "no send can become full"),
         ({"KAFKA__CREATE_TOPICS": "true"}, "fit for a try-out"),
         ({"KAFKA__GROUP_INSTANCE_ID": "one"}, "no other instance may have the same one"),

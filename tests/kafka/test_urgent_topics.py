@@ -7,6 +7,7 @@ from aiokafka import TopicPartition
 
 from consumer.core.terms import Partition
 from consumer.demo.apache_kafka import ApacheKafka
+from consumer.edge.kafka.group.urgent_fetches import BrokerApart
 from tests.kafka.members import DEADLINE_SECONDS, Member, member_of, until_assigned
 from tests.support.cluster import Cluster, SomebodyElsesKafka
 from tests.support.eventually import eventually
@@ -57,6 +58,10 @@ async def test_records_of_an_urgent_topic_come_first_however_much_waits_of_the_o
             came += batches.pop(Partition(urgent, 0))
             assert sum(map(len, batches.values())) == 10 - count, "some are left to the others"
         assert came == list(range(25))
+
+
+def test_a_log_line_of_the_client_names_the_broker_as_it_is() -> None:
+    assert f"{BrokerApart(2**32 + 3)}" == "3 (urgent topics)"
 
 
 async def test_an_answer_about_other_topics_that_does_not_come_keeps_no_urgent_topic_waiting(

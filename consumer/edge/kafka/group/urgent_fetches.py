@@ -18,6 +18,13 @@ _URGENT_CONNECTIONS: Final = 2
 """The connections' group; the client's own groups are 0 and 1."""
 
 
+class BrokerApart(int):
+    """A broker's number with `_APART` added. The client's log lines name the broker."""
+
+    def __str__(self) -> str:
+        return f"{self - _APART} (urgent topics)"
+
+
 class _Client:
     """The client as its fetcher sees it: requests to a number that is `_APART` take the other connection."""
 
@@ -42,7 +49,7 @@ def fetch_apart(consumer: AIOKafkaConsumer, topics: Collection[str]) -> None:
         broker: int | None = broker_of(partition)
         if broker is None or broker < 0 or partition.topic not in topics:
             return broker
-        return broker + _APART
+        return BrokerApart(broker + _APART)
 
     fetcher._select_read_replica = broker_or_apart  # noqa: SLF001
     fetcher._client = _Client(client_of(consumer))  # noqa: SLF001
