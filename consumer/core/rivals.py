@@ -41,13 +41,13 @@ class Rivals:
         in_sends: list[Event] = []
         for (partition, person), count in together.items():
             lane = self._lanes.get(partition)
-            queue = None if lane is None else lane.persons.get(person)
-            if type(queue) is not deque:
+            if lane is None or type(queue := lane.persons.get(person)) is not deque:
                 continue  # the partition is gone, or one alone is left
             if self._policies.of(queue[0].group.campaign_id).same_contact is SameContact.KEEP_LATEST:
                 self._keep_latest(queue, count, lone, in_sends, now)
             else:
                 self._keep_first(queue, count, lone, now)
+            self._shorten(lane, person, queue)
         settle_each(self._lanes, lone, None)
         if in_sends:
             self._places.delivery.close_stopped(in_sends, now)
@@ -87,6 +87,21 @@ class Rivals:
             for event in give_way
             if not event.history.lost and self._places.waiters.settle(event)
         ]
+
+    def _shorten(self, lane: Lane, person: str, queue: deque[Event]) -> None:
+        """Let those who gave way leave the queue: they are its last ones, the newest apart.
+
+        Else the queue of a person whose request takes long would be gone through, and held, whole.
+        """
+        forget_settled = self._places.waiters.forget_settled
+        newest = queue.pop()
+        while queue and forget_settled(queue[-1]):
+            queue.pop()
+        if not forget_settled(newest):
+            queue.append(newest)
+        if len(queue) == 1:
+            lane.persons[person] = queue[0]
+            self._places.waiters.forget_newer(queue[0])
 
     def _stays(self, event: Event) -> bool:
         """Whether an event waits or is out: one whose outcome is on its way stays no more."""

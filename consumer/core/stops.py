@@ -4,7 +4,7 @@ Also knows which events in hand belong to campaigns that are held: they may take
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from consumer.core.event import Decoded, Event
@@ -51,9 +51,9 @@ class Stops:
 
     # ---------------------------------------------------------------- hearing
 
-    def heard(self, records: Iterable[ControlRecord], as_of: Ticks, now: Now) -> Changed:
+    def heard(self, records: Sequence[ControlRecord], as_of: Ticks, now: Now) -> Changed:
         """Take in what was read of the control topic, up to the end that it had at `as_of`; return what it changes."""
-        held_before = self._holds.held_campaigns()
+        held_before = self._holds.held_campaigns() if records else frozenset()
         changed = self._holds.heard(records, as_of, now)
         if changed.said:
             self._act_on(changed, self._holds.held_campaigns() - held_before)

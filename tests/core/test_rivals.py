@@ -55,6 +55,23 @@ def test_a_newer_one_takes_the_place_of_one_in_a_window_and_of_one_in_the_queue(
     assert told(window) == [("superseded", 1), SENT]
 
 
+@pytest.mark.parametrize("policies, left", [(LATEST, 2), (FIRST, 1)])
+def test_whoever_gives_way_to_what_is_out_or_waits_behind_it_is_let_go_at_once(policies: Policies, left: int) -> None:
+    runner = Runner(policies=policies, platform=lambda _request: (OK, 60.0))
+    runner.feed(runner.event())
+    runner.run(until=10.0)
+    for _ in range(50):
+        runner.feed(runner.event(), runner.event())
+        runner.run(until=10.0)
+    (lane,) = runner.pipeline.lanes.values()
+    assert len(list(lane.waiting()) or lane.persons) == left
+    assert len(runner.results) == 101 - left
+    runner.run()
+    assert told(runner)[0] == SENT
+    assert told(runner)[-1] == (SENT if left == 2 else ("superseded", 0))
+    assert (lane.persons, len(runner.results)) == ({}, 101)
+
+
 def test_what_is_out_stays_and_gives_way_only_when_it_comes_back_undelivered() -> None:
     delivered, returned = busy(OK), busy(Answered(status=503, retry_after_seconds=None, body=None))
     for runner in (delivered, returned):

@@ -143,9 +143,9 @@ class Admission:
 
     def _hold_back(self, lane: Lane, events: Iterable[Event]) -> None:
         """Take note of events whose campaigns are held: they may take half of the buffer."""
-        held = self._holds.held_campaigns()
+        holds_by_itself = self._holds.holds_by_itself
         for event in events:
-            if event.group.campaign_id in held:
+            if holds_by_itself(event.group.campaign_id):
                 lane.held_back.add(event)
 
     def _wait(self, lane: Lane, event: Event) -> None:

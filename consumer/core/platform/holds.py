@@ -5,7 +5,7 @@ under its key or a release of all takes its place. Whoever has not read the topi
 may start nothing.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypedDict
 
@@ -75,6 +75,8 @@ class Holds:
         """Holds that are over, by campaign; under words, those of everybody, and when nobody knew what was held."""
         self._heard_at: Ticks | None = None
         self._blind_since: Instant | None = None
+        self._rejects = False
+        """Whether a hold rejects."""
         self.settles_any = False
         """Whether there is a cancellation, or a hold that rejects: hardly ever, so nobody looks further."""
         self.version = 0
@@ -82,21 +84,22 @@ class Holds:
 
     # ---------------------------------------------------------------- hearing
 
-    def heard(self, records: Iterable[ControlRecord], as_of: Ticks, now: Now) -> Changed:
+    def heard(self, records: Sequence[ControlRecord], as_of: Ticks, now: Now) -> Changed:
         """Take in what was read, up to the end that the topic had at `as_of`; return what it changes."""
         if self._blind_since is not None:
             self._of(_BLIND).add(StandstillSpan(since=self._blind_since, until=now.wall))
             self._blind_since = None
         self._heard_at = as_of
-        held = self.held_campaigns()
+        held = self.held_campaigns() if records else frozenset()
         said: list[Said] = []
         for record in records:
             one = said_by(record)
             said.append(one)
             self._take(record, one)
         self._forget_old(now)
-        rejects = any(hold.reject for hold in self._holds.values())
-        self.settles_any = rejects or bool(self._of_events or self._of_campaigns)
+        if said:
+            self._rejects = any(hold.reject for hold in self._holds.values())
+        self.settles_any = self._rejects or bool(self._of_events or self._of_campaigns)
         if not said:
             return Changed()
         self.version += 1
@@ -221,6 +224,10 @@ class Holds:
     def held_campaigns(self) -> frozenset[int]:
         """Return the campaigns that are held by themselves."""
         return frozenset(campaign_id for campaign_id in self._holds if campaign_id is not None)
+
+    def holds_by_itself(self, campaign_id: int) -> bool:
+        """Return whether a campaign is among `held_campaigns`."""
+        return campaign_id in self._holds
 
     def holds_campaign(self, campaign_id: int) -> bool:
         """Return whether no request of a campaign may start."""

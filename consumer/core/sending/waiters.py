@@ -64,6 +64,13 @@ class Waiters:
         self._settled.add(event)
         return True
 
+    def forget_settled(self, event: Event) -> bool:
+        """Return whether an event was settled while it waited, and forget that: it leaves its person's queue at once."""
+        if event not in self._settled:
+            return False
+        self._settled.remove(event)
+        return True
+
     def waits(self, event: Event) -> bool:
         """Return whether an event waits and is not settled yet."""
         return event in self._by_campaign.get(event.group.campaign_id, ())
