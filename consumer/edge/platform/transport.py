@@ -1,10 +1,11 @@
 """An httpx transport over aiohttp's pool that knows when a request's first byte is written. Never retries a started request.
 
 httpx's own connection pool is slow under concurrency, and the existing aiohttp transports report an answer that was lost
-after the request went out as a connect error. The clients of both do more for a request than all else that it takes:
-here only connections come from aiohttp, and requests and answers are httpx's types without its client. `Attempt.started_at` says whether a request has started: it is set
-right before the first byte is written, with no await between. Until then a broken connection may be replaced by another;
-from then on every failure is this request's.
+after the request went out as a connect error. The clients of both do more for a request than all else that it takes: here
+only connections come from aiohttp, and requests and answers are httpx's types without its client.
+
+`Attempt.started_at` says whether a request has started: it is set right before the first byte is written, with no await
+between. Until then a broken connection may be replaced by another; from then on every failure is this request's.
 """
 
 import asyncio
