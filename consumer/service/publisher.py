@@ -13,7 +13,7 @@ from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.results.cut import smaller_letter, smaller_result, source_of
 from consumer.core.results.dead_letter import dead_letter
 from consumer.core.results.result import result_value, results
-from consumer.core.terms import Ticks
+from consumer.core.terms import AT_ONCE, Ticks
 from consumer.service.facts import Facts
 from consumer.service.ports import (
     Clock,
@@ -29,6 +29,10 @@ MAX_RESULTS = 4_000
 """Results built at once: each is in memory twice then, and building them blocks the loop for some milliseconds."""
 
 
+APART_SECONDS = 0.01
+"""Between the beginnings of a queue's publications: what settles meanwhile shares the next one. A batch costs the same for one
+result as for fifty, and nobody waits for the results of a stream."""
+
 NOT_TAKEN_SECONDS = 5.0
 """How often a refused publication is tried again: a person may have changed the topic or the permissions."""
 
@@ -41,6 +45,8 @@ class _Queue:
     """Why the brokers refuse the batch that is being published; None where they do not."""
     waiting: set[Lane] = field(default_factory=set)
     """Lanes whose `results_refused` was set."""
+    began_at: Ticks = AT_ONCE
+    """When the latest publication began."""
     sending_since: Ticks | None = None
     """Since when the batch that is being published is not acknowledged."""
 
@@ -113,11 +119,20 @@ class ResultsPublisher:
         queue = self._queues[number]
         try:
             while queue.settlements:
-                batch = _take(queue.settlements)
+                await self._gather(queue)
+                if not (batch := _take(queue.settlements)):
+                    break  # their lanes were dropped meanwhile
                 await self._publish(queue, number, batch)
                 self._published(batch)
         finally:
             queue.busy = False
+
+    async def _gather(self, queue: _Queue) -> None:
+        """Wait for what else settles where a publication began a moment ago; a lone result never waits."""
+        seconds = queue.began_at + APART_SECONDS - self._clock.now().steady
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+        queue.began_at = self._clock.now().steady
 
     async def _publish(self, queue: _Queue, number: int, settlements: Sequence[Settlement]) -> None:
         messages: list[PlainMessage] = []

@@ -130,6 +130,22 @@ async def test_a_dead_letter_and_a_result_are_cut_to_what_their_topics_take() ->
     assert desk.heard.named("message_cut") == [("letters", P0)]
 
 
+async def test_what_settles_right_after_a_publication_shares_the_next_one() -> None:
+    desk = Desk()
+    lane = desk.lane()
+    desk.publisher.add([desk.settlement(lane)])
+    await desk.publisher.flush(0)
+    assert (
+        len(desk.heard.named("results_published")) == 2
+    )  # one of dead letters, one of results: nothing was waited for
+    desk.publisher.add([desk.settlement(lane)])
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(desk.publisher.flush(0))
+        await asyncio.sleep(0)  # it has begun
+        desk.publisher.add([desk.settlement(lane)])
+    assert [words["count"] for words in desk.heard.named("results_published")] == [1, 1, 2, 2]
+
+
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(
     "topics", [Topics(wrong="no key, no record"), Topics(wrong="no topic", gone=True), Topics(most_bytes=10)]
