@@ -36,7 +36,7 @@ from consumer.service.status_shape import (
 )
 from consumer.service.troubles import stopped_because, troubles_of
 from consumer.service.verdict import ServiceVerdict, Standing, verdict_of
-from consumer.service.waiting import WaitingReading, open_requests, open_windows
+from consumer.service.waiting import WaitingReading, open_requests
 from schemas.instants import text_of
 
 TOP_CAMPAIGNS = 20
@@ -106,7 +106,7 @@ class StatusBoard:
             urgent_late_seconds=self._urgent_late_seconds(now),
             oldest=waiting.oldest(),
             waiting=waiting.campaigns(),
-            windows=open_windows(pipeline, now),
+            windows=waiting.windows(),
             requests=open_requests(pipeline, now),
             partitions=partitions,
             windows_open=len(pipeline.windows),

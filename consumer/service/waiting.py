@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from heapq import nsmallest
 from itertools import chain
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import cast
 
 from consumer.core.pipeline import Pipeline
+from consumer.core.sending.first_arrivals import FirstArrivals
 from consumer.core.sending.send import Send, SendStage, oldest_arrival
 from consumer.core.terms import NEVER, Instant, Now, Ticks
 from consumer.service.lag import blockage
@@ -30,27 +31,11 @@ _Firsts = dict[int | None, Ticks]
 """When the event of a campaign arrived that came first, by campaign; None stands for records of no one campaign."""
 
 _ARRIVED = itemgetter(1)
+_TOLD = TOP_CAMPAIGNS + 1  # one of them may belong to no campaign
 _NOTHING_NEXT: Mapping[int, Ticks] = MappingProxyType({})
 
 _ITS_TURN = frozenset({"slot", "retry", "person"})
 """What a campaign that may not start keeps from starting."""
-
-
-def open_windows(pipeline: Pipeline, now: Now) -> list[OpenWindow]:
-    """Return the oldest open windows."""
-    windows = pipeline.windows
-    return [
-        OpenWindow(
-            campaign=str(window.key.campaign_id),
-            priority="immediate" if window.immediate else "normal",
-            events=len(window.by_person),
-            max_contacts=windows.most_contacts(window),
-            bytes=window.size_bytes,
-            age_seconds=_age(window.oldest_at, now),
-            closes_in_seconds=_until(window.close_at, now) or 0.0,
-        )
-        for window in nsmallest(TOP_WINDOWS, windows.open_windows(), key=lambda window: window.oldest_at)
-    ]
 
 
 def open_requests(pipeline: Pipeline, now: Now) -> list[OpenRequest]:
@@ -78,6 +63,7 @@ class WaitingReading:
         self._blockage = blockage(pipeline.access, now)
         self._stages: dict[str, Ticks] = {}
         self._eldest: dict[int, _Eldest] = {}
+        self._windows = sorted(pipeline.windows.open_windows(), key=attrgetter("oldest_at"))
         self._look_at_windows()
         self._look_at_the_queue()
         self._look_at_requests()
@@ -93,6 +79,22 @@ class WaitingReading:
             blocked=ages.get("blocked"),
             settling=ages.get("settling"),
         )
+
+    def windows(self) -> list[OpenWindow]:
+        """Return the oldest open windows."""
+        most_contacts, now = self._pipeline.windows.most_contacts, self._now
+        return [
+            OpenWindow(
+                campaign=str(window.key.campaign_id),
+                priority="immediate" if window.immediate else "normal",
+                events=len(window.by_person),
+                max_contacts=most_contacts(window),
+                bytes=window.size_bytes,
+                age_seconds=_age(window.oldest_at, now),
+                closes_in_seconds=_until(window.close_at, now) or 0.0,
+            )
+            for window in self._windows[:TOP_WINDOWS]
+        ]
 
     def campaigns(self) -> list[WaitingCampaign]:
         """Return the campaigns whose oldest event has been here longest."""
@@ -128,9 +130,8 @@ class WaitingReading:
         """Return how many events of each of these are in hand; of what has settled, those that were in sends."""
         pipeline = self._pipeline
         counts: Counter[int] = Counter()
-        for window in pipeline.windows.open_windows():
-            if (campaign_id := window.key.campaign_id) in campaigns:
-                counts[campaign_id] += len(window.by_person)
+        for window in [one for one in self._windows if one.campaign_id in campaigns]:
+            counts[window.campaign_id] += len(window.by_person)
         for lane in pipeline.lanes.values():
             waiting = pipeline.queue.waiting_events.of(lane.partition)
             for campaign_id in campaigns:
@@ -147,7 +148,7 @@ class WaitingReading:
 
     def _note(self, stage: str, why: WaitingWhy, firsts: _Firsts, next_at: Mapping[int, Ticks] = _NOTHING_NEXT) -> None:
         """Take note of who was the first of each campaign in one stage; only those that may be told are kept."""
-        told = nsmallest(TOP_CAMPAIGNS + 1, firsts.items(), key=_ARRIVED)  # one of them may belong to no campaign
+        told = nsmallest(_TOLD, firsts.items(), key=_ARRIVED)
         if not told:
             return
         self._stages[stage] = min(told[0][1], self._stages.get(stage, NEVER))
@@ -168,21 +169,29 @@ class WaitingReading:
         self._note("blocked", why, blocked, next_at)
         self._note("queued", why, firsts, next_at)
 
+    def _note_first(self, why: WaitingWhy, arrivals: FirstArrivals) -> None:
+        """Do the same where the first of each campaign are kept."""
+        everything, campaigns = self._blockage
+        blocked, others = arrivals.eldest(_TOLD, blocked=campaigns)
+        self._note("blocked", why, cast("_Firsts", blocked))  # both are made for us: nobody else has them
+        self._note("blocked" if everything else "queued", why, cast("_Firsts", others))
+
     def _look_at_windows(self) -> None:
         firsts: _Firsts = {}
         next_at: dict[int, Ticks] = {}
-        for window in self._pipeline.windows.open_windows():
-            campaign_id, arrived = window.key.campaign_id, window.oldest_at
-            if arrived < firsts.get(campaign_id, NEVER):
-                firsts[campaign_id], next_at[campaign_id] = arrived, window.close_at
+        for window in self._windows:
+            campaign_id = window.campaign_id
+            if campaign_id not in firsts:
+                firsts[campaign_id], next_at[campaign_id] = window.oldest_at, window.close_at
+                if len(firsts) == _TOLD:
+                    break
         self._note("in_window", "window", firsts, next_at)
 
     def _look_at_the_queue(self) -> None:
         pipeline = self._pipeline
-        self._note_waiting("slot", cast("_Firsts", pipeline.queue.oldest_of_each()))  # made for us: nobody else has it
+        self._note_first("slot", pipeline.queue.first_arrivals)
         self._note_waiting("retry", *_first_of_sends(pipeline.queue.in_back_off()))
-        behind = pipeline.waiters.first_of_each()
-        self._note_waiting("person", {event.group.campaign_id: event.arrived for event in behind})
+        self._note_first("person", pipeline.waiters.first_arrivals)
         firsts, _ = _first_of_sends(pipeline.delivery.set_aside())
         self._note("blocked", "journal", firsts)
 

@@ -65,6 +65,7 @@ def check(pipeline: Pipeline) -> None:
         assert send.oldest_at == min(event.arrived for event in send.members)
     for window in pipeline.windows.open_windows():
         assert window.oldest_at == min(event.arrived for event in window.by_person.values())
+    _check_first_arrivals(pipeline)
     for partition, lane in pipeline.lanes.items():
         counted = pipeline.queue.waiting_events.of(partition)
         there = {campaign: count for (where, campaign), count in found.waiting.items() if where == partition}
@@ -90,3 +91,20 @@ class CheckedRunner(Runner):
         wake_at = super().turn()
         self.check()
         return wake_at
+
+
+def _check_first_arrivals(pipeline: Pipeline) -> None:
+    """Hold who has waited longest of each campaign against what waits."""
+    in_back_off = {send.send_id for send in pipeline.queue.in_back_off()}
+    queued: dict[int, Ticks] = {}
+    for send in pipeline.queue.sends():
+        if send.send_id not in in_back_off:
+            queued[send.campaign_id] = min(send.oldest_at, queued.get(send.campaign_id, send.oldest_at))
+    behind: dict[int, Ticks] = {}
+    for lane in pipeline.lanes.values():
+        for event in filter(pipeline.waiters.waits, lane.waiting()):
+            campaign_id = event.group.campaign_id
+            behind[campaign_id] = min(event.arrived, behind.get(campaign_id, event.arrived))
+    for arrivals, there in ((pipeline.queue.first_arrivals, queued), (pipeline.waiters.first_arrivals, behind)):
+        _, told = arrivals.eldest(len(there) + 1, blocked=())
+        assert told == there

@@ -15,7 +15,7 @@ from consumer.core.terms import Partition
 from consumer.service.lag import LagReading
 from consumer.service.partitions import Partitions
 from consumer.service.status_shape import LagParts
-from consumer.service.waiting import WaitingReading, open_requests, open_windows
+from consumer.service.waiting import WaitingReading, open_requests
 from tests.core.counted import CheckedRunner, check
 from tests.core.makers import P0, P1, at
 from tests.core.operators import Operator
@@ -220,7 +220,7 @@ def test_a_scrape_goes_through_no_event_however_many_wait(stage: str) -> None:
             reading = WaitingReading(runner.pipeline, at(runner.time))
             assert reading.oldest()[stage] is not None  # type: ignore[literal-required]
             assert reading.campaigns()[0]["events"] == many
-            open_windows(runner.pipeline, at(runner.time))
+            WaitingReading(runner.pipeline, at(runner.time)).windows()
             open_requests(runner.pipeline, at(runner.time))
 
         return scrape

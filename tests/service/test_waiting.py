@@ -7,7 +7,7 @@ import pytest
 from consumer.core.platform.answer import Answer, Answered
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.service.status_shape import WaitingCampaign
-from consumer.service.waiting import TOP_CAMPAIGNS, WaitingReading, open_requests, open_windows
+from consumer.service.waiting import TOP_CAMPAIGNS, WaitingReading, open_requests
 from tests.core.makers import P0, P1, at
 from tests.core.operators import Operator
 from tests.core.runner import OK, Platform, Request, Runner, accepting
@@ -57,7 +57,7 @@ def test_an_open_window_is_told_with_its_age_and_its_end() -> None:
     feed(runner, 7, 7)
     runner.time = 104.0
     assert first(runner) == ("7", 2, 4.0, "window", 6.0)
-    (window,) = open_windows(runner.pipeline, at(runner.time))
+    (window,) = WaitingReading(runner.pipeline, at(runner.time)).windows()
     assert (window["campaign"], window["events"], window["max_contacts"]) == ("7", 2, 500)
     assert (window["age_seconds"], window["closes_in_seconds"], window["priority"]) == (4.0, 6.0, "normal")
     assert WaitingReading(runner.pipeline, at(runner.time)).oldest()["in_window"] == 4.0
@@ -70,7 +70,7 @@ def test_who_was_taken_out_of_a_window_no_longer_counts_for_its_age() -> None:
     feed(runner, 7, phone=200)
     Operator(runner).cancel(event=str(runner.records[0, 1].event_id))
     runner.turn()
-    (window,) = open_windows(runner.pipeline, at(runner.time))
+    (window,) = WaitingReading(runner.pipeline, at(runner.time)).windows()
     assert (window["events"], window["age_seconds"]) == (1, 0.0)
 
 
@@ -111,13 +111,47 @@ def test_what_waits_for_a_free_slot_alone_says_so() -> None:
     assert found == [("8", 1, "in_flight", 3.0 - arrived), ("9", 2, "slot", 3.0 - arrived)]
 
 
+def test_who_joins_a_queued_send_later_than_it_came_is_told_by_its_own_age() -> None:
+    """It waited behind its person meanwhile."""
+
+    def answers(request: Request) -> tuple[Answer, float]:
+        return (
+            (OK, 3.0) if request.offsets == [(0, 1)] else accepting(request) if runner.time < 50.0 else silent(request)
+        )
+
+    policies = Policies(default=CampaignPolicy(window_seconds=0.0), max_concurrency=1)
+    runner = Runner(policies=policies, platform=answers)
+    runner.feed(runner.event(phone="+34699999999"))
+    runner.run(until=1.0)
+    crowd = range(1_000, 1_000 + 2 * TOP_CAMPAIGNS)
+    for seconds, campaigns, phone in ((100.0, [9], 100), (101.0, [9], 100), (101.5, crowd, 200), (102.0, [9], 300)):
+        runner.run(until=seconds)
+        runner.time = seconds
+        feed(runner, *campaigns, phone=phone)
+    runner.turn()
+    assert first(runner)[0] == "9"
+    runner.run(until=104.0)
+    assert runner.pipeline.queue.queued == len(crowd), "one of the crowd is out, and those of campaign 9 share a send"
+    assert first(runner) == ("9", 2, 3.0, "slot", None)
+
+
+def test_campaigns_of_which_nothing_waits_any_more_are_remembered_nowhere() -> None:
+    runner = started(accepting, **ALONE)
+    feed(runner, *range(2, 200))
+    runner.feed(*[runner.event(campaignId=one, phone="+34600000001") for one in range(2, 20) for _ in range(2)])
+    runner.run()
+    runner.turn()
+    for arrivals in (runner.pipeline.queue.first_arrivals, runner.pipeline.waiters.first_arrivals):
+        assert arrivals.campaigns == 0
+
+
 def test_an_event_behind_its_person_waits_for_the_person() -> None:
     runner = started(**ALONE)
     feed(runner, 7)
     runner.run(until=101.0)
     runner.feed(runner.event(campaignId=7, phone="+34600000100"))
-    event = next(iter(runner.pipeline.waiters.first_of_each()))
-    assert event.offset == 2
+    waits = runner.pipeline.waiters.waits
+    assert [event.offset for event in runner.pipeline.lanes[P0].waiting() if waits(event)] == [2]
     assert first(runner)[:2] == ("7", 2)
 
 
@@ -237,7 +271,7 @@ def test_the_campaigns_that_have_waited_longest_come_first_and_no_more_than_so_m
         feed(runner, campaign)
     found = [int(one["campaign"]) for one in waiting(runner)]
     assert found == list(range(1, TOP_CAMPAIGNS + 1))
-    assert [int(one["campaign"]) for one in open_windows(runner.pipeline, at(runner.time))] == found
+    assert [int(one["campaign"]) for one in WaitingReading(runner.pipeline, at(runner.time)).windows()] == found
 
 
 def test_nothing_waits_where_everything_is_accepted() -> None:
@@ -245,5 +279,5 @@ def test_nothing_waits_where_everything_is_accepted() -> None:
     feed(runner, 7, 8)
     runner.run(until=110.0)
     assert waiting(runner) == []
-    assert open_windows(runner.pipeline, at(runner.time)) == []
+    assert WaitingReading(runner.pipeline, at(runner.time)).windows() == []
     assert open_requests(runner.pipeline, at(runner.time)) == []

@@ -74,6 +74,7 @@ class Delivery:
         self._queue.waiting_events.add_members(window.key.campaign_id, window.by_person.values())
         joined = self._joining.join(window)
         if joined is not None:
+            self._queue.first_arrivals.came(joined.campaign_id, joined.oldest_at)
             self._endings.joined(joined, window.by_person.values(), now)
             return
         send = send_of(window, self._random.send_id(), now)

@@ -12,6 +12,7 @@ from consumer.core.platform.access import Access
 from consumer.core.platform.answer import Exchange
 from consumer.core.policy import Policies
 from consumer.core.sending.backlog import STALE_ENTRIES, Backlog, FairRing, Fifo, TimerHeap, Where
+from consumer.core.sending.first_arrivals import FirstArrivals
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.waiting_events import WaitingEvents
 from consumer.core.terms import NEVER, Instant, Now, SendId, Ticks
@@ -19,7 +20,7 @@ from consumer.core.terms import NEVER, Instant, Now, SendId, Ticks
 SEND_BYTES = 1_200
 """What a queued send is charged with, and what knows when it is due and who may join it."""
 
-LINE_BYTES = 1_000
+LINE_BYTES = 1_100
 """What a campaign with queued sends is charged with. `tests/core/test_memory.py` holds both against what is held."""
 
 
@@ -49,6 +50,8 @@ class SendQueue:
         self.squeezed_since: Instant | None = None
         """Since when sends wait for a slot that the platform could not take; None where none does."""
         self.waiting_events = WaitingEvents()
+        self.first_arrivals = FirstArrivals(self._first_arrival)
+        """Of sends that wait for their turn, those in their back-off apart."""
 
     @property
     def size_bytes(self) -> int:
@@ -78,6 +81,7 @@ class SendQueue:
     def _enter(self, line: Backlog, send: Send, end: QueueEnd) -> None:
         queue = line.queue(send)
         queue.sends[send.send_id] = send
+        self.first_arrivals.came(send.campaign_id, send.oldest_at)
         if end is QueueEnd.FRONT:
             queue.sends.move_to_end(send.send_id, last=False)
         if queue.where is Where.IDLE:
@@ -106,6 +110,7 @@ class SendQueue:
             self._note_squeeze(now)
             return None
         _, send = queue.sends.popitem(last=False)
+        self.first_arrivals.left(send.campaign_id)
         self._ring(queue).charge(queue, len(send.members))
         if queue.sends:
             self._join_ring(queue)
@@ -204,6 +209,7 @@ class SendQueue:
         for line in idle:
             if line.idle and self._lines.get(line.campaign_id) is line:
                 del self._lines[line.campaign_id]
+                self.first_arrivals.forget(line.campaign_id)
                 self._access.forget(line.campaign_id)
 
     def _wake(self, now: Now) -> None:
@@ -241,15 +247,11 @@ class SendQueue:
 
     # ---------------------------------------------------------------- what waits
 
-    def oldest_of_each(self) -> dict[int, Ticks]:
-        """Return campaigns with sends that wait for their turn, and when the first of those sends' members arrived."""
-        oldest: dict[int, Ticks] = {}
-        for campaign_id, line in self._lines.items():
-            for queue in line.queues:
-                if queue.sends:  # read as a plain dict, ten times as fast: their order does not matter here
-                    arrived = min([send.oldest_at for send in dict.values(queue.sends)])
-                    oldest[campaign_id] = min(arrived, oldest.get(campaign_id, arrived))
-        return oldest
+    def _first_arrival(self, campaign_id: int) -> Ticks | None:
+        line = self._lines.get(campaign_id)
+        queues = () if line is None else [queue.sends for queue in line.queues if queue.sends]
+        # Read as plain dicts, ten times as fast: their order does not matter here.
+        return min([send.oldest_at for sends in queues for send in dict.values(sends)], default=None)
 
     def in_back_off(self) -> Iterator[Send]:
         """Yield the sends that wait for their time before they wait for their turn."""
@@ -299,6 +301,7 @@ class SendQueue:
     def _take_out(self, send: Send) -> None:
         queue = self._lines[send.campaign_id].queue(send)
         del queue.sends[send.send_id]
+        self.first_arrivals.left(send.campaign_id)
         if queue.sends:
             return
         if queue.where is Where.RING:
@@ -331,6 +334,7 @@ class SendQueue:
         self._asleep, self._probed = TimerHeap(Where.ASLEEP), TimerHeap(Where.PROBED)
         self.queued = 0
         self._idle = []
+        self.first_arrivals.clear()
         for campaign_id in self._lines.keys() - in_flight.keys():
             self._access.forget(campaign_id)
         self._lines = {}

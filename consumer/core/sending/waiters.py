@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 from consumer.core.event import Event
 from consumer.core.policy import Policies
 from consumer.core.sending.deadlines import EVENTS_AT_ONCE, Deadlines
+from consumer.core.sending.first_arrivals import FirstArrivals
 from consumer.core.sending.waiting_events import WaitingEvents
-from consumer.core.terms import Instant
+from consumer.core.terms import Instant, Ticks
 
 
 class Waiters:
@@ -21,7 +22,8 @@ class Waiters:
         self._longest_seconds = policies.max_event_age_seconds
         self._deadlines: Deadlines[Event] = Deadlines()
         self._by_campaign: dict[int, dict[Event, None]] = {}
-        """Those that are not settled yet."""
+        """Those that are not settled yet, in the order of their arrival."""
+        self.first_arrivals = FirstArrivals(self._first_arrival)
         self._settled: set[Event] = set()
         self._newer: dict[Event, Event] = {}
         """Events that are in sends, and who takes their place should they come back."""
@@ -35,6 +37,7 @@ class Waiters:
             self._deadlines.put(event, min(dues))
         campaign_id = event.group.campaign_id
         self._by_campaign.setdefault(campaign_id, {})[event] = None
+        self.first_arrivals.came(campaign_id, event.arrived)
         self._counts.add(event.partition, campaign_id)
 
     def _let_go(self, event: Event) -> None:
@@ -45,8 +48,11 @@ class Waiters:
             if event in together:
                 del together[event]
                 self._counts.remove(event.partition, campaign_id)
-            if not together:
+            if together:
+                self.first_arrivals.left(campaign_id)
+            else:
                 del self._by_campaign[campaign_id]
+                self.first_arrivals.forget(campaign_id)
 
     def has_its_turn(self, event: Event) -> bool:
         """Return whether an event that comes first now is still to be sent; it waits no more."""
@@ -110,10 +116,9 @@ class Waiters:
             self._settled.add(event)
             yield event
 
-    def first_of_each(self) -> Iterator[Event]:
-        """Yield the event of each campaign that has waited longest."""
-        for together in self._by_campaign.values():
-            yield next(iter(together))
+    def _first_arrival(self, campaign_id: int) -> Ticks | None:
+        together = self._by_campaign.get(campaign_id)
+        return None if together is None else next(iter(together)).arrived
 
     def next_at(self) -> Instant | None:
         """Return when somebody is due, None where nobody is."""
@@ -130,5 +135,6 @@ class Waiters:
         """No partition is ours any more."""
         self._deadlines.clear()
         self._by_campaign.clear()
+        self.first_arrivals.clear()
         self._settled.clear()
         self._newer.clear()

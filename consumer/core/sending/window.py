@@ -4,7 +4,7 @@ A window belongs to one group and never holds a person twice: a person who stand
 from another partition) goes into a second window of the group.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
@@ -16,7 +16,7 @@ from consumer.core.terms import Now, Ticks
 DEADLINE_MARGIN_SECONDS = 1.0
 """A window closes this long before a member's deadline: time for the journal, the queue and the connection."""
 
-WINDOW_BYTES = 900
+WINDOW_BYTES = 1_000
 """What a window is charged with, its group and its timer included: `tests/core/test_memory.py` holds it against that."""
 
 STALE_TIMERS = 16
@@ -47,6 +47,7 @@ class Window:
     """Events of one group that wait for each other."""
 
     key: GroupKey
+    campaign_id: int
     close_at: Ticks
     arrived: Ticks
     """When its first member did. A later one closes it earlier by a deadline, or by being immediate."""
@@ -91,16 +92,17 @@ class Windows:
         self._groups: dict[GroupKey, _Group] = {}
         self._timers: list[tuple[Ticks, int, Window]] = []
         self._timer_count = 0
-        self._open_count = 0
+        self._open: dict[Window, None] = {}
+        """All that are open, beside their groups: walking through groups takes several times as long."""
         self.closed: list[Window] = []
 
     def __len__(self) -> int:
-        return self._open_count
+        return len(self._open)
 
     @property
     def size_bytes(self) -> int:
         """Bytes charged to the buffer for all open windows, their events apart."""
-        return self._open_count * WINDOW_BYTES
+        return len(self._open) * WINDOW_BYTES
 
     def add_all(self, events: Iterable[Event], now: Now) -> None:
         """Put events into windows of their groups; what that fills, or hurries, is closed."""
@@ -159,15 +161,15 @@ class Windows:
                 return window
             self._close(window, group, CloseWhy.BYTES)
             break
-        window = Window(event.group, _NEVER, _NEVER, group.overhead_bytes)
+        window = Window(event.group, event.group.campaign_id, _NEVER, _NEVER, group.overhead_bytes)
         group.windows.append(window)
-        self._open_count += 1
+        self._open[window] = None
         self._groups[event.group] = group
         return window
 
     def _set_timer(self, window: Window) -> None:
         """Have the window closed at its time. A timer that is out of date holds its members, so few may be left over."""
-        if len(self._timers) > 2 * self._open_count + STALE_TIMERS:
+        if len(self._timers) > 2 * len(self._open) + STALE_TIMERS:
             self._timers = [timer for timer in self._timers if _is_due(timer)]
             heapify(self._timers)
         self._timer_count += 1
@@ -181,7 +183,7 @@ class Windows:
     def _forget(self, window: Window, group: _Group) -> None:
         window.open = False
         group.windows.remove(window)
-        self._open_count -= 1
+        del self._open[window]
         if not group.windows:
             self._groups.pop(window.key, None)
 
@@ -221,10 +223,9 @@ class Windows:
             window = heappop(self._timers)[2]
             self._close(window, self._groups[window.key], window.why)
 
-    def open_windows(self) -> Iterator[Window]:
-        """Yield every open window."""
-        for group in self._groups.values():
-            yield from group.windows
+    def open_windows(self) -> Collection[Window]:
+        """Return every open window, mostly in the order of their opening."""
+        return self._open.keys()
 
     def most_contacts(self, window: Window) -> int:
         """Return the contacts at which an open window closes."""
@@ -238,7 +239,7 @@ class Windows:
 
     def clear(self) -> None:
         """Forget everything: no partition is ours any more."""
-        self._groups, self._timers, self._open_count = {}, [], 0
+        self._groups, self._timers, self._open = {}, [], {}
         self.closed = []
 
     def drop(self, events: Iterable[Event]) -> None:
