@@ -122,9 +122,14 @@ class Stage:
         for _ in range(2):  # the second is applied after the turn that the first one brought
             await inbox.ask(lambda now: self.pipeline.stops.heard([], now.steady, now))
 
-    async def until_read(self) -> None:
-        """Return once the service has read something."""
-        assert await self.service.engine.until(lambda: self.pipeline.held_events > 0, seconds=10.0)
+    async def until_read(self, places: Sequence[tuple[int, int]]) -> None:
+        """Return once the service has read these events."""
+        last = max(offset for _, offset in places)
+
+        def is_read() -> bool:
+            return any(lane.started and lane.watermark.position > last for lane in self.pipeline.lanes.values())
+
+        assert await self.service.engine.until(is_read, seconds=10.0)
 
     async def until_nothing_is_out(self) -> None:
         """Return once no request is out, and none is about to be."""

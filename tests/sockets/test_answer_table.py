@@ -274,8 +274,7 @@ async def test_without_a_connection_nothing_was_tried_and_nothing_settles(url: s
     async with Sandbox() as other:
         url = url.format(port=other.base_url.rsplit(":", 1)[1])
         async with stage(url=url, contacted=False) as running:
-            running.publish([urgent(1, 1)])
-            await running.until_read()
+            await running.until_read(running.publish([urgent(1, 1)]))
             for _ in range(6):
                 await running.forward(60.0)
                 await running.until_nothing_is_out()
@@ -290,7 +289,7 @@ async def test_a_platform_that_goes_and_comes_back_costs_no_attempt() -> None:
         port = int(running.sandbox.base_url.rsplit(":", 1)[1])
         await running.sandbox.__aexit__(None, None, None)
         places = running.publish([urgent(1, 1), urgent(2, 2)])
-        await running.until_read()
+        await running.until_read(places)
         for _ in range(6):
             await running.forward(60.0)
             await running.until_nothing_is_out()
