@@ -32,7 +32,7 @@ from consumer.core.terms import Instant
 from consumer.edge.platform.answer_content import MAX_BODY_BYTES
 from consumer.edge.platform.answer_head import AnswerHead
 from consumer.edge.platform.http_wire import Attempt, WithheldError
-from consumer.edge.platform.transport import AiohttpTransport
+from consumer.edge.platform.transport import AiohttpTransport, RequestTemplate
 from consumer.service.ports import Clock
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
@@ -112,16 +112,16 @@ class PlatformClient:
         key = server_key.get_secret_value()
         if not (key.isascii() and key.isprintable()):
             raise ValueError("the server key holds a character that no header can carry")
-        self._url = httpx.URL(url)
-        self._headers = httpx.Headers(
-            {
-                "Authorization": f"ServerKey {key}",
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip, deflate",
-                "User-Agent": f"campaign-consumer/{__version__}",
-            }
-        )
+        place = httpx.URL(url)
+        anybody = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": f"campaign-consumer/{__version__}",
+        }
+        ours = {"Authorization": f"ServerKey {key}", "Content-Type": "application/json", **anybody}
+        status = place.copy_with(path="/v1/status", query=None, fragment=None)
+        self._send = RequestTemplate("POST", place, httpx.Headers(ours))
+        self._status = RequestTemplate("GET", status, httpx.Headers(anybody))
         self._timeout_seconds = timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
         self._clock = clock
@@ -140,17 +140,11 @@ class PlatformClient:
         Raises only what `last_look` raises. If the call is cancelled after the first byte, the attempt's fate is
         unknown.
         """
-        request = httpx.Request("POST", self._url, headers=self._headers, stream=httpx.ByteStream(body))
-        return await self._attempt(request, last_look, expires_in_seconds)
+        return await self._attempt(self._send, body, last_look, expires_in_seconds)
 
     async def ask_status(self) -> Answer:
         """Ask for the platform's status, to see whether it can be reached; needs no key."""
-        url = self._url.copy_with(path="/v1/status", query=None, fragment=None)
-        headers = {
-            name: value for name, value in self._headers.items() if name not in {"authorization", "content-type"}
-        }
-        request = httpx.Request("GET", url, headers=headers, stream=httpx.ByteStream(b""))
-        return (await self._attempt(request, _go_ahead, None)).answer
+        return (await self._attempt(self._status, b"", _go_ahead, None)).answer
 
     async def ask_key(self) -> KeyCheck:
         """Check server key and URL with a request that texts nobody."""
@@ -162,7 +156,11 @@ class PlatformClient:
         await self._transport.aclose()
 
     async def _attempt(
-        self, request: httpx.Request, last_look: Callable[[], Withholding | None], expires_in_seconds: float | None
+        self,
+        template: RequestTemplate,
+        content: bytes,
+        last_look: Callable[[], Withholding | None],
+        expires_in_seconds: float | None,
     ) -> Exchange:
         now = asyncio.get_running_loop().time()
         deadline = asyncio.timeout(None)
@@ -175,7 +173,7 @@ class PlatformClient:
             give_up_at=None if expires_in_seconds is None else now + expires_in_seconds + PAST_DEADLINE_SECONDS,
             waits_since=now,
         )
-        request.extensions = {"attempt": attempt}
+        request = template.request(content, attempt)
         body: bytes | None = None
         answer: Answer | None = None
         try:
@@ -183,7 +181,7 @@ class PlatformClient:
                 deadline.reschedule(attempt.connect_by)
                 response = await self._transport.handle_async_request(request)
                 assert attempt.head is not None
-                body = await _body(response, attempt.head)
+                body = _body(response, attempt.head)
         except WithheldError:
             assert attempt.withheld is not None
             answer = Withheld(why=attempt.withheld)
@@ -236,11 +234,11 @@ def _verdict_on_key(answer: Answer) -> KeyVerdict:
 # ------------------------------------------------------------------------------------------------ reading an answer
 
 
-async def _body(response: httpx.Response, head: AnswerHead) -> bytes | None:
+def _body(response: httpx.Response, head: AnswerHead) -> bytes | None:
     """Return the whole body, decoded; None where it cannot be read to its end, or is larger than `MAX_BODY_BYTES`."""
-    assert isinstance(response.stream, httpx.AsyncByteStream)
+    assert isinstance(response.stream, httpx.ByteStream)
     try:
-        received = b"".join([part async for part in response.stream])
+        received = b"".join(response.stream)
     except httpx.ReadError:
         return None
     return _decoded(received, head.content_encoding)

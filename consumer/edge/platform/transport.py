@@ -11,8 +11,7 @@ between. Until then a broken connection may be replaced by another; from then on
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import aiohttp
 import httpx
@@ -38,22 +37,42 @@ NETWORK_ERRORS = (aiohttp.ClientError, OSError, EOFError, UnicodeError)
 """What aiohttp raises for things that the network does. `UnicodeError`: a host name that DNS cannot carry."""
 
 
-@dataclass(slots=True)
-class _Body(httpx.AsyncByteStream):
-    """An answer's body as received, still encoded: all of it, None where it could not be read to its end."""
+class RequestTemplate:
+    """What all requests of a kind share, written once: only content and attempt are a request's own."""
 
-    whole: bytes | None
+    def __init__(self, method: str, url: httpx.URL, headers: httpx.Headers) -> None:
+        self._method = method
+        self._url = url
+        self._headers = headers
+        lines = [
+            b"%b %b HTTP/1.1" % (method.encode("ascii"), url.raw_path),
+            b"Host: " + url.netloc,
+            *[b"%b: %b" % header for header in headers.raw],
+            b"Content-Length: ",
+        ]
+        self._head = b"\r\n".join(lines)
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        if self.whole is None:
-            raise httpx.ReadError("the answer's body cannot be read to its end")
-        yield self.whole
+    def request(self, content: bytes, attempt: Attempt) -> httpx.Request:
+        """Return a request whose extensions tell the transport what it needs: the attempt, and the head as written."""
+        extensions = {"attempt": attempt, "head": b"%b%d\r\n\r\n" % (self._head, len(content))}
+        stream = httpx.ByteStream(content)
+        return httpx.Request(self._method, self._url, headers=self._headers, stream=stream, extensions=extensions)
+
+
+class _CutBody(httpx.ByteStream):
+    """The body of an answer that could not be read to its end."""
+
+    def __init__(self) -> None:
+        super().__init__(b"")
+
+    def __iter__(self) -> Iterator[bytes]:
+        raise httpx.ReadError("the answer's body cannot be read to its end")
 
 
 class AiohttpTransport(httpx.AsyncBaseTransport):
-    """An httpx transport over aiohttp's pool that expects an `Attempt` among a request's extensions, as `attempt`.
+    """An httpx transport over aiohttp's pool, for requests of a `RequestTemplate`.
 
-    It frames requests itself: `Host` and `Content-Length` are added here. An answer is returned once its body has come, too.
+    An answer is returned once its body has come, too, as it was received: still encoded.
     """
 
     def __init__(self, *, max_connections: int, keep_alive_seconds: float, ssl_context: ssl.SSLContext | None) -> None:
@@ -95,29 +114,30 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             httpx.ReadError: something may have gone out, and no complete head came back.
         """
         attempt: Attempt = request.extensions["attempt"]
-        try:
-            body = await self._body(request, attempt)
-        except NETWORK_ERRORS as error:
-            kind = httpx.ConnectError if attempt.started_at is None else httpx.ReadError
-            raise kind(describe(error)) from error
-        assert attempt.head is not None
-        return httpx.Response(attempt.head.status, stream=_Body(body))
-
-    async def _body(self, request: httpx.Request, attempt: Attempt) -> bytes | None:
-        """Try, and try again while no byte of the request has arrived; return the answer's body."""
-        written = _written(request)
+        assert isinstance(request.stream, httpx.ByteStream)
+        written = b"".join((request.extensions["head"], *request.stream))
         while True:
             try:
-                return await self._try(request.url, written, attempt)
+                body = await self._try(request.url, written, attempt)
             except UnfitConnectionError as error:
                 if not error.reused:
-                    raise
-            except NETWORK_ERRORS:
+                    raise httpx.ConnectError(describe(error)) from error
+            except NETWORK_ERRORS as error:
+                if attempt.started_at is None:
+                    raise httpx.ConnectError(describe(error)) from error
                 if not await attempt.never_arrived():
-                    raise
+                    raise httpx.ReadError(describe(error)) from error
+            else:
+                assert attempt.head is not None
+                return httpx.Response(
+                    attempt.head.status, stream=_CutBody() if body is None else httpx.ByteStream(body)
+                )
 
     async def _try(self, url: httpx.URL, written: bytes, attempt: Attempt) -> bytes | None:
-        """Write the request to a connection right after its attempt's last look, and wait for the end of its answer."""
+        """Write the request to a connection right after its attempt's last look; return the body of its answer.
+
+        None where that cannot be read to its end.
+        """
         connection = await self._pool().connect(self._target(url), [], NO_TIMEOUT)
         wire: Wire | None = None
         try:
@@ -143,22 +163,6 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Close all connections; requests in flight end as lost."""
         if self._connector is not None:
             await self._connector.close()
-
-
-def _written(request: httpx.Request) -> bytes:
-    """Return all bytes of a request."""
-    assert isinstance(request.stream, httpx.ByteStream)
-    content = b"".join(request.stream)
-    url = request.url
-    lines = [
-        b"%b %b HTTP/1.1" % (request.method.encode("ascii"), url.raw_path),
-        b"Host: " + url.netloc,
-        *[b"%b: %b" % header for header in request.headers.raw],
-        b"Content-Length: %d" % len(content),
-        b"",
-        content,
-    ]
-    return b"\r\n".join(lines)
 
 
 def describe(error: BaseException) -> str:
