@@ -29,9 +29,9 @@ MAX_RESULTS = 4_000
 """Results built at once: each is in memory twice then, and building them blocks the loop for some milliseconds."""
 
 
-APART_SECONDS = 0.01
+APART_SECONDS = 0.025
 """Between the beginnings of a queue's publications: what settles meanwhile shares the next one. A batch costs the same for one
-result as for fifty, and nobody waits for the results of a stream."""
+result as for fifty, and of a stream nobody needs each result at once."""
 
 NOT_TAKEN_SECONDS = 5.0
 """How often a refused publication is tried again: a person may have changed the topic or the permissions."""
