@@ -77,7 +77,8 @@ def _read_tail(text: str) -> float:
 def text_of(instant: float) -> str:
     """Return an instant in RFC 3339: UTC, rounded to the millisecond, with `Z`.
 
-    It is rounded, not cut: an instant that was read from text with milliseconds gives the same text.
+    It is rounded, not cut: an instant that was read from text with milliseconds gives the same text. What results tell
+    is a whole millisecond already, so that an outcome that an older version wrote down gives the text that it gave then.
     """
     seconds, milliseconds = divmod(round(instant * 1000), 1000)
     return f"{_second_text(seconds)}.{milliseconds:03d}Z"

@@ -149,7 +149,8 @@ The HTTP statuses are those of the default meaning; `DELIVERY__ANSWERS__<status>
 FIELDS_HEAD: Final = """
 ## Fields
 
-Every field is always there; null says that there is nothing to say. Instants are RFC 3339 in UTC.
+Every field is always there; null says that there is nothing to say. Instants are RFC 3339 in UTC. Those of the service are cut to
+the millisecond, so that none is later than what it tells of: `dispatchedAt` always lies before the event's `expiresAt`.
 
 | field | type | meaning |
 |---|---|---|

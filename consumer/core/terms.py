@@ -1,5 +1,6 @@
 """The words every room uses: partitions, offsets, instants. Holds no state and never reads a clock."""
 
+from math import floor
 from typing import NamedTuple, NewType
 
 Instant = NewType("Instant", float)
@@ -29,6 +30,18 @@ class Now(NamedTuple):
 
     wall: Instant
     steady: Ticks
+
+
+def millisecond_of(instant: Instant) -> Instant:
+    """Return the beginning of the millisecond in which an instant lies.
+
+    What results tell is cut like this: a request that started before a deadline must not be told to have started at it.
+    """
+    count = floor(instant * 1000.0)  # the product is rounded, so that it may have gone past a whole number
+    if count / 1000.0 > instant:
+        return Instant((count - 1) / 1000.0)
+    following = (count + 1) / 1000.0
+    return Instant(following if following <= instant else count / 1000.0)
 
 
 class Partition(NamedTuple):

@@ -45,7 +45,7 @@ from consumer.core.outcome import Reason
 from consumer.core.people import PEOPLE, Recipients
 from consumer.core.person import TELLING, UNSURE_OPENINGS, person_of, person_of_e164
 from consumer.core.policy import Policies
-from consumer.core.terms import Instant, Now, Partition
+from consumer.core.terms import Instant, Now, Partition, millisecond_of
 from schemas.contact_event import Contact, ContactEvent, SendOptions, contact_event_of
 from schemas.envelopes import check_attributes, filled, structured_data_of
 from schemas.instants import instant_of
@@ -101,12 +101,15 @@ class Decoder:
         self._unknown_fields = UnknownFields()
         self._last_occurred = ("1970-01-01T00:00:00Z", Instant(0.0))
         """The latest instant that was read, with its text: neighbours often share it."""
+        self._received_at = Instant(0.0)
+        """Of the batch that is decoded; one object for all of its records."""
 
     def batch(self, partition: Partition, records: Sequence[Record], now: Now) -> list[Decoded]:
         """Decode a fetched batch, in its order."""
         decoded: list[Decoded] = []
         append, event_of, plain = decoded.append, self._event, self._plain_headers
         keeps_traces = self._policies.keeps_traces
+        self._received_at = millisecond_of(now.wall)
         for record in records:
             value, headers = record.value, record.headers
             # No header, or the one of tracing that is everywhere: no call for these.
@@ -188,7 +191,7 @@ class Decoder:
             record.offset,  # type: ignore[arg-type] # an Offset; saying so would be a call
             key, event_id, intern(fields.event_type), occurred_at, occurred, reference, resend, fingerprint, group,
             campaign.persons[kind] + person, fragment, expires_at if resend.expires_at is None else resend.expires_at,
-            immediate, unsendable, size_bytes, record.timestamp, now.wall, now.steady,
+            immediate, unsendable, size_bytes, record.timestamp, self._received_at, now.steady,
         )  # fmt: skip
 
     def _withheld(self, campaign: _Campaign, kind: int, person: str, contact: FastContact | Contact) -> Reason | None:

@@ -12,7 +12,7 @@ import orjson
 from consumer.core.event import NO_RESEND, Invalid, Record, UnreadableRecord
 from consumer.core.intake.headers import Marks
 from consumer.core.outcome import Reason
-from consumer.core.terms import Now, Offset, Partition
+from consumer.core.terms import Now, Offset, Partition, millisecond_of
 from schemas.contact_event import GREATEST_CAMPAIGN_ID
 from schemas.envelopes import REGISTRY_MAGIC_BYTE, REGISTRY_PREFIX_BYTES
 from schemas.instants import instant_of
@@ -109,7 +109,7 @@ def invalid_record(
         resend=resend,
         size_bytes=sum(map(len, filter(None, (key, value, *(part for header in headers for part in header)))))
         + EVENT_OVERHEAD_BYTES,
-        received_at=now.wall,
+        received_at=millisecond_of(now.wall),
     )
 
 

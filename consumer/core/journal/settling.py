@@ -1,6 +1,7 @@
 """Outcomes on their way into the journal: cuts them into entries that fit, and queues them. Proves nothing."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import chain
 
 import orjson
@@ -10,7 +11,7 @@ from consumer.core.journal.entries import Outcome, Settled
 from consumer.core.journal.lane import FirstRecord, Lane, Settlement
 from consumer.core.journal.ledger import MAX_APPEND_BYTES
 from consumer.core.outcome import Status, Verdict
-from consumer.core.terms import Offset, SendId
+from consumer.core.terms import Offset, SendId, millisecond_of
 
 MAX_OUTCOME_BYTES = MAX_APPEND_BYTES // 4
 """What one outcome entry may take: beside a checkpoint, others ride on the same append."""
@@ -30,6 +31,7 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
             alike[-1][1].extend(records)
         else:
             alike.append((verdict, list(records)))
+    alike = [(_as_told(verdict), records) for verdict, records in alike]
     for chunk in _entries(alike, min(MAX_OUTCOME_BYTES, lane.ledger.max_append_bytes // 4)):
         settled = tuple([settled_records(verdict, records) for verdict, records in chunk])
         offsets = list(chain.from_iterable([item.offsets for item in settled]))
@@ -46,6 +48,16 @@ def settle(lane: Lane, items: list[tuple[Verdict, list[Decoded]]], send_id: Send
         )
         lane.begin_settling(settlement)
         lane.ledger.add(Outcome(send_id=send_id, settled=settled), settlement)
+
+
+def _as_told(verdict: Verdict) -> Verdict:
+    """Return a verdict with its instants as its results tell them, so that journal and results say the same."""
+    dispatched_at, completed_at = verdict.dispatched_at, millisecond_of(verdict.completed_at)
+    if dispatched_at is not None:
+        dispatched_at = millisecond_of(dispatched_at)
+    if (dispatched_at, completed_at) == (verdict.dispatched_at, verdict.completed_at):
+        return verdict
+    return replace(verdict, dispatched_at=dispatched_at, completed_at=completed_at)
 
 
 def _first(items: list[tuple[Verdict, list[Decoded]]], offsets: list[Offset]) -> Decoded:

@@ -27,7 +27,7 @@ from consumer.core.platform.post import REFUSALS, Ruling, meaning
 from consumer.core.platform.retry import backoff_seconds, given_up
 from consumer.core.policy import CampaignPolicy, WireNames
 from consumer.core.sending.send import QueueEnd, Send
-from consumer.core.terms import Now
+from consumer.core.terms import Now, millisecond_of
 
 Items = Sequence[tuple[Verdict, Sequence[Event]]]
 
@@ -268,8 +268,9 @@ def _verdict(
         reason=reason,
         send_id=send.send_id,
         attempts=1,
-        dispatched_at=exchange.started_at,
-        completed_at=exchange.finished_at,
+        # As results tell them, already here: this one is made for each send, and need not be made again.
+        dispatched_at=None if exchange.started_at is None else millisecond_of(exchange.started_at),
+        completed_at=millisecond_of(exchange.finished_at),
         response=response,
     )
 
