@@ -116,7 +116,7 @@ def view(seen: Gathered) -> PartitionView:
         stop=point if isinstance(point, Stop) else None,
         committed=evidence.committed,
         watermark=watermark,
-        settled_ahead=len(taken.known) + len(taken.published),
+        settled_ahead=len(taken.known) + taken.published.count(),
         unknown=sum(trials.lost > 0 for trials in taken.trials.values()),
         log_start=evidence.log_start,
         log_end=evidence.log_end,

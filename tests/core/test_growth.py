@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from consumer.core.journal.offset_ranges import OffsetRanges
 from consumer.core.person import person_of
 from consumer.core.platform.answer import Answer, Answered, Unreachable
 from consumer.core.platform.answer_body import FEWEST_ITEMS, RequestMembers, read_accepted
@@ -112,8 +113,10 @@ def test_a_batch_costs_the_same_however_much_the_journal_says_of_records_that_ar
     def case(many: int) -> Callable[[], Any]:
         runner = started(PATIENT)
         lane = runner.pipeline.lanes[P0]
-        lane.published = {Offset(offset) for offset in range(1000, 1000 + many)}
-        lane.remembered = deque(sorted(lane.published))
+        lane.published = OffsetRanges(
+            [offset for start in range(1000, 1000 + 2 * many, 2) for offset in (start, start + 1)]
+        )
+        lane.remembered = deque(Offset(offset) for offset in range(1001, 1001 + 2 * many, 2))
         events = [runner.event(phone=phone(index)) for index in range(20)]
         return lambda: runner.feed(*events)
 

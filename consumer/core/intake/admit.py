@@ -111,7 +111,6 @@ class Admission:
                 lane.begin_settling(settlement)
                 told.append(settlement)
             elif record.offset in lane.published:
-                lane.published.discard(record.offset)
                 lane.held_events -= 1
                 lane.held_bytes -= record.size_bytes
                 lane.watermark.done([record.offset])
@@ -126,7 +125,7 @@ class Admission:
                 fresh.append(record)
         for send_id, items in heard.items():
             settle(lane, items, send_id)
-        lane.forget_below(lane.watermark.position)
+        lane.forget_read()
         return fresh
 
     def _ending(self, event: Event, oldest: float, now: Now) -> tuple[Status, Reason] | None:

@@ -9,8 +9,7 @@ why it has room for all that a full buffer has tried in vain one by one.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Collection, Container
 from dataclasses import replace
 
 from msgspec.structs import replace as replaced
@@ -156,14 +155,14 @@ class Attempts:
             if left:
                 self._add(replace(attempt, offsets=left))
 
-    def prune(self, watermark: Offset, done: AbstractSet[Offset]) -> None:
+    def prune(self, watermark: Offset, done: Container[Offset]) -> None:
         """Forget what concerns only records that are done: `done` are those above the watermark."""
         for send_id in self._sends_of(watermark, done):
             self._keep(send_id, lambda offset: offset >= watermark and offset not in done)
         for offset in [offset for offset in self._tried if offset < watermark or offset in done]:
             del self._tried[offset]
 
-    def _sends_of(self, watermark: Offset, done: AbstractSet[Offset]) -> list[SendId]:
+    def _sends_of(self, watermark: Offset, done: Container[Offset]) -> list[SendId]:
         """Return the sends that have open attempts of records which are done: of many mostly few."""
         return [
             send_id

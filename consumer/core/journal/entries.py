@@ -8,7 +8,7 @@ offsets, instants, verdicts, fingerprints of event IDs and the platform's masked
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import sub
@@ -344,16 +344,3 @@ def _deltas(offsets: Sequence[int]) -> list[int]:
 def _run_lengths(instants: Iterable[Instant]) -> list[tuple[Instant, int]]:
     """Instants with how often each repeats: records of one fetched batch share theirs."""
     return [(instant, len(list(run))) for instant, run in groupby(instants)]
-
-
-def ranges(offsets: Iterable[Offset]) -> Iterator[Offset]:
-    """Yield the ranges that sorted `offsets` make up: first and past-the-end, in turn."""
-    end: int | None = None
-    for offset in offsets:
-        if offset != end:
-            if end is not None:
-                yield Offset(end)
-            yield offset
-        end = offset + 1
-    if end is not None:
-        yield Offset(end)

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from consumer.core.event import Decoded, Event
 from consumer.core.history import History
 from consumer.core.journal.attempts import Attempts
-from consumer.core.journal.entries import Checkpoint, Mark, Returned, Skipped, encode, ranges
+from consumer.core.journal.entries import Checkpoint, Mark, Returned, Skipped, encode
 from consumer.core.journal.held_back import HeldBack
 from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Ledger, OwnershipState
+from consumer.core.journal.offset_ranges import OffsetRanges
 from consumer.core.journal.watermark import Watermark
 from consumer.core.memory.deduplication import Deduplication, Recalled
 from consumer.core.memory.platform_memory import NOTHING, Remembered
@@ -37,7 +38,7 @@ class TakenOver:
 
     start: Offset
     known: dict[Offset, UnpublishedOutcome]
-    published: set[Offset]
+    published: OffsetRanges
     trials: dict[Offset, History]
     attempts: Attempts
     recalled: Recalled
@@ -96,10 +97,11 @@ class Lane:
     in_hand: dict[bytes, Event] = field(default_factory=dict)
     repeats: dict[bytes, list[Event]] = field(default_factory=dict)
     known: dict[Offset, UnpublishedOutcome] = field(default_factory=dict)
-    published: set[Offset] = field(default_factory=set)
+    published: OffsetRanges = field(default_factory=OffsetRanges)
+    """What is still to be read, and whose results are acknowledged."""
     trials: dict[Offset, History] = field(default_factory=dict)
     remembered: deque[Offset] = field(default_factory=deque)
-    """The offsets that the three above said something of at the take-over, in order."""
+    """The offsets that `known` and `trials` said something of at the take-over, in order."""
     unpublished: dict[JournalOffset, int] = field(default_factory=dict)
     """Records whose results are not acknowledged yet, by where their outcome stands."""
     held_back: HeldBack = field(default_factory=HeldBack)
@@ -173,7 +175,7 @@ class Lane:
         """Start from what the journal says."""
         self.watermark = Watermark(taken.start)
         self.known, self.published, self.trials = taken.known, taken.published, taken.trials
-        self.remembered = deque(sorted({*taken.known, *taken.published, *taken.trials}))
+        self.remembered = deque(sorted({*taken.known, *taken.trials}))
         self.attempts = taken.attempts
         for known in taken.known.values():
             self.unpublished[known.journal_offset] = self.unpublished.get(known.journal_offset, 0) + 1
@@ -232,13 +234,14 @@ class Lane:
         assert settlement.journal_offset is not None
         self._published(settlement.journal_offset, len(settlement.offsets))
 
-    def forget_below(self, position: Offset) -> None:
-        """Forget what the journal says of records that were to be read by now: retention has removed them."""
-        while self.remembered and self.remembered[0] < position:
+    def forget_read(self) -> None:
+        """Forget what the journal says of records that were read, or were to be read by now: retention has removed them."""
+        self.published.cut(0, self.watermark.position)
+        unread = self.watermark.unread
+        while self.remembered and self.remembered[0] < unread:
             offset = self.remembered.popleft()
             if (known := self.known.pop(offset, None)) is not None:
                 self._published(known.journal_offset, 1)
-            self.published.discard(offset)
             self.trials.pop(offset, None)
 
     def _published(self, at: JournalOffset, count: int) -> None:
@@ -306,13 +309,15 @@ class Lane:
             return None
         self.snapshot_at = self.ledger.expected
         self.checkpoint_wanted = self.moved = False
-        done = {*self.watermark.done_above(), *self.published}
+        done = self.watermark.done_above()
+        for start, stop in self.published:
+            done.add(max(start, self.watermark.position), stop)
         self.attempts.prune(self.watermark.value, done)
         tried, doubted = self.attempts.snapshot()
         checkpoint = Checkpoint(
             group=self.group,
             watermark=self.watermark.value,
-            settled=tuple(ranges(sorted(done))),
+            settled=tuple(done.flat()),
             open_attempts=self.attempts.returnable(),
             doubted=doubted,
             tried=tried,

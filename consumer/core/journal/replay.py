@@ -28,6 +28,7 @@ from consumer.core.journal.entries import (
 )
 from consumer.core.journal.entry_decode import LARGEST, LATEST, decode
 from consumer.core.journal.lane import TakenOver, UnpublishedOutcome
+from consumer.core.journal.offset_ranges import OffsetRanges
 from consumer.core.memory.deduplication import GENERATIONS, LONG_AGO, NEVER, Recalled
 from consumer.core.memory.platform_memory import NOTHING
 from consumer.core.memory.segments import FINGERPRINT_BYTES, MemorySummary, Segment, packed
@@ -234,7 +235,8 @@ class Replay:
     def taken_over(self, start: Offset, *, skipped: Skipped | None = None) -> TakenOver:
         """Return what all that was fed says of the records from `start` on."""
         checkpoint, memory = self.checkpoint, self.memory
-        published = set() if checkpoint is None else _expand(checkpoint.settled, start)
+        published = OffsetRanges() if checkpoint is None else OffsetRanges(checkpoint.settled)
+        published.cut(0, start)
         known = {
             offset: outcome for offset, outcome in self._known.items() if offset >= start and offset not in published
         }
@@ -260,8 +262,3 @@ class Replay:
             skipped=skipped,
             platform=NOTHING if checkpoint is None else checkpoint.platform,
         )
-
-
-def _expand(settled: Sequence[Offset], start: Offset) -> set[Offset]:
-    pairs = zip(settled[::2], settled[1::2], strict=True)
-    return {Offset(offset) for first, end in pairs for offset in range(max(first, start), end)}

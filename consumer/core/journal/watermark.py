@@ -1,24 +1,32 @@
 """How far a partition is done: below the watermark everything has its outcome and its acknowledged result.
 
-Counts only offsets that were read: gaps (compaction, transactions) are normal. Never commits.
+Counts only offsets that were read: gaps (compaction, transactions) are normal. What is parked has been read past, and is
+waited for like what is in hand; it is read once more later, in an order of its own. Never commits.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from heapq import heappop, heappush, merge
 from itertools import takewhile
 
+from consumer.core.journal.offset_ranges import OffsetRanges
 from consumer.core.terms import Offset
 
 
 class Watermark:
     """One partition's progress."""
 
-    __slots__ = ("_done", "_open", "position")
+    __slots__ = ("_again", "_done", "_open", "parked", "position")
 
     def __init__(self, start: Offset) -> None:
         self.position = start
         """One past the last offset that was read, or found to hold nothing that may be read."""
+        self.parked = OffsetRanges()
+        """What was read past, and is to be read again."""
         self._open: deque[Offset] = deque()
+        """What was read in the partition's order, from the first on that is not done."""
+        self._again: list[Offset] = []
+        """A heap of what was parked and is in hand now."""
         self._done: set[Offset] = set()
 
     def read(self, offsets: Sequence[Offset]) -> None:
@@ -28,29 +36,66 @@ class Watermark:
             self._open.extend(offsets)
             self.position = Offset(offsets[-1] + 1)
 
+    def park(self, start: Offset, stop: Offset) -> None:
+        """Take note that what stands here was read past; call it before what stands behind it is read."""
+        assert start >= self.position, (start, self.position)
+        self.parked.add(start, stop)
+        self.position = stop
+
+    def read_again(self, start: Offset, stop: Offset, taken: Collection[Offset], parked: Iterable[Offset]) -> None:
+        """Take note that parked records were read again, from `start` up to `stop`: `taken` ones are in hand now.
+
+        `parked` are the ranges, first and past-the-end in turn, that stay as they are. What is in neither is nowhere.
+        """
+        self.parked.cut(start, stop)
+        for first, end in OffsetRanges(list(parked)):
+            self.parked.add(first, end)
+        for offset in taken:
+            heappush(self._again, offset)
+
     def passed(self, position: Offset) -> None:
         """Take note that what stands between the last record read and `position` is none that may be read."""
         self.position = max(self.position, position)
 
     def done(self, offsets: Iterable[Offset]) -> None:
         """Take note that the outcomes of these are proven and their results acknowledged."""
-        done, waiting = self._done, self._open
+        done, waiting, again = self._done, self._open, self._again
         done.update(offsets)
         below = list(takewhile(done.__contains__, waiting))
         done.difference_update(below)
         for _ in below:
             waiting.popleft()
+        while again and again[0] in done:
+            done.remove(heappop(again))
 
     @property
     def value(self) -> Offset:
         """The offset that may be committed."""
-        return self._open[0] if self._open else self.position
+        reached = self._open[0] if self._open else self.position
+        if self._again:
+            reached = min(reached, self._again[0])
+        first = self.parked.first
+        return reached if first is None else min(reached, first)
 
     @property
     def ahead(self) -> int:
-        """Offsets between the watermark and what has been read."""
-        return self.position - self.value
+        """What has to be remembered of all that was read and stands at or above the watermark: offsets, and parked ranges."""
+        return len(self._open) + len(self._again) + len(self.parked)
 
-    def done_above(self) -> list[Offset]:
-        """Return the offsets above the watermark that are done already, sorted."""
-        return sorted(self._done)
+    @property
+    def unread(self) -> Offset:
+        """The first offset that is still to be read, for the first time or again."""
+        first = self.parked.first
+        return self.position if first is None else first
+
+    def done_above(self) -> OffsetRanges:
+        """Return the offsets above the watermark that need no look any more: done, or found to hold nothing to be read."""
+        done = self._done
+        singles = [offset for offset in (*self._open, *self._again) if offset not in done]
+        singles.sort()
+        waited_for, above = OffsetRanges(), OffsetRanges()
+        for start, stop in merge(((offset, Offset(offset + 1)) for offset in singles), self.parked):
+            waited_for.add(start, stop)
+        for start, stop in waited_for.missing(self.value, self.position):
+            above.add(start, stop)
+        return above

@@ -26,9 +26,9 @@ from consumer.core.journal.entries import (
     Skipped,
     Tried,
     encode,
-    ranges,
 )
 from consumer.core.journal.entry_decode import decode
+from consumer.core.journal.offset_ranges import ranges
 from consumer.core.journal.settling import settled_records
 from consumer.core.memory.platform_memory import NOTHING, Remembered, StandstillSpan
 from consumer.core.memory.segments import MemorySummary, SegmentRef, packed

@@ -124,7 +124,7 @@ def test_a_journal_of_the_first_form_is_taken_over_with_its_attempts_outcomes_an
 
     taken = reading(values).taken_over(Offset(2))
 
-    assert taken.published == {3}
+    assert taken.published.flat() == [3, 4]
     assert {offset: known.verdict.status for offset, known in taken.known.items()} == {5: Status.ACCEPTED}
     counts = {offset: (one.attempts, one.counted, one.lost, one.answers_lost) for offset, one in taken.trials.items()}
     assert counts == {2: (1, 1, 1, 0), 4: (3, 3, 0, 0), 6: (1, 1, 0, 0)}
