@@ -75,7 +75,14 @@ class Kafka(Section):
         description="Older events, by `occurredAt`, are `expired`; resends are exempt.",
     )
     max_ahead: kinds.Whole = Field(
-        100_000, ge=1, le=1_000_000_000, description="Offsets read beyond the watermark, per partition, at most."
+        100_000,
+        ge=1,
+        le=1_000_000_000,
+        description="What is read beyond the watermark, per partition, at most: offsets, and ranges of parked ones.",
+    )
+    read_ahead: bool = Field(
+        default=True,
+        description="Whether reading goes on past what has no room in the buffer, which is parked and read again later.",
     )
     session_timeout_seconds: Seconds = Field(
         DEFAULT_SESSION_SECONDS,

@@ -42,6 +42,7 @@ def policies(settings: Settings) -> Policies:
         urgent_topics=frozenset(settings.kafka.urgent_topics or ()),
         max_event_age_seconds=settings.kafka.max_event_age_seconds,
         max_ahead=settings.kafka.max_ahead,
+        read_ahead=settings.kafka.read_ahead,
         buffer_max_events=settings.buffer.max_events,
         buffer_max_bytes=settings.buffer.max_bytes,
         deduplication_ttl_seconds=settings.deduplication.ttl_seconds,

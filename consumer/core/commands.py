@@ -10,7 +10,15 @@ from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.journal.ledger import Gap
 from consumer.core.sending.send import Send
 from consumer.core.sending.window import Window
-from consumer.core.terms import Ticks
+from consumer.core.terms import Offset, Ticks
+
+
+class ReadAgain(NamedTuple):
+    """Parked records are to be read again: from `start` on, as many as are read at once, and none from `stop` on."""
+
+    lane: Lane
+    start: Offset
+    stop: Offset
 
 
 @dataclass(slots=True)
@@ -21,6 +29,7 @@ class Commands:
     gaps: list[tuple[Lane, Gap]] = field(default_factory=list)
     posts: list[Send] = field(default_factory=list)
     publications: list[Settlement] = field(default_factory=list)
+    reads: Sequence[ReadAgain] = ()
     dropped: list[Lane] = field(default_factory=list)
     """Lanes of which nothing is to be published any more that has not been begun."""
     closed: Sequence[Window] = ()

@@ -9,13 +9,15 @@ from functools import partial
 from operator import attrgetter
 from typing import cast
 
-from consumer.core.commands import Commands, Fetched
+from consumer.core.commands import Commands, Fetched, ReadAgain
 from consumer.core.event import Event, Record
 from consumer.core.intake.admit import Admission, repeat_of
 from consumer.core.intake.decode import Decoder
+from consumer.core.intake.glance import Glances
 from consumer.core.journal.entries import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
 from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading
 from consumer.core.journal.ledger import Draft, Fit, Ledger, OwnershipState
+from consumer.core.journal.parked import Parked, slots_for
 from consumer.core.journal.settling import settle
 from consumer.core.memory.deduplication import Deduplication, Piece
 from consumer.core.memory.segments import Segment
@@ -26,6 +28,9 @@ from consumer.core.platform.holds import Holds
 from consumer.core.platform.lately import Lately
 from consumer.core.platform.post import overhead_bytes
 from consumer.core.policy import Policies
+from consumer.core.reading.buffer import EventBuffer
+from consumer.core.reading.read_ahead import ReadAhead
+from consumer.core.reading.room import Room
 from consumer.core.sending.delivery import Delivery, RandomSource
 from consumer.core.sending.send import Send
 from consumer.core.sending.send_queue import SendQueue
@@ -36,9 +41,6 @@ from consumer.core.sweep import Sweep
 from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, Ticks
 
 _VALUE = attrgetter("value")
-
-LOW_WATER = 0.8
-"""Share of the buffer below which paused reading goes on: a pause that ends at once would cost a fetch each time."""
 
 
 class Pipeline:
@@ -63,12 +65,20 @@ class Pipeline:
         waiting = Places(self.windows, self.queue, self.delivery, self.waiters)
         self.stops = Stops(policies, holds, self.lanes, waiting)
         self._sweep = Sweep(policies, self._admission, waiting, self.stops, self.lanes)
+        self.room = Room(policies, self.access)
+        self._reading = ReadAhead(policies, self.lanes, self.room, Glances(policies, self._decoder))
+        self.buffer = EventBuffer(
+            policies,
+            self.lanes,
+            room=self.room,
+            read_ahead=self._reading,
+            stops=self.stops,
+            windows=self.windows,
+            queue=self.queue,
+        )
         self._publications: list[Settlement] = []
         self._dropped: list[Lane] = []
-        self._draining_lanes: set[Lane] = set()
-        """Dropped lanes whose results are on their way: their records are held until that has ended."""
         self._checkpoint_seconds: list[float] = []
-        self._reading = True
         self.flush_windows = False
         """Whether windows wait for nothing any more: the service is stopping."""
 
@@ -80,9 +90,12 @@ class Pipeline:
         heard, returned = self._outlasting.pop(partition, ({}, {}))
         ledger = Ledger(claim, process)
         lane = self.lanes[partition] = Lane(
-            partition, self._group, ledger, unrecorded_acceptances=heard, returned=returned
+            partition, self._group, ledger, self._new_parked(), unrecorded_acceptances=heard, returned=returned
         )
         return lane
+
+    def _new_parked(self) -> Parked:
+        return Parked(slots_for(self.policies.buffer_max_bytes))
 
     def taken_over(self, lane: Lane, taken: TakenOver, now: Now) -> None:
         """The journal is read: reading may begin at `taken.start`. The first entry is a checkpoint that says so."""
@@ -135,9 +148,8 @@ class Pipeline:
             if lane is not None:
                 lane.dropped = True
                 lanes[partition] = lane
-        publishing = [lane for lane in lanes.values() if lane.publishing]
-        self._dropped += publishing
-        self._draining_lanes.update(publishing)
+        self._dropped += [lane for lane in lanes.values() if lane.publishing]
+        self.buffer.dropped(lanes.values())
         if not self.lanes:
             self.windows.clear()
             self.delivery.clear()
@@ -157,7 +169,7 @@ class Pipeline:
         ledger = self.lanes[partition].ledger
         self.drop(partition)
         ledger.abandon()
-        lane = self.lanes[partition] = Lane(partition, self._group, ledger)
+        lane = self.lanes[partition] = Lane(partition, self._group, ledger, self._new_parked())
         return lane
 
     # ---------------------------------------------------------------- facts
@@ -170,10 +182,8 @@ class Pipeline:
         """
         if lane.dropped or not records or not lane.started:
             return Fetched((), 0, 0, {})
-        decoded = self._decoder.batch(lane.partition, records, now)
-        lane.watermark.read([record.offset for record in decoded])
-        size_bytes = sum([record.size_bytes for record in decoded])
-        lane.hold(decoded, size_bytes)
+        self.buffer.measure()
+        taken = self._reading.take(lane, records, now) if self.policies.read_ahead else self._take_all(lane, records)
         last = records[-1]
         lane.marks.append(
             Mark(
@@ -183,9 +193,28 @@ class Pipeline:
                 value_bytes=len(last.value or b""),
             )
         )
+        return self._admit(lane, taken, now)
+
+    def _take_all(self, lane: Lane, records: Sequence[Record]) -> Sequence[Record]:
+        lane.watermark.read([Offset(record.offset) for record in records])
+        return records
+
+    def read_again(self, lane: Lane, records: Sequence[Record], reached: Offset, now: Now) -> Fetched:
+        """Parked records of this lane were read again: all that can be read up to `reached`. Return what was taken of them."""
+        if lane.dropped:
+            return Fetched((), 0, 0, {})
+        self.buffer.measure()
+        return self._admit(lane, self._reading.take_again(lane, records, reached, now), now)
+
+    def _admit(self, lane: Lane, records: Sequence[Record], now: Now) -> Fetched:
+        decoded = self._decoder.batch(lane.partition, records, now)
+        size_bytes = sum([record.size_bytes for record in decoded])
+        lane.hold(decoded, size_bytes)
         lane.moved = True
-        for told in self._admission.admit(lane, decoded, now):
-            self._publish(told)
+        told, fresh = self._admission.admit(lane, decoded, now)
+        self.room.came(lane, fresh, now)
+        for settlement in told:
+            self._publish(settlement)
         value_bytes = sum(map(len, filter(None, map(_VALUE, records))))
         return Fetched(decoded, size_bytes, value_bytes, self._decoder.lookalikes())
 
@@ -272,6 +301,7 @@ class Pipeline:
                 self._admission.next_of_person(lane, event, now)
             if repeats and fingerprint in repeats:
                 self._settle_repeats(lane, event, now)
+        self.room.decided(lane, settlement)
         lane.unpublished[draft.landed_at] = len(settlement.offsets)
         self._publish(settlement)
 
@@ -289,8 +319,7 @@ class Pipeline:
         """Results of these are acknowledged; or their lanes were dropped, and the next owner publishes them."""
         for settlement in settlements:
             settlement.lane.publish_done(settlement)
-        if self._draining_lanes:
-            self._draining_lanes = {lane for lane in self._draining_lanes if lane.publishing}
+        self.buffer.published()
 
     def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:
         """A request came to its end, or never began."""
@@ -325,7 +354,7 @@ class Pipeline:
         self.delivery.call_off_unproven(now)
         self._sweep.close_due(now)
         self.delivery.pick(now)
-        commands = Commands(closed=closed)
+        commands = Commands(closed=closed, reads=self._read_parked(now))
         for lane in self.lanes.values():
             if values := lane.ledger.next_append(partial(leading, lane, self.deduplication)):
                 commands.appends.append((lane, values))
@@ -339,9 +368,16 @@ class Pipeline:
         commands.wake_at = self._wake_at(now)
         return commands
 
+    def _read_parked(self, now: Now) -> Sequence[ReadAgain]:
+        if self.flush_windows or not self._reading.is_due(now):
+            return ()
+        self.buffer.measure()
+        return self._reading.next_reads(now)
+
     def _wake_at(self, now: Now) -> Ticks | None:
         windows, queue, proofs = self.windows.next_wake_at(), self.queue.next_wake_at(now), self.delivery.next_wake_at()
-        wakes = (windows, queue, proofs, self._sweep.wake_at(now))
+        reads = None if self.flush_windows else self._reading.wake_at()
+        wakes = (windows, queue, proofs, self._sweep.wake_at(now), reads)
         return min((wake for wake in wakes if wake is not None), default=None)
 
     def want_checkpoints(self, now: Now) -> None:
@@ -356,45 +392,3 @@ class Pipeline:
         for lane in self.lanes.values():
             lane.moved = True
         self.want_checkpoints(now)
-
-    # ---------------------------------------------------------------- reading
-
-    @property
-    def held_events(self) -> int:
-        """Records read whose results are not acknowledged yet."""
-        fading = sum(lane.publishing_events for lane in self._draining_lanes)
-        return fading + sum(lane.held_events for lane in self.lanes.values())
-
-    @property
-    def held_bytes(self) -> int:
-        """Bytes that those are charged with, and what they wait in."""
-        fading = sum(lane.publishing_bytes for lane in self._draining_lanes)
-        events = fading + sum(lane.held_bytes for lane in self.lanes.values())
-        return events + self.windows.size_bytes + self.queue.size_bytes
-
-    @property
-    def has_room(self) -> bool:
-        """Whether records are read at all, as far as the buffer goes."""
-        return self._reading
-
-    def readable(self) -> set[Partition]:
-        """Return the partitions to read from now; the others are to be paused.
-
-        One that is unsure of its owner is not read, nor one whose entries or results the brokers do not take: what it
-        cannot bring to its end would fill the buffer that all share.
-        """
-        policies = self.policies
-        fill = max(self.held_events / policies.buffer_max_events, self.held_bytes / policies.buffer_max_bytes)
-        self._reading = fill < (1.0 if self._reading else LOW_WATER)
-        if not self._reading:
-            return set()
-        full = self.stops.is_full
-        return {
-            partition
-            for partition, lane in self.lanes.items()
-            if lane.started
-            and lane.may_send
-            and lane.refused is None
-            and lane.watermark.ahead < policies.max_ahead
-            and not (full and self.stops.held_back(lane)[0])
-        }

@@ -131,6 +131,10 @@ class Policies:
     """Events topics whose events are immediate unless they say otherwise."""
     max_event_age_seconds: float = 86_400.0
     max_ahead: int = 100_000
+    read_ahead: bool = True
+    """Whether it is read past what has no room in the buffer."""
+    parked_range_records: int = 8_192
+    """Records in a parked range at most; no setting, but few in worlds that last for seconds."""
     buffer_max_events: int = 100_000
     buffer_max_bytes: int = 256 * 1024 * 1024
     deduplication_ttl_seconds: float = 3600.0

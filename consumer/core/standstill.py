@@ -10,12 +10,14 @@ from enum import StrEnum
 from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.pipeline import Pipeline
 from consumer.core.sending.send import Send, SendStage
-from consumer.core.terms import Ticks
+from consumer.core.terms import Now, Ticks
 
 
 class WaitingPlace(StrEnum):
     """A place on an event's way, in words that end a sentence."""
 
+    PARKED = "is parked: there is no room for its campaign"
+    NOT_READ_AGAIN = "is parked, and not read again although there is room"
     WINDOW = "waits in an open window"
     QUEUE = "waits in the queue"
     HELD = "is of a campaign that an operator holds"
@@ -35,9 +37,11 @@ class StandstillExplanation:
     since: Ticks | None = None
 
 
-def explain_standstill(pipeline: Pipeline, lane: Lane) -> StandstillExplanation:
+def explain_standstill(pipeline: Pipeline, lane: Lane, now: Now) -> StandstillExplanation:
     """Return where the oldest record is whose result is not acknowledged."""
     offset = lane.watermark.value
+    if offset == lane.watermark.parked.first:
+        return StandstillExplanation(place=_parked(pipeline, lane, now))
     event = next((event for event in lane.in_hand.values() if event.offset == offset), None)
     if event is not None:
         if pipeline.windows.find(event) is not None:
@@ -52,6 +56,14 @@ def explain_standstill(pipeline: Pipeline, lane: Lane) -> StandstillExplanation:
     if any(offset in settlement.offsets for settlement in settlements):
         return StandstillExplanation(place=WaitingPlace.WRITING)
     return StandstillExplanation(place=WaitingPlace.PUBLISHING if lane.publishing else WaitingPlace.NOWHERE)
+
+
+def _parked(pipeline: Pipeline, lane: Lane, now: Now) -> WaitingPlace:
+    campaigns = lane.parked.ranges[0].campaigns
+    if any(pipeline.room.admits(campaign_id, lane.partition.topic, now, immediate=False) for campaign_id in campaigns):
+        return WaitingPlace.NOT_READ_AGAIN
+    held = pipeline.access.holds.holds_campaign
+    return WaitingPlace.HELD if all(map(held, campaigns)) else WaitingPlace.PARKED
 
 
 def _in_a_send(send: Send) -> StandstillExplanation:

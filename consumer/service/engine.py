@@ -33,6 +33,7 @@ from consumer.service.ports import (
 )
 from consumer.service.publisher import ResultsPublisher
 from consumer.service.recent_sends import RecentSends
+from consumer.service.rereading import Rereading
 from consumer.service.unreadable import LaneDroppedError, until_readable
 
 CLAIM_AGAIN_SECONDS = 0.5
@@ -67,6 +68,7 @@ class Engine:
         names: WireNames,
         facts: Facts,
         look_after: Callable[[Lane], None],
+        rereading: Rereading,
     ) -> None:
         self._pipeline = pipeline
         self._inbox = inbox
@@ -79,6 +81,7 @@ class Engine:
         self._facts = facts
         self._telemetry = EngineTelemetry(facts, pipeline)
         self._look_after = look_after
+        self._rereading = rereading
         self._conditions: list[_Condition] = []
         self.posts: set[asyncio.Task[None]] = set()
         """Requests in flight: a shutdown cancels them when its time is over."""
@@ -108,6 +111,7 @@ class Engine:
             self._start(self._append(lane, values), "append")
         for lane, gap in commands.gaps:
             self._start(self._read_gap(lane, gap), "gap")
+        self._rereading.start(commands.reads)
         for send in commands.posts:
             post = self._tasks.create_task(self._post(send), name="post")
             self.posts.add(post)

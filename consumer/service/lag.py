@@ -69,7 +69,7 @@ class LagReading:
             watermark=watermark,
             position=position,
             log_end=log_end,
-            lag=None if backlog is None else backlog + lane.held_events,
+            lag=None if backlog is None else backlog + lane.parked.count + lane.held_events,
             parts=None if backlog is None else self._parts(lane, backlog),
             seconds=None if backlog is None or reached is None else self._seconds(lane, backlog, reached),
         )
@@ -83,7 +83,7 @@ class LagReading:
             blocked = self._blocked_of(by_campaign)
         return LagParts(
             backlog=0 if is_stopped else backlog,
-            parked=0,
+            parked=lane.parked.count,
             in_window=lane.held_events - waiting - in_flight - lane.settling_events,
             queued=waiting - blocked,
             in_flight=in_flight,
@@ -99,21 +99,26 @@ class LagReading:
 
     def _seconds(self, lane: Lane, backlog: int, reached: Offset) -> float | None:
         """Return the age of the oldest record without an acknowledged result."""
-        if not backlog and not lane.held_events:
+        if not backlog and not lane.held_events and not lane.parked:
             return 0.0
         unread = self._partitions.unread
-        timestamp_ms = oldest_in_hand(lane) if lane.held_events else unread.timestamp_ms(lane.partition, reached)
+        if lane.held_events or lane.parked:
+            timestamp_ms = oldest_waited_for(lane)
+        else:
+            timestamp_ms = unread.timestamp_ms(lane.partition, reached)
         if timestamp_ms is None or timestamp_ms < 0:
             return None
         return round(max(0.0, self._now.wall - timestamp_ms / 1000), 3)
 
 
-def oldest_in_hand(lane: Lane) -> int | None:
-    """Return the timestamp in Kafka of the record that the watermark waits for; None where nothing is in hand.
+def oldest_waited_for(lane: Lane) -> int | None:
+    """Return the timestamp in Kafka of the record that the watermark waits for; None where nothing is in hand or parked.
 
-    It has its outcome, or stands first among those that have none: all that was admitted before it is done.
+    It is parked, has its outcome, or stands first among those that have none: all that was admitted before it is done.
     """
     offset = lane.watermark.value
+    if offset == lane.watermark.parked.first:
+        return lane.parked.first_ms
     settlement = lane.settling.get(offset)
     if settlement is not None:
         return settlement.first.timestamp_ms

@@ -296,7 +296,7 @@ class Partitions:
     def pause_and_resume(self) -> bool:
         """Resume the partitions that may be read now, pause all others; return whether any may be read."""
         assigned = self._consumer.assignment()
-        readable = self._pipeline.readable() & assigned
+        readable = self._pipeline.buffer.readable(self._clock.now()) & assigned
         pause = (assigned - readable) - self._paused
         resume = self._paused & readable
         if pause:

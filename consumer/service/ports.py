@@ -155,6 +155,17 @@ class EventsConsumer(EventsLog, Protocol):
         """
         ...
 
+    async def read_again(self, partition: Partition, start: Offset, stop: Offset) -> tuple[Sequence[Record], Offset]:
+        """Return the first records from `start` on and below `stop`, and up to where they are all that can be read.
+
+        This moves no position.
+
+        Raises:
+            TopicGoneError: there is no such topic or partition.
+            RefusedError: the brokers refuse us.
+        """
+        ...
+
     async def first_timestamp_ms(self, partition: Partition, start: Offset) -> int | None:
         """Return the timestamp of the first readable record at or after `start`; this moves no position.
 

@@ -123,19 +123,19 @@ class Progress:
                 return Cause.OURS, "a gap in its journal is not read"
             case OwnershipState.LOST | OwnershipState.RECREATED:
                 return Cause.OURS, "it is not claimed again"
-            case OwnershipState.OWNED if lane.overdue or not (lane.held_events or lane.ledger.idle):
+            case OwnershipState.OWNED if lane.overdue or not (lane.held_events or lane.parked or lane.ledger.idle):
                 return Cause.OURS, "an append to its journal has neither landed nor failed"
-            case OwnershipState.OWNED if not lane.held_events:
+            case OwnershipState.OWNED if not (lane.held_events or lane.parked):
                 return self._why_unread(lane, around)
             case OwnershipState.OWNED:
-                found = explain_standstill(self._pipeline, lane)
+                found = explain_standstill(self._pipeline, lane, now)
                 cause = self._cause(found, now)
                 return None if cause is None else (cause, f"its oldest event {found.place.value}")
 
     def _why_unread(self, lane: Lane, around: Surroundings) -> _Why | None:
         if lane.partition.topic in around.unreadable:
             return None
-        if lane.partition in around.paused and not self._pipeline.has_room:
+        if lane.partition in around.paused and not self._pipeline.buffer.has_room:
             return Cause.OUTSIDE, "there is no room for its records: the buffer is full of what waits for the platform"
         return Cause.OURS, "its records are not read"
 
@@ -159,14 +159,14 @@ class Progress:
             case WaitingPlace.SET_ASIDE:
                 others = pipeline.lanes.values()
                 return Cause.OUTSIDE if any(map(_is_held_up, others)) else Cause.OURS
-            case WaitingPlace.PROVING:
+            case WaitingPlace.PARKED | WaitingPlace.PROVING:
                 return Cause.OUTSIDE  # an intent without proof is called off after two seconds, in a turn of the engine
             case WaitingPlace.POSTING:
                 assert found.since is not None
                 return (
                     Cause.OUTSIDE if now.steady - found.since <= self._request_seconds + STILL_SECONDS else Cause.OURS
                 )
-            case WaitingPlace.WRITING | WaitingPlace.PUBLISHING | WaitingPlace.NOWHERE:
+            case WaitingPlace.NOT_READ_AGAIN | WaitingPlace.WRITING | WaitingPlace.PUBLISHING | WaitingPlace.NOWHERE:
                 return Cause.OURS
 
 
@@ -180,7 +180,7 @@ def _is_held_up(lane: Lane) -> bool:
 
 
 def _has_work(lane: Lane, around: Surroundings) -> bool:
-    if not lane.started or lane.held_events > 0 or not lane.ledger.idle:
+    if not lane.started or lane.held_events > 0 or lane.parked or not lane.ledger.idle:
         return True
     end = around.log_ends.get(lane.partition)
     return end is not None and end > lane.watermark.position
@@ -189,4 +189,12 @@ def _has_work(lane: Lane, around: Surroundings) -> bool:
 def _state(lane: Lane) -> tuple[object, ...]:
     """Return what changes whenever a partition makes progress."""
     watermark = lane.watermark
-    return (lane, lane.ledger.standing, watermark.value, watermark.position, lane.held_events, lane.publishing)
+    return (
+        lane,
+        lane.ledger.standing,
+        watermark.value,
+        watermark.position,
+        lane.held_events,
+        lane.parked.count,
+        lane.publishing,
+    )

@@ -23,6 +23,7 @@ from consumer.service.inbox import Inbox
 from consumer.service.partitions import Partitions
 from consumer.service.ports import Clock, ControlLog, EventsConsumer, JournalLog, Platform, ResultsProducer
 from consumer.service.publisher import ResultsPublisher
+from consumer.service.rereading import Rereading
 from consumer.service.status_shape import ServiceState
 from consumer.service.takeover import Takeover
 
@@ -202,6 +203,13 @@ class Service:
             names=self.policies.field_names,
             facts=world.facts,
             look_after=self.partitions.look_after,
+            rereading=Rereading(
+                world.consumer,
+                pipeline=self.pipeline,
+                inbox=self._inbox,
+                tasks=self._tasks,
+                telemetry=self._telemetry,
+            ),
         )
 
     def _claim(self, now: Now) -> Claim:
@@ -221,11 +229,11 @@ class Service:
             self.looked_for_records_at = self._world.clock.now().steady
             seconds = FETCH_SECONDS if self.partitions.pause_and_resume() else TAKEN_OVER_SECONDS
             self._share_rates()
-            room = self.policies.buffer_max_events - self.pipeline.held_events
-            if room <= 0:
+            most = FETCH_RECORDS if self.policies.read_ahead else self._room()
+            if most <= 0:
                 await asyncio.sleep(ROOM_SECONDS)
                 continue
-            batches = await consumer.fetch(max_records=min(FETCH_RECORDS, room), timeout_seconds=seconds)
+            batches = await consumer.fetch(max_records=most, timeout_seconds=seconds)
             lanes = {
                 partition: self.pipeline.lanes.get(partition) for partition in batches
             }  # the lanes that were read for; a partition may get another lane while we wait below
@@ -237,6 +245,9 @@ class Service:
                 if fetched.records:
                     self._telemetry.fetched(partition, fetched)
             self.partitions.look_at_edges()
+
+    def _room(self) -> int:
+        return min(FETCH_RECORDS, self.policies.buffer_max_events - self.pipeline.buffer.held_events)
 
     def _share_rates(self) -> None:
         own = sum(lane.started and not lane.leaving for lane in self.pipeline.lanes.values())
@@ -315,7 +326,7 @@ class Service:
             return max(0.0, until - clock.now().steady)
 
         def report(phase: DrainPhase) -> None:
-            facts.drain_phase(phase, held=pipeline.held_events, in_flight=pipeline.queue.in_flight)
+            facts.drain_phase(phase, held=pipeline.buffer.held_events, in_flight=pipeline.queue.in_flight)
 
         report(DrainPhase.CLOSING_WINDOWS)
 
@@ -336,7 +347,7 @@ class Service:
         report(DrainPhase.SETTLING)
         await self._publish_and_commit(list(pipeline.lanes), seconds=SETTLING_SECONDS - 1.0)
         report(DrainPhase.LEAVING)
-        facts.drained(seconds=clock.now().steady - began_at, left_unsettled=pipeline.held_events)
+        facts.drained(seconds=clock.now().steady - began_at, left_unsettled=pipeline.buffer.held_events)
 
     def _nothing_to_send(self) -> bool:
         pipeline = self.pipeline

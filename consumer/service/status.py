@@ -255,8 +255,8 @@ def _breaker(breaker: Breaker, now: Now) -> BreakerStatus:
 
 def _buffer(pipeline: Pipeline, policies: Policies) -> BufferStatus:
     return BufferStatus(
-        events=pipeline.held_events,
-        bytes=pipeline.held_bytes,
+        events=pipeline.buffer.held_events,
+        bytes=pipeline.buffer.held_bytes,
         max_events=policies.buffer_max_events,
         max_bytes=policies.buffer_max_bytes,
     )

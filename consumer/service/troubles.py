@@ -73,7 +73,7 @@ def _phase(service: Service) -> Iterator[Trouble]:
             grade="warn",
             headline="draining",
             sentence="draining",
-            events=service.pipeline.held_events,
+            events=service.pipeline.buffer.held_events,
             unready=True,
         )
     away_seconds = service.partitions.away_seconds
@@ -229,10 +229,9 @@ def _results(service: Service, now: Now) -> Iterator[Trouble]:
 
 def _buffer(service: Service) -> Iterator[Trouble]:
     pipeline = service.pipeline
-    full_of_held = pipeline.stops.is_full
-    if pipeline.has_room and not full_of_held:
+    what = pipeline.buffer.shortage()
+    if what is None:
         return
-    what = "half of it holds events of held campaigns" if full_of_held else "nothing more is read until there is room"
     yield Trouble(
         cause=VerdictCause.BUFFER_FULL,
         grade="warn",

@@ -29,7 +29,7 @@ def first_unread(
     first: dict[Partition, Offset] = {}
     for partition, lane in lanes.items():
         reached = lane.watermark.position if lane.started else known_done.get(partition)
-        if reached is not None and not lane.held_events and reached < log_ends.get(partition, reached):
+        if reached is not None and not (lane.held_events or lane.parked) and reached < log_ends.get(partition, reached):
             first[partition] = reached
     return first
 

@@ -168,6 +168,7 @@ def test_a_configurations_fingerprint_tells_url_key_and_field_names_apart_and_gi
 UNUSUAL = {
     "KAFKA__MAX_EVENT_AGE": "2h",
     "KAFKA__MAX_AHEAD": "11",
+    "KAFKA__READ_AHEAD": "true",
     "WINDOW__DURATION": "3s",
     "WINDOW__MAX_CONTACTS": "12",
     "WINDOW__MAX_BYTES": "13 KiB",
@@ -242,6 +243,7 @@ def test_every_setting_that_the_core_goes_by_reaches_it() -> None:
         urgent_topics=frozenset({"otp", "alarms"}),
         max_event_age_seconds=7200,
         max_ahead=11,
+        read_ahead=True,
         buffer_max_events=23,
         buffer_max_bytes=24 * 1024**2,
         deduplication_ttl_seconds=21,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from consumer.core.pipeline import Pipeline
 from consumer.core.terms import Partition, Ticks
-from consumer.service.lag import oldest_in_hand
+from consumer.service.lag import oldest_waited_for
 from tests.core.runner import Runner
 
 Counts = Counter[tuple[Partition, int]]
@@ -84,7 +84,7 @@ class CheckedRunner(Runner):
         for partition, lane in self.pipeline.lanes.items():
             if lane.held_events:
                 oldest = self.records[partition.number, lane.watermark.value]
-                assert oldest_in_hand(lane) == oldest.timestamp_ms, partition
+                assert oldest_waited_for(lane) == oldest.timestamp_ms, partition
 
     def turn(self) -> Ticks | None:
         self.check()

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from consumer.core.commands import Fetched, ReadAgain
 from consumer.core.event import Decoded
 from consumer.core.journal.entries import Entry, Placed
 from consumer.core.journal.entry_decode import decode
@@ -28,6 +29,10 @@ from tests.core.journal.replaying import last_checkpoint, reading, recall
 from tests.core.makers import P0, Names, at, make_claim
 
 OK = Answered(status=200, retry_after_seconds=None, body=b'{"data":{}}')
+
+
+AGAIN_AT_ONCE = 50
+"""Parked records that one piece brings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +80,9 @@ class Runner:
         self.stuck: list[tuple[Lane, Sequence[bytes]]] = []
         self.serial = self.posted = self.peak_out = self.turns = 0
         self.withheld: list[str] = []
+        self.topic: dict[Partition, dict[int, WildRecord]] = {}
+        self.read_again = 0
+        """Records that were read once more."""
         for partition in self.partitions:
             self.take(partition)
 
@@ -116,8 +124,25 @@ class Runner:
             WildRecord(value=orjson.dumps(document), offset=base + index, timestamp=int(at(self.time).wall * 1000))
             for index, document in enumerate(documents)
         ]
-        for record in self.pipeline.fetched(lane, records, at(self.time)).records:
-            self.records[partition.number, record.offset] = record
+        self.fetched(lane, records)
+
+    def fetched(self, lane: Lane, records: Sequence[WildRecord]) -> None:
+        """Let a batch arrive that stands in the events topic."""
+        self.topic.setdefault(lane.partition, {}).update({record.offset: record for record in records})
+        self._took(lane, self.pipeline.fetched(lane, records, at(self.time)))
+
+    def _took(self, lane: Lane, fetched: Fetched) -> None:
+        for record in fetched.records:
+            self.records[lane.partition.number, record.offset] = record
+
+    def _read_again(self, one: ReadAgain) -> None:
+        """Read some of what is parked once more."""
+        stored = self.topic[one.lane.partition]
+        offsets = [offset for offset in sorted(stored) if one.start <= offset < one.stop][:AGAIN_AT_ONCE]
+        reached = Offset(offsets[-1] + 1) if len(offsets) == AGAIN_AT_ONCE else one.stop
+        self.read_again += len(offsets)
+        records = [stored[offset] for offset in offsets]
+        self._took(one.lane, self.pipeline.read_again(one.lane, records, reached, at(self.time)))
 
     def event(self, **changes: Any) -> dict[str, Any]:
         """A valid event of now; an ID of its own unless one is given."""
@@ -133,6 +158,10 @@ class Runner:
         if "expires_in" in changes:
             changes["expiresAt"] = instant(self.time + changes.pop("expires_in"))
         return document | changes
+
+    def readable(self) -> set[Partition]:
+        """Return the partitions that are to be read now."""
+        return self.pipeline.buffer.readable(at(self.time))
 
     def hear(self) -> None:
         """Read the control topic, which is as it was."""
@@ -151,6 +180,8 @@ class Runner:
             self._land(lane, values)
         for lane, gap in commands.gaps:
             self.pipeline.gap_read(lane, self.entries(lane.partition)[gap.start : gap.stop], at(self.time))
+        for one in commands.reads:
+            self._read_again(one)
         for send in commands.posts:
             self._post(send)
         for settlement in commands.publications:
@@ -160,7 +191,7 @@ class Runner:
                     assert place not in self.results, f"{place} settled twice"
                     self.results[place] = verdict
             self.pipeline.published([settlement])
-        busy = bool(commands.appends or commands.gaps or commands.posts or commands.publications)
+        busy = bool(commands.reads or commands.appends or commands.gaps or commands.posts or commands.publications)
         assert commands.wake_at is None or commands.wake_at > self.time, "a wake in the past would be a busy loop"
         return Ticks(self.time) if busy else commands.wake_at
 

@@ -347,7 +347,7 @@ def test_a_turn_and_an_event_cost_the_same_however_much_is_held(whose: int | Non
 
         def act() -> None:
             runner.turn()
-            runner.pipeline.readable()
+            runner.readable()
             runner.feed(event)
             runner.turn()
 

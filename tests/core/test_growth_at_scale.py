@@ -76,7 +76,7 @@ def some_more(runner: Runner, **changes: Any) -> Act:
         for event in events:
             runner.feed(event)
             runner.turn()
-            runner.pipeline.readable()
+            runner.readable()
         runner.turn()
 
     return act

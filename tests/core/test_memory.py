@@ -70,8 +70,8 @@ def measured(shape: Shape, policy: CampaignPolicy, partitions: list[Partition]) 
         held_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert runner.pipeline.held_events == EVENTS
-    return held_bytes / runner.pipeline.held_bytes
+    assert runner.pipeline.buffer.held_events == EVENTS
+    return held_bytes / runner.pipeline.buffer.held_bytes
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
@@ -91,6 +91,6 @@ def test_events_take_no_more_than_they_are_charged_with(shape: Shape, policy: Ca
 def test_what_is_charged_is_let_go_with_the_last_event() -> None:
     runner = Runner(policies=Policies(default=CampaignPolicy(window_seconds=1.0)))
     runner.feed(*[runner.event(phone=phone(index), campaignId=index + 1) for index in range(50)])
-    assert runner.pipeline.held_bytes > 50 * 900
+    assert runner.pipeline.buffer.held_bytes > 50 * 900
     runner.run()
-    assert runner.pipeline.held_bytes == 0
+    assert runner.pipeline.buffer.held_bytes == 0

@@ -103,7 +103,7 @@ def test_every_record_gets_one_result_and_leaves_nothing_behind(play: Play) -> N
     runner, pipeline = play.runner, play.runner.pipeline
     assert set(runner.results) == set(play.documents)
     runner.run(until=runner.time + 4_000)
-    assert pipeline.held_events == pipeline.held_bytes == 0
+    assert pipeline.buffer.held_events == pipeline.buffer.held_bytes == 0
     assert pipeline.queue.queued == pipeline.queue.in_flight == len(pipeline.windows) == 0
     assert not pipeline.delivery.any_out
     assert pipeline.delivery.idle
@@ -230,7 +230,7 @@ def test_a_partition_may_be_lost_at_any_moment_and_whoever_takes_it_over_finishe
             results |= known
             runner.results.clear()  # published again by the next owner: that is allowed
             runner.take(P0, process=f"owner-{runner.serial}-{dice.random()}")
-            assert runner.pipeline.held_events == 0
+            assert runner.pipeline.buffer.held_events == 0
         if len({offset for _, offset in runner.results} | results) == len(log):
             break
     runner.feed(*log[runner.pipeline.lanes[P0].watermark.position :])

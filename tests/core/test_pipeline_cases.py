@@ -77,7 +77,7 @@ def test_a_partition_that_is_not_taken_over_yet_takes_nothing_in() -> None:
     runner = Runner(policies=POLICIES)
     lane = runner.pipeline.assigned(P1, lambda: pytest.fail("no claim is due"), "me")
     assert runner.pipeline.fetched(lane, [WildRecord(value=b"{}", offset=0)], at(0)).records == ()
-    assert P1 not in runner.pipeline.readable()
+    assert P1 not in runner.readable()
 
 
 def test_a_sick_journal_partition_holds_up_neither_the_others_sends_nor_their_reading() -> None:
@@ -95,12 +95,12 @@ def test_a_sick_journal_partition_holds_up_neither_the_others_sends_nor_their_re
     runner.run(until=20.0)
     assert runner.results[0, 2].status is Status.ACCEPTED
     assert (1, 0) not in runner.results
-    assert runner.pipeline.readable() == {P0}
+    assert runner.readable() == {P0}
     runner.sick.clear()
     runner.pipeline.append_failed(runner.pipeline.lanes[P1])
     runner.run()
     assert runner.results[1, 0].status is Status.ACCEPTED
-    assert runner.pipeline.readable() == {P0, P1}
+    assert runner.readable() == {P0, P1}
     assert len(runner.said(Intent, P1)) == 2, "the one that was late, and the one that was posted"
 
 
@@ -111,13 +111,13 @@ def test_a_journal_that_answers_late_after_all_lets_its_partition_go_on() -> Non
     runner.sick.add(P1)
     runner.feed(runner.event(phone="+34600000002"), partition=P1)
     runner.run(until=7.0)
-    assert runner.pipeline.readable() == {P0}
+    assert runner.readable() == {P0}
     runner.heal(P1)
     runner.run(until=9.0)
     assert runner.results[1, 0].status is Status.ACCEPTED
     assert runner.results[1, 0].attempts == 1
     assert [(entry.attempt, entry.started) for entry in runner.said(Returned, P1)] == [(1, False)]
-    assert runner.pipeline.readable() == {P0, P1}
+    assert runner.readable() == {P0, P1}
 
 
 def test_a_proof_that_a_frozen_process_finds_when_it_wakes_is_too_old_to_send_by() -> None:
@@ -164,23 +164,23 @@ def test_a_proof_that_comes_when_its_send_is_at_another_attempt_is_taken_back() 
 
 
 def test_a_full_buffer_stops_reading_until_there_is_room_worth_a_fetch() -> None:
-    policies = Policies(default=CampaignPolicy(window_seconds=1.0), buffer_max_events=10)
+    policies = Policies(default=CampaignPolicy(window_seconds=1.0), buffer_max_events=10, read_ahead=False)
     runner = Runner(policies=policies)
     runner.feed(*[runner.event(phone=f"+3460000{index:04}") for index in range(9)])
-    assert runner.pipeline.readable() == {P0}
+    assert runner.readable() == {P0}
     runner.feed(runner.event(phone="+34600009999"))
-    assert runner.pipeline.readable() == set()
+    assert runner.readable() == set()
     runner.run()
-    assert runner.pipeline.readable() == {P0}
+    assert runner.readable() == {P0}
 
 
 def test_a_partition_far_ahead_of_its_watermark_is_not_read_on() -> None:
     policies = Policies(default=CampaignPolicy(window_seconds=50.0), max_ahead=5)
     runner = Runner(policies=policies, partitions=[P0, P1])
     runner.feed(*[runner.event(phone=f"+3460000{index:04}") for index in range(5)])
-    assert runner.pipeline.readable() == {P1}
+    assert runner.readable() == {P1}
     runner.run()
-    assert runner.pipeline.readable() == {P0, P1}
+    assert runner.readable() == {P0, P1}
 
 
 def test_a_partition_that_leaves_starts_nothing_and_is_read_no_more() -> None:
@@ -188,7 +188,7 @@ def test_a_partition_that_leaves_starts_nothing_and_is_read_no_more() -> None:
     runner.feed(runner.event(phone="+34600000001"))
     runner.feed(runner.event(phone="+34600000002"), partition=P1)
     runner.pipeline.leave([P0])
-    assert runner.pipeline.readable() == {P1}
+    assert runner.readable() == {P1}
     runner.run(until=50.0)
     assert [request.offsets for request in runner.requests] == [[(1, 0)]]
 
@@ -197,9 +197,9 @@ def test_a_partition_that_waits_for_a_person_takes_no_room_from_the_others() -> 
     policies = Policies(default=CampaignPolicy(window_seconds=1.0), buffer_max_events=5)
     runner = Runner(policies=policies, partitions=[P0, P1])
     runner.feed(*[runner.event(phone=f"+3460000{index:04}") for index in range(5)])
-    assert runner.pipeline.readable() == set()
+    assert runner.readable() == set()
     emptied = runner.pipeline.empty(P0)
-    assert runner.pipeline.readable() == {P1}
+    assert runner.readable() == {P1}
     assert emptied is runner.pipeline.lanes[P0]
     assert emptied.ledger.idle
     runner.run(until=10.0)

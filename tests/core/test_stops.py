@@ -37,7 +37,7 @@ def test_a_held_campaign_starts_nothing_until_it_is_released(whose: int | None) 
     runner.feed(runner.event())
     runner.run(until=500)
     assert runner.requests == []
-    assert explain_standstill(runner.pipeline, runner.pipeline.lanes[P0]).place is WaitingPlace.HELD
+    assert explain_standstill(runner.pipeline, runner.pipeline.lanes[P0], at(runner.time)).place is WaitingPlace.HELD
     operator.release(whose)
     runner.run(until=501)
     assert [request.at for request in runner.requests] == [500.0]
@@ -158,7 +158,7 @@ def test_time_on_hold_counts_against_neither_budget(whose: int | None, restarted
 
 @pytest.mark.parametrize("campaigns", [(1,), (1, 2)])
 def test_held_events_take_half_of_the_buffer_and_no_more(campaigns: tuple[int, ...]) -> None:
-    policies = Policies(default=CampaignPolicy(window_seconds=0.0), buffer_max_events=20)
+    policies = Policies(default=CampaignPolicy(window_seconds=0.0), buffer_max_events=20, read_ahead=False)
     runner = Runner(policies=policies, partitions=(P0, P1))
     operator = Operator(runner)
     for campaign in campaigns:
@@ -167,12 +167,12 @@ def test_held_events_take_half_of_the_buffer_and_no_more(campaigns: tuple[int, .
     for campaign in campaigns:
         runner.feed(*[runner.event(campaignId=campaign, phone=f"+3460000{n:04}") for n in range(per_campaign)])
     runner.run(until=1)
-    assert runner.pipeline.readable() == {P1}, "the other partition is read on"
+    assert runner.readable() == {P1}, "the other partition is read on"
     runner.feed(runner.event(campaignId=7), partition=P1)
     runner.run(until=2)
     assert outcome(runner, 0, partition=1) == (Status.ACCEPTED, None)
     operator.release(1)
-    assert runner.pipeline.readable() == {P0, P1}
+    assert runner.readable() == {P0, P1}
 
 
 def test_what_is_in_hand_when_a_hold_comes_counts_and_what_settles_counts_no_more() -> None:
@@ -182,10 +182,10 @@ def test_what_is_in_hand_when_a_hold_comes_counts_and_what_settles_counts_no_mor
     Operator(runner).hold(1)
     stops, lane = runner.pipeline.stops, runner.pipeline.lanes[P0]
     assert stops.held_back(lane)[0] == 3, "a repeat waits, too"
-    assert runner.pipeline.readable() == set()
+    assert runner.readable() == set()
     runner.run(until=6)
     assert stops.held_back(lane)[0] == 1
-    assert runner.pipeline.readable() == {P0}
+    assert runner.readable() == {P0}
 
 
 # ---------------------------------------------------------------- what does not wait

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.core.pipeline import LOW_WATER
+from consumer.core.reading.buffer import LOW_WATER
 from tests.service.events import event, id_of, urgent, written
 from tests.service.harness import PATIENT, Instance, stage_on
 from tests.support.cluster import Cluster
@@ -33,7 +33,8 @@ async def test_a_backlog_larger_than_the_buffer_is_worked_through_without_leavin
         await stage.ask.set_faults({"fault": "hold", "after": 1})
         await stage.publish([written(urgent(6, 1))])
         await stage.publish([written(content, partition=index % 2) for index, content in enumerate(events)])
-        service = await stage.start({"BUFFER__MAX_EVENTS": str(BUFFER), "API__TIMEOUT": "15s"})
+        settings = {"BUFFER__MAX_EVENTS": str(BUFFER), "API__TIMEOUT": "15s", "KAFKA__READ_AHEAD": "false"}
+        service = await stage.start(settings)
         await _until_full(service)
         before = await service.status()
         await stage.ask.clear_faults()
@@ -46,6 +47,36 @@ async def test_a_backlog_larger_than_the_buffer_is_worked_through_without_leavin
         assert await service.stop() == 0
         account = await stage.account()
         assert account.by_status == {"accepted": BACKLOG + 1}
+        assert account.repeats == account.marked == 0
+
+
+async def test_what_cannot_wait_leaves_past_a_backlog_of_its_own_partition_which_is_parked_and_comes_back(
+    kafka: Cluster, tmp_path: Path
+) -> None:
+    async with stage_on(kafka, tmp_path) as stage:
+        await stage.publish([written(urgent(6, 1))])
+        service = await stage.start({"BUFFER__MAX_EVENTS": str(BUFFER), "API__TIMEOUT": "15s"})
+        await stage.results.until_count(1)
+        await stage.ask.set_faults({"fault": "hold", "campaign": 7})
+        await stage.publish([written(event(7, number)) for number in range(BACKLOG)])
+
+        async def parked() -> bool:
+            status = await service.status()
+            assert status["buffer"]["events"] <= BUFFER
+            return bool(status["lag_parts"]["parked"] > BACKLOG - BUFFER)
+
+        await eventually(parked, within_seconds=30.0, what="what has no room parked")
+        passing = [written(urgent(6, 2)), written(event(8, 3)), written(urgent(9, 4))]
+        results = await stage.results.until(await stage.publish(passing), within_seconds=10.0)
+        assert {one["status"] for one in results} == {"accepted"}
+        assert len(stage.results.at) == 1 + len(passing), "the backlog still waits"
+        await stage.ask.clear_faults()
+        await stage.results.until_count(BACKLOG + 1 + len(passing))
+        status = await service.status()
+        assert (status["lag"], status["lag_parts"]["parked"]) == (0, 0)
+        assert await service.stop() == 0
+        account = await stage.account()
+        assert account.by_status == {"accepted": BACKLOG + 1 + len(passing)}
         assert account.repeats == account.marked == 0
 
 

@@ -166,7 +166,7 @@ def test_a_full_buffer_explains_records_that_are_not_read() -> None:
     probed.runner.feed(*[probed.runner.event(phone=f"+3460000{n:04}") for n in range(3)])
     probed.log_ends[P1] = Offset(1)
     probed.paused.add(P1)
-    assert not probed.runner.pipeline.readable()
+    assert not probed.runner.readable()
     said = probed.explains()
     assert any("buffer is full" in why for why in said)
     assert not probed.complains()

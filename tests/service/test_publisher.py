@@ -161,8 +161,8 @@ async def test_what_is_not_taken_stops_its_partition_with_words_until_it_is(topi
         topics.asked.clear()
         await asyncio.sleep(0)
     assert lane.refused in {"no key, no record", "no topic", "too large"}
-    assert P0 not in desk.runner.pipeline.readable()
-    assert P1 in desk.runner.pipeline.readable()
+    assert P0 not in desk.runner.readable()
+    assert P1 in desk.runner.readable()
     later = desk.settlement(lane)
     assert desk.publisher.add([later]) == []
     topics.wrong, topics.most_bytes = None, 10_000
@@ -201,11 +201,11 @@ async def test_nothing_is_held_of_lanes_that_were_dropped_but_what_is_on_its_way
         pipeline.published(desk.publisher.forget(commands.dropped))
         pipeline.published(desk.published)
         desk.published.clear()
-        on_their_way = pipeline.held_events
+        on_their_way = pipeline.buffer.held_events
         assert on_their_way <= publishing.MAX_RESULTS + 5, "what was taken off the queue is counted, and no more"
         desk.runner.take(P0)
     assert flushing is not None
     await flushing
     pipeline.published(desk.published)
-    assert pipeline.held_events == 0
+    assert pipeline.buffer.held_events == 0
     assert desk.topics.taken == []

@@ -296,8 +296,8 @@ class Judge:
         """A process has taken these from its client."""
         offsets = list(offsets)
         self._read_to[number] = max(self._read_to[number], *offsets)
-        if number in self.abandoned:
-            return  # of its results no note is taken any more, so nobody could say what it holds
+        if number in self.abandoned or self._scenario.read_ahead:
+            return  # of an abandoned one's results no note is taken any more, so nobody could say what it holds
         held = self._held.setdefault(process, set())
         held.update(place for offset in offsets if (place := (number, offset)) not in self.results)
         bound = self._scenario.buffer_events
@@ -378,6 +378,8 @@ class Judge:
             self._insist(count == 1 or marked, "texted more than once, and not marked", place, count)
         elif status != "in_doubt":
             self._insist(count == 0, f"{status}, and was texted", place)
+        if status == "duplicate":
+            self._insist(result["related"]["offset"] < place[1], "an event repeats a later one", place)
         if marked:
             self._insist(status == "accepted" and intents > 1, "marked without a reason", place)
             self._insist(truth.campaign not in self._hold, "marked although the policy is to hold", place)

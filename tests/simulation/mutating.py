@@ -115,3 +115,8 @@ def seen(first_seed: int, *, worlds: int) -> Sighting | None:
         except Violation as violation:
             return Sighting(worlds=played + 1, seed=first_seed + played, violation=violation)
     return None
+
+
+def mutation(rule: str, *changes: tuple[str, str, str], first_seed: int = 0) -> Mutation:
+    """Return a rule that is broken by changes of code: where, what stands there, and what shall."""
+    return Mutation(rule, tuple(Change(*change) for change in changes), first_seed)

@@ -1,11 +1,8 @@
 """Rules of the protocol, each broken on purpose: what the simulation must be able to see. Repairs nothing."""
 
-from tests.simulation.mutating import Change, Mutation
+from tests.simulation.mutating import Mutation, mutation
+from tests.simulation.parked_mutations import PARKED_MUTATIONS
 from tests.simulation.styles import RIVALS_FROM, SILENCE_FROM
-
-
-def _mutation(rule: str, *changes: tuple[str, str, str], first_seed: int = 0) -> Mutation:
-    return Mutation(rule, tuple(Change(*change) for change in changes), first_seed)
 
 
 def _anew(budget: str) -> str:
@@ -17,8 +14,8 @@ def _anew(budget: str) -> str:
 CORE, SERVICE = "consumer.core", "consumer.service"
 
 _PAUSED_FOR_EVER = (f"{SERVICE}.partitions:Partitions.pause_and_resume", "if resume:", "if resume and False:")
-NEVER_READ_AGAIN = _mutation("what was paused is read again", _PAUSED_FOR_EVER)
-NEVER_READ_AGAIN_AND_GREEN = _mutation(
+NEVER_READ_AGAIN = mutation("what was paused is read again", _PAUSED_FOR_EVER)
+NEVER_READ_AGAIN_AND_GREEN = mutation(
     "what is not read is told by a probe",
     _PAUSED_FOR_EVER,
     (f"{SERVICE}.progress:_has_work", "end > lane.watermark.position", "False"),
@@ -26,7 +23,7 @@ NEVER_READ_AGAIN_AND_GREEN = _mutation(
 """The second must not be needed to see the first: then the probes would have told nothing."""
 
 MUTATIONS: tuple[Mutation, ...] = (
-    _mutation(
+    mutation(
         "an append is proven by its offset",
         (
             f"{CORE}.journal.ledger:Ledger._append_landed",
@@ -34,7 +31,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             "self._out_at = base\n        if True:",
         ),
     ),
-    _mutation(
+    mutation(
         "no request before its proof",
         (
             f"{CORE}.sending.delivery:Delivery._intend",
@@ -51,11 +48,11 @@ MUTATIONS: tuple[Mutation, ...] = (
             "if True:\n            return\n        if send.stage is not SendStage.PROVING",
         ),
     ),
-    _mutation(
+    mutation(
         "an entry counts only where it says it stands",
         (f"{CORE}.journal.entries:Placed.counts", "self.at == self.offset", "True"),
     ),
-    _mutation(
+    mutation(
         "a record that is no entry proves nothing",
         (
             f"{CORE}.journal.entries:Placed.counts",
@@ -63,19 +60,19 @@ MUTATIONS: tuple[Mutation, ...] = (
             "isinstance(self.entry, Stray) or self.at == self.offset",
         ),
     ),
-    _mutation(
+    mutation(
         "whoever starts looks whose the journal is before he writes",
         (f"{SERVICE}.takeover:Takeover.other_group", "None if group == self._group else group", "None"),
     ),
-    _mutation(
+    mutation(
         "a claim by mistake is no title to a journal",
         (f"{CORE}.journal.group:JournalOwnership.read", "self._first_claim = group", "self._proven = group"),
     ),
-    _mutation(
+    mutation(
         "an attempt whose answer is lost is never called returned",
         (f"{CORE}.history:Fate.is_unknown", "self in (Fate.ERRED, Fate.LOST)", "False"),
     ),
-    _mutation(
+    mutation(
         "`returned` closes one attempt alone",
         (
             f"{CORE}.journal.attempts:Attempts._close",
@@ -86,7 +83,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             self._tried.pop(offset, None)""",
         ),
     ),
-    _mutation(
+    mutation(
         "the watermark stops at what is not done",
         (
             f"{CORE}.journal.watermark:Watermark.value",
@@ -94,7 +91,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             "Offset(self._open[0] + 1) if self._open",
         ),
     ),
-    _mutation(
+    mutation(
         "a checkpoint names the first outcome that is not published",
         (
             f"{CORE}.journal.lane:Lane.checkpoint",
@@ -102,23 +99,23 @@ MUTATIONS: tuple[Mutation, ...] = (
             "unpublished=min(sorted(self.unpublished)[1:], default=None)",
         ),
     ),
-    _mutation(
+    mutation(
         "a gap is read",
         (f"{CORE}.journal.ledger:Ledger.gap_read", "self.gap = None", "self.gap = None\n        entries = []"),
     ),
-    _mutation(
+    mutation(
         "a take-over reads the journal",
         (f"{CORE}.journal.replay:Replay.feed", "for offset, value in entries:", "for offset, value in ():"),
     ),
-    _mutation(
+    mutation(
         "a checkpoint holds the open attempts",
         (f"{CORE}.journal.lane:Lane.checkpoint", "open_attempts=self.attempts.returnable(),", "open_attempts=(),"),
     ),
-    _mutation(
+    mutation(
         "a checkpoint holds the doubt of attempts that it does not name",
         (f"{CORE}.journal.lane:Lane.checkpoint", "doubted=doubted,", "doubted=(),"),
     ),
-    _mutation(
+    mutation(
         "a claim anew keeps the answers in hand",
         (
             f"{CORE}.journal.ledger:Ledger.failed",
@@ -126,11 +123,11 @@ MUTATIONS: tuple[Mutation, ...] = (
             "self._busy = False\n        self._out.clear()\n        self._waiting.clear()",
         ),
     ),
-    _mutation(
+    mutation(
         "a revoke waits no longer than its bound",
         (f"{SERVICE}.service:Service._on_revoked", "seconds=REVOKE_DRAIN_SECONDS", "seconds=1e9"),
     ),
-    _mutation(
+    mutation(
         "no person twice in one send",
         (
             f"{CORE}.sending.window:Windows.add_all",
@@ -139,7 +136,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
         (f"{CORE}.sending.window:Windows._window_for", "if event.person in window.by_person:", "if False:"),
     ),
-    _mutation(
+    mutation(
         "a number beside its country code is a kind of its own",
         (
             f"{CORE}.person:_by_number",
@@ -147,27 +144,27 @@ MUTATIONS: tuple[Mutation, ...] = (
             'return Identity.E164, "+" + code + digits',
         ),
     ),
-    _mutation(
+    mutation(
         "a phone is one person however it is spelled",
         (f"{CORE}.person:_last_digits", 'digits[TELLING] or "0"', "digits"),
     ),
-    _mutation(
+    mutation(
         "a result is the same whoever publishes it",
         (f"{CORE}.journal.replay:Replay._recall", "received_at=received_at", "received_at=received_at + 1"),
     ),
-    _mutation(
+    mutation(
         "whoever takes over knows the unknown attempts",
         (f"{CORE}.journal.replay:Replay.taken_over", "trials=trials,", "trials={},"),
     ),
-    _mutation(
+    mutation(
         "whoever takes over knows the settled event IDs of the journal's tail",
         (f"{CORE}.journal.replay:Replay.taken_over", "ids=self._ids,", "ids={},"),
     ),
-    _mutation(
+    mutation(
         "whoever takes over knows the settled event IDs of segments",
         (f"{SERVICE}.recalling:Recalling.segments", "if ref.until < horizon:", "if True:"),
     ),
-    _mutation(
+    mutation(
         "a checkpoint names every segment",
         (
             f"{CORE}.memory.deduplication:Deduplication.memory",
@@ -175,11 +172,11 @@ MUTATIONS: tuple[Mutation, ...] = (
             "for piece in memory.pieces[1:] for ref in piece.named())",
         ),
     ),
-    _mutation(
+    mutation(
         "a segment that is made of others holds all of theirs",
         (f"{CORE}.memory.segments:merged", "in reversed(segments))", "in reversed(segments[:1]))"),
     ),
-    _mutation(
+    mutation(
         "a tail is not read any more once its IDs stand in a segment, and not before",
         (
             f"{CORE}.memory.deduplication:Deduplication.to_write",
@@ -187,7 +184,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             "memory.upto = end\n        if memory.fresh:",
         ),
     ),
-    _mutation(
+    mutation(
         "a person's next message waits for the outcome of the one before",
         (
             f"{CORE}.intake.admit:Admission._wait",
@@ -195,7 +192,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             "queue.append(event)\n        self._windows.add_all([event], Now(event.received_at, event.arrived))",
         ),
     ),
-    _mutation(
+    mutation(
         "a repeat waits for the first of its ID",
         (
             f"{CORE}.intake.admit:Admission.admit",
@@ -203,49 +200,49 @@ MUTATIONS: tuple[Mutation, ...] = (
             "elif False:",
         ),
     ),
-    _mutation(
+    mutation(
         "the last look sees deadlines",
         (f"{CORE}.sending.delivery:Delivery.last_look", "return Withholding.EXPIRED", "pass"),
     ),
-    _mutation(
+    mutation(
         "the last look sees that a proof is old",
         (f"{CORE}.sending.delivery:Delivery.last_look", "return Withholding.STALE_PROOF", "pass"),
     ),
-    _mutation(
+    mutation(
         "a proof that is heard of too late is none",
         (f"{CORE}.sending.delivery:Delivery.intent_proven", "if send.prove_by <= now.steady:", "if False:"),
         # a process that was frozen does not know what is held, and would start nothing for that alone
         (f"{CORE}.platform.holds:Holds.is_blind", "<= FRESH_SECONDS", "<= 1e9"),
     ),
-    _mutation(
+    mutation(
         "a partition that has left is noticed",
         (f"{CORE}.sending.delivery:Delivery.last_look", "return Withholding.NOT_OURS", "pass"),
         (f"{CORE}.sending.parts:dropped", "if lane.dropped", "if False"),
     ),
-    _mutation(
+    mutation(
         "`hold` holds at a take-over, too",
         (f"{CORE}.platform.retry:may_repeat", "policy.on_unknown is OnUnknown.RESEND and", ""),
     ),
-    _mutation(
+    mutation(
         "lost answers count over all owners",
         (f"{CORE}.intake.admit:Admission._recall", "record.history = trials", _anew("answers_lost")),
         first_seed=SILENCE_FROM,
     ),
-    _mutation(
+    mutation(
         "attempts count over all owners",
         (f"{CORE}.intake.admit:Admission._recall", "record.history = trials", _anew("counted")),
     ),
-    _mutation(
+    mutation(
         "an attempt whose owner was lost counts as a lost answer",
         (f"{CORE}.journal.attempts:Attempts.trials", "fate=Fate.LOST", "fate=Fate.ERRED"),
         (f"{CORE}.journal.attempts:Attempts.unknown", "fate=fate", "fate=Fate.ERRED"),
         first_seed=SILENCE_FROM,
     ),
-    _mutation(
+    mutation(
         "doubt dominates",
         (f"{CORE}.sending.settle:closing_verdict", "if not history.lost:", "if True:"),
     ),
-    _mutation(
+    mutation(
         "a record is done when its result is acknowledged, not before",
         (
             f"{SERVICE}.publisher:ResultsPublisher.flush",
@@ -253,30 +250,30 @@ MUTATIONS: tuple[Mutation, ...] = (
             "self._published(batch)\n                await self._publish(queue, number, batch)",
         ),
     ),
-    _mutation(
+    mutation(
         "what was too large to be appended at once is appended in pieces",
         (f"{CORE}.journal.ledger:Ledger.too_large", "self._waiting.extendleft(reversed(out))", "pass"),
     ),
-    _mutation(
+    mutation(
         "the ends of transactions are passed once all before them is done",
         (f"{CORE}.pipeline:Pipeline.passed", "if not lane.dropped", "if False and not lane.dropped"),
     ),
     NEVER_READ_AGAIN,
     NEVER_READ_AGAIN_AND_GREEN,
-    _mutation(
+    mutation(
         "no more is read than the buffer has room for",
         (f"{SERVICE}.service:Service._fetch", "min(FETCH_RECORDS, room)", "FETCH_RECORDS"),
     ),
-    _mutation(
+    mutation(
         "a stop narrows to those who were refused",
         (f"{CORE}.platform.access:Access._narrow_to", "self._refuse(", "self._is_stopped and self._refuse("),
         (f"{CORE}.platform.access:Access.accepted", "self._is_contacted, self._is_stopped = True, False", "pass"),
     ),
-    _mutation(
+    mutation(
         "a campaign that is refused for too long is given up",
         (f"{CORE}.sending.endings:Endings._is_hopeless", "return self._access", "return False and self._access"),
     ),
-    _mutation(
+    mutation(
         "a pause of a campaign is nobody else's",
         (
             f"{CORE}.platform.access:Access.asked_to_wait",
@@ -284,19 +281,19 @@ MUTATIONS: tuple[Mutation, ...] = (
             "span = self.pauses.ask(None,",
         ),
     ),
-    _mutation(
+    mutation(
         "an outage is over with the first answer",
         (f"{CORE}.platform.breaker:Breaker._close", "self.trouble, self.again_at = None, AT_ONCE", "pass"),
     ),
-    _mutation(
+    mutation(
         "who was never the probe goes before who was",
         (f"{CORE}.sending.send_queue:SendQueue._next_to_probe", "if again_at is None:", "if again_at is None or True:"),
     ),
-    _mutation(
+    mutation(
         "what has landed lets its campaign go on",
         (f"{CORE}.sending.send_queue:SendQueue.attempt_ended", "elif queue.where is Where.BLOCKED:", "elif False:"),
     ),
-    _mutation(
+    mutation(
         "a hold that is read is obeyed",
         (
             f"{CORE}.platform.holds:Holds.holds_campaign",
@@ -304,7 +301,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             "False",
         ),
     ),
-    _mutation(
+    mutation(
         "what is out is not cancelled",
         (
             f"{CORE}.stops:Stops.close_some",
@@ -316,7 +313,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             elif event.send_id is not None or""",
         ),
     ),
-    _mutation(
+    mutation(
         "what is out gives way to nobody",
         (
             f"{CORE}.rivals:Rivals._keep_latest",
@@ -327,20 +324,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
         first_seed=RIVALS_FROM,
     ),
-    _mutation(
+    mutation(
         "an event gives way to a newer one, never to an older",
         (f"{CORE}.rivals:Rivals._keep_latest", "superseded(newest,", "superseded(queue[0],"),
         first_seed=RIVALS_FROM,
     ),
-    _mutation(
+    mutation(
         "nothing starts before the control topic is read",
         (f"{CORE}.platform.holds:Holds.is_blind", "self._heard_at is not None and", "self._heard_at is None or"),
     ),
-    _mutation(
+    mutation(
         "nothing starts on what was heard of holds long ago",
         (f"{CORE}.platform.holds:Holds.is_blind", "now.steady - self._heard_at <= FRESH_SECONDS", "True"),
     ),
-    _mutation(
+    mutation(
         "a cancellation is of what was published before it alone",
         (
             f"{CORE}.platform.holds:Holds._is_before",
@@ -348,4 +345,5 @@ MUTATIONS: tuple[Mutation, ...] = (
             "True",
         ),
     ),
+    *PARKED_MUTATIONS,
 )

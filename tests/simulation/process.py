@@ -18,9 +18,9 @@ from consumer.service.service import MemberIdentity, Service
 from consumer.service.service import World as Edges
 from consumer.service.status import StatusBoard
 from tests.simulation.broker import SimulatedJournal, SimulatedResults
-from tests.simulation.group import Member
 from tests.simulation.judge import ProcessEndedError, Violation
 from tests.simulation.loop import ProcessLoop, SimulatedTask
+from tests.simulation.member import Member
 from tests.simulation.operators import SimulatedControl
 from tests.simulation.platform import SimulatedPlatform
 from tests.simulation.scenario import EPOCH, OUR_GROUP
@@ -177,6 +177,13 @@ class Process:
         if not self._counts_sleep:
             self._asleep += self.world.time - self._frozen_at
         self.world.note(self.name, "wakes", "")
+
+    def holds_no_more_than_it_may(self) -> None:
+        """Hold what the process says that it holds against its bound, where it reads past what has no room."""
+        if self.service is not None and self.world.policies.read_ahead:
+            held, bound = self.service.pipeline.buffer.held_events, self.world.scenario.buffer_events
+            if held > bound:
+                raise self.world.judge.broken_by("a process holds more records than its buffer may", held, bound)
 
     def bury(self) -> None:
         """End every task; nothing that is done meanwhile reaches the world."""

@@ -9,7 +9,7 @@ import orjson
 
 from tests.simulation.blows import Blow, Kind
 from tests.simulation.faults import Chances, Stroke
-from tests.simulation.styles import POLICIES, URGENT_FROM, style_of
+from tests.simulation.styles import POLICIES, has_urgent_topic, style_of
 
 EPOCH = 1_790_000_000.0
 TOPIC, URGENT_TOPIC = "events", "urgent"
@@ -74,6 +74,8 @@ class Scenario:
     """Entries of the journal before a segment is written."""
     same_contact: tuple[str, str] = ("separate", "separate")
     """What campaigns 1 and 2 do with several events for one person."""
+    read_ahead: bool = False
+    """Whether what has no room is parked, a few records at a time."""
     moods: tuple[tuple[int, Mood], ...] = ()
     """What the platform thinks of some campaigns until all others have what they came for."""
     muted: frozenset[Stroke] = field(default=frozenset())
@@ -89,14 +91,17 @@ def scenario_of(seed: int) -> Scenario:
     """Return what a seed stands for."""
     style, (chances, kinds, about) = style_of(seed)
     dice = Random(f"{seed} scenario")
-    partitions = dice.choice((1, 2, 2)) + (seed >= URGENT_FROM)
+    partitions = dice.choice((1, 2, 2)) + has_urgent_topic(seed)
     seconds = dice.choice((2.0, 5.0, 9.0))
     max_ahead = dice.choice((5, 100, 100, 100))
     api_seconds = dice.choice((2.0, 5.0, 40.0))
     window_seconds = dice.choice((0.0, 0.3, 1.0))
     moods = _moods(dice) if style == "campaigns" else ()
     campaigns = (1, 1, 2, *[campaign for campaign, _ in moods])
-    publications = _traffic(dice, partitions, seconds, campaigns, refusals=max_ahead > SMALL)
+    is_backlog = style == "parked"
+    publications = _traffic(
+        dice, partitions, seconds, campaigns, refusals=max_ahead > SMALL and not is_backlog, backlog=is_backlog
+    )
     busy_at = [one.at + window_seconds for one in publications]
     return Scenario(
         seed=seed,
@@ -110,7 +115,7 @@ def scenario_of(seed: int) -> Scenario:
         starts_at=tuple(dice.choice((0, 0, 0, 2)) for _ in range(partitions)),
         window_seconds=window_seconds,
         max_contacts=dice.choice((1, 3, 4)),
-        buffer_events=ALL_OF_THEM if moods else dice.choice((4, 8, 30)),
+        buffer_events=ALL_OF_THEM if moods else dice.choice((4, 8, 8 if is_backlog else 30)),
         max_ahead=ALL_OF_THEM if moods else max_ahead,
         concurrency=dice.choice((1, 3, 6)),
         max_attempts=9 if style == "silence" else dice.choice((1, 2, 4)),
@@ -118,10 +123,11 @@ def scenario_of(seed: int) -> Scenario:
         journal_step=dice.choice((1, 4, 512)),
         deduplication_seconds=dice.choice((A_SECOND, LONG, LONG)),
         same_contact=POLICIES[seed % len(POLICIES)] if style == "rivals" else ("separate", "separate"),
+        read_ahead=is_backlog,
         moods=moods,
         segment_ids=dice.choice((2, 8, 8)),
         tail_entries=dice.choice((1, 4, 12)),
-        urgent=frozenset({partitions - 1}) if seed >= URGENT_FROM else frozenset(),
+        urgent=frozenset({partitions - 1}) if has_urgent_topic(seed) else frozenset(),
     )
 
 
@@ -163,33 +169,36 @@ SMALL = 50
 
 
 def _traffic(
-    dice: Random, partitions: int, seconds: float, campaigns: tuple[int, ...], *, refusals: bool
+    dice: Random, partitions: int, seconds: float, campaigns: tuple[int, ...], *, refusals: bool, backlog: bool
 ) -> list[Publication]:
     made: list[Publication] = []
-    for index in range(dice.choice((6, 12, 12, 20))):
-        at = 0.0 if dice.random() < 0.3 else round(dice.uniform(0, seconds), 3)
+    for index in range(dice.choice((20, 30, 40) if backlog else (6, 12, 12, 20))):
+        at = 0.0 if dice.random() < (0.7 if backlog else 0.3) else round(dice.uniform(0, seconds), 3)
         partition = dice.randrange(partitions)
         earlier = [one for one in made if one.partition == partition and one.valid]
         if earlier and dice.random() < 0.15:
-            made.append(_again(dice, dice.choice(earlier), index, at))
+            made.append(_again(dice, dice.choice(earlier), index, at, urgently=backlog and dice.random() < 0.5))
         else:
             made.append(_event(dice, index, at, partition, dice.choice(campaigns), refusals=refusals))
     return sorted(made, key=lambda one: one.at)
 
 
-def _again(dice: Random, first: Publication, index: int, at: float) -> Publication:
+def _again(dice: Random, first: Publication, index: int, at: float, *, urgently: bool) -> Publication:
     """Publish an event once more: by mistake, or as a resend that is meant."""
     resend = f"r{index}" if dice.random() < 0.3 else None
     first_identity = first.identity.partition("/")[0]
     fields = orjson.loads(first.value or b"")
     fields["contact"]["externalReference"] = reference = f"{first.partition}-{index}-ok"
+    campaign = first.campaign
+    if urgently:  # of the other campaign: its person is another one to the service, and its ID is the same
+        fields["priority"], fields["campaignId"] = "immediate", (campaign := 3 - campaign)
     return Publication(
         at=at,
         partition=first.partition,
         value=orjson.dumps(fields),
         reference=reference,
         identity=f"{first_identity}/{resend}" if resend else first_identity,
-        campaign=first.campaign,
+        campaign=campaign,
         options=first.options,
         person=first.person,
         spelling=first.spelling,

@@ -92,8 +92,24 @@ URGENT_FROM = 3_000_000
 """Seeds from here on play the styles in their rotation, in worlds with one more partition, of an urgent topic."""
 
 
+PARKED_FROM = 4_000_000
+"""Seeds from here on read ahead of a small buffer: a backlog, urgent events behind it, campaigns that are held or throttled."""
+PARKED: tuple[Chances, tuple[Kind, ...], int] = (
+    PLATFORM | JOURNAL | TRANSACTIONS,
+    ("crash", "stop", "rebalance", "deaf", "freeze", "hold", "hold", "cancel", "away", "results_down"),
+    4,
+)
+
+
+def has_urgent_topic(seed: int) -> bool:
+    """Return whether a seed's world has an urgent topic."""
+    return URGENT_FROM <= seed < PARKED_FROM
+
+
 def style_of(seed: int) -> tuple[str, tuple[Chances, tuple[Kind, ...], int]]:
     """Return the name of the style that a seed plays, what goes wrong in it by chance, which blows fall, and how many."""
+    if seed >= PARKED_FROM:
+        return "parked", PARKED
     if seed >= URGENT_FROM:
         style = ROTATION[seed % len(ROTATION)]
         return style, STYLES[style]

@@ -46,6 +46,7 @@ SETTLE_SECONDS = 240.0
 BURST = 6
 MOST_STEPS = 400_000
 SMALL_SEGMENTS = 1
+PARKED_RANGE_RECORDS = 4
 LARGE_ENOUGH = 1024 * 1024
 
 
@@ -347,4 +348,6 @@ def _policies(scenario: Scenario) -> Policies:
         buffer_max_events=scenario.buffer_events,
         buffer_max_bytes=LARGE_ENOUGH,
         max_ahead=scenario.max_ahead,
+        read_ahead=scenario.read_ahead,
+        parked_range_records=PARKED_RANGE_RECORDS,
     )

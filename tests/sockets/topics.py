@@ -78,6 +78,9 @@ class Events:
                 room -= len(records)
         return found
 
+    async def read_again(self, partition: Partition, start: Offset, stop: Offset) -> tuple[Sequence[Record], Offset]:
+        return self._logs[partition][start:stop], stop
+
     def seek(self, partition: Partition, offset: Offset) -> None:
         self._positions[partition] = offset
 

@@ -45,11 +45,13 @@ class Admission:
         self.rivals: list[Event] = []
         """Those that have come to wait behind their person's earlier ones, where one shall take the other's place."""
 
-    def admit(self, lane: Lane, decoded: Sequence[Decoded], now: Now) -> list[Settlement]:
-        """Take a batch in; return what has its outcome in the journal already and only needs its result."""
+    def admit(self, lane: Lane, decoded: Sequence[Decoded], now: Now) -> tuple[list[Settlement], Sequence[Decoded]]:
+        """Take a batch in; return what has its outcome in the journal already and only needs its result, and the rest."""
         told: list[Settlement] = []
+        undecided = decoded
         if lane.known or lane.published or lane.trials:
-            decoded = self._recall(lane, decoded, told, now)
+            decoded, heard = self._recall(lane, decoded, told, now)
+            undecided = [*decoded, *heard]
         closed: dict[tuple[Status, Reason], list[Decoded]] = {}
         single: Items = []
         events, invalid = _valid(decoded, now)
@@ -90,10 +92,12 @@ class Admission:
         self._windows.add_all(ready, now)
         items: Items = [(_verdict(ending, now), records) for ending, records in closed.items()]
         settle(lane, invalid + items + single, None)
-        return told
+        return told, undecided
 
-    def _recall(self, lane: Lane, decoded: Sequence[Decoded], told: list[Settlement], now: Now) -> list[Decoded]:
-        """Look up what the journal, and an answer in hand, say of these offsets; return those that need an outcome."""
+    def _recall(
+        self, lane: Lane, decoded: Sequence[Decoded], told: list[Settlement], now: Now
+    ) -> tuple[list[Decoded], list[Decoded]]:
+        """Look up what the journal, and an answer in hand, say of these offsets; return who needs an outcome, and who was heard of."""
         fresh: list[Decoded] = []
         heard: dict[SendId | None, Items] = {}
         for record in decoded:
@@ -126,7 +130,7 @@ class Admission:
         for send_id, items in heard.items():
             settle(lane, items, send_id)
         lane.forget_read()
-        return fresh
+        return fresh, [record for items in heard.values() for _, records in items for record in records]
 
     def _ending(self, event: Event, oldest: float, now: Now) -> tuple[Status, Reason] | None:
         """Return why this event never becomes a request, None where it may."""

@@ -113,7 +113,7 @@ class Decoder:
         for record in records:
             value, headers = record.value, record.headers
             # No header, or the one of tracing that is everywhere: no call for these.
-            if value and (not headers or (len(headers) == 1 and headers[0][0] in plain) or self._says_nothing(headers)):
+            if value and (not headers or (len(headers) == 1 and headers[0][0] in plain) or self.says_nothing(headers)):
                 try:
                     append(event_of(partition, record, fast_event_of(value), NO_RESEND, now))
                 except _NOT_ORDINARY:
@@ -130,7 +130,7 @@ class Decoder:
         """Return the unknown fields, of the records since the last time, whose names are like known ones."""
         return self._unknown_fields.taken()
 
-    def _says_nothing(self, headers: Sequence[tuple[str, bytes]]) -> bool:
+    def says_nothing(self, headers: Sequence[tuple[str, bytes]]) -> bool:
         """Whether no header concerns us; names that do not are remembered."""
         plain = self._plain_headers
         for name, _ in headers:

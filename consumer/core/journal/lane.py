@@ -13,6 +13,7 @@ from consumer.core.journal.entries import Checkpoint, Mark, Returned, Skipped, e
 from consumer.core.journal.held_back import HeldBack
 from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Ledger, OwnershipState
 from consumer.core.journal.offset_ranges import OffsetRanges
+from consumer.core.journal.parked import Parked
 from consumer.core.journal.watermark import Watermark
 from consumer.core.memory.deduplication import Deduplication, Recalled
 from consumer.core.memory.platform_memory import NOTHING, Remembered
@@ -90,6 +91,7 @@ class Lane:
     partition: Partition
     group: str
     ledger: Ledger
+    parked: Parked = field(default_factory=Parked)
     watermark: Watermark = field(default_factory=lambda: Watermark(Offset(0)))
     attempts: Attempts = field(default_factory=Attempts)
     persons: dict[str, Event | deque[Event]] = field(default_factory=dict)
@@ -104,6 +106,8 @@ class Lane:
     """The offsets that `known` and `trials` said something of at the take-over, in order."""
     unpublished: dict[JournalOffset, int] = field(default_factory=dict)
     """Records whose results are not acknowledged yet, by where their outcome stands."""
+    undecided: dict[int, int] = field(default_factory=dict)
+    """Events in hand whose outcomes are not proven, by campaign."""
     held_back: HeldBack = field(default_factory=HeldBack)
     settling: dict[Offset, Settlement] = field(default_factory=dict)
     """Settlements whose results are not acknowledged, by their first offset."""

@@ -42,14 +42,18 @@ class Watermark:
         self.parked.add(start, stop)
         self.position = stop
 
-    def read_again(self, start: Offset, stop: Offset, taken: Collection[Offset], parked: Iterable[Offset]) -> None:
+    def read_again(
+        self, start: Offset, stop: Offset, taken: Collection[Offset], parked: Iterable[tuple[Offset, Offset]]
+    ) -> None:
         """Take note that parked records were read again, from `start` up to `stop`: `taken` ones are in hand now.
 
-        `parked` are the ranges, first and past-the-end in turn, that stay as they are. What is in neither is nowhere.
+        Of what was parked, `parked` stays as it is. What is in neither is nowhere.
         """
+        before = self.parked.between(start, stop)
         self.parked.cut(start, stop)
-        for first, end in OffsetRanges(list(parked)):
-            self.parked.add(first, end)
+        for first, end in parked:
+            for one in before.between(first, end):
+                self.parked.add(*one)
         for offset in taken:
             heappush(self._again, offset)
 

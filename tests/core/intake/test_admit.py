@@ -220,7 +220,7 @@ def test_a_record_whose_result_is_acknowledged_gets_none_and_is_passed() -> None
     runner.run()
     assert set(runner.results) == {(0, 0)}
     assert runner.pipeline.lanes[P0].watermark.value == 2
-    assert runner.pipeline.held_events == 0
+    assert runner.pipeline.buffer.held_events == 0
 
 
 def test_with_resend_an_open_attempt_of_before_is_repeated_and_marked() -> None:

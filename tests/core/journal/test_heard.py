@@ -90,7 +90,7 @@ def test_an_answer_whose_outcome_could_not_be_written_settles_and_nobody_is_aske
     assert len(runner.requests) == posted
     verdicts = [runner.results[0, offset] for offset in range(3)]
     assert {(each.status, each.possible_duplicate, each.attempts) for each in verdicts} == {(Status.ACCEPTED, False, 1)}
-    assert runner.pipeline.held_events == 0
+    assert runner.pipeline.buffer.held_events == 0
     attempts = runner.pipeline.lanes[P0].attempts
     assert (attempts.returnable(), *attempts.snapshot()) == ((), (), ())  # its outcome names the send, and closes it
 

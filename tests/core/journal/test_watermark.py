@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.core.journal.offset_ranges import OffsetRanges, ranges
+from consumer.core.journal.offset_ranges import OffsetRanges
 from consumer.core.journal.watermark import Watermark
 from consumer.core.terms import Offset
 
@@ -52,9 +52,19 @@ def come_again(data: st.DataObject, model: Model, watermark: Watermark) -> None:
     taken = data.draw(st.sets(st.sampled_from(sorted(seen))))
     gone = data.draw(st.sets(st.sampled_from(sorted(seen)))) - taken
     stay = seen - taken - gone
-    watermark.read_again(Offset(start), Offset(stop), offsets(taken), ranges(offsets(stay)))
+    watermark.read_again(Offset(start), Offset(stop), offsets(taken), _runs(seen, stay))
     model.parked -= taken | gone
     model.read |= taken
+
+
+def _runs(seen: set[int], stay: set[int]) -> OffsetRanges:
+    """What stays, as runs of those who were seen: they know nothing of what stands between them and was not."""
+    runs, since = OffsetRanges(), None
+    for offset in sorted(seen):
+        since = (offset if since is None else since) if offset in stay else None
+        if since is not None:
+            runs.add(since, offset + 1)
+    return runs
 
 
 @given(st.data())

@@ -235,11 +235,11 @@ def test_what_waits_and_what_is_out_is_told_apart() -> None:
     told.feed(*(told.event(phone=f"+3460000000{each}", campaignId=1 + each % 2) for each in range(4)))
     pipeline, queue = told.pipeline, told.pipeline.queue
     told.turn()
-    assert (len(pipeline.windows), queue.queued, queue.in_flight, pipeline.held_events) == (2, 0, 0, 4)
+    assert (len(pipeline.windows), queue.queued, queue.in_flight, pipeline.buffer.held_events) == (2, 0, 0, 4)
     told.time += WINDOW_SECONDS
     told.hear()
     told.pipeline.turn(at(told.time))  # its intent is on its way, nothing has been posted yet
-    assert (len(pipeline.windows), queue.queued, queue.in_flight, pipeline.held_events) == (0, 1, 1, 4)
+    assert (len(pipeline.windows), queue.queued, queue.in_flight, pipeline.buffer.held_events) == (0, 1, 1, 4)
 
 
 # ---------------------------------------------------------------- what the service tells by itself

@@ -25,7 +25,6 @@ from consumer.edge.kafka.clients import (
 from consumer.edge.kafka.connection import (
     REFUSALS,
     KafkaConnection,
-    KafkaRefusedError,
     KafkaUnreachableError,
     refused,
     until_reachable,
@@ -36,27 +35,25 @@ from consumer.edge.kafka.group.commits import GroupCommits
 from consumer.edge.kafka.group.listener import GroupListener
 from consumer.edge.kafka.group.refusals import refused_by_group
 from consumer.edge.kafka.group.view import is_name_taken
+from consumer.edge.kafka.reading.beside_the_group import ReadsBesideTheGroup
 from consumer.edge.kafka.reading.events_topics import EventsTopics
 from consumer.edge.kafka.reading.fetching import Fetching
 from consumer.edge.kafka.reading.log_edges import LogEdges
 from consumer.edge.kafka.reading.log_ends import log_ends
 from consumer.edge.kafka.reading.positions import Positions
 from consumer.edge.kafka.reading.retention import Retention
-from consumer.edge.kafka.reading.topic_reader import DAMAGED_SECONDS, Isolation, TopicReader
+from consumer.edge.kafka.reading.topic_reader import DAMAGED_SECONDS
 from consumer.edge.kafka.record_batches import Patience
 from consumer.service.ports import Committed, NoBrokerError, TopicGoneError
 
 START_SECONDS = 30.0
-
-FIRST_RECORD_SECONDS = 2.0
-"""How long to wait for the first unread record: it only tells how late a partition is."""
 
 
 class InstanceIdInUseError(Exception):
     """Another process has joined the group with our own static name (`group.instance.id`)."""
 
 
-class GroupConsumer:
+class GroupConsumer(ReadsBesideTheGroup):
     """A member of the group. Use: `start`; `seek` and `resume` what is assigned; `fetch`, from one task."""
 
     def __init__(
@@ -78,13 +75,13 @@ class GroupConsumer:
         while the partition was being read; reading goes on behind it. `on_retention` gets the seconds that topics keep
         their records, now and then.
         """
+        super().__init__(connection, on_trouble=on_trouble, on_records_lost=on_records_lost)
         self._connection = connection
         self._group = group
         self._topics = tuple(topics)
         self._membership = membership
         self._instance_id = instance_id
         self._on_trouble = on_trouble
-        self._reader = TopicReader(connection, isolation=Isolation.COMMITTED, on_trouble=on_trouble)
         self._commits = GroupCommits(connection, group=group, on_trouble=on_trouble)
         self._consumer: AIOKafkaConsumer | None = None
         self._failure: BaseException | None = None
@@ -291,30 +288,6 @@ class GroupConsumer:
         except (KafkaError, OSError) as error:
             raise NoBrokerError(words(error)) from error
         return {}
-
-    async def log_bounds(self, partition: Partition) -> tuple[Offset, Offset]:
-        """Return the log's first offset and its end (one past the last readable record). Retries until it knows.
-
-        Raises:
-            TopicGoneError: there is no such topic or partition.
-            KafkaRefusedError: the brokers refuse us.
-        """
-        first, end = await self._reader.bounds(TopicPartition(*partition))
-        return Offset(first), Offset(end)
-
-    async def read_one(self, partition: Partition, offset: Offset) -> Record | None:
-        """Return the record at exactly `offset`, None where none is readable there. Raises as `log_bounds` does."""
-        record: Record | None = await self._reader.read_one(TopicPartition(*partition), offset)
-        return record
-
-    async def first_timestamp_ms(self, partition: Partition, start: Offset) -> int | None:
-        """Return the timestamp of the first readable record at or after `start`, None where it is not known in time."""
-        try:
-            async with asyncio.timeout(FIRST_RECORD_SECONDS):
-                record = await self._reader.first_from(TopicPartition(*partition), start)
-        except (TimeoutError, TopicGoneError, KafkaRefusedError):
-            return None
-        return None if record is None else int(record.timestamp)
 
     async def stop(self) -> None:
         """Leave the group. `on_revoked` is not called: drain first."""

@@ -1,0 +1,209 @@
+"""Read ahead, park, come back: a backlog must not hide what cannot wait, and no campaign may stand before the others.
+
+Where there is no room for an event, reading goes on past it: it is parked, and read again when there is room. Immediate
+events are taken as they come, and so is whatever has room. The rule that keeps order and deduplication: **nothing is taken
+while an earlier record of its ID or its person is parked.** Who finds one such waits parked, too, and makes it due at once.
+
+Reads nothing itself: it says which ranges are to be read again, one pass at a time in each partition.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from consumer.core.commands import ReadAgain
+from consumer.core.event import Record
+from consumer.core.intake.glance import Glances
+from consumer.core.journal.lane import Lane
+from consumer.core.journal.parked import Glance, ParkedRange
+from consumer.core.policy import Policies
+from consumer.core.reading.passes import Pass, Run
+from consumer.core.reading.room import Room
+from consumer.core.terms import AT_ONCE, Now, Offset, Partition, Ticks
+
+TIGHT, LOOSE = 0.75, 0.5
+"""Shares of the buffer: from the first on it is tight, until it is below the second."""
+
+PATIENCE_SECONDS = 0.25
+"""For how long a tight buffer only pauses reading: what was read past is read twice."""
+
+LOOK_SECONDS, SOONEST_SECONDS = 0.25, 0.01
+"""How often it is looked for what may come back; and where something has changed, how often at most."""
+
+PASSES_AT_ONCE = 4
+
+EXPIRY_SHARE = 4.0
+"""For so many times as long as a pass for expired records took, there is no other one in its partition."""
+
+SMALLEST_RANGE, RANGES_A_BUFFER = 64, 16
+"""Records in a parked range, and the share of the buffer that they are: a pass reads all, and most should have room."""
+
+MOST_INDEX = 0.5
+"""Share of the buffer's bytes that the indices of parked ranges may take: beyond, reading ahead ends."""
+
+
+class ReadAhead:
+    """Decides of every record that was read whether it is taken now."""
+
+    def __init__(self, policies: Policies, lanes: Mapping[Partition, Lane], room: Room, glances: Glances) -> None:
+        self._lanes = lanes
+        self._room = room
+        self._glances = glances
+        self._most_index_bytes = MOST_INDEX * policies.buffer_max_bytes
+        fitting = max(SMALLEST_RANGE, policies.buffer_max_events // RANGES_A_BUFFER)
+        self._range_records = min(policies.parked_range_records, fitting)
+        self._passes: dict[Lane, Pass] = {}
+        self._no_expiry_until: dict[Lane, Ticks] = {}
+        self._tight_since: Ticks | None = None
+        self.is_ahead = False
+        """Whether it is read past what has no room, because the buffer has been tight for a while."""
+        self._is_stirred = False
+        self._looked_at = AT_ONCE
+
+    # ---------------------------------------------------------------- whether there is room
+
+    def look(self, fill: float, now: Now) -> bool:
+        """Look at how full the buffer is; return whether partitions are read at all, as far as that goes."""
+        if fill >= TIGHT:
+            self._tight_since = now.steady if self._tight_since is None else self._tight_since
+        elif fill < LOOSE:
+            self._tight_since = None
+        self.is_ahead = self._tight_since is not None and now.steady - self._tight_since >= PATIENCE_SECONDS
+        self._room.look_again(now)
+        return self.is_ahead or fill < TIGHT
+
+    def may_park(self, lane: Lane) -> bool:
+        """Return whether a partition's parked ranges may become more."""
+        return lane.parked.size_bytes * len(self._lanes) < self._most_index_bytes
+
+    # ---------------------------------------------------------------- for the first time
+
+    def take(self, lane: Lane, records: Sequence[Record], now: Now) -> Sequence[Record]:
+        """Return what of a fetched batch is taken, and park the rest."""
+        if not (lane.parked or self.is_ahead or self._room.any_full) and self._room.fits(
+            len(records), lane.partition.topic
+        ):
+            lane.watermark.read([Offset(record.offset) for record in records])
+            return records
+        run = Run(lane.watermark)
+        taken: list[Record] = []
+        for record, glance in zip(records, self._glances.at(lane.partition, records, now), strict=True):
+            offset = Offset(record.offset)
+            if offset in lane.published:
+                run.skip(offset)
+            elif self._comes(lane, glance, offset, now):
+                self._room.promise(glance.campaign_id, len(record.value or b""))
+                taken.append(record)
+                run.take(offset)
+            else:
+                tail = self._tail(lane, offset)
+                lane.parked.add(tail, glance, record.timestamp)
+                tail.stop = Offset(offset + 1)
+                run.park(offset)
+        run.end()
+        return taken
+
+    def _comes(self, lane: Lane, glance: Glance, offset: Offset, now: Now) -> bool:
+        """Return whether a record may come. Who may but for one that stands before it makes that one due."""
+        parked = lane.parked
+        may = self._room.admits(glance.campaign_id, lane.partition.topic, now, immediate=glance.immediate)
+        if not (may and parked):
+            return may
+        if not glance.immediate and glance.campaign_id in parked.campaigns:
+            return False
+        before = parked.ahead_of(glance.words)
+        if not before:
+            return True
+        for one in before:
+            one.wanted.update(glance.words)
+        self._tail(lane, offset).wanted.update(glance.words)
+        self.stir()
+        return False
+
+    def _tail(self, lane: Lane, start: Offset) -> ParkedRange:
+        return lane.parked.tail(start, most=self._range_records)
+
+    # ---------------------------------------------------------------- once more
+
+    def stir(self) -> None:
+        """Something has changed: what is parked may perhaps come back."""
+        self._is_stirred = True
+
+    def take_again(self, lane: Lane, records: Sequence[Record], reached: Offset, now: Now) -> Sequence[Record]:
+        """Return what is taken of records that were read again up to `reached`; the rest stays parked."""
+        parked = [record for record in records if record.offset in lane.watermark.parked]
+        glances = self._glances.at(lane.partition, parked, now)
+        return self._passes[lane].through(parked, glances, reached, self._room, now)
+
+    def next_reads(self, now: Now) -> list[ReadAgain]:
+        """Return what is to be read again now: the next piece of each pass that waits for one, and of new passes."""
+        for lane in [lane for lane in self._passes if lane.dropped]:
+            del self._passes[lane]
+            self._no_expiry_until.pop(lane, None)
+        reads: list[ReadAgain] = []
+        for lane, one in list(self._passes.items()):
+            if not one.is_reading:
+                self._go_on(lane, one, reads, now)
+        if len(self._passes) < PASSES_AT_ONCE and self._is_time_to_look(now):
+            self._looked_at, self._is_stirred = now.steady, False
+            for lane in self._lanes.values():
+                if len(self._passes) < PASSES_AT_ONCE:
+                    self._begin(lane, reads, now)
+        return reads
+
+    def wake_at(self) -> Ticks | None:
+        """Return when to look again, None where nothing is parked."""
+        if not any(lane.parked for lane in self._lanes.values()):
+            return None
+        return Ticks(self._looked_at + (SOONEST_SECONDS if self._is_stirred else LOOK_SECONDS))
+
+    def is_due(self, now: Now) -> bool:
+        """Return whether it is time to look: a pass waits for its next piece, or one might begin."""
+        return any(not one.is_reading for one in self._passes.values()) or self._is_time_to_look(now)
+
+    def _is_time_to_look(self, now: Now) -> bool:
+        wake_at = self.wake_at()
+        return wake_at is not None and wake_at <= now.steady
+
+    def _go_on(self, lane: Lane, one: Pass, reads: list[ReadAgain], now: Now) -> None:
+        piece = one.next_piece()
+        if piece is not None:
+            one.is_reading = True
+            reads.append(ReadAgain(lane, *piece))
+            return
+        one.end()
+        del self._passes[lane]
+        if one.is_for_expired:
+            self._no_expiry_until[lane] = Ticks(now.steady + EXPIRY_SHARE * (now.steady - one.began_at))
+        self.stir()
+
+    def _begin(self, lane: Lane, reads: list[ReadAgain], now: Now) -> None:
+        if lane in self._passes or not lane.parked or not lane.may_send:
+            return
+        over = self._next_range(lane, now)
+        if over is not None:
+            self._passes[lane] = one = Pass(lane.partition.topic, lane.parked, lane.watermark, over, now)
+            self._go_on(lane, one, reads, now)
+
+    def _next_range(self, lane: Lane, now: Now) -> ParkedRange | None:
+        """Return the range whose records have most reason to come back: somebody waits, time is up, there is room."""
+        topic = lane.partition.topic
+        if self._room.is_spent(topic):
+            return None
+        ranges = lane.parked.ranges
+        found = next((one for one in ranges if one.wanted), None)
+        if found is None and self._no_expiry_until.get(lane, AT_ONCE) <= now.steady:
+            found = next((one for one in ranges if one.expires_at <= now.wall), None)
+        if found is None:
+            found = self._first_with_room(ranges, topic, now)
+        return found
+
+    def _first_with_room(self, ranges: Sequence[ParkedRange], topic: str, now: Now) -> ParkedRange | None:
+        admits, known = self._room.admits, dict[tuple[int, bool], bool]()
+        for immediate in (True, False):
+            for one in ranges:
+                for campaign_id in one.urgent if immediate else one.campaigns:
+                    name = campaign_id, immediate
+                    if name not in known:
+                        known[name] = admits(campaign_id, topic, now, immediate=immediate)
+                    if known[name]:
+                        return one
+        return None

@@ -1,0 +1,152 @@
+"""Who may fill how much of the buffer: nobody's backlog takes the room that somebody else's events need. Holds no event.
+
+Each campaign may have so many events without an outcome as a multiple of what is free at that moment (dynamic thresholds:
+Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998). Alone it may fill four
+fifths; many share, and some room is always left for whoever comes next. A campaign that may not go on takes far less.
+Immediate events may take what is left.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from operator import attrgetter
+
+from consumer.core.event import Decoded, Event
+from consumer.core.journal.lane import Lane, Settlement
+from consumer.core.platform.access import Access
+from consumer.core.policy import Policies
+from consumer.core.terms import Now
+
+SHARE = 4.0
+"""Of what is free, for a campaign that goes on."""
+BLOCKED_SHARE = 0.25
+"""The same for one that is held, refused, or asked to wait."""
+URGENT_SHARE = 0.1
+"""Of the buffer, for events of urgent topics alone, where there are such topics."""
+LOW_WATER = 0.8
+"""Share of its threshold below which a campaign that was full may have more: what is read again comes in large pieces."""
+
+_CAMPAIGN = attrgetter("group.campaign_id")
+
+
+class Room:
+    """Counts events without an outcome by campaign; told by the pipeline, asked by whoever reads."""
+
+    def __init__(self, policies: Policies, access: Access) -> None:
+        self._most = policies.buffer_max_events
+        self._most_bytes = policies.buffer_max_bytes
+        self._access = access
+        self._undecided: dict[int, int] = {}
+        self._coming: dict[int, int] = {}
+        """Those that were promised room and are not here yet."""
+        self._full: set[int] = set()
+        """Campaigns that have reached their threshold, and were not far enough below it since."""
+        self._reserve = URGENT_SHARE * self._most if policies.urgent_topics else 0.0
+        self._urgent_topics = policies.urgent_topics
+        self._free = float(self._most)
+
+    # ---------------------------------------------------------------- what is here
+
+    def came(self, lane: Lane, records: Sequence[Decoded], now: Now) -> None:
+        """Events of a partition are in hand, and have no outcome yet."""
+        self._coming.clear()
+        counts = _by_campaign(records)
+        for campaign_id, count in counts.items():
+            self._undecided[campaign_id] = self._undecided.get(campaign_id, 0) + count
+            lane.undecided[campaign_id] = lane.undecided.get(campaign_id, 0) + count
+        for campaign_id in counts:
+            if self._is_blocked(campaign_id, now):
+                self._has_room(campaign_id, self._free_for(lane.partition.topic), now)  # finds it full, where it is
+
+    def decided(self, lane: Lane, settlement: Settlement) -> None:
+        """The outcomes of some records are proven."""
+        campaign_id = settlement.campaign_id
+        counts = (
+            {campaign_id: len(settlement.offsets)}
+            if campaign_id is not None
+            else _by_campaign([record for _, records in settlement.items for record in records])
+        )
+        for one, count in counts.items():
+            self._take_off(lane.undecided, one, count)
+            self._take_off(self._undecided, one, count)
+
+    def forget(self, lane: Lane) -> None:
+        """A partition is no longer ours."""
+        for campaign_id, count in lane.undecided.items():
+            self._take_off(self._undecided, campaign_id, count)
+        lane.undecided = {}
+
+    @staticmethod
+    def _take_off(counts: dict[int, int], campaign_id: int, count: int) -> None:
+        left = counts.get(campaign_id, 0) - count
+        assert left >= 0, campaign_id
+        if left:
+            counts[campaign_id] = left
+        else:
+            counts.pop(campaign_id, None)
+
+    def measure(self, held_events: int, held_bytes: int) -> None:
+        """Take note of how full the buffer is."""
+        self._free = self._most * (1.0 - max(held_events / self._most, held_bytes / self._most_bytes))
+
+    # ---------------------------------------------------------------- what may come
+
+    def look_again(self, now: Now) -> None:
+        """Find out which full campaigns may have more."""
+        for campaign_id in list(self._full):
+            self._has_room(campaign_id, self._free - self._reserve, now)
+
+    @property
+    def any_full(self) -> bool:
+        """Whether a campaign has all that it may have."""
+        return bool(self._full)
+
+    def admits(self, campaign_id: int, topic: str, now: Now, *, immediate: bool) -> bool:
+        """Return whether an event of this campaign may come from this topic."""
+        free = self._free_for(topic)
+        if free < 1.0:
+            return False
+        if immediate and not self._is_blocked(campaign_id, now):
+            return True
+        return self._has_room(campaign_id, free, now)
+
+    def _has_room(self, campaign_id: int, free: float, now: Now) -> bool:
+        threshold = (BLOCKED_SHARE if self._is_blocked(campaign_id, now) else SHARE) * free
+        here = self._undecided.get(campaign_id, 0) + self._coming.get(campaign_id, 0)
+        if here >= threshold:
+            self._full.add(campaign_id)
+            return False
+        if campaign_id in self._full:
+            if here >= LOW_WATER * threshold and here > 0:
+                return False
+            self._full.discard(campaign_id)
+        return True
+
+    def _is_blocked(self, campaign_id: int, now: Now) -> bool:
+        """Return whether a campaign by itself cannot go on for a while: held, refused, or asked to wait."""
+        return campaign_id in self._access.refused or self._access.campaign_at(campaign_id) > now.steady
+
+    def _free_for(self, topic: str) -> float:
+        return self._free if topic in self._urgent_topics else self._free - self._reserve
+
+    def fits(self, count: int, topic: str) -> bool:
+        """Return whether so many events of this topic have their place, whosever they are."""
+        return count <= self._free_for(topic)
+
+    def is_spent(self, topic: str) -> bool:
+        """Return whether nothing at all may come from this topic."""
+        return self._free_for(topic) < 1.0
+
+    def fill_of(self, topic: str) -> float:
+        """Return which share of what this topic may use is taken."""
+        return 1.0 - self._free_for(topic) / (
+            self._most if topic in self._urgent_topics else self._most - self._reserve
+        )
+
+    def promise(self, campaign_id: int, value_bytes: int) -> None:
+        """Let an event come: it takes its place from now on."""
+        self._coming[campaign_id] = self._coming.get(campaign_id, 0) + 1
+        self._free -= max(1.0, value_bytes / self._most_bytes * self._most)
+
+
+def _by_campaign(records: Sequence[Decoded]) -> Counter[int]:
+    return Counter(map(_CAMPAIGN, [record for record in records if type(record) is Event]))
