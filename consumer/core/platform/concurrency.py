@@ -117,6 +117,15 @@ class ConcurrencyLimit:
         self._ceiling = self.current
         self.current = max(self.minimum, int(self.current * DECREASE))
 
+    @property
+    def standing(self) -> tuple[int, int]:
+        """What `restore` takes: the limit, and what was too much."""
+        return (self.current, self._ceiling)
+
+    def restore(self, standing: tuple[int, int]) -> None:
+        """What has lowered it since was no matter of this limit."""
+        self.current, self._ceiling = max(self.current, standing[0]), max(self._ceiling, standing[1])
+
     def forget_ceiling(self) -> None:
         """What was too much was not too much of this: it may rise by one a round from where it is."""
         self._ceiling = self.maximum + 1

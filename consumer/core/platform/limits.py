@@ -17,6 +17,9 @@ from consumer.core.terms import AT_ONCE, NEVER, Now, Ticks
 CONGESTED = frozenset({TOO_MANY_REQUESTS, UNAVAILABLE})
 """The former of one campaign says nothing about the others: two of them have to be told, before all have less."""
 
+SEVERAL = 2
+"""So many campaigns have to be told."""
+
 MOST_LOWERED = 1_000
 """Campaigns whose lowered limit is remembered while nothing of them waits; the rest start at their maximum again."""
 
@@ -61,8 +64,18 @@ class DeliveryLimits:
         }
         self._shared: tuple[int, int] | None = None
         """How many partitions are ours, and of how many."""
-        self._throttled: dict[int, Ticks] = {}
-        """Campaigns that had a 429 since the limit of all was lowered last, and when; nothing that began later went better."""
+        self._told: dict[int, Ticks] = {}
+        """When campaigns had their first 429 since something of theirs went well that began later."""
+        self._went_well_at: Ticks = AT_ONCE
+        """When the latest of those requests began that went well."""
+        self._throttled: set[int] = set()
+        """Those who were told since the limit of all was lowered last, and not by themselves."""
+        self._by_themselves: set[int] = set()
+        """Those who are told again although others go well: they have too much of their own, whatever is in flight."""
+        self._blamed: set[int] = set()
+        """Those for whom the limit of all was lowered, none of whom has gone well since."""
+        self._before: tuple[int, int] | None = None
+        """How that limit stood before it was lowered for them."""
 
     def _concurrency(self, maximum: int) -> ConcurrencyLimit:
         minimum = self._policies.min_concurrency if self._policies.adaptive_concurrency else maximum
@@ -88,6 +101,7 @@ class DeliveryLimits:
 
     def forget(self, campaign_id: int) -> None:
         """Nothing of a campaign waits any more. What it has taught us is kept for a while."""
+        self._forget_throttled(campaign_id)
         limit = self._of.get(campaign_id)
         if limit is None:
             return
@@ -111,12 +125,12 @@ class DeliveryLimits:
             return
         if answer.status in CONGESTED:
             own.congested(started_at=started_at, now=now)
-            self._throttled.setdefault(campaign_id, now.steady)
-            if answer.status != TOO_MANY_REQUESTS or len(self._throttled) > 1:
+            if answer.status == TOO_MANY_REQUESTS:
+                self._throttle(campaign_id, started_at, now)
+            else:
                 self._too_much_of_all(started_at, now)
         else:
-            if started_at >= self._throttled.get(campaign_id, NEVER):
-                del self._throttled[campaign_id]
+            self._went_well(campaign_id, started_at)
             seconds = exchange.finished_at - exchange.started_at
             own.succeeded(seconds=seconds, started_at=started_at, in_flight=of_campaign, now=now)
             reserved = self.concurrency.current - self.for_others
@@ -124,16 +138,48 @@ class DeliveryLimits:
                 seconds=seconds, started_at=started_at, in_flight=in_flight, reserved=reserved, now=now
             )
 
-    def _too_much_of_all(self, started_at: Ticks, now: Now) -> None:
-        """Lower the limit of all. The campaigns that were told are no more to blame than others: theirs may rise again.
+    def _throttle(self, campaign_id: int, started_at: Ticks, now: Now) -> None:
+        """A campaign was told "too many". That several were says that it is everybody's, and that others go well that it is not."""
+        if self._went_well_at >= self._told.setdefault(campaign_id, now.steady):
+            self._by_themselves.add(campaign_id)
+            self._throttled.discard(campaign_id)
+            if self._before is not None and len(self._blamed - self._by_themselves) < SEVERAL:
+                self.concurrency.restore(self._before)
+                self._blamed, self._before = set(), None
+        else:
+            self._throttled.add(campaign_id)
+            if len(self._throttled) >= SEVERAL:
+                self._blame(started_at, now)
+
+    def _blame(self, started_at: Ticks, now: Now) -> None:
+        """Lower the limit of all for those who were told. They have no less than the others: their own limits may rise again.
 
         Else each would stay where it was told, and all together far below what the platform takes.
         """
+        self._before = self._before or self.concurrency.standing
+        self._blamed |= self._throttled
         for campaign_id in self._throttled:
             if (limit := self._of.get(campaign_id)) is not None:
                 limit.forget_ceiling()
+        self._too_much_of_all(started_at, now)
+
+    def _too_much_of_all(self, started_at: Ticks, now: Now) -> None:
         self._throttled.clear()
         self.concurrency.congested(started_at=started_at, now=now)
+
+    def _went_well(self, campaign_id: int, started_at: Ticks) -> None:
+        """A request went well. What began before its campaign was told says nothing of that."""
+        self._went_well_at = max(self._went_well_at, started_at)
+        if started_at < self._told.get(campaign_id, NEVER):
+            return
+        self._forget_throttled(campaign_id)
+        if campaign_id in self._blamed:
+            self._blamed, self._before = set(), None
+
+    def _forget_throttled(self, campaign_id: int) -> None:
+        self._told.pop(campaign_id, None)
+        self._throttled.discard(campaign_id)
+        self._by_themselves.discard(campaign_id)
 
     # ---------------------------------------------------------------- by time
 

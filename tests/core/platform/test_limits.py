@@ -91,6 +91,31 @@ def test_what_began_before_a_429_and_ends_well_after_it_does_not_undo_it() -> No
     assert limits.concurrency.current == 24, "each has too much of its own"
 
 
+def test_what_was_lowered_for_campaigns_that_have_too_much_of_their_own_is_as_it_was() -> None:
+    limits = DeliveryLimits(Policies())
+    for hundredth in range(20):  # both are told again and again, before anybody else is answered
+        ended(limits, 1 + hundredth % 2, 429, time=1.0 + hundredth / 100)
+    assert limits.concurrency.current < 5
+    ended(limits, 3, 200, time=2.0, began=1.5)
+    ended(limits, 1, 429, time=2.1)
+    assert limits.concurrency.current == 32, "one of two alone proves nothing of all"
+    ended(limits, 2, 429, time=2.2)
+    ended(limits, 1, 429, time=2.3)
+    assert (limits.concurrency.current, limits.of(3).current, limits.of(1).current) == (32, 8, 1)
+
+
+def test_where_those_go_well_for_whom_it_was_lowered_it_was_everybodys() -> None:
+    limits = DeliveryLimits(Policies())
+    ended(limits, 1, 429, time=1.0)
+    ended(limits, 2, 429, time=1.01)
+    ended(limits, 1, 200, time=1.1, began=1.05)
+    ended(limits, 2, 200, time=1.1, began=1.05)
+    for second in range(2, 5):
+        ended(limits, 1, 429, time=second)
+        ended(limits, 3, 200, time=second + 0.2, began=second + 0.1)
+    assert limits.concurrency.current == 24
+
+
 def test_a_503_lowers_the_limit_of_all() -> None:
     limits = DeliveryLimits(Policies())
     ended(limits, 1, 503, time=1.0)
