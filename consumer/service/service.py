@@ -247,7 +247,7 @@ class Service:
             self.partitions.look_at_edges()
 
     def _room(self) -> int:
-        return min(FETCH_RECORDS, self.policies.buffer_max_events - self.pipeline.buffer.held_events)
+        return min(FETCH_RECORDS, self.pipeline.buffer.room_events)
 
     def _share_rates(self) -> None:
         own = sum(lane.started and not lane.leaving for lane in self.pipeline.lanes.values())

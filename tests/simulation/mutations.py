@@ -262,7 +262,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     NEVER_READ_AGAIN_AND_GREEN,
     mutation(
         "no more is read than the buffer has room for",
-        (f"{SERVICE}.service:Service._fetch", "min(FETCH_RECORDS, room)", "FETCH_RECORDS"),
+        (f"{SERVICE}.service:Service._room", "min(FETCH_RECORDS, self.pipeline.buffer.room_events)", "FETCH_RECORDS"),
     ),
     mutation(
         "a stop narrows to those who were refused",

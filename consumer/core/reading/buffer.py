@@ -80,6 +80,12 @@ class EventBuffer:
         """Let the room know how full it is."""
         self._room.measure(self.held_events, self.held_bytes)
 
+    @property
+    def room_events(self) -> int:
+        """How many records may be read at once. While others are read, what is kept for urgent topics is no room."""
+        topic = ORDINARY if self.has_room else next(iter(self._policies.urgent_topics), ORDINARY)
+        return self._room.events_for(topic)
+
     # ---------------------------------------------------------------- who is read
 
     def readable(self, now: Now) -> set[Partition]:

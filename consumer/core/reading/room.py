@@ -8,6 +8,7 @@ Immediate events may take what is left.
 
 from collections import Counter
 from collections.abc import Sequence
+from math import ceil
 from operator import attrgetter
 
 from consumer.core.event import Decoded, Event
@@ -131,6 +132,10 @@ class Room:
     def fits(self, count: int, topic: str) -> bool:
         """Return whether so many events of this topic have their place, whosever they are."""
         return count <= self._free_for(topic)
+
+    def events_for(self, topic: str) -> int:
+        """Return how many more events of this topic have their place; one that has half a place has it."""
+        return max(0, ceil(self._free_for(topic)))
 
     def is_spent(self, topic: str) -> bool:
         """Return whether nothing at all may come from this topic."""
