@@ -53,3 +53,8 @@ class Inbox:
         """Return all facts queued so far, and empty the queue."""
         facts, self._facts = self._facts, deque()
         return facts
+
+    def put_back(self, facts: deque[Fact]) -> None:
+        """Queue facts that were taken, and not applied, before all that have come since."""
+        facts += self._facts
+        self._facts = facts

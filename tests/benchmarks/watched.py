@@ -6,7 +6,9 @@
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,9 @@ class Watch:
         """The longest time by which the loop came back late, whatever the machine did meanwhile."""
         self.spell_cpu_seconds = 0.0
         """The most CPU time that the loop's thread took between two of its turns."""
+        self.late: Counter[int] = Counter()
+        self.spells: Counter[int] = Counter()
+        """How often the loop came back late, and took CPU time between two turns, by begun milliseconds."""
         self.peak_bytes = 0
         self.assignments = 0
         """How often the group gave partitions: once more for each rebalance, and for each membership that was lost."""
@@ -48,6 +53,8 @@ class Watch:
             "all_owned": max(self.owned.values(), default=0.0) - min(self.claimed.values(), default=0.0),
             "late": self.late_seconds,
             "spell_cpu": self.spell_cpu_seconds,
+            "late_counts": sorted(self.late.items()),
+            "spell_counts": sorted(self.spells.items()),
             "rss": resident_bytes(),
             "peak": self.peak_bytes,
             "cpu": time.process_time(),
@@ -68,8 +75,11 @@ class Watch:
             await asyncio.sleep(TICK_SECONDS)
             now = time.perf_counter()
             if self.claimed:
-                self.late_seconds = max(self.late_seconds, now - before - TICK_SECONDS)
-                self.spell_cpu_seconds = max(self.spell_cpu_seconds, time.thread_time() - cpu)
+                late, spell = now - before - TICK_SECONDS, time.thread_time() - cpu
+                self.late_seconds = max(self.late_seconds, late)
+                self.spell_cpu_seconds = max(self.spell_cpu_seconds, spell)
+                self.late[ceil(late * 1000)] += 1
+                self.spells[ceil(spell * 1000)] += 1
             if now - told_at > 0.1:
                 told_at = now
                 self.peak_bytes = max(self.peak_bytes, resident_bytes())
