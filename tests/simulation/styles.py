@@ -101,9 +101,13 @@ PARKED: tuple[Chances, tuple[Kind, ...], int] = (
 )
 
 
+URGENT_AND_PARKED_FROM = 5_000_000
+"""Seeds from here on do the same, in worlds with one more partition, of an urgent topic."""
+
+
 def has_urgent_topic(seed: int) -> bool:
     """Return whether a seed's world has an urgent topic."""
-    return URGENT_FROM <= seed < PARKED_FROM
+    return URGENT_FROM <= seed < PARKED_FROM or seed >= URGENT_AND_PARKED_FROM
 
 
 def style_of(seed: int) -> tuple[str, tuple[Chances, tuple[Kind, ...], int]]:

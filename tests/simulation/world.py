@@ -337,7 +337,7 @@ def _policies(scenario: Scenario) -> Policies:
     return Policies(
         default=policy(1),
         campaigns={2: policy(2)},
-        urgent_topics=frozenset({URGENT_TOPIC}),
+        urgent_topics=frozenset({URGENT_TOPIC}) if scenario.urgent else frozenset(),
         max_concurrency=scenario.concurrency,
         reserved_concurrency=scenario.concurrency // 4,
         breaker=BreakerPolicy(min_requests=6, window_seconds=5.0, open_seconds=0.5, max_open_seconds=4.0),
