@@ -66,6 +66,10 @@ bench-journal: tools ## Measure what the journal costs: beside the service with 
 bench-choices: tools ## Measure what an operator's choices cost: windows, partitions, single sends, kills, restarts, a full buffer
 	@$(RUN)/python -m tests.benchmarks.choices $(BENCH_ARGS)
 
+.PHONY: bench-ahead
+bench-ahead: tools ## Measure reading ahead: what it costs on a drain and in a backlog, and how long one-time passwords wait beside one
+	@$(RUN)/python -m tests.benchmarks.ahead $(BENCH_ARGS)
+
 .PHONY: bench-takeover
 bench-takeover: tools ## Measure what a take-over costs whose journal has a long past: seconds, memory, the loop's longest spell
 	@$(RUN)/python -m tests.benchmarks.takeover $(BENCH_ARGS)

@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -70,12 +71,21 @@ async def drain_service(
     profile: Path | None = None,
     module: str = "consumer",
     watch: Path | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Drained:
     """Let the service drain the topic; time runs from its joining the group to the last acknowledged result."""
     async with bench.sandbox() as (url, platform):
         port = free_port()
         service = bench.service(
-            servers, url, topic=TOPIC, run=run, port=port, profile=profile, module=module, watch=watch
+            servers,
+            url,
+            topic=TOPIC,
+            run=run,
+            port=port,
+            profile=profile,
+            module=module,
+            watch=watch,
+            settings=settings,
         )
         async with service as running:
             began_at = time.perf_counter()

@@ -8,18 +8,18 @@ from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 import msgspec
-from xxhash import xxh3_64_intdigest
 
-from consumer.core.event import Event, Record
+from consumer.core.event import Event, Identity, Record
 from consumer.core.intake.decode import Decoder
 from consumer.core.journal.parked import NOBODYS, Glance
-from consumer.core.people import PEOPLE
+from consumer.core.people import PEOPLE, person_in
 from consumer.core.person import TELLING, UNSURE_OPENINGS, person_of, person_of_e164
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition
 from schemas.instants import instant_of
 
 _WORD: Final = 0xFFFF_FFFF
+"""Words are compared within this process alone, so the interpreter's own hash will do."""
 
 _instant_of = cast("Callable[[str], Instant]", instant_of)
 
@@ -40,6 +40,8 @@ class _Event(msgspec.Struct, gc=False, rename="camel"):
     priority: str | None = None
 
 
+_PLAIN_PHONE: Final = f"{PEOPLE[Identity.E164]} "
+
 _event_of: Final = msgspec.json.Decoder(_Event).decode
 _NOT_ORDINARY: Final = (msgspec.MsgspecError, ValueError)
 
@@ -50,50 +52,61 @@ class Glances:
     def __init__(self, policies: Policies, decoder: Decoder) -> None:
         self._policies = policies
         self._decoder = decoder
+        self._some_expire = any(
+            policy.expires_after_seconds is not None for policy in (policies.default, *policies.campaigns.values())
+        )
 
     def at(self, partition: Partition, records: Sequence[Record], now: Now) -> list[Glance]:
         """Glance at the records of a batch, in its order."""
-        return [self._glance(partition, record, now) for record in records]
+        glances: list[Glance] = []
+        append, says_nothing = glances.append, self._decoder.says_nothing
+        is_urgent = partition.topic in self._policies.urgent_topics
+        for record in records:
+            value, headers = record.value, record.headers
+            if value and (not headers or says_nothing(headers)):
+                try:
+                    fields = _event_of(value)
+                    campaign_id, phone, priority = fields.campaign_id, fields.contact.phone_e164, fields.priority
+                    # nothing but digits, and to be read in one way: no call for these
+                    if phone and phone.rstrip("0123456789") == "+" and phone[:5] not in UNSURE_OPENINGS:
+                        person = _PLAIN_PHONE + phone[TELLING]
+                    else:
+                        person = _person(fields.contact)
+                    words = hash(fields.event_id) & _WORD, hash((campaign_id, person)) & _WORD
+                    immediate = is_urgent if priority is None else priority == "immediate"
+                    expires_at = self._expires_at(fields) if self._some_expire or fields.expires_at else None
+                    append(Glance(campaign_id, immediate, words, expires_at))
+                except _NOT_ORDINARY:
+                    append(self._decoded(partition, record, now))
+            else:
+                append(self._decoded(partition, record, now))
+        return glances
 
-    def _glance(self, partition: Partition, record: Record, now: Now) -> Glance:
-        value = record.value
-        if value and (not record.headers or self._decoder.says_nothing(record.headers)):
-            try:
-                return self._of(partition, _event_of(value))
-            except _NOT_ORDINARY:
-                pass
+    def _expires_at(self, fields: _Event) -> Instant | None:
+        if fields.expires_at is not None:
+            return _instant_of(fields.expires_at)
+        after_seconds = self._policies.of(fields.campaign_id).expires_after_seconds
+        return None if after_seconds is None else Instant(_instant_of(fields.occurred_at) + after_seconds)
+
+    def _decoded(self, partition: Partition, record: Record, now: Now) -> Glance:
         (decoded,) = self._decoder.batch(partition, [record], now)
         if type(decoded) is not Event:
             return Glance(NOBODYS, immediate=False, words=(), expires_at=None)
-        words = _word(decoded.event_id), _word(decoded.person)
-        return Glance(decoded.group.campaign_id, decoded.immediate, words, decoded.expires_at)
-
-    def _of(self, partition: Partition, fields: _Event) -> Glance:
-        campaign_id, contact = fields.campaign_id, fields.contact
-        phone = contact.phone_e164
-        if phone is not None and phone.rstrip("0123456789") == "+" and phone[:5] not in UNSURE_OPENINGS:
-            kind, person = 0, phone[TELLING]
-        elif phone is not None:
-            kind, person = person_of_e164(phone)
-        elif contact.phone_number is None and contact.external_code is None:
-            raise ValueError
-        else:
-            kind, person = person_of(
-                phone_e164=None,
-                phone_number=contact.phone_number,
-                country_code=contact.country_code,
-                external_code=contact.external_code,
-            )
-        words = _word(fields.event_id), _word(f"{campaign_id} {PEOPLE[kind]} {person}")
-        expires_at = None if fields.expires_at is None else _instant_of(fields.expires_at)
-        if expires_at is None:
-            after_seconds = self._policies.of(campaign_id).expires_after_seconds
-            if after_seconds is not None:
-                expires_at = Instant(_instant_of(fields.occurred_at) + after_seconds)
-        priority = fields.priority
-        immediate = partition.topic in self._policies.urgent_topics if priority is None else priority == "immediate"
-        return Glance(campaign_id, immediate, words, expires_at)
+        campaign_id = decoded.group.campaign_id
+        words = hash(decoded.event_id) & _WORD, hash((campaign_id, person_in(decoded.person))) & _WORD
+        return Glance(campaign_id, decoded.immediate, words, decoded.expires_at)
 
 
-def _word(text: str) -> int:
-    return xxh3_64_intdigest(text.encode()) & _WORD
+def _person(contact: _Contact) -> str:
+    if contact.phone_e164 is not None:
+        kind, person = person_of_e164(contact.phone_e164)
+    elif contact.phone_number is None and contact.external_code is None:
+        raise ValueError
+    else:
+        kind, person = person_of(
+            phone_e164=None,
+            phone_number=contact.phone_number,
+            country_code=contact.country_code,
+            external_code=contact.external_code,
+        )
+    return f"{PEOPLE[kind]} {person}"

@@ -6,7 +6,10 @@ comes later finds out that somebody stands before it. A range is indexed anew by
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import NamedTuple
 
 from consumer.core.terms import Instant, Offset
@@ -37,6 +40,9 @@ class Glance(NamedTuple):
 
     Two that are equal by chance only wait for one another. A resend has the word of the event that it repeats."""
     expires_at: Instant | None
+
+
+_CAMPAIGN, _IMMEDIATE, _WORDS, _EXPIRES_AT = map(attrgetter, ("campaign_id", "immediate", "words", "expires_at"))
 
 
 class ParkedRange:
@@ -75,19 +81,19 @@ class ParkedRange:
         at = bisect_left(sealed, word)
         return at < len(sealed) and sealed[at] == word
 
-    def add(self, glance: Glance, timestamp_ms: int) -> Sequence[int]:
-        """Take a record in; return those of its words that are new here."""
+    def add(self, glances: Sequence[Glance], first_ms: int) -> Collection[int]:
+        """Take records in, of which the first one has this timestamp; return those of their words that are new here."""
         if not self.count:
-            self.first_ms = timestamp_ms
-        self.count += 1
-        campaign_id = glance.campaign_id
-        self.campaigns[campaign_id] = self.campaigns.get(campaign_id, 0) + 1
-        if glance.immediate:
-            self.urgent[campaign_id] = self.urgent.get(campaign_id, 0) + 1
-        if glance.expires_at is not None and glance.expires_at < self.expires_at:
-            self.expires_at = glance.expires_at
-        new = [word for word in glance.words if word not in self._fresh]
-        self._fresh.update(new)
+            self.first_ms = first_ms
+        self.count += len(glances)
+        for campaign_id, count in Counter(map(_CAMPAIGN, glances)).items():
+            self.campaigns[campaign_id] = self.campaigns.get(campaign_id, 0) + count
+        for glance in filter(_IMMEDIATE, glances):
+            self.urgent[glance.campaign_id] = self.urgent.get(glance.campaign_id, 0) + 1
+        self.expires_at = min(self.expires_at, min(filter(None, map(_EXPIRES_AT, glances)), default=_NEVER))
+        new = set(chain.from_iterable(map(_WORDS, glances)))
+        new -= self._fresh
+        self._fresh |= new
         return new
 
     def seal(self) -> None:
@@ -137,11 +143,12 @@ class Parked:
         self.ranges.append(ParkedRange(start))
         return self.ranges[-1]
 
-    def add(self, to: ParkedRange, glance: Glance, timestamp_ms: int) -> None:
-        """Index a record in a range of ours."""
-        self._paint(to.add(glance, timestamp_ms))
-        self.count += 1
-        self._change(glance.campaign_id, 1)
+    def add(self, to: ParkedRange, glances: Sequence[Glance], first_ms: int) -> None:
+        """Index records in a range of ours."""
+        self._paint(to.add(glances, first_ms))
+        self.count += len(glances)
+        for campaign_id, count in Counter(map(_CAMPAIGN, glances)).items():
+            self._change(campaign_id, count)
 
     def _paint(self, words: Iterable[int]) -> None:
         if not self._slots:

@@ -108,6 +108,11 @@ class EventBuffer:
             return self._policies.read_ahead or not self._room.is_spent(topic)
         return self.has_room
 
+    @property
+    def is_read_past(self) -> bool:
+        """Whether reading goes on past what has no room."""
+        return self._read_ahead.is_ahead
+
     def shortage(self) -> str | None:
         """Return what a full buffer means for reading, in words; None where there is room."""
         if self._policies.read_ahead:

@@ -1,4 +1,4 @@
-"""One batch on its way past, and one pass over a parked range: what is taken, what stays parked. Owns neither room nor lane."""
+"""One pass over a parked range, piece by piece: what is taken of it, what stays parked. Owns neither room nor lane."""
 
 from collections.abc import Sequence
 
@@ -8,44 +8,6 @@ from consumer.core.journal.parked import Glance, Parked, ParkedRange
 from consumer.core.journal.watermark import Watermark
 from consumer.core.reading.room import Room
 from consumer.core.terms import Now, Offset, Ticks
-
-
-class Run:
-    """Tells a watermark, run by run, what of a batch is taken and what is parked."""
-
-    def __init__(self, watermark: Watermark) -> None:
-        self._watermark = watermark
-        self._taken: list[Offset] = []
-        self._parked: tuple[Offset, Offset] | None = None
-
-    def take(self, offset: Offset) -> None:
-        """The record at this offset is in hand."""
-        self._end_parked()
-        self._taken.append(offset)
-
-    def park(self, offset: Offset) -> None:
-        """The record at this offset is parked, and with it what cannot be read before it, up to a parked one."""
-        self._end_taken()
-        self._parked = (offset if self._parked is None else self._parked[0], Offset(offset + 1))
-
-    def skip(self, offset: Offset) -> None:
-        """The record at this offset is done already."""
-        self.end()
-        self._watermark.passed(Offset(offset + 1))
-
-    def end(self) -> None:
-        """Tell what is left."""
-        self._end_taken()
-        self._end_parked()
-
-    def _end_taken(self) -> None:
-        self._watermark.read(self._taken)
-        self._taken = []
-
-    def _end_parked(self) -> None:
-        if self._parked is not None:
-            self._watermark.park(*self._parked)
-            self._parked = None
 
 
 class Pass:
@@ -81,36 +43,53 @@ class Pass:
         reached = min(reached, self._over.stop)
         taken: list[Record] = []
         stay = OffsetRanges()
-        stays_from: Offset | None = None
-        for record, glance in zip(records, glances, strict=True):
-            offset = Offset(record.offset)
-            if self._leaves(glance, room, now):
+        full: set[tuple[int, bool]] = set()
+        since = 0
+        for at, (record, glance) in enumerate(zip(records, glances, strict=True)):
+            if (glance.campaign_id, glance.immediate) in full and not self._is_due(glance, now):
+                continue
+            if not self._has_room(glance, room, now):
+                full.add((glance.campaign_id, glance.immediate))
+                continue
+            self._stay(records[since:at], glances[since:at], stay)
+            since = at
+            if not self._waits(glance):
                 room.promise(glance.campaign_id, len(record.value or b""))
                 taken.append(record)
-                stays_from = None
-                continue
-            self._stays.add(glance, record.timestamp)
-            stays_from = offset if stays_from is None else stays_from
-            stay.add(stays_from, offset + 1)
+                since = at + 1
+        self._stay(records[since:], glances[since:], stay)
         self._watermark.read_again(self.at, reached, [Offset(record.offset) for record in taken], stay)
         self.at = reached
         return taken
 
-    def _leaves(self, glance: Glance, room: Room, now: Now) -> bool:
-        is_wanted = not (self._wanted.isdisjoint(glance.words) and self._over.wanted.isdisjoint(glance.words))
-        if is_wanted or (glance.expires_at is not None and glance.expires_at <= now.wall):
-            if room.is_spent(self._topic):
-                self._again.update(glance.words if is_wanted else ())
-                return False
-        elif not room.admits(glance.campaign_id, self._topic, now, immediate=glance.immediate):
+    def _stay(self, records: Sequence[Record], glances: Sequence[Glance], stay: OffsetRanges) -> None:
+        if records:
+            self._stays.add(glances, records[0].timestamp)
+            stay.add(records[0].offset, records[-1].offset + 1)
+
+    def _is_wanted(self, glance: Glance) -> bool:
+        return not (self._wanted.isdisjoint(glance.words) and self._over.wanted.isdisjoint(glance.words))
+
+    def _is_due(self, glance: Glance, now: Now) -> bool:
+        return (glance.expires_at is not None and glance.expires_at <= now.wall) or self._is_wanted(glance)
+
+    def _has_room(self, glance: Glance, room: Room, now: Now) -> bool:
+        if not self._is_due(glance, now):
+            return room.admits(glance.campaign_id, self._topic, now, immediate=glance.immediate)
+        if room.is_spent(self._topic):
+            self._again.update(glance.words if self._is_wanted(glance) else ())
             return False
+        return True
+
+    def _waits(self, glance: Glance) -> bool:
+        """Return whether somebody stands before it who shares its ID or its person; that one is due from now on."""
         before = self._parked.ahead_of(glance.words, before=self._over)
         for one in before:
             one.wanted.update(glance.words)
         if before or any(map(self._stays.has, glance.words)):
             self._again.update(glance.words)
-            return False
-        return True
+            return True
+        return False
 
     def end(self) -> None:
         """The range was read to its end."""

@@ -15,7 +15,7 @@ from consumer.core.intake.glance import Glances
 from consumer.core.journal.lane import Lane
 from consumer.core.journal.parked import Glance, ParkedRange
 from consumer.core.policy import Policies
-from consumer.core.reading.passes import Pass, Run
+from consumer.core.reading.passes import Pass
 from consumer.core.reading.room import Room
 from consumer.core.terms import AT_ONCE, Now, Offset, Partition, Ticks
 
@@ -83,32 +83,46 @@ class ReadAhead:
         ):
             lane.watermark.read([Offset(record.offset) for record in records])
             return records
-        run = Run(lane.watermark)
+        glances = self._glances.at(lane.partition, records, now)
+        parked_campaigns, full, published = lane.parked.campaigns, set[int](), lane.published
         taken: list[Record] = []
-        for record, glance in zip(records, self._glances.at(lane.partition, records, now), strict=True):
-            offset = Offset(record.offset)
-            if offset in lane.published:
-                run.skip(offset)
-            elif self._comes(lane, glance, offset, now):
-                self._room.promise(glance.campaign_id, len(record.value or b""))
-                taken.append(record)
-                run.take(offset)
+        since = 0
+        for at, (record, glance) in enumerate(zip(records, glances, strict=True)):
+            campaign_id = glance.campaign_id
+            if published and record.offset in published:
+                self._park(lane, records[since:at], glances[since:at])
+                lane.watermark.passed(Offset(record.offset + 1))
+                since = at + 1
+            elif not glance.immediate and (campaign_id in parked_campaigns or campaign_id in full):
+                continue  # in its order, behind those of its campaign
+            elif not self._room.admits(campaign_id, lane.partition.topic, now, immediate=glance.immediate):
+                full.add(campaign_id)
             else:
-                tail = self._tail(lane, offset)
-                lane.parked.add(tail, glance, record.timestamp)
-                tail.stop = Offset(offset + 1)
-                run.park(offset)
-        run.end()
+                self._park(lane, records[since:at], glances[since:at])
+                since = at
+                if self._comes(lane, glance, Offset(record.offset)):
+                    self._room.promise(campaign_id, len(record.value or b""))
+                    lane.watermark.read([Offset(record.offset)])
+                    taken.append(record)
+                    since = at + 1
+        self._park(lane, records[since:], glances[since:])
         return taken
 
-    def _comes(self, lane: Lane, glance: Glance, offset: Offset, now: Now) -> bool:
-        """Return whether a record may come. Who may but for one that stands before it makes that one due."""
+    def _park(self, lane: Lane, records: Sequence[Record], glances: Sequence[Glance]) -> None:
+        """Leave these where they are: neighbours, with nothing between them that can be read."""
+        if not records:
+            return
+        start, stop = Offset(records[0].offset), Offset(records[-1].offset + 1)
+        tail = self._tail(lane, start)
+        lane.parked.add(tail, glances, records[0].timestamp)
+        tail.stop = stop
+        lane.watermark.park(start, stop)
+
+    def _comes(self, lane: Lane, glance: Glance, offset: Offset) -> bool:
+        """Return whether nobody stands before a record that has room; somebody who does is due from now on."""
         parked = lane.parked
-        may = self._room.admits(glance.campaign_id, lane.partition.topic, now, immediate=glance.immediate)
-        if not (may and parked):
-            return may
-        if not glance.immediate and glance.campaign_id in parked.campaigns:
-            return False
+        if not parked:
+            return True
         before = parked.ahead_of(glance.words)
         if not before:
             return True
