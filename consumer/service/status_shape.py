@@ -58,7 +58,7 @@ class LagParts(TypedDict):
     backlog: int
     """Not read yet."""
     parked: int
-    """Read, and to be read again; nothing is parked by this version."""
+    """Read past for want of room in the buffer; read again when there is some."""
     in_window: int
     """In windows that still collect events."""
     queued: int

@@ -137,7 +137,7 @@ STAGES: Final = {
 }
 LAG_PARTS: Final = {
     "backlog": "not read yet; of a stopped partition that is `blocked`",
-    "parked": "read, and to be read again; always 0 in this version",
+    "parked": "read past for want of room in the buffer; read again when there is some",
     **STAGES,
 }
 VALUES: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
