@@ -1,10 +1,13 @@
 """What the tests of the Kafka edges share: connections, a listener to trouble, a place to do as brokers do."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.producer.sender import SendProduceReqHandler
+from aiokafka.protocol.metadata import MetadataRequest
 
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.edge.kafka.connection import KafkaConnection
@@ -12,8 +15,11 @@ from consumer.edge.kafka.journal_log import KafkaJournal
 from consumer.edge.kafka.results_producer import KafkaResults
 from consumer.service.ports import Message
 from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
 
 TEMPLATE = "{topic}-journal"
+NO_BROKER = -1
+"""Stands in a partition's metadata for a leader that it does not have."""
 
 
 def connection_to(kafka: Cluster) -> KafkaConnection:
@@ -21,17 +27,40 @@ def connection_to(kafka: Cluster) -> KafkaConnection:
 
 
 @asynccontextmanager
-async def journal_on(kafka: Cluster, heard: list[str] | None = None) -> AsyncIterator[KafkaJournal]:
-    """A journal that is started and stopped; what it tells is added to `heard`."""
-    told = [] if heard is None else heard
+async def journal_on(
+    kafka: Cluster, heard: list[str] | None = None, *, replaced: list[str] | None = None
+) -> AsyncIterator[KafkaJournal]:
+    """A journal that is started and stopped; what it tells is added to `heard`, of replaced producers to `replaced` instead."""
+    told: list[str] = [] if heard is None else heard
     journal = KafkaJournal(
-        connection_to(kafka), topic_template=TEMPLATE, on_replaced=told.append, on_trouble=told.append
+        connection_to(kafka),
+        topic_template=TEMPLATE,
+        on_replaced=(told if replaced is None else replaced).append,
+        on_trouble=told.append,
     )
     await journal.start()
     try:
         yield journal
     finally:
         await journal.stop()
+
+
+async def until_leaderless(kafka: Cluster, topic: str, number: int, *, brokers: Sequence[int]) -> None:
+    """Wait until each of these brokers says that a partition has no leader: one may hear of it later than the others."""
+    for broker in brokers:
+        without = partial(_is_leaderless, kafka.bootstrap_servers.split(",")[broker - 1], broker, topic, number)
+        await eventually(without, within_seconds=30.0, what=f"broker {broker} names no leader of {topic}:{number}")
+
+
+async def _is_leaderless(address: str, broker: int, topic: str, number: int) -> bool:
+    client = AIOKafkaClient(bootstrap_servers=address)
+    await client.bootstrap()
+    try:
+        answer = await client.send(broker, MetadataRequest([topic], allow_auto_topic_creation=False))
+    finally:
+        await client.close()
+    ((_code, _topic, _internal, partitions),) = answer.topics
+    return (number, NO_BROKER) in {(one[1], one[2]) for one in partitions}
 
 
 @asynccontextmanager
