@@ -21,6 +21,7 @@ const WHY_WORDS = {
   journal: "journal",
   in_flight: "an answer",
   settling: "its result",
+  parked: "room",
 };
 const ANSWER_GRADES = { accepted: "good", refused: "warn", denied: "bad", not_delivered: "warn", unknown: "bad", withheld: "warn" };
 
@@ -107,7 +108,7 @@ function figures(now) {
     figure("95 % accepted within", ...split(late === null ? NOTHING : span(late)), `immediate ${urgent === null ? NOTHING : span(urgent)}, last minute`),
     figure("Accepted", rate(perSecond(newest, "contacts_accepted", 10)), "/s", `${count((now.totals || {}).contacts_accepted)} since start`),
     figure("Sends", rate(perSecond(newest, "requests", 10)), "/s", `${count(sends.in_flight)} of ${count(limits.concurrency ?? limits.max_concurrency)} in flight, ${count(sends.queued)} queued`),
-    figure("Buffer", rate(100 * filled), "%", `${count(buffer.events)} of ${count(buffer.max_events)} events`),
+    figure("Buffer", rate(100 * filled), "%", `${count(buffer.events)} of ${count(buffer.max_events)} events${buffer.parked ? `, ${count(buffer.parked)} parked` : ""}`),
   );
 }
 
@@ -203,6 +204,8 @@ function holding(now) {
   pairs("buffer", [
     ["Events", `${count(buffer.events)} of ${count(buffer.max_events)}`, full(buffer.events, buffer.max_events)],
     ["Size", `${mebibytes(buffer.bytes)} of ${mebibytes(buffer.max_bytes)}`, full(buffer.bytes, buffer.max_bytes)],
+    ...(buffer.parked ? [["Parked", `${count(buffer.parked)} records in ${count(buffer.parked_ranges)} ranges`], ["Eldest parked", span((now.ages || {}).parked)]] : []),
+    ...(buffer.reads_past ? [["Reading", "goes on past what has no room", "warn"]] : []),
   ]);
 }
 
@@ -221,6 +224,7 @@ function inHand(now) {
     list(now.waiting).map((each) => [
       { ...text(each.campaign), heading: true },
       number(count(each.events)),
+      number(each.parked ? count(each.parked) : ""),
       number(span(each.oldest_seconds)),
       text(WHY_WORDS[each.why] || words(each.why)),
       number(isNumber(each.next_try_in_seconds) ? span(each.next_try_in_seconds) : ""),

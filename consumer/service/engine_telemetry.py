@@ -80,6 +80,11 @@ class EngineTelemetry:
             for reason, offsets in invalid.items():
                 self._facts.decoded_invalid(partition, reason=reason, offsets=offsets)
 
+    def read_again(self, partition: Partition, *, count: int) -> None:
+        """So many records were read again, to take in what has room of those that were parked."""
+        if count:
+            self._facts.records_read_again(partition, count=count)
+
     def turned(self, commands: Commands, now: Now) -> None:
         """The pipeline has taken a turn."""
         if commands.closed:

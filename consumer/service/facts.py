@@ -152,6 +152,9 @@ class Facts(Protocol):
     def records_read(self, partition: Partition, *, count: int, value_bytes: int) -> None:
         """A fetched batch: records and the bytes of their values, as they were published."""
 
+    def records_read_again(self, partition: Partition, *, count: int) -> None:
+        """Records were read again, because parked ones are among them; whatever is taken of them is told as read, too."""
+
     def decoded_invalid(self, partition: Partition, *, reason: Reason, offsets: Sequence[Offset]) -> None:
         """The records at these offsets are no valid event, and go to the dead-letter topic."""
 

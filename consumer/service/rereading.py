@@ -45,6 +45,7 @@ class Rereading:
             except (RefusedError, TopicGoneError):
                 await asyncio.sleep(READ_AGAIN_SECONDS)
                 continue
+            self._telemetry.read_again(lane.partition, count=len(records))
             fetched = await self._inbox.ask(partial(self._pipeline.read_again, lane, records, reached))
             if fetched.records:
                 self._telemetry.fetched(lane.partition, fetched)

@@ -133,10 +133,13 @@ class StatusBoard:
         service, pipeline = self._service, self._service.pipeline
         covered_at = min((lane.covered_at for lane in pipeline.lanes.values()), default=now.steady)
         held_since = min((hold.since for hold in pipeline.access.holds.holds()), default=now.wall)
+        parked_ms = [lane.parked.first_ms for lane in pipeline.lanes.values() if lane.parked]
+        parked_since = min((ms / 1000 for ms in parked_ms if ms is not None and ms >= 0), default=now.wall)
         return AgesStatus(
             commit=round(now.steady - service.partitions.all_committed_at, 3) if pipeline.lanes else 0.0,
             checkpoint=round(max(0.0, now.steady - covered_at), 3),
             hold=round(max(0.0, now.wall - held_since), 3),
+            parked=round(max(0.0, now.wall - parked_since), 3),
         )
 
     def _partition(self, lane: Lane, lag: PartitionLag) -> PartitionStatus:
@@ -165,8 +168,15 @@ class StatusBoard:
         )
 
     def _why_full(self, lane: Lane) -> str | None:
-        """Return why a partition at work is not read: events of held campaigns fill their half of the buffer."""
-        stops = self._service.pipeline.stops
+        """Return why a partition at work is not read: too much is parked, or held events fill their half of the buffer."""
+        pipeline = self._service.pipeline
+        if self._service.policies.read_ahead:
+            bound = pipeline.buffer.bound_of(lane) if lane.started else None
+            return bound and (
+                f"as much waits or is parked here as {bound} allows: nothing more is read, immediate events neither, until "
+                "something of it is done; waiting says which campaigns it is, and why"
+            )
+        stops = pipeline.stops
         events, _ = stops.held_back(lane)
         if not (events and stops.is_full):
             return None
@@ -254,11 +264,15 @@ def _breaker(breaker: Breaker, now: Now) -> BreakerStatus:
 
 
 def _buffer(pipeline: Pipeline, policies: Policies) -> BufferStatus:
+    parked = [lane.parked for lane in pipeline.lanes.values()]
     return BufferStatus(
         events=pipeline.buffer.held_events,
         bytes=pipeline.buffer.held_bytes,
         max_events=policies.buffer_max_events,
         max_bytes=policies.buffer_max_bytes,
+        parked=sum(one.count for one in parked),
+        parked_ranges=sum(len(one.ranges) for one in parked),
+        reads_past=pipeline.buffer.is_read_past,
     )
 
 

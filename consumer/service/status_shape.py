@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypedDict
 
+from consumer.service.waiting_shape import OldestAges, OpenRequest, OpenWindow, WaitingCampaign
+
 ServiceState = Literal["starting", "running", "draining"]
 PartitionState = Literal["claiming", "reading", "owned", "unsure", "lost", "stopped"]
 """`claiming`: its claim is being written. `reading`: the journal is being read. `owned`: at work. `unsure`: an append
@@ -116,75 +118,6 @@ class SendsStatus(TypedDict):
     """The 20 campaigns with most sends in flight."""
 
 
-class OldestAges(TypedDict):
-    """For how long the oldest event of each stage has been in this process; None where a stage has none."""
-
-    in_window: float | None
-    queued: float | None
-    in_flight: float | None
-    blocked: float | None
-    settling: float | None
-
-
-WaitingWhy = Literal[
-    "window",
-    "slot",
-    "person",
-    "retry",
-    "throttled",
-    "refused",
-    "held",
-    "access",
-    "journal",
-    "in_flight",
-    "settling",
-]
-"""`window`: it collects events. `slot`: its turn has not come. `person`: an earlier event of its person has no outcome
-yet. `retry`: its back-off. `throttled`: a pause of its campaign (429). `refused`: its campaign is refused. `held`: by an
-operator. `access`: nothing may start, `access` says why. `journal`: a partition is unsure of its owner. `in_flight`: its
-request is under way. `settling`: its outcome or its result is on its way."""
-
-
-class WaitingCampaign(TypedDict):
-    """Events of one campaign that have no acknowledged result."""
-
-    campaign: str
-    events: int
-    oldest_seconds: float
-    """For how long the oldest of them has been in this process."""
-    why: WaitingWhy
-    """What the oldest of them waits for."""
-    next_try_in_seconds: float | None
-    """None where no instant is known: it waits for a fact."""
-
-
-class OpenWindow(TypedDict):
-    """A window that collects events."""
-
-    campaign: str
-    priority: Literal["normal", "immediate"]
-    events: int
-    max_contacts: int
-    bytes: int
-    """Of the request's body, as far as it is known."""
-    age_seconds: float
-    """Since its first event arrived."""
-    closes_in_seconds: float
-
-
-class OpenRequest(TypedDict):
-    """A send with a slot."""
-
-    send_id: str
-    campaign: str
-    contacts: int
-    attempt: int
-    stage: Literal["proving", "posting"]
-    """`proving`: its intent is on its way into the journal. `posting`: its request may be out."""
-    age_seconds: float
-    """Since it got its slot."""
-
-
 class AccessStatus(TypedDict):
     """Whether the platform lets us in."""
 
@@ -209,6 +142,12 @@ class BufferStatus(TypedDict):
     bytes: int
     max_events: int
     max_bytes: int
+    parked: int
+    """Records read past for want of room, which are read again when there is some."""
+    parked_ranges: int
+    """In so many ranges they stand."""
+    reads_past: bool
+    """Whether the buffer has been so full for a while that reading goes on past whatever has no room."""
 
 
 BreakerState = Literal["closed", "open", "half_open"]
@@ -286,6 +225,8 @@ class AgesStatus(TypedDict):
     """Since checkpoints last said all that was to be said, in the partition where that is longest ago."""
     hold: float
     """For how long the eldest hold has been in force."""
+    parked: float
+    """Since the eldest parked record was published, by its timestamp in Kafka."""
 
 
 class FailureStatus(TypedDict):
@@ -353,7 +294,8 @@ class ServiceStatus(TypedDict):
     """By how much the oldest record of urgent topics is late; None where there are no urgent topics."""
     oldest: OldestAges
     waiting: Sequence[WaitingCampaign]
-    """The 20 campaigns whose oldest event has waited longest, that one first."""
+    """The 20 campaigns whose oldest event has waited longest, that one first; then, of those that have nothing in hand, the
+    20 with most parked records."""
     windows: Sequence[OpenWindow]
     """The 20 oldest."""
     requests: Sequence[OpenRequest]

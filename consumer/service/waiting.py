@@ -5,21 +5,23 @@ Goes through windows, sends and settlements, never through their events.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from itertools import chain
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import cast
 
+from consumer.core.journal.parked import NOBODYS
 from consumer.core.pipeline import Pipeline
 from consumer.core.sending.first_arrivals import FirstArrivals
 from consumer.core.sending.send import Send, SendStage, oldest_arrival
 from consumer.core.terms import NEVER, Instant, Now, Ticks
 from consumer.service.lag import blockage
 from consumer.service.sending import next_try_at
-from consumer.service.status_shape import OldestAges, OpenRequest, OpenWindow, WaitingCampaign, WaitingWhy
+from consumer.service.waiting_shape import OldestAges, OpenRequest, OpenWindow, WaitingCampaign, WaitingWhy
 
 TOP_CAMPAIGNS = 20
+TOP_PARKED = 20
 TOP_WINDOWS = 20
 TOP_REQUESTS = 50
 
@@ -97,10 +99,18 @@ class WaitingReading:
         ]
 
     def campaigns(self) -> list[WaitingCampaign]:
-        """Return the campaigns whose oldest event has been here longest."""
+        """Return the campaigns whose oldest event has been here longest, and those that have parked records alone."""
         eldest = nsmallest(TOP_CAMPAIGNS, self._eldest.items(), key=lambda item: item[1][0])
-        counts = self._counts({campaign_id for campaign_id, _ in eldest})
-        return [self._campaign(campaign_id, found, counts[campaign_id]) for campaign_id, found in eldest]
+        parked = self._parked_alone()
+        counts = self._counts({campaign_id for campaign_id, _ in eldest} | parked.keys())
+        return [
+            *(self._campaign(campaign_id, found, counts[campaign_id]) for campaign_id, found in eldest),
+            *(
+                self._parked_campaign(campaign_id, count)
+                for campaign_id, count in parked.items()
+                if not counts[campaign_id]  # what has settled may be in hand still, until its result is acknowledged
+            ),
+        ]
 
     def _campaign(self, campaign_id: int, found: _Eldest, events: int) -> WaitingCampaign:
         arrived, why, next_at = found
@@ -109,10 +119,33 @@ class WaitingReading:
         return WaitingCampaign(
             campaign=str(campaign_id),
             events=events,
+            parked=sum(lane.parked.campaigns.get(campaign_id, 0) for lane in self._pipeline.lanes.values()),
             oldest_seconds=_age(arrived, self._now),
             why=why,
             next_try_in_seconds=_until(next_at, self._now),
         )
+
+    def _parked_campaign(self, campaign_id: int, parked: int) -> WaitingCampaign:
+        why, next_at = self._as_its_campaign(campaign_id) or ("parked", None)
+        return WaitingCampaign(
+            campaign=str(campaign_id),
+            events=0,
+            parked=parked,
+            oldest_seconds=None,
+            why=why,
+            next_try_in_seconds=_until(next_at, self._now),
+        )
+
+    def _parked_alone(self) -> dict[int, int]:
+        """Return how many records of the campaigns are parked that have most of them, and no event that waits in hand."""
+        lanes = self._pipeline.lanes.values()
+        in_hand = {NOBODYS}.union(*(lane.undecided for lane in lanes))
+        counts: dict[int, int] = {}
+        for lane in lanes:
+            parked = lane.parked.campaigns
+            for campaign_id in parked.keys() - in_hand:
+                counts[campaign_id] = counts.get(campaign_id, 0) + parked[campaign_id]
+        return dict(nlargest(TOP_PARKED, counts.items(), key=lambda item: item[1]))
 
     def _as_its_campaign(self, campaign_id: int) -> tuple[WaitingWhy, Ticks | None] | None:
         """Return what keeps all of a campaign from its turns, and until when; None where nothing does."""

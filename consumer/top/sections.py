@@ -101,7 +101,10 @@ LISTS: Final = (
         columns={
             "*campaign": _word("campaign"),
             ">events": _number("events"),
-            ">oldest": _span("oldest_seconds"),
+            ">parked": lambda one: "" if not one.get("parked") else number(one["parked"]),
+            ">oldest": lambda one: (
+                "" if one.get("oldest_seconds", 0.0) is None else span(one.get("oldest_seconds", UNKNOWN))
+            ),
             "for": _word("why"),
             ">next try": _next_try,
         },

@@ -100,6 +100,8 @@ def _lag(status: ServiceStatusJson) -> Iterator[str]:
     for stage, age in (status.get("oldest") or {}).items():
         if age is not None:
             yield f"{word(stage)} for {span(age)}"
+    if parked := (status.get("ages") or {}).get("parked"):
+        yield f"parked for {span(parked)}"
 
 
 def _speeds(rates: Rates) -> Iterator[str]:
@@ -126,6 +128,8 @@ def _bounds(status: ServiceStatusJson) -> Iterator[str]:
     yield f"requests {number(sends.get('in_flight'))} of {number(at_most)}"
     yield f"sends queued {number(sends.get('queued'))}"
     yield f"buffer {number(buffer.get('events'))} of {number(buffer.get('max_events'))} events"
+    if parked := buffer.get("parked"):
+        yield f"parked {number(parked)}"
     breaker = (status.get("breaker") or {}).get("state")
     if breaker not in {None, "closed"}:
         yield f"breaker {word(breaker)}"

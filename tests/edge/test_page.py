@@ -10,7 +10,8 @@ import pytest
 
 from consumer.edge.page_files import SCRIPTS, operations_page, token_page
 from consumer.service.facts import AnswerClass
-from consumer.service.status_shape import AccessState, LagPart, PartitionState, ServiceStatus, WaitingWhy
+from consumer.service.status_shape import AccessState, LagPart, PartitionState, ServiceStatus
+from consumer.service.waiting_shape import WaitingWhy
 from tests.edge.support import partition_status, status
 
 PAGE = operations_page().body.decode()

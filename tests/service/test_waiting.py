@@ -6,11 +6,13 @@ import pytest
 
 from consumer.core.platform.answer import Answer, Answered
 from consumer.core.policy import CampaignPolicy, Policies
-from consumer.service.status_shape import WaitingCampaign
-from consumer.service.waiting import TOP_CAMPAIGNS, WaitingReading, open_requests
+from consumer.service.waiting import TOP_CAMPAIGNS, TOP_PARKED, WaitingReading, open_requests
+from consumer.service.waiting_shape import WaitingCampaign
 from tests.core.makers import P0, P1, at
 from tests.core.operators import Operator
 from tests.core.runner import OK, Platform, Request, Runner, accepting
+from tests.core.test_read_ahead import BUFFER, BULK, OTHER, Reader
+from tests.core.test_read_ahead import POLICIES as SMALL_BUFFER
 
 ALONE: dict[str, Any] = {"window_seconds": 0.0, "max_contacts": 1, "max_concurrency": 1}
 
@@ -41,7 +43,7 @@ def waiting(runner: Runner) -> list[WaitingCampaign]:
     return WaitingReading(runner.pipeline, at(runner.time)).campaigns()
 
 
-def first(runner: Runner) -> tuple[str, int, float, str, float | None]:
+def first(runner: Runner) -> tuple[str, int, float | None, str, float | None]:
     found = waiting(runner)[0]
     return (
         found["campaign"],
@@ -281,3 +283,37 @@ def test_nothing_waits_where_everything_is_accepted() -> None:
     assert waiting(runner) == []
     assert WaitingReading(runner.pipeline, at(runner.time)).windows() == []
     assert open_requests(runner.pipeline, at(runner.time)) == []
+
+
+def test_a_campaign_is_told_with_what_is_parked_of_it_and_one_that_has_nothing_in_hand_waits_for_room() -> None:
+    reader = Reader(policies=SMALL_BUFFER, platform=lambda _request: (OK, 300.0))
+    reader.bulk(1_000, priority="immediate")
+    reader.bulk(30, campaign=OTHER)
+    reader.go_on(3.0)
+    told = {one["campaign"]: one for one in waiting(reader)}
+    assert [*told] == [str(BULK), str(OTHER)]
+    assert told[str(BULK)]["events"] == BUFFER
+    assert told[str(BULK)]["parked"] == 1_000 - BUFFER
+    assert told[str(OTHER)] == {
+        "campaign": str(OTHER),
+        "events": 0,
+        "parked": 30,
+        "oldest_seconds": None,
+        "why": "parked",
+        "next_try_in_seconds": None,
+    }
+    Operator(reader).hold(OTHER)
+    assert {one["campaign"]: one["why"] for one in waiting(reader)}[str(OTHER)] == "held"
+
+
+def test_records_that_are_no_event_are_parked_without_a_campaign_and_only_the_most_parked_ones_are_named() -> None:
+    reader = Reader(policies=SMALL_BUFFER, platform=lambda _request: (OK, 300.0))
+    reader.bulk(1_000, priority="immediate")
+    reader.publish([{"no": "event"}] * 3)
+    for campaign in range(100, 101 + TOP_PARKED):
+        reader.bulk(campaign - 99, campaign=campaign)
+    reader.go_on(3.0)
+    assert [(one["campaign"], one["parked"]) for one in waiting(reader)] == [
+        (str(BULK), 1_000 - BUFFER),
+        *((str(campaign), campaign - 99) for campaign in range(100 + TOP_PARKED, 100, -1)),
+    ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from consumer.service.service import LOGS_EVERY_SECONDS
 from consumer.service.status import StatusBoard
@@ -77,8 +77,8 @@ class Watched:
 
 
 @contextmanager
-def watched() -> Iterator[Watched]:
-    with World(SCENARIO).open() as world:
+def watched(**changes: Any) -> Iterator[Watched]:
+    with World(replace(SCENARIO, **changes)).open() as world:
         world.run_until(5.0)
         yield Watched(world)
 
@@ -169,3 +169,44 @@ def test_lag_is_known_as_soon_as_a_partition_is_taken_over() -> None:
             it.pass_time(0.1)
         assert world.time < LOGS_EVERY_SECONDS, "the ends of the logs were not looked at yet"
         assert it.partition["lag"] == 0
+
+
+def test_what_is_parked_is_told_with_its_ranges_its_age_and_whether_reading_goes_on_past_it() -> None:
+    with watched(read_ahead=True) as it:
+        it.world.platform.denied_until = 1e9
+        published_at = it.world.wall
+        for index in range(9):
+            it.world.publish(event(index))
+        it.pass_time(2.0)
+        told = it.board.status()
+        parked = told["buffer"]["parked"]
+        assert it.parts() == {"blocked": 9 - parked, "parked": parked}
+        assert parked >= 5
+        assert told["buffer"]["parked_ranges"] == 1
+        assert told["buffer"]["reads_past"]
+        assert abs(it.world.wall - published_at - told["ages"]["parked"]) < 0.5
+        assert [(one["events"], one["parked"], one["why"]) for one in told["waiting"]] == [
+            (9 - parked, parked, "access")
+        ]
+        assert it.partition["why"] is None
+
+        it.world.platform.denied_until = LONG_AGO
+        it.pass_time(60.0)
+        told = it.board.status()
+        buffer = told["buffer"]
+        assert (buffer["parked"], buffer["parked_ranges"], buffer["reads_past"]) == (0, 0, False)
+        assert told["ages"]["parked"] == 0.0
+        assert it.world.reached["records_read_again"] >= 1
+
+
+def test_a_partition_that_is_not_read_past_the_bound_names_the_setting_and_so_does_the_verdict() -> None:
+    with watched(read_ahead=True, max_ahead=3) as it:
+        it.world.platform.denied_until = 1e9
+        for index in range(9):
+            it.world.publish(event(index))
+        it.pass_time(2.0)
+        told = it.board.status()
+        assert "KAFKA__MAX_AHEAD" in str(it.partition["why"])
+        assert it.partition["paused"]
+        (said,) = [one["sentence"] for one in told["verdict"]["causes"] if one["cause"] == "buffer_full"]
+        assert "KAFKA__MAX_AHEAD" in said

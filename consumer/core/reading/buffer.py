@@ -116,8 +116,12 @@ class EventBuffer:
     def shortage(self) -> str | None:
         """Return what a full buffer means for reading, in words; None where there is room."""
         if self._policies.read_ahead:
-            if any(lane.started and not self._has_bounds_left(lane) for lane in self._lanes.values()):
-                return "and as much is parked as may be, so nothing more is read of some partitions until there is room"
+            bounds = sorted({bound for lane in self._lanes.values() if lane.started and (bound := self.bound_of(lane))})
+            if bounds:
+                return (
+                    f"and as much is parked as may be ({', '.join(bounds)}), so nothing more is read of some partitions "
+                    "until there is room"
+                )
             return (
                 "what has no room is parked until there is some, and immediate events go on"
                 if self._read_ahead.is_ahead
@@ -127,14 +131,17 @@ class EventBuffer:
             return "half of it holds events of held campaigns"
         return None if self.has_room else "nothing more is read until there is room"
 
-    def _has_bounds_left(self, lane: Lane) -> bool:
-        return lane.watermark.ahead < self._policies.max_ahead and self._read_ahead.may_park(lane)
+    def bound_of(self, lane: Lane) -> str | None:
+        """Return the setting that bounds how far a partition is read past what has no room; None while it may go on."""
+        if lane.watermark.ahead >= self._policies.max_ahead:
+            return "KAFKA__MAX_AHEAD"
+        return None if self._read_ahead.may_park(lane) else "half of BUFFER__MAX_BYTES"
 
     def _is_read(self, lane: Lane) -> bool:
         if not (lane.started and lane.may_send and lane.refused is None and self._has_room(lane.partition.topic)):
             return False
         if self._policies.read_ahead:
-            return self._has_bounds_left(lane)
+            return self.bound_of(lane) is None
         if lane.watermark.ahead >= self._policies.max_ahead:
             return False
         return not (self._stops.is_full and self._stops.held_back(lane)[0])

@@ -157,6 +157,24 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         "How many bytes the decoded events may be charged with: `BUFFER__MAX_BYTES`",
         _one(lambda now: now["buffer"]["max_bytes"]),
     ),
+    gauge(
+        "campaign_read_past",
+        (),
+        "1 while the buffer is so full that reading goes on past whatever has no room (`KAFKA__READ_AHEAD`), 0 otherwise",
+        _one(lambda now: float(now["buffer"]["reads_past"])),
+    ),
+    gauge(
+        "campaign_parked_ranges",
+        (),
+        "In how many ranges parked records stand: many small ones have to be read again piece by piece",
+        _one(lambda now: now["buffer"]["parked_ranges"]),
+    ),
+    gauge(
+        "campaign_parked_age_seconds",
+        (),
+        "How long ago the eldest parked record was published, by its timestamp in Kafka; 0 where none is parked",
+        _one(lambda now: now["ages"]["parked"]),
+    ),
     gauge("campaign_windows_open", (), "Windows that still collect events", _one(lambda now: now["windows_open"])),
     gauge(
         "campaign_sends_queued",

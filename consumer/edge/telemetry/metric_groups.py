@@ -51,7 +51,8 @@ HOLDING: Final = MetricGroup(
     names=(
         *("dispatch_stops_total", "refused_campaigns", "refused_campaign_seconds", "holds", "hold_age_seconds"),
         *("windows_open", "sends_queued", "held_events", "buffer_events", "buffer_max_events", "buffer_bytes"),
-        *("buffer_max_bytes", "partitions_paused", "partition_stops_total", "journal_unsure_total"),
+        *("buffer_max_bytes", "read_past", "parked_ranges", "parked_age_seconds", "records_read_again_total"),
+        *("partitions_paused", "partition_stops_total", "journal_unsure_total"),
         *("breaker_state", "concurrency_limit", "rate_limit", "dry_run", "test_recipients"),
     ),
 )
@@ -78,6 +79,12 @@ WAY: Final = (
         '`campaign_lag_part_records{part="backlog"}`',
         "-",
         "`campaign_lag_seconds`",
+    ),
+    (
+        "parked",
+        '`campaign_lag_part_records{part="parked"}`',
+        "-",
+        "`campaign_parked_age_seconds`",
     ),
     (
         "in a window",

@@ -89,8 +89,17 @@ class Metrics:
         ProcessCollector(namespace="campaign", registry=self.registry)
 
     def _reading(self) -> None:
-        self.records_read = counter("campaign_records_read_total", PARTITION, "Records read from the events topics")
+        self.records_read = counter(
+            "campaign_records_read_total",
+            PARTITION,
+            "Records read from the events topics; parked ones count as soon as there is room for each",
+        )
         self.bytes_read = counter("campaign_read_bytes_total", PARTITION, "Bytes of the values of records read")
+        self.records_read_again = counter(
+            "campaign_records_read_again_total",
+            PARTITION,
+            "Records read a second time or more, on the way to parked ones",
+        )
         self.invalid = counter(
             "campaign_invalid_records_total", (*PARTITION, "reason"), "Records that are no valid event, by `reason`"
         )

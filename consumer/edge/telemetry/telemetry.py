@@ -137,6 +137,9 @@ class Telemetry(SendTelemetry, Facts):
         self.metrics.records_read.add(partition, count)
         self.metrics.bytes_read.add(partition, value_bytes)
 
+    def records_read_again(self, partition: Partition, *, count: int) -> None:
+        self.metrics.records_read_again.add(partition, count)
+
     def decoded_invalid(self, partition: Partition, *, reason: Reason, offsets: Sequence[Offset]) -> None:
         count = len(offsets)
         self.metrics.invalid.add((*partition, reason), count)

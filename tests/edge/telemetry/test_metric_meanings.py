@@ -203,6 +203,9 @@ GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = (
     ("campaign_buffer_bytes", {}, 2048),
     ("campaign_buffer_max_events", {}, 100_000),
     ("campaign_buffer_max_bytes", {}, 268_435_456),
+    ("campaign_read_past", {}, 1),
+    ("campaign_parked_ranges", {}, 3),
+    ("campaign_parked_age_seconds", {}, 75.25),
     ("campaign_windows_open", {}, 4),
     ("campaign_sends_queued", {}, 2),
     ("campaign_requests_in_flight", {}, 7),
@@ -254,6 +257,7 @@ def cancelled(told: Telemetry) -> None:
 P3_LABELS = {"topic": "contact-events", "partition": "3"}
 FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float]] = (
     (lambda told: told.records_lost(P3, start=Offset(5), stop=Offset(9)), "campaign_records_lost_total", P3_LABELS, 4),
+    (lambda told: told.records_read_again(P3, count=500), "campaign_records_read_again_total", P3_LABELS, 500),
     (lambda told: told.loop_delayed(seconds=0.25), "campaign_loop_delay_seconds_sum", {}, 0.25),
     (lambda told: told.dispatch_stopped(why=StopWhy.DENIED), "campaign_dispatch_stops_total", {"why": "denied"}, 1),
     (

@@ -18,7 +18,8 @@ from consumer.edge.telemetry.metrics import SETTLEMENTS, Metrics
 from consumer.edge.telemetry.metrics_page import VALUES, page
 from consumer.edge.telemetry.telemetry import Telemetry
 from consumer.service.facts import AnswerClass, During, Priority, Producer, RetryReason, StopWhy
-from consumer.service.status_shape import AccessState, BreakerState, LagPart, OldestAges, PartitionState, ServiceState
+from consumer.service.status_shape import AccessState, BreakerState, LagPart, PartitionState, ServiceState
+from consumer.service.waiting_shape import OldestAges
 from tests.edge.support import AMONG, P3, accept, doubled, request, settle, status, telemetry
 
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
@@ -38,6 +39,7 @@ def everything() -> Telemetry:
     told = telemetry(campaigns=(421,))
     told.bind(status)
     told.records_read(P3, count=500, value_bytes=200_000)
+    told.records_read_again(P3, count=500)
     told.decoded_invalid(P3, reason=Reason.NOT_JSON, offsets=[Offset(7), Offset(9)])
     told.unknown_field(P3, name="expireAt", meant="expiresAt", count=3, among=AMONG)
     told.records_lost(P3, start=Offset(5), stop=Offset(9))
@@ -103,7 +105,10 @@ def test_every_metric_has_a_sample_once_its_fact_was_told(accept: str) -> None:
     assert empty == []
 
 
-COUNTED_THINGS = ("campaign_partitions", "campaign_holds", "campaign_dry_run", "campaign_test_recipients")
+COUNTED_THINGS = (
+    *("campaign_partitions", "campaign_holds", "campaign_dry_run", "campaign_test_recipients"),
+    *("campaign_read_past", "campaign_parked_ranges"),
+)
 """Gauges that are named after what they count, and nothing else."""
 
 
