@@ -74,12 +74,13 @@ class Admission:
             ):
                 ending = self._ending(event, oldest, now)
             fingerprint = event.fingerprint
-            if ending is not None:
+            if ending is not None and event.history is not UNTRIED:
                 in_hand.setdefault(fingerprint, event)  # repeats wait for its proof
-                if event.history is not UNTRIED:
-                    single.append((closing_verdict(event, _verdict(ending, now)), [event]))
-                else:
-                    closed.setdefault(ending, []).append(event)
+                single.append((closing_verdict(event, _verdict(ending, now)), [event]))
+            elif (
+                ending is not None and in_hand.setdefault(fingerprint, event) is event
+            ):  # else it repeats one that may go out
+                closed.setdefault(ending, []).append(event)
             elif known and (first := known.get(fingerprint)) is not None:
                 single.append((repeated(event, first, now), [event]))
             elif in_hand.setdefault(fingerprint, event) is not event:

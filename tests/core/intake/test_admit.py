@@ -7,6 +7,7 @@ import pytest
 
 from consumer.core.journal.entries import Intent, Outcome, Returned, Settled, encode
 from consumer.core.outcome import Reason, Status, Verdict
+from consumer.core.platform.answer import Answered
 from consumer.core.policy import CampaignPolicy, OnUnknown, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, SendId
 from tests.core.intake.wild_events import WildRecord
@@ -139,6 +140,26 @@ def test_a_repeat_in_hand_waits_for_the_first_and_is_its_duplicate_whatever_beca
         assert verdict.related is not None
         assert verdict.related.offset == first
         assert verdict.attempts == 0
+
+
+def test_a_repeat_that_could_not_go_out_itself_does_not_stand_for_the_first_which_may() -> None:
+    """Else whoever takes over would find the ID settled, and the first would be a duplicate of what was never sent."""
+    held_up = iter([Answered(status=429, retry_after_seconds=60.0, body=None)])
+    runner = Runner(policies=RESEND, platform=lambda _request: (next(held_up, OK), 0.05))
+    runner.pipeline.access.accepted(2, at(0))
+    first = runner.event(eventId="twice")
+    runner.feed(first)
+    runner.run(until=10.0)
+    runner.feed(first | {"expiresAt": instant(5.0)})
+    runner.run(until=20.0)
+    assert runner.results == {}, "the repeat waits for the first"
+    runner.checkpoint()
+    runner.pipeline.drop(P0)
+    runner.take(P0, process="successor")
+    runner.feed(first, first | {"expiresAt": instant(5.0)}, first=0)
+    runner.run()
+    assert settled(runner, 0) == (Status.ACCEPTED, None)
+    assert settled(runner, 1) == (Status.DUPLICATE, Reason.REPEATED)
 
 
 def test_a_repeat_of_what_ended_at_the_door_in_the_same_batch_is_its_duplicate() -> None:
