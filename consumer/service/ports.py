@@ -161,7 +161,7 @@ class EventsConsumer(EventsLog, Protocol):
         This moves no position.
 
         Raises:
-            TopicGoneError: there is no such topic or partition.
+            TopicGoneError: there is no such topic or partition, or its log ends below `stop`, all of which was read once.
             RefusedError: the brokers refuse us.
         """
         ...

@@ -11,7 +11,8 @@ from consumer.service.inbox import Inbox
 from consumer.service.ports import EventsConsumer, RefusedError, TopicGoneError
 
 READ_AGAIN_SECONDS = 5.0
-"""How long to wait where a person has to make the topic readable; the group's own reading says so."""
+"""How long to wait where a person has to make the topic readable, or its log was truncated; the group's own reading says so, and
+begins anew."""
 
 
 class Rereading:

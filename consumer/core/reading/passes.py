@@ -54,7 +54,7 @@ class Pass:
             self._stay(records[since:at], glances[since:at], stay)
             since = at
             if not self._waits(glance):
-                room.promise(glance.campaign_id, len(record.value or b""))
+                room.promise(glance.campaign_id, record)
                 taken.append(record)
                 since = at + 1
         self._stay(records[since:], glances[since:], stay)

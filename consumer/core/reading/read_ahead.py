@@ -7,7 +7,9 @@ while an earlier record of its ID or its person is parked.** Who finds one such 
 Reads nothing itself: it says which ranges are to be read again, one pass at a time in each partition.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from operator import itemgetter
 
 from consumer.core.commands import ReadAgain
 from consumer.core.event import Record
@@ -25,7 +27,7 @@ TIGHT, LOOSE = 0.75, 0.5
 PATIENCE_SECONDS = 0.25
 """For how long a tight buffer only pauses reading: what was read past is read twice."""
 
-LOOK_SECONDS, SOONEST_SECONDS = 0.25, 0.01
+LOOK_SECONDS, SOONEST_SECONDS = 0.25, 0.02
 """How often it is looked for what may come back; and where something has changed, how often at most."""
 
 PASSES_AT_ONCE = 4
@@ -40,6 +42,17 @@ MOST_INDEX = 0.5
 """Share of the buffer's bytes that the indices of parked ranges may take: beyond, reading ahead ends."""
 
 
+class ComesBackFor(IntEnum):
+    """Why a parked range is read again, the gravest first."""
+
+    WANTED = 0
+    """Somebody who is due waits for one of its records."""
+    EXPIRED = 1
+    IMMEDIATE = 2
+    """An immediate event of it has room."""
+    ROOM = 3
+
+
 class ReadAhead:
     """Decides of every record that was read whether it is taken now."""
 
@@ -51,7 +64,6 @@ class ReadAhead:
         fitting = max(SMALLEST_RANGE, policies.buffer_max_events // RANGES_A_BUFFER)
         self._range_records = min(policies.parked_range_records, fitting)
         self._passes: dict[Lane, Pass] = {}
-        self._no_expiry_until: dict[Lane, Ticks] = {}
         self._tight_since: Ticks | None = None
         self.is_ahead = False
         """Whether it is read past what has no room, because the buffer has been tight for a while."""
@@ -70,9 +82,9 @@ class ReadAhead:
         self._room.look_again(now)
         return self.is_ahead or fill < TIGHT
 
-    def may_park(self, lane: Lane) -> bool:
-        """Return whether a partition's parked ranges may become more."""
-        return lane.parked.size_bytes * len(self._lanes) < self._most_index_bytes
+    def may_park(self) -> bool:
+        """Return whether more may be parked, as far as the memory for it goes."""
+        return sum([lane.parked.size_bytes for lane in self._lanes.values()]) < self._most_index_bytes
 
     # ---------------------------------------------------------------- for the first time
 
@@ -101,7 +113,7 @@ class ReadAhead:
                 self._park(lane, records[since:at], glances[since:at])
                 since = at
                 if self._comes(lane, glance, Offset(record.offset)):
-                    self._room.promise(campaign_id, len(record.value or b""))
+                    self._room.promise(campaign_id, record)
                     lane.watermark.read([Offset(record.offset)])
                     taken.append(record)
                     since = at + 1
@@ -151,16 +163,13 @@ class ReadAhead:
         """Return what is to be read again now: the next piece of each pass that waits for one, and of new passes."""
         for lane in [lane for lane in self._passes if lane.dropped]:
             del self._passes[lane]
-            self._no_expiry_until.pop(lane, None)
         reads: list[ReadAgain] = []
         for lane, one in list(self._passes.items()):
             if not one.is_reading:
                 self._go_on(lane, one, reads, now)
         if len(self._passes) < PASSES_AT_ONCE and self._is_time_to_look(now):
             self._looked_at, self._is_stirred = now.steady, False
-            for lane in self._lanes.values():
-                if len(self._passes) < PASSES_AT_ONCE:
-                    self._begin(lane, reads, now)
+            self._begin(reads, now)
         return reads
 
     def wake_at(self) -> Ticks | None:
@@ -185,39 +194,43 @@ class ReadAhead:
             return
         one.end()
         del self._passes[lane]
+        lane.parked.passed_at = now.steady
         if one.is_for_expired:
-            self._no_expiry_until[lane] = Ticks(now.steady + EXPIRY_SHARE * (now.steady - one.began_at))
+            lane.parked.no_expiry_until = Ticks(now.steady + EXPIRY_SHARE * (now.steady - one.began_at))
         self.stir()
 
-    def _begin(self, lane: Lane, reads: list[ReadAgain], now: Now) -> None:
-        if lane in self._passes or not lane.parked or not lane.may_send:
-            return
-        over = self._next_range(lane, now)
-        if over is not None:
+    def _begin(self, reads: list[ReadAgain], now: Now) -> None:
+        """Begin passes where there is most reason for one, in turns."""
+        found: list[tuple[ComesBackFor, Ticks, Lane, ParkedRange]] = []
+        for lane in self._lanes.values():
+            if lane.parked and lane.may_send and lane not in self._passes:
+                reason, over = self._next_range(lane, now)
+                if over is not None:
+                    found.append((reason, lane.parked.passed_at, lane, over))
+        found.sort(key=itemgetter(0, 1))
+        for _, _, lane, over in found[: PASSES_AT_ONCE - len(self._passes)]:
             self._passes[lane] = one = Pass(lane.partition.topic, lane.parked, lane.watermark, over, now)
             self._go_on(lane, one, reads, now)
 
-    def _next_range(self, lane: Lane, now: Now) -> ParkedRange | None:
-        """Return the range whose records have most reason to come back: somebody waits, time is up, there is room."""
-        topic = lane.partition.topic
+    def _next_range(self, lane: Lane, now: Now) -> tuple[ComesBackFor, ParkedRange | None]:
+        """Return the first range whose records may come back, for the gravest reason that one has."""
+        topic, ranges = lane.partition.topic, lane.parked.ranges
         if self._room.is_spent(topic):
-            return None
-        ranges = lane.parked.ranges
+            return ComesBackFor.ROOM, None
         found = next((one for one in ranges if one.wanted), None)
-        if found is None and self._no_expiry_until.get(lane, AT_ONCE) <= now.steady:
+        if found is not None:
+            return ComesBackFor.WANTED, found
+        if lane.parked.no_expiry_until <= now.steady:
             found = next((one for one in ranges if one.expires_at <= now.wall), None)
-        if found is None:
-            found = self._first_with_room(ranges, topic, now)
-        return found
+            if found is not None:
+                return ComesBackFor.EXPIRED, found
+        found = next(
+            (one for one in ranges if one.urgent and self._with_room(one.urgent, topic, now, immediate=True)), None
+        )
+        if found is not None:
+            return ComesBackFor.IMMEDIATE, found
+        campaigns = self._with_room(lane.parked.campaigns, topic, now, immediate=False)
+        return ComesBackFor.ROOM, next((one for one in ranges if not campaigns.isdisjoint(one.campaigns)), None)
 
-    def _first_with_room(self, ranges: Sequence[ParkedRange], topic: str, now: Now) -> ParkedRange | None:
-        admits, known = self._room.admits, dict[tuple[int, bool], bool]()
-        for immediate in (True, False):
-            for one in ranges:
-                for campaign_id in one.urgent if immediate else one.campaigns:
-                    name = campaign_id, immediate
-                    if name not in known:
-                        known[name] = admits(campaign_id, topic, now, immediate=immediate)
-                    if known[name]:
-                        return one
-        return None
+    def _with_room(self, campaigns: Iterable[int], topic: str, now: Now, *, immediate: bool) -> set[int]:
+        return {one for one in campaigns if self._room.admits(one, topic, now, immediate=immediate)}

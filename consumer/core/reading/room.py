@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from math import ceil
 from operator import attrgetter
 
-from consumer.core.event import Decoded, Event
+from consumer.core.event import Decoded, Event, Record
+from consumer.core.intake.invalid import EVENT_OVERHEAD_BYTES
 from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
@@ -147,10 +148,10 @@ class Room:
             self._most if topic in self._urgent_topics else self._most - self._reserve
         )
 
-    def promise(self, campaign_id: int, value_bytes: int) -> None:
+    def promise(self, campaign_id: int, record: Record) -> None:
         """Let an event come: it takes its place from now on."""
         self._coming[campaign_id] = self._coming.get(campaign_id, 0) + 1
-        self._free -= max(1.0, value_bytes / self._most_bytes * self._most)
+        self._free -= max(1.0, (len(record.value or b"") + EVENT_OVERHEAD_BYTES) / self._most_bytes * self._most)
 
 
 def _by_campaign(records: Sequence[Decoded]) -> Counter[int]:

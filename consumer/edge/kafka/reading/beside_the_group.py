@@ -47,9 +47,11 @@ class ReadsBesideTheGroup:
     async def read_again(self, partition: Partition, start: Offset, stop: Offset) -> tuple[Sequence[Record], Offset]:
         """Return the first records from `start` on and below `stop`, and up to where they are all that can be read.
 
-        Raises as `log_bounds` does.
+        Raises as `log_bounds` does, and TopicGoneError also where the log ends below `stop`: it was truncated, or made anew.
         """
-        first, _ = await self.log_bounds(partition)
+        first, end = await self.log_bounds(partition)
+        if end < stop:
+            raise TopicGoneError(f"{partition} ends at offset {end}, below what was read of it ({stop})")
         if first > start:
             self._on_lost(partition, start, min(first, stop))
         if first >= stop:
