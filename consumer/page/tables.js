@@ -206,6 +206,7 @@ function holding(now) {
     ["Size", `${mebibytes(buffer.bytes)} of ${mebibytes(buffer.max_bytes)}`, full(buffer.bytes, buffer.max_bytes)],
     ...(buffer.parked ? [["Parked", `${count(buffer.parked)} records in ${count(buffer.parked_ranges)} ranges`], ["Eldest parked", span((now.ages || {}).parked)]] : []),
     ...(buffer.reads_past ? [["Reading", "goes on past what has no room", "warn"]] : []),
+    ...(buffer.bounded_partitions ? [["At a bound", `${count(buffer.bounded_partitions)} partitions are not read`, "bad"]] : []),
   ]);
 }
 

@@ -170,15 +170,14 @@ class StatusBoard:
     def _why_full(self, lane: Lane) -> str | None:
         """Return why a partition at work is not read: too much is parked, or held events fill their half of the buffer."""
         pipeline = self._service.pipeline
-        if self._service.policies.read_ahead:
-            bound = pipeline.buffer.bound_of(lane) if lane.started else None
-            return bound and (
-                f"as much waits or is parked here as {bound} allows: nothing more is read, immediate events neither, until "
-                "something of it is done; waiting says which campaigns it is, and why"
+        bound = pipeline.buffer.bound_of(lane) if lane.started else None
+        if bound is not None:
+            return (
+                f"{bound} is reached: nothing more is read, immediate events neither, until something of what waits or is "
+                "parked here is done; waiting says whose it is, and why"
             )
-        stops = pipeline.stops
-        events, _ = stops.held_back(lane)
-        if not (events and stops.is_full):
+        events, _ = pipeline.stops.held_back(lane)
+        if self._service.policies.read_ahead or not (events and pipeline.stops.is_full):
             return None
         return (
             f"{events} events of held campaigns wait here, and all such events fill half of the buffer: the partition is "
@@ -264,7 +263,8 @@ def _breaker(breaker: Breaker, now: Now) -> BreakerStatus:
 
 
 def _buffer(pipeline: Pipeline, policies: Policies) -> BufferStatus:
-    parked = [lane.parked for lane in pipeline.lanes.values()]
+    lanes = list(pipeline.lanes.values())
+    parked = [lane.parked for lane in lanes]
     return BufferStatus(
         events=pipeline.buffer.held_events,
         bytes=pipeline.buffer.held_bytes,
@@ -273,6 +273,7 @@ def _buffer(pipeline: Pipeline, policies: Policies) -> BufferStatus:
         parked=sum(one.count for one in parked),
         parked_ranges=sum(len(one.ranges) for one in parked),
         reads_past=pipeline.buffer.is_read_past,
+        bounded_partitions=sum(1 for lane in lanes if lane.started and pipeline.buffer.bound_of(lane) is not None),
     )
 
 

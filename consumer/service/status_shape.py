@@ -148,6 +148,8 @@ class BufferStatus(TypedDict):
     """In so many ranges they stand."""
     reads_past: bool
     """Whether the buffer has been so full for a while that reading goes on past whatever has no room."""
+    bounded_partitions: int
+    """Partitions of which nothing more is read, because as much waits or is parked there as the bounds allow."""
 
 
 BreakerState = Literal["closed", "open", "half_open"]

@@ -264,7 +264,7 @@ HOLDING: Final = Row(
     panels=[
         Panel(
             title="Lag by what it waits for",
-            description="Records without an acknowledged result. backlog is unread, blocked is held, refused or turned away, settling waits for the brokers.",
+            description="Records without an acknowledged result. backlog is unread, parked has no room yet, blocked is held, refused or turned away, settling waits for the brokers.",
             unit="none",
             queries=[Query(expression=total("campaign_lag_part_records", by="part", where=TOPIC), legend="{{part}}")],
             heading="campaignnormaleventslate",
@@ -314,7 +314,7 @@ HOLDING: Final = Row(
         ),
         Panel(
             title="Buffer",
-            description="How full the buffer is, of the fullest instance. Full: nothing more is read until something goes out.",
+            description="How full the buffer is, of the fullest instance. Full: what has no room is parked until something goes out.",
             unit="percentunit",
             queries=[
                 Query(
@@ -329,6 +329,36 @@ HOLDING: Final = Row(
             heading="campaignbufferfull",
             thresholds=above(0.8, 1),
             maximum=1,
+        ),
+        Panel(
+            title="Parked records",
+            description="Read past for want of room, and read again later. Their number falls as room comes; ranges by the hundred mean many small pieces to read again.",
+            unit="none",
+            queries=[
+                Query(expression=total("campaign_lag_part_records", where=f'{TOPIC}, part="parked"'), legend="records"),
+                Query(expression=total("campaign_parked_ranges"), legend="ranges"),
+                Query(expression=total("campaign_read_past"), legend="instances that read on past them"),
+                Query(expression=total("campaign_bounded_partitions"), legend="partitions not read, at a bound"),
+            ],
+            heading="campaignbufferfull",
+        ),
+        Panel(
+            title="Eldest parked record",
+            description="For how long the eldest parked record has been in Kafka. It grows while its campaign is held, refused or throttled, or the platform too slow: the runbook says how to tell which.",
+            unit="s",
+            queries=[Query(expression=highest("campaign_parked_age_seconds"), legend="eldest")],
+            heading="campaignbufferfull",
+            thresholds=above(300, 3600),
+        ),
+        Panel(
+            title="Read and read again",
+            description="Records taken, and records read again to take parked ones in, a second. Several times as many: each piece has room for few.",
+            unit="ops",
+            queries=[
+                Query(expression=per_second("campaign_records_read_total", where=TOPIC), legend="read"),
+                Query(expression=per_second("campaign_records_read_again_total", where=TOPIC), legend="read again"),
+            ],
+            heading="campaignbufferfull",
         ),
         Panel(
             title="Waiting",

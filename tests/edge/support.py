@@ -14,6 +14,7 @@ from consumer.service.facts import Priority, RequestAttempt
 from consumer.service.status_shape import (
     AcceptanceStatus,
     AccessStatus,
+    BufferStatus,
     FailureStatus,
     HoldStatus,
     LagParts,
@@ -184,6 +185,16 @@ ACCESS: AccessStatus = {
     "next_probe_in_seconds": None,
 }
 ACCEPTANCE: AcceptanceStatus = {"bounds": [0.5, 5.0], "normal": [3, 2, 1], "immediate": [1, 0, 0]}
+BUFFER: BufferStatus = {
+    "events": 6,
+    "bytes": 2048,
+    "max_events": 100_000,
+    "max_bytes": 268_435_456,
+    "parked": 40_000,
+    "parked_ranges": 3,
+    "reads_past": True,
+    "bounded_partitions": 2,
+}
 LIMITS: LimitsStatus = {
     "concurrency": 24,
     "requests_per_second": 12.5,
@@ -223,15 +234,7 @@ def status(partitions: int = 2) -> ServiceStatus:
         "sends": {"queued": 2, "in_flight": 7, "in_flight_by_campaign": {str(2**63 - 1): 7}},
         "holds": {"holds": [HOLD], "cancellations": []},
         "access": ACCESS,
-        "buffer": {
-            "events": 6,
-            "bytes": 2048,
-            "max_events": 100_000,
-            "max_bytes": 268_435_456,
-            "parked": 40_000,
-            "parked_ranges": 3,
-            "reads_past": True,
-        },
+        "buffer": BUFFER,
         "breaker": {"state": "closed", "until": None},
         "limits": LIMITS,
         "modes": {"dry_run": True, "test_recipients": 3},

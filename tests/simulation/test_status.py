@@ -184,6 +184,7 @@ def test_what_is_parked_is_told_with_its_ranges_its_age_and_whether_reading_goes
         assert parked >= 5
         assert told["buffer"]["parked_ranges"] == 1
         assert told["buffer"]["reads_past"]
+        assert told["buffer"]["bounded_partitions"] == 0
         assert abs(it.world.wall - published_at - told["ages"]["parked"]) < 0.5
         assert [(one["events"], one["parked"], one["why"]) for one in told["waiting"]] == [
             (9 - parked, parked, "access")
@@ -208,5 +209,6 @@ def test_a_partition_that_is_not_read_past_the_bound_names_the_setting_and_so_do
         told = it.board.status()
         assert "KAFKA__MAX_AHEAD" in str(it.partition["why"])
         assert it.partition["paused"]
+        assert told["buffer"]["bounded_partitions"] == 1
         (said,) = [one["sentence"] for one in told["verdict"]["causes"] if one["cause"] == "buffer_full"]
         assert "KAFKA__MAX_AHEAD" in said

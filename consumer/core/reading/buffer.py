@@ -119,8 +119,8 @@ class EventBuffer:
             bounds = sorted({bound for lane in self._lanes.values() if lane.started and (bound := self.bound_of(lane))})
             if bounds:
                 return (
-                    f"and as much is parked as may be ({', '.join(bounds)}), so nothing more is read of some partitions "
-                    "until there is room"
+                    f"and as much waits or is parked as {' and '.join(bounds)} allows, so nothing more is read of some "
+                    "partitions, immediate events neither, until there is room"
                 )
             return (
                 "what has no room is parked until there is some, and immediate events go on"
@@ -134,8 +134,8 @@ class EventBuffer:
     def bound_of(self, lane: Lane) -> str | None:
         """Return the setting that bounds how far a partition is read past what has no room; None while it may go on."""
         if lane.watermark.ahead >= self._policies.max_ahead:
-            return "KAFKA__MAX_AHEAD"
-        return None if self._read_ahead.may_park() else "half of BUFFER__MAX_BYTES"
+            return "CAMPAIGN_KAFKA__MAX_AHEAD"
+        return None if self._read_ahead.may_park() else "half of CAMPAIGN_BUFFER__MAX_BYTES"
 
     def _is_read(self, lane: Lane) -> bool:
         if not (lane.started and lane.may_send and lane.refused is None and self._has_room(lane.partition.topic)):

@@ -164,6 +164,12 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
         _one(lambda now: float(now["buffer"]["reads_past"])),
     ),
     gauge(
+        "campaign_bounded_partitions",
+        (),
+        "Partitions of which nothing more is read: as much waits or is parked as `KAFKA__MAX_AHEAD`, or half of `BUFFER__MAX_BYTES`, allows",
+        _one(lambda now: now["buffer"]["bounded_partitions"]),
+    ),
+    gauge(
         "campaign_parked_ranges",
         (),
         "In how many ranges parked records stand: many small ones have to be read again piece by piece",

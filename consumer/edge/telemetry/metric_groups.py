@@ -51,7 +51,14 @@ HOLDING: Final = MetricGroup(
     names=(
         *("dispatch_stops_total", "refused_campaigns", "refused_campaign_seconds", "holds", "hold_age_seconds"),
         *("windows_open", "sends_queued", "held_events", "buffer_events", "buffer_max_events", "buffer_bytes"),
-        *("buffer_max_bytes", "read_past", "parked_ranges", "parked_age_seconds", "records_read_again_total"),
+        *(
+            "buffer_max_bytes",
+            "read_past",
+            "bounded_partitions",
+            "parked_ranges",
+            "parked_age_seconds",
+            "records_read_again_total",
+        ),
         *("partitions_paused", "partition_stops_total", "journal_unsure_total"),
         *("breaker_state", "concurrency_limit", "rate_limit", "dry_run", "test_recipients"),
     ),

@@ -204,6 +204,7 @@ GAUGES: Sequence[tuple[str, Mapping[str, str], float]] = (
     ("campaign_buffer_max_events", {}, 100_000),
     ("campaign_buffer_max_bytes", {}, 268_435_456),
     ("campaign_read_past", {}, 1),
+    ("campaign_bounded_partitions", {}, 2),
     ("campaign_parked_ranges", {}, 3),
     ("campaign_parked_age_seconds", {}, 75.25),
     ("campaign_windows_open", {}, 4),
@@ -278,12 +279,7 @@ FACTS: Sequence[tuple[Callable[[Telemetry], None], str, Mapping[str, str], float
         {"producer": "journal"},
         1,
     ),
-    (
-        cancelled,
-        "campaign_cancelled_total",
-        {},
-        3,
-    ),
+    (cancelled, "campaign_cancelled_total", {}, 3),
     # One commit may be for many partitions.
     (
         lambda told: told.committed({P3: Offset(10), P0: Offset(3)}, seconds=0.25),
