@@ -42,12 +42,16 @@ PEOPLE = 5_000
 _numbers = itertools.count()
 
 
-def events(count: int, *, partitions: int) -> list[Written]:
-    """Events of the campaigns in turn, spread over the partitions."""
+def events(count: int, *, partitions: int, urgent_one_in: int | None = None) -> list[Written]:
+    """Events of the campaigns in turn, spread over the partitions; where it is said, one in so many is immediate."""
     campaigns = RESEND + HOLD
     return [
         written(
-            event(campaigns[number % len(campaigns)], 100_000 + number % PEOPLE),
+            event(
+                campaigns[number % len(campaigns)],
+                100_000 + number % PEOPLE,
+                **({} if urgent_one_in is None or number % urgent_one_in else {"priority": "immediate"}),
+            ),
             partition=number // len(campaigns) % partitions,
             key=b"customer-%d" % number,
             headers=[traceparent(number + 1)],
@@ -63,8 +67,16 @@ class Load:
     grows is published to in all its partitions.
     """
 
-    def __init__(self, stage: Stage, *, per_second: int, bootstrap_servers: str | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        *,
+        per_second: int,
+        bootstrap_servers: str | None = None,
+        urgent_one_in: int | None = None,
+    ) -> None:
         self._stage = stage
+        self._urgent_one_in = urgent_one_in
         self._batch = int(per_second * BATCH_SECONDS)
         self._enough = asyncio.Event()
         self._producer = AIOKafkaProducer(
@@ -93,7 +105,7 @@ class Load:
     async def _publish(self) -> None:
         while not self._enough.is_set():
             known = await self._producer.partitions_for(self._stage.events)
-            await self._send(events(self._batch, partitions=len(known)))
+            await self._send(events(self._batch, partitions=len(known), urgent_one_in=self._urgent_one_in))
             try:
                 async with asyncio.timeout(BATCH_SECONDS):
                     await self._enough.wait()

@@ -41,6 +41,11 @@ PEAK_MIB_AT_MOST = 300.0
 MEMORY = {"DEDUPLICATION__MAX_ENTRIES": "20000"}
 """Full within minutes: what grows after that is a leak."""
 
+SLOW = {"fault": "latency", "seconds": [0.6, 1.8]}
+"""Two instances get no more than some 260 contacts a second out: with a small buffer, the rest of the load is parked."""
+URGENT_ONE_IN = 13
+"""With a small buffer, so many events let one pass that does not wait; every campaign has some."""
+
 ROUGH: tuple[Mapping[str, object], ...] = (
     {"fault": "status", "status": 503, "probability": 0.2},
     {"fault": "status", "status": 429, "retryAfterSeconds": 1, "probability": 0.1},
@@ -64,6 +69,8 @@ class Soak:
     proxy: KafkaProxy
     crew: Crew
     dice: random.Random
+    pace: Mapping[str, object] = field(default_factory=lambda: LATENCY)
+    """How fast the platform is."""
     done: Counter[str] = field(default_factory=Counter)
     resident_mib: list[float] = field(default_factory=list)
     standstills: Standstills = field(default_factory=Standstills)
@@ -146,10 +153,10 @@ class Soak:
 
     async def roughen(self) -> None:
         faults = self.dice.sample(ROUGH, 4)
-        await self.stage.ask.set_faults(LATENCY, *({**each, "seed": self.dice.randrange(1_000)} for each in faults))
+        await self.stage.ask.set_faults(self.pace, *({**each, "seed": self.dice.randrange(1_000)} for each in faults))
 
     async def smoothen(self) -> None:
-        await self.stage.ask.set_faults(LATENCY)
+        await self.stage.ask.set_faults(self.pace)
 
 
 def tell(line: str) -> None:
@@ -165,12 +172,14 @@ async def soak(arguments: argparse.Namespace) -> bool:
     async with ApacheKafka() as kafka:
         way_in: WayIn = await add_way_in(kafka)
         async with way_in.open() as proxy, stage_on(kafka, folder, partitions=PARTITIONS) as stage:
-            settings = {**SETTINGS, **MEMORY}
-            await stage.ask.set_faults(LATENCY)
+            small = {} if arguments.buffer is None else {"BUFFER__MAX_EVENTS": str(arguments.buffer)}
+            settings, pace = {**SETTINGS, **MEMORY, **small}, SLOW if small else LATENCY
+            await stage.ask.set_faults(pace)
             steady = await stage.start({**settings, "KAFKA__BOOTSTRAP_SERVERS": proxy.address})
             crew = Crew(stage=stage, steady=steady, settings=settings)
             await crew.hire()
-            run = Soak(kafka=kafka, stage=stage, proxy=proxy, crew=crew, dice=random.Random(arguments.seed))
+            dice = random.Random(arguments.seed)
+            run = Soak(kafka=kafka, stage=stage, proxy=proxy, crew=crew, dice=dice, pace=pace)
             await under_load(run, arguments)
             return await sums(run)
 
@@ -182,9 +191,10 @@ async def under_load(run: Soak, arguments: argparse.Namespace) -> None:
             tasks.create_task(run.watch_memory()),
             tasks.create_task(watch(lambda: run.crew.everybody, run.standstills)),
         ]
-        async with Load(run.stage, per_second=arguments.rate):
+        urgent_one_in = None if arguments.buffer is None else URGENT_ONE_IN
+        async with Load(run.stage, per_second=arguments.rate, urgent_one_in=urgent_one_in):
             await run.run(arguments.minutes * 60)
-            await run.smoothen()
+            await run.stage.ask.set_faults(LATENCY)
         tell("no more faults: the rest is finished")
         await run.stage.results.until(run.stage.published, within_seconds=END_SECONDS)
         for each in watches:
@@ -218,6 +228,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rate", type=int, default=200, help="events a second; each takes this process 2 KiB")
+    parser.add_argument(
+        "--buffer", type=int, help="events at most in the buffer; the platform is slow, and most is parked"
+    )
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
     logging.basicConfig(level=logging.CRITICAL)  # the clients have much to say about brokers that are away
     sys.exit(0 if asyncio.run(soak(parser.parse_args())) else 1)
