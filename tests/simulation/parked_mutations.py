@@ -27,7 +27,7 @@ PARKED_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "what is settled above the watermark is not parked",
-        (f"{CORE}.reading.read_ahead:ReadAhead.take", "if offset in lane.published:", "if False:"),
+        (f"{CORE}.reading.read_ahead:ReadAhead.take", "if published and record.offset in published:", "if False:"),
         first_seed=PARKED_FROM,
     ),
     mutation(
@@ -51,7 +51,7 @@ PARKED_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "what comes back overtakes nobody who stays parked",
         (
-            f"{CORE}.reading.passes:Pass._leaves",
+            f"{CORE}.reading.passes:Pass._waits",
             "if before or any(map(self._stays.has, glance.words)):",
             "if False:",
         ),

@@ -135,7 +135,7 @@ class EventBuffer:
         """Return the setting that bounds how far a partition is read past what has no room; None while it may go on."""
         if lane.watermark.ahead >= self._policies.max_ahead:
             return "CAMPAIGN_KAFKA__MAX_AHEAD"
-        return None if self._read_ahead.may_park() else "half of CAMPAIGN_BUFFER__MAX_BYTES"
+        return None if self._read_ahead.may_park else "half of CAMPAIGN_BUFFER__MAX_BYTES"
 
     def _is_read(self, lane: Lane) -> bool:
         if not (lane.started and lane.may_send and lane.refused is None and self._has_room(lane.partition.topic)):

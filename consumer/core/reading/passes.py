@@ -9,6 +9,9 @@ from consumer.core.journal.watermark import Watermark
 from consumer.core.reading.room import Room
 from consumer.core.terms import Now, Offset, Ticks
 
+STUCK_SECONDS = 2.0
+"""A piece takes milliseconds: what takes so long has no leader, or may not be read, and may take for ever."""
+
 
 class Pass:
     """Reads a parked range again, piece by piece, to its end: what stays is indexed anew."""
@@ -26,8 +29,8 @@ class Pass:
         self.at = over.start
         """Up to where it has come."""
         self.began_at: Ticks = now.steady
-        self.is_reading = False
-        """Whether a piece of it is being read."""
+        self.reads_since: Ticks | None = None
+        """Since when a piece of it is being read; None while none is."""
         self.is_for_expired = over.expires_at <= now.wall
 
     def next_piece(self) -> tuple[Offset, Offset] | None:
@@ -35,11 +38,20 @@ class Pass:
         start = self._watermark.parked.between(self.at, self._over.stop).first
         return None if start is None else (start, self._over.stop)
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether a piece of it is being read."""
+        return self.reads_since is not None
+
+    def is_stuck(self, now: Now) -> bool:
+        """Return whether the brokers do not give out what it reads."""
+        return self.reads_since is not None and now.steady - self.reads_since >= STUCK_SECONDS
+
     def through(
         self, records: Sequence[Record], glances: Sequence[Glance], reached: Offset, room: Room, now: Now
     ) -> list[Record]:
         """Go through a piece that holds all parked records up to `reached`; return what is taken."""
-        self.is_reading = False
+        self.reads_since = None
         reached = min(reached, self._over.stop)
         taken: list[Record] = []
         stay = OffsetRanges()

@@ -31,6 +31,7 @@ LOOK_SECONDS, SOONEST_SECONDS = 0.25, 0.02
 """How often it is looked for what may come back; and where something has changed, how often at most."""
 
 PASSES_AT_ONCE = 4
+"""Those that get on: what some brokers do not give out keeps nothing else from being read."""
 
 EXPIRY_SHARE = 4.0
 """For so many times as long as a pass for expired records took, there is no other one in its partition."""
@@ -67,6 +68,8 @@ class ReadAhead:
         self._tight_since: Ticks | None = None
         self.is_ahead = False
         """Whether it is read past what has no room, because the buffer has been tight for a while."""
+        self.may_park = True
+        """Whether more may be parked, as far as the memory for it went at the last look: one sum for all partitions."""
         self._is_stirred = False
         self._looked_at = AT_ONCE
 
@@ -79,12 +82,9 @@ class ReadAhead:
         elif fill < LOOSE:
             self._tight_since = None
         self.is_ahead = self._tight_since is not None and now.steady - self._tight_since >= PATIENCE_SECONDS
+        self.may_park = sum([lane.parked.size_bytes for lane in self._lanes.values()]) < self._most_index_bytes
         self._room.look_again(now)
         return self.is_ahead or fill < TIGHT
-
-    def may_park(self) -> bool:
-        """Return whether more may be parked, as far as the memory for it goes."""
-        return sum([lane.parked.size_bytes for lane in self._lanes.values()]) < self._most_index_bytes
 
     # ---------------------------------------------------------------- for the first time
 
@@ -167,9 +167,11 @@ class ReadAhead:
         for lane, one in list(self._passes.items()):
             if not one.is_reading:
                 self._go_on(lane, one, reads, now)
-        if len(self._passes) < PASSES_AT_ONCE and self._is_time_to_look(now):
-            self._looked_at, self._is_stirred = now.steady, False
-            self._begin(reads, now)
+        if self._is_time_to_look(now):
+            self._looked_at, self._is_stirred = now.steady, False  # the end of a pass stirs it again
+            more = PASSES_AT_ONCE - sum(not one.is_stuck(now) for one in self._passes.values())
+            if more > 0:
+                self._begin(reads, now, most=more)
         return reads
 
     def wake_at(self) -> Ticks | None:
@@ -189,7 +191,7 @@ class ReadAhead:
     def _go_on(self, lane: Lane, one: Pass, reads: list[ReadAgain], now: Now) -> None:
         piece = one.next_piece()
         if piece is not None:
-            one.is_reading = True
+            one.reads_since = now.steady
             reads.append(ReadAgain(lane, *piece))
             return
         one.end()
@@ -199,8 +201,8 @@ class ReadAhead:
             lane.parked.no_expiry_until = Ticks(now.steady + EXPIRY_SHARE * (now.steady - one.began_at))
         self.stir()
 
-    def _begin(self, reads: list[ReadAgain], now: Now) -> None:
-        """Begin passes where there is most reason for one, in turns."""
+    def _begin(self, reads: list[ReadAgain], now: Now, *, most: int) -> None:
+        """Begin so many passes, where there is most reason for one, in turns."""
         found: list[tuple[ComesBackFor, Ticks, Lane, ParkedRange]] = []
         for lane in self._lanes.values():
             if lane.parked and lane.may_send and lane not in self._passes:
@@ -208,7 +210,7 @@ class ReadAhead:
                 if over is not None:
                     found.append((reason, lane.parked.passed_at, lane, over))
         found.sort(key=itemgetter(0, 1))
-        for _, _, lane, over in found[: PASSES_AT_ONCE - len(self._passes)]:
+        for _, _, lane, over in found[:most]:
             self._passes[lane] = one = Pass(lane.partition.topic, lane.parked, lane.watermark, over, now)
             self._go_on(lane, one, reads, now)
 

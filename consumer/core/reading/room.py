@@ -1,9 +1,10 @@
 """Who may fill how much of the buffer: nobody's backlog takes the room that somebody else's events need. Holds no event.
 
 Each campaign may have so many events without an outcome as a multiple of what is free at that moment (dynamic thresholds:
-Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998). Alone it may fill four
-fifths; many share, and some room is always left for whoever comes next. A campaign that may not go on takes far less.
-Immediate events may take what is left.
+Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998). Alone it fills some
+seven tenths; many share. Campaigns that may not go on take far less, and no more than half of the buffer all together. What
+they had before they were stopped stays here, so that many stopped one after another could take everything: the last tenth is
+for immediate events, and for campaigns that have little here.
 """
 
 from collections import Counter
@@ -20,8 +21,10 @@ from consumer.core.terms import Now
 
 SHARE = 4.0
 """Of what is free, for a campaign that goes on."""
-BLOCKED_SHARE = 0.25
-"""The same for one that is held, refused, or asked to wait."""
+BLOCKED_SHARE, BLOCKED_FLOOR = 0.25, 0.5
+"""For one that is held, refused, or asked to wait: its share of what is free beyond so much of the buffer."""
+LAST_SHARE, LITTLE_SHARE = 0.1, 0.005
+"""Of the buffer: what is kept for immediate events, and for campaigns that have no more than so little of it here."""
 URGENT_SHARE = 0.1
 """Of the buffer, for events of urgent topics alone, where there are such topics."""
 LOW_WATER = 0.8
@@ -112,7 +115,11 @@ class Room:
         return self._has_room(campaign_id, free, now)
 
     def _has_room(self, campaign_id: int, free: float, now: Now) -> bool:
-        threshold = (BLOCKED_SHARE if self._is_blocked(campaign_id, now) else SHARE) * free
+        if self._is_blocked(campaign_id, now):
+            threshold = BLOCKED_SHARE * (free - BLOCKED_FLOOR * self._most)
+        else:
+            little = min(free, max(1.0, LITTLE_SHARE * self._most))
+            threshold = max(SHARE * (free - LAST_SHARE * self._most), little)
         here = self._undecided.get(campaign_id, 0) + self._coming.get(campaign_id, 0)
         if here >= threshold:
             self._full.add(campaign_id)
