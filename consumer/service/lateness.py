@@ -39,6 +39,8 @@ def urgent_late_seconds(pipeline: Pipeline, policies: Policies, now: Now, *, unr
 def _latest(lanes: Iterable[Lane], pipeline: Pipeline, policies: Policies, now: Now, *, unread: Unread) -> float:
     delays = [0.0]
     for lane in lanes:
+        if lane.parked:
+            delays += _parked_delays(lane, pipeline.access.holds, policies, now)
         if lane.held_events:
             delays += _delays(lane, pipeline.access.holds, policies, now)
         elif (timestamp_ms := unread(lane)) is not None:
@@ -73,6 +75,21 @@ def _delays(lane: Lane, holds: Holds, policies: Policies, now: Now) -> Iterator[
             yield _delay(event.timestamp_ms, window, now)
             if window <= policies.default.window_seconds:
                 return
+
+
+def _parked_delays(lane: Lane, holds: Holds, policies: Policies, now: Now) -> Iterator[float]:
+    """Yield the delay of the first range of parked records without one that operators hold; the ranges behind are younger.
+
+    Of a range that holds both, it is not known whose the oldest record is.
+    """
+    if holds.of_everybody is not None:
+        return
+    held, is_urgent = holds.held_campaigns(), lane.partition.topic in policies.urgent_topics
+    for one in islice(lane.parked.ranges, MOST_LOOKED_AT):
+        if held.isdisjoint(one.campaigns):
+            windows = (policies.of(campaign_id).window_seconds for campaign_id in one.campaigns)
+            yield _delay(one.first_ms, 0.0 if is_urgent else max(windows, default=0.0), now)
+            return
 
 
 def _delay(timestamp_ms: int, window_seconds: float, now: Now) -> float:

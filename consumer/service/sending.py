@@ -56,12 +56,23 @@ def why_not_sending(pipeline: Pipeline, now: Now, *, control_trouble: str | None
 
 
 def waiting_events(pipeline: Pipeline) -> int:
-    """Return how many events wait for a request that brings their outcome, those of held campaigns apart."""
-    lanes, stops = pipeline.lanes.values(), pipeline.stops
+    """Return how many events, in hand or parked, wait for a request that brings their outcome; held campaigns apart."""
     if pipeline.access.holds.of_everybody is not None:
         return 0
-    held = sum(stops.held_back(lane)[0] for lane in lanes)
-    return max(0, sum(len(lane.in_hand) for lane in lanes) - held)
+    lanes = pipeline.lanes.values()
+    return max(0, sum(len(lane.in_hand) + lane.parked.count for lane in lanes) - held_events(pipeline))
+
+
+def held_events(pipeline: Pipeline) -> int:
+    """Return how many events, in hand or parked, operators hold."""
+    holds = pipeline.access.holds
+    held, everybody = holds.held_campaigns(), holds.of_everybody is not None
+    count = 0
+    for lane in pipeline.lanes.values():
+        count += pipeline.stops.held_back(lane)[0]
+        parked = lane.parked
+        count += parked.count if everybody else sum([parked.campaigns[one] for one in parked.campaigns.keys() & held])
+    return count
 
 
 # ------------------------------------------------------------------------------------------------- operators
@@ -114,7 +125,7 @@ def _holds(pipeline: Pipeline) -> Iterator[Trouble]:
         headline=f"{whose} held by operators",
         sentence=f"{whose} held by operators ({why}); campaign-consumer campaigns release lets them go on",
         since=holds[0].since,
-        events=sum(pipeline.stops.held_back(lane)[0] for lane in pipeline.lanes.values()),
+        events=held_events(pipeline),
     )
 
 

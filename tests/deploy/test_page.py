@@ -114,6 +114,21 @@ async def test_the_page_says_within_seconds_what_is_wrong_and_when_it_is_over(ka
         await says(page, "the service does not answer; the figures below are from", ms=15_000)
 
 
+async def test_the_page_shows_whose_events_have_no_room_and_are_parked(kafka: Cluster, tmp_path: Path) -> None:
+    async with stage_on(kafka, tmp_path) as stage, chromium() as browser:
+        service = await stage.start({"BUFFER__MAX_EVENTS": "300", **PATIENT})
+        await stage.results.until(await stage.publish([written(urgent(6, 1))]))
+        await stage.ask.set_faults({"fault": "hold", "campaign": 7})
+        await stage.publish([written(event(7, person)) for person in range(900)])
+        page = await browser.open(service.url)
+        await says(page, re.compile(r"of 300 events, \d+ parked"), at="#figures")
+        await says(page, re.compile(r"Parked\s*\d+ records in \d+ ranges"), at="#buffer")
+        await says(page, "goes on past what has no room", at="#buffer")
+        await says(page, re.compile(r"parked \d+"), at="#parts-legend")
+        await says(page, re.compile(r"^[6-8]\d\d$"), at="#waiting td:nth-child(3)")
+        assert page.complaints == []
+
+
 @pytest.mark.parametrize("theme, colour", [("light", "rgb(176, 0, 109)"), ("dark", "rgb(255, 110, 199)")])
 async def test_nobody_takes_a_rehearsal_for_the_real_thing(
     kafka: Cluster, tmp_path: Path, theme: Theme, colour: str

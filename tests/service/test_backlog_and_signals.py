@@ -1,5 +1,6 @@
 """More than the buffer holds, and signals at awkward moments: memory is bounded, and every end is an orderly one."""
 
+import re
 import signal
 from pathlib import Path
 
@@ -66,6 +67,11 @@ async def test_what_cannot_wait_leaves_past_a_backlog_of_its_own_partition_which
             return bool(status["lag_parts"]["parked"] > BACKLOG - BUFFER)
 
         await eventually(parked, within_seconds=30.0, what="what has no room parked")
+        status = await service.status()
+        (waiting,) = status["waiting"]
+        assert (waiting["campaign"], waiting["events"] + waiting["parked"]) == ("7", BACKLOG)
+        assert waiting["parked"] == status["buffer"]["parked"]
+        assert status["buffer"]["reads_past"]
         passing = [written(urgent(6, 2)), written(event(8, 3)), written(urgent(9, 4))]
         results = await stage.results.until(await stage.publish(passing), within_seconds=10.0)
         assert {one["status"] for one in results} == {"accepted"}
@@ -73,7 +79,11 @@ async def test_what_cannot_wait_leaves_past_a_backlog_of_its_own_partition_which
         await stage.ask.clear_faults()
         await stage.results.until_count(BACKLOG + 1 + len(passing))
         status = await service.status()
-        assert (status["lag"], status["lag_parts"]["parked"]) == (0, 0)
+        assert (status["lag"], status["lag_parts"]["parked"], status["ages"]["parked"]) == (0, 0, 0)
+        again = re.findall(
+            r"^campaign_records_read_again_total\{.*\} (.*)$", (await service.get("/metrics")).text, re.MULTILINE
+        )
+        assert sum(map(float, again)) >= BACKLOG - BUFFER
         assert await service.stop() == 0
         account = await stage.account()
         assert account.by_status == {"accepted": BACKLOG + 1 + len(passing)}
