@@ -37,6 +37,20 @@ async def texted_twice_with_hold(stage: Stage) -> list[str]:
     return [reference for reference, count in texts.items() if count > 1]
 
 
+async def assert_in_order(stage: Stage) -> None:
+    """Nobody got a later event of a campaign before an earlier one of the same partition, repeats apart."""
+    place_of = {
+        result.external_reference: result.place for result in stage.results.seen if result.status != "duplicate"
+    }
+    texted: defaultdict[tuple[int, str, int], dict[int, float]] = defaultdict(dict)
+    async for contact in stage.ask.stream_contacts():
+        place = place_of[contact.reference]
+        first = texted[contact.campaign_id, contact.person, place.partition]
+        first[place.offset] = min(contact.first_byte_at, first.get(place.offset, contact.first_byte_at))
+    for person, first in texted.items():
+        assert sorted(first, key=first.__getitem__) == sorted(first), f"{person} out of order"
+
+
 async def assert_fresh_proofs(stage: Stage) -> None:
     """Each request was preceded by intents of its own that count and are not old: who was frozen has to look again.
 
@@ -69,9 +83,14 @@ class _Part(NamedTuple):
 
 
 async def _texted_by_request(stage: Stage) -> dict[_Part, frozenset[RecordPlace]]:
-    place_of = {result.external_reference: result.place for result in stage.results.seen}
+    place_of = _places(stage)
     texted: defaultdict[_Part, set[RecordPlace]] = defaultdict(set)
     async for contact in stage.ask.stream_contacts():
         place = place_of[contact.reference]
         texted[_Part(contact.request_id, place.partition, contact.first_byte_at)].add(place)
     return {part: frozenset(places) for part, places in texted.items()}
+
+
+def _places(stage: Stage) -> dict[str | None, RecordPlace]:
+    """Where the record of each reference stands; of those with one ID, the one that is sent."""
+    return {result.external_reference: result.place for result in stage.results.seen if result.status != "duplicate"}
