@@ -31,9 +31,6 @@ FETCH_RECORDS = 700
 """Records per fetch: some 5 ms of work. A larger fetch delays the stages behind it for longer, holds more events, and has
 left the processor's caches at the next stage (2,000 cost 8 % of CPU). A smaller one costs as much in turns."""
 
-PASSED_RECORDS = 2_000
-"""The same where most are parked: a glance takes a third of the time."""
-
 FETCH_SECONDS = 0.2
 """How long a fetch waits for records. A partition that is resumed is read after this time at the latest."""
 
@@ -250,9 +247,8 @@ class Service:
             self.partitions.look_at_edges()
 
     def _most_records(self) -> int:
-        if not self.policies.read_ahead:
-            return min(FETCH_RECORDS, self.pipeline.buffer.room_events)
-        return PASSED_RECORDS if self.pipeline.buffer.is_read_past else FETCH_RECORDS
+        """Return how many records a fetch may bring: where what has no room is parked, the room does not matter."""
+        return FETCH_RECORDS if self.policies.read_ahead else min(FETCH_RECORDS, self.pipeline.buffer.room_events)
 
     def _share_rates(self) -> None:
         own = sum(lane.started and not lane.leaving for lane in self.pipeline.lanes.values())

@@ -8,6 +8,7 @@ import asyncio
 import statistics
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
@@ -23,8 +24,9 @@ from tests.benchmarks.drain import Drained, drain_service, fill
 
 OFF = {"CAMPAIGN_KAFKA__READ_AHEAD": "false"}
 ON = {"CAMPAIGN_KAFKA__READ_AHEAD": "true"}
-SMALL_BUFFER = {"CAMPAIGN_BUFFER__MAX_EVENTS": "5000"}
-"""What a drain at full speed fills: it is then read ahead nearly all the time."""
+SMALL_BUFFER = {"CAMPAIGN_BUFFER__MAX_EVENTS": "30000"}
+SLOW = {"fault": "latency", "seconds": 0.5}
+"""Before a platform that answers so late, a drain fills such a buffer: it is read ahead nearly all the time."""
 
 OTP_PER_SECOND = 20
 OTP_SECONDS = 20
@@ -36,7 +38,7 @@ LEAD_SECONDS = 6.0
 """From the service's start to the first one-time password: the buffer is full by then, and the platform has let it in."""
 
 
-async def cost(servers: str, arguments: argparse.Namespace, more: Mapping[str, str], name: str) -> None:
+async def cost(servers: str, arguments: argparse.Namespace, name: str, **more: Mapping[str, Any]) -> None:
     """Drain the topic with and without reading ahead, in turns."""
     pairs: list[tuple[Drained, Drained]] = []
     for number in range(arguments.rounds):
@@ -44,8 +46,10 @@ async def cost(servers: str, arguments: argparse.Namespace, more: Mapping[str, s
         drained = {}
         for is_on in (on_first, not on_first):
             run = f"{name}-{number}-{is_on}"
-            settings = {**(ON if is_on else OFF), **more}
-            drained[is_on] = await drain_service(servers, events=arguments.events, run=run, settings=settings)
+            settings = {**(ON if is_on else OFF), **more.get("settings", {})}
+            drained[is_on] = await drain_service(
+                servers, events=arguments.events, run=run, settings=settings, fault=more.get("fault")
+            )
         pairs.append((drained[False], drained[True]))
     speed = statistics.median(off.seconds / on.seconds for off, on in pairs)
     cpu = statistics.median(on.service.cpu_seconds / off.service.cpu_seconds for off, on in pairs)
@@ -113,9 +117,9 @@ async def run(arguments: argparse.Namespace) -> None:
         if {"drain", "backlog"} & set(arguments.case):
             await fill(servers, events=arguments.events, partitions=PARTITIONS)
         if "drain" in arguments.case:
-            await cost(servers, arguments, {}, "drain")
+            await cost(servers, arguments, "drain")
         if "backlog" in arguments.case:
-            await cost(servers, arguments, SMALL_BUFFER, "backlog")
+            await cost(servers, arguments, "backlog", settings=SMALL_BUFFER, fault=SLOW)
         if "passwords" in arguments.case:
             await passwords(servers, "alone", backlog=0, topic="bulk-{run}", settings={})
             await passwords(servers, "same-partitions", backlog=arguments.backlog, topic="bulk-{run}", settings={})

@@ -72,9 +72,13 @@ async def drain_service(
     module: str = "consumer",
     watch: Path | None = None,
     settings: Mapping[str, str] | None = None,
+    fault: Mapping[str, object] | None = None,
 ) -> Drained:
     """Let the service drain the topic; time runs from its joining the group to the last acknowledged result."""
     async with bench.sandbox() as (url, platform):
+        if fault is not None:
+            async with SandboxClient(url) as client:
+                await client.set_faults(dict(fault))
         port = free_port()
         service = bench.service(
             servers,

@@ -34,7 +34,7 @@ def called(*arguments: str, **environment: str) -> Result:
         (["--from", "1842"], "name it with --topic and --partition"),
         (["--to", "1842", "--topic", "events"], "name it with --topic and --partition"),
         (["--to", "1842", "--topic", "events", "--partition", "1", "--partition", "2"], "name it with --topic"),
-        (["--topic", "events2"], "has no such topic (events, other)"),
+        (["--topic", "events2"], "have no such topic (events, other)"),
         (["--extend-expiry", "0s"], "longer than nothing"),
         (["--extend-expiry", "soon"], "must be a duration"),
         (["--event", "\udcff"], "not UTF-8"),

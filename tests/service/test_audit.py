@@ -98,7 +98,10 @@ async def test_events_that_give_way_to_one_another_are_proven(kafka: Cluster, tm
 async def test_questions_that_cannot_be_asked_end_with_2_and_name_the_cure(kafka: Cluster, tmp_path: Path) -> None:
     async with stage_on(kafka, tmp_path) as stage:
         for arguments, words in (
-            (("--topic", "elsewhere"), "--topic elsewhere: CAMPAIGN_KAFKA__EVENTS_TOPICS has no such topic"),
+            (
+                ("--topic", "elsewhere"),
+                "--topic elsewhere: CAMPAIGN_KAFKA__EVENTS_TOPICS and CAMPAIGN_KAFKA__URGENT_TOPICS have no such topic",
+            ),
             (("--partition", "3"), f"--partition: topic '{stage.events}' has 1 partitions, no 3"),
             (("--from", "yesterday"), "'yesterday' is neither an offset nor an instant"),
         ):

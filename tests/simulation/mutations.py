@@ -262,7 +262,11 @@ MUTATIONS: tuple[Mutation, ...] = (
     NEVER_READ_AGAIN_AND_GREEN,
     mutation(
         "no more is read than the buffer has room for",
-        (f"{SERVICE}.service:Service._room", "min(FETCH_RECORDS, self.pipeline.buffer.room_events)", "FETCH_RECORDS"),
+        (
+            f"{SERVICE}.service:Service._most_records",
+            "else min(FETCH_RECORDS, self.pipeline.buffer.room_events)",
+            "else FETCH_RECORDS",
+        ),
     ),
     mutation(
         "a stop narrows to those who were refused",

@@ -59,7 +59,7 @@ PARKED_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "what stays parked is found by whoever comes later",
-        (f"{CORE}.journal.parked:Parked.end_pass", "self._paint(stays.words())", "pass"),
+        (f"{CORE}.journal.parked:Parked.ahead_of", "in ranges if _has", "in ranges if not one.is_sealed and _has"),
         first_seed=PARKED_FROM,
     ),
     mutation(
