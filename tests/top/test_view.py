@@ -176,3 +176,10 @@ def test_each_part_that_is_not_empty_is_seen_in_a_bar_no_longer_than_its_room(
     drawn = bar(parts, whole=max(sum(parts.values()), 1), width=width, is_plain=True).plain
     assert len(drawn) <= width
     assert set(drawn) == {LAG_PARTS[name].plain for name, count in parts.items() if count}
+
+
+def test_a_campaign_that_has_nothing_in_hand_has_no_age_there() -> None:
+    whole = full()
+    whole["waiting"] = [{**whole["waiting"][0], "events": 0, "parked": 9_586, "oldest_seconds": None, "why": "parked"}]
+    (row,) = [line.split() for line in lines_of(whole, width=120) if line.startswith("421") and "9,586" in line]
+    assert row == ["421", "0", "9,586", "parked"]
