@@ -70,6 +70,8 @@ class Stops:
     def _look_through(self, lane: Lane, changed: Changed, held: frozenset[int]) -> None:
         """Go once through what is in hand of a partition: a hold or a cancellation is rare."""
         everybody, campaigns, events = changed.everybody, changed.campaigns, changed.events
+        for event_id in events:
+            lane.parked.want(event_id)
         for event in lane.in_hand.values():
             campaign_id = event.group.campaign_id
             if everybody or campaign_id in campaigns or event.event_id in events:

@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 import pytest
 
-from consumer.core.commands import ReadAgain
 from consumer.core.outcome import Reason, Status
 from consumer.core.platform.answer import Answer, Answered
 from consumer.core.policy import CampaignPolicy, Policies
@@ -15,7 +14,7 @@ from consumer.core.terms import Offset, Partition
 from tests.core.intake.wild_events import WildRecord
 from tests.core.makers import P0, P1, at
 from tests.core.operators import Operator
-from tests.core.runner import OK, Request, Runner, accepting
+from tests.core.runner import OK, Request, Runner
 
 BUFFER = 200
 FETCHED = 50
@@ -116,21 +115,6 @@ class Reader(Runner):
             assert not lane.undecided
         references = [reference for request in self.requests for reference in request.references]
         assert len(references) == len(set(references)) + refused, "nobody is texted twice"
-
-
-class SilentReader(Reader):
-    """Some partitions are not given out again."""
-
-    def __post_init__(self) -> None:
-        self.silent: set[Partition] = set()
-        self.asked_in_vain: set[Partition] = set()
-        super().__post_init__()
-
-    def _read_again(self, one: ReadAgain) -> None:
-        if one.lane.partition in self.silent:
-            self.asked_in_vain.add(one.lane.partition)
-        else:
-            super()._read_again(one)
 
 
 def backlog(policies: Policies = POLICIES, **more: Any) -> Reader:
@@ -327,67 +311,3 @@ def test_a_range_that_retention_has_removed_is_not_waited_for() -> None:
     reader.go_on(3_000.0, lambda: not lane.parked)
     reader.go_on(60.0)
     assert lane.watermark.value == Offset(1_000)
-
-
-CROWD = range(10, 40)
-"""More campaigns than could each have a share of what the ones before have left."""
-
-
-def slow_for_the_crowd(request: Request) -> tuple[Answer, float]:
-    return OK, SLOW if request.campaign in CROWD else 0.05
-
-
-def assert_nobody_else_waits(reader: Reader, operator: Operator) -> None:
-    """What is urgent, and what is another campaign's, goes out at once; the crowd does when it may."""
-    reader.go_on(20.0)
-    urgent, other = reader.publish(
-        [
-            reader.event(campaignId=OTP, phone="+34700000001", priority="immediate"),
-            reader.event(campaignId=OTHER, phone="+34700000002"),
-        ]
-    )
-    reader.go_on(2.0)
-    sent_at = [reader.sent_at(offset) or float("inf") for offset in (urgent, other)]
-    assert sent_at[0] < reader.time - 2.0 + PROMPT_SECONDS
-    assert sent_at[1] < reader.time - 2.0 + PROMPT_SECONDS + 0.2
-    reader.platform = accepting
-    for campaign in CROWD:
-        operator.release(campaign)
-    reader.ends()
-
-
-def test_however_many_campaigns_are_held_they_stand_in_nobodys_way() -> None:
-    reader = Reader(policies=POLICIES, platform=slow_for_the_crowd)
-    operator = Operator(reader)
-    for campaign in CROWD:
-        operator.hold(campaign)
-        reader.bulk(100, campaign=campaign)
-    reader.go_on(10.0)
-    assert reader.parked > 2_000
-    assert_nobody_else_waits(reader, operator)
-
-
-def test_campaigns_that_are_held_once_they_have_their_share_one_after_another_stand_in_nobodys_way() -> None:
-    reader = Reader(policies=POLICIES, platform=slow_for_the_crowd)
-    operator = Operator(reader)
-    for campaign in CROWD:
-        reader.bulk(200, campaign=campaign)
-        reader.go_on(0.5)
-        operator.hold(campaign)
-        reader.go_on(0.5)
-    assert reader.parked > 2_000
-    assert_nobody_else_waits(reader, operator)
-
-
-def test_partitions_that_nobody_gives_out_keep_no_other_from_coming_back() -> None:
-    partitions = [Partition(P0.topic, number) for number in range(6)]
-    *silent, alive = partitions
-    reader = SilentReader(policies=POLICIES, platform=slow_for_bulk, partitions=partitions)
-    for partition in partitions:
-        reader.bulk(200, partition)
-    reader.go_on(2.0)
-    reader.silent.update(silent)
-    reader.go_on(300.0)
-    assert reader.asked_in_vain == {*silent}
-    assert not reader.pipeline.lanes[alive].parked
-    assert {offset for number, offset in reader.results if number == alive.number} == {*reader.topic[alive]}

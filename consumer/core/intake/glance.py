@@ -11,15 +11,12 @@ import msgspec
 
 from consumer.core.event import Event, Identity, Record
 from consumer.core.intake.decode import Decoder
-from consumer.core.journal.parked import NOBODYS, Glance
+from consumer.core.journal.parked import NOBODYS, WORD, Glance, word_of
 from consumer.core.people import PEOPLE, person_in
 from consumer.core.person import TELLING, UNSURE_OPENINGS, person_of, person_of_e164
 from consumer.core.policy import Policies
 from consumer.core.terms import Instant, Now, Partition
 from schemas.instants import instant_of
-
-_WORD: Final = 0xFFFF_FFFF
-"""Words are compared within this process alone, so the interpreter's own hash will do."""
 
 _instant_of = cast("Callable[[str], Instant]", instant_of)
 
@@ -72,7 +69,7 @@ class Glances:
                         person = _PLAIN_PHONE + phone[TELLING]
                     else:
                         person = _person(fields.contact)
-                    words = hash(fields.event_id) & _WORD, hash((campaign_id, person)) & _WORD
+                    words = hash(fields.event_id) & WORD, hash((campaign_id, person)) & WORD  # word_of, without a call
                     immediate = is_urgent if priority is None else priority == "immediate"
                     expires_at = self._expires_at(fields) if self._some_expire or fields.expires_at else None
                     append(Glance(campaign_id, immediate, words, expires_at))
@@ -93,7 +90,7 @@ class Glances:
         if type(decoded) is not Event:
             return Glance(NOBODYS, immediate=False, words=(), expires_at=None)
         campaign_id = decoded.group.campaign_id
-        words = hash(decoded.event_id) & _WORD, hash((campaign_id, person_in(decoded.person))) & _WORD
+        words = word_of(decoded.event_id), word_of((campaign_id, person_in(decoded.person)))
         return Glance(campaign_id, decoded.immediate, words, decoded.expires_at)
 
 

@@ -7,7 +7,7 @@ comes later finds out that somebody stands before it. A range is indexed anew by
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
@@ -24,8 +24,12 @@ FULL_SLOT = 255
 RECORD_BYTES = 12
 """What a parked record takes in the index, about: its words; and what is not packed yet."""
 RANGE_BYTES = 2_000
+SMALL_SHARE = 0.25
+"""Of the records that a range may have: neighbours with no more together become one."""
 _NEVER = Instant(float("inf"))
 
+WORD = 0xFFFF_FFFF
+"""The bits of a word."""
 NOBODYS = 0
 """Stands for the campaign of a record that is no event."""
 
@@ -44,6 +48,11 @@ class Glance(NamedTuple):
 
 
 _CAMPAIGN, _IMMEDIATE, _WORDS, _EXPIRES_AT = map(attrgetter, ("campaign_id", "immediate", "words", "expires_at"))
+
+
+def word_of(name: Hashable) -> int:
+    """Return what stands for an ID or a person: compared within this process alone, the interpreter's own hash will do."""
+    return hash(name) & WORD
 
 
 class ParkedRange:
@@ -97,6 +106,19 @@ class ParkedRange:
         self._fresh |= new
         return new
 
+    @classmethod
+    def joined(cls, one: "ParkedRange", after: "ParkedRange") -> "ParkedRange":
+        """Return a complete range that is both of these."""
+        both = cls(one.start)
+        both.stop, both.first_ms, both.count = after.stop, one.first_ms, one.count + after.count
+        both.campaigns = dict(Counter(one.campaigns) + Counter(after.campaigns))
+        both.urgent = dict(Counter(one.urgent) + Counter(after.urgent))
+        both.expires_at = min(one.expires_at, after.expires_at)
+        both.wanted = one.wanted | after.wanted
+        both._fresh = {*one.words(), *after.words()}
+        both.seal()
+        return both
+
     def seal(self) -> None:
         """Take no more in: its words are packed."""
         if self._sealed is None:
@@ -122,6 +144,8 @@ class Parked:
         """The range that is being read again: what of it stays is found out."""
         self.passed_at = AT_ONCE
         """When the last pass ended: of several partitions, the one that has waited longest is next."""
+        self.urgent_at = AT_ONCE
+        """When the last pass for immediate records began."""
         self.no_expiry_until = AT_ONCE
         """Until when no pass is made for expired records alone."""
 
@@ -180,6 +204,12 @@ class Parked:
         ranges = self.ranges if before is None else self.ranges[: self.ranges.index(before)]
         return [one for one in ranges if _has(one, words)]
 
+    def want(self, event_id: str) -> None:
+        """Somebody waits for what is parked of this event ID: let it come back soon, whatever it waits for."""
+        words = (word_of(event_id),)
+        for one in self.ranges and self.ahead_of(words):
+            one.wanted.update(words)
+
     # ---------------------------------------------------------------- passes
 
     def begin_pass(self, over: ParkedRange) -> ParkedRange:
@@ -190,8 +220,11 @@ class Parked:
         self.passing = over
         return ParkedRange(over.start)
 
-    def end_pass(self, stays: ParkedRange) -> None:
-        """The range was read to its end: only what stays is parked still."""
+    def end_pass(self, stays: ParkedRange, *, most: int) -> None:
+        """The range was read to its end: only what stays is parked still. Small neighbours become one range.
+
+        Each pass over the last range ends it, and most leave little: what comes would look through ever more of them.
+        """
         over = self.passing
         assert over is not None
         self.passing = None
@@ -205,8 +238,19 @@ class Parked:
         self.ranges[at : at + 1] = [stays] if stays.count else []
         self._paint(stays.words())
         stays.seal()
+        self._join(at, most)
+        self._join(at - 1, most)
         if not self.ranges:
             self._slots = bytearray()
+
+    def _join(self, at: int, most: int) -> None:
+        """Make one range of this one and the next, if both are complete, and together no more than a part of a full one."""
+        if not 0 <= at < len(self.ranges) - 1:
+            return
+        one, after = self.ranges[at : at + 2]
+        if one.is_sealed and after.is_sealed and one.count + after.count <= most * SMALL_SHARE:
+            self._wipe(set(one.words()).intersection(after.words()))  # each word of a range is painted once
+            self.ranges[at : at + 2] = [ParkedRange.joined(one, after)]
 
     def _change(self, campaign_id: int, by: int) -> None:
         left = self.campaigns.get(campaign_id, 0) + by

@@ -9,6 +9,7 @@ Reads nothing itself: it says which ranges are to be read again, one pass at a t
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
+from math import ceil
 from operator import itemgetter
 
 from consumer.core.commands import ReadAgain
@@ -35,6 +36,9 @@ PASSES_AT_ONCE = 4
 
 EXPIRY_SHARE = 4.0
 """For so many times as long as a pass for expired records took, there is no other one in its partition."""
+
+URGENT_SHARE_WORTHWHILE = 0.25
+"""Where so large a part of a range's records has room, or all immediate ones have, a pass for those does not wait."""
 
 SMALLEST_RANGE, RANGES_A_BUFFER = 64, 16
 """Records in a parked range, and the share of the buffer that they are: a pass reads all, and most should have room."""
@@ -194,7 +198,7 @@ class ReadAhead:
             one.reads_since = now.steady
             reads.append(ReadAgain(lane, *piece))
             return
-        one.end()
+        one.end(most=self._range_records)
         del self._passes[lane]
         lane.parked.passed_at = now.steady
         if one.is_for_expired:
@@ -210,7 +214,9 @@ class ReadAhead:
                 if over is not None:
                     found.append((reason, lane.parked.passed_at, lane, over))
         found.sort(key=itemgetter(0, 1))
-        for _, _, lane, over in found[:most]:
+        for reason, _, lane, over in found[:most]:
+            if reason is ComesBackFor.IMMEDIATE:
+                lane.parked.urgent_at = now.steady
             self._passes[lane] = one = Pass(lane.partition.topic, lane.parked, lane.watermark, over, now)
             self._go_on(lane, one, reads, now)
 
@@ -226,13 +232,19 @@ class ReadAhead:
             found = next((one for one in ranges if one.expires_at <= now.wall), None)
             if found is not None:
                 return ComesBackFor.EXPIRED, found
-        found = next(
-            (one for one in ranges if one.urgent and self._with_room(one.urgent, topic, now, immediate=True)), None
-        )
+        found = next((one for one in ranges if self._may_urgent_come(lane, one, now)), None)
         if found is not None:
             return ComesBackFor.IMMEDIATE, found
         campaigns = self._with_room(lane.parked.campaigns, topic, now, immediate=False)
         return ComesBackFor.ROOM, next((one for one in ranges if not campaigns.isdisjoint(one.campaigns)), None)
+
+    def _may_urgent_come(self, lane: Lane, one: ParkedRange, now: Now) -> bool:
+        """Return whether an immediate record of this range has room. A pass reads all of it: for a few of many, seldom."""
+        topic = lane.partition.topic
+        if not (one.urgent and self._with_room(one.urgent, topic, now, immediate=True)):
+            return False
+        worthwhile = min(sum(one.urgent.values()), URGENT_SHARE_WORTHWHILE * one.count)
+        return self._room.fits(ceil(worthwhile), topic) or now.steady >= lane.parked.urgent_at + LOOK_SECONDS
 
     def _with_room(self, campaigns: Iterable[int], topic: str, now: Now, *, immediate: bool) -> set[int]:
         return {one for one in campaigns if self._room.admits(one, topic, now, immediate=immediate)}

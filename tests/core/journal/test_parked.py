@@ -1,0 +1,65 @@
+"""What a partition has parked: small neighbours become one, and whoever stands in them is found still. No other module."""
+
+from consumer.core.journal.parked import Glance, Parked
+from consumer.core.terms import Instant, Offset
+
+MOST = 40
+SHARED = 7
+
+
+def glances(first: int, count: int) -> list[Glance]:
+    """Records of a campaign with a word each, and one that they share."""
+    return [
+        Glance(1, immediate=index == 0, words=(first + index, SHARED), expires_at=Instant(1_000.0 + first + index))
+        for index in range(count)
+    ]
+
+
+def pass_that_keeps(parked: Parked, kept: list[Glance], *, at: int) -> None:
+    over = parked.ranges[at]
+    stays = parked.begin_pass(over)
+    if kept:
+        stays.add(kept, first_ms=over.first_ms)
+    parked.end_pass(stays, most=MOST)
+
+
+def three_ranges(*, count: int) -> Parked:
+    parked = Parked(1 << 10)
+    for start in (100, 200, 300):
+        one = parked.tail(Offset(start), most=MOST)
+        parked.add(one, glances(start, count), first_ms=start)
+        one.stop = Offset(start + count)
+        one.seal()
+    return parked
+
+
+def test_small_neighbours_become_one_and_are_found_by_every_word() -> None:
+    parked = three_ranges(count=4)
+    parked.ranges[2].wanted.add(302)
+    pass_that_keeps(parked, glances(200, 2), at=1)
+    (one,) = parked.ranges
+    assert (one.start, one.stop, one.count, parked.count) == (100, 304, 10, 10)
+    assert (one.campaigns, one.urgent, one.expires_at, one.first_ms) == ({1: 10}, {1: 3}, 1_100.0, 100)
+    assert one.wanted == {302}
+    assert all(parked.ahead_of((word,)) == [one] for word in (100, 103, 200, 201, 300, 303, SHARED))
+    assert not parked.ahead_of((202,))
+    pass_that_keeps(parked, glances(100, 1), at=0)
+    assert parked.ahead_of((SHARED,)) == parked.ranges
+    assert not parked.ahead_of((300,))
+    painted = sum(parked._slots)  # noqa: SLF001 - one too many only costs time
+    assert painted == 2, "each word of what stays is painted once"
+
+
+def test_large_neighbours_stay_two() -> None:
+    parked = three_ranges(count=9)
+    pass_that_keeps(parked, glances(200, 2), at=1)
+    assert [one.count for one in parked.ranges] == [9, 2, 9]
+
+
+def test_one_that_takes_more_in_is_left_alone() -> None:
+    parked = three_ranges(count=2)
+    last = parked.tail(Offset(400), most=MOST)
+    parked.add(last, glances(400, 1), first_ms=400)
+    pass_that_keeps(parked, glances(300, 1), at=2)
+    assert [one.count for one in parked.ranges] == [2, 3, 1]
+    assert parked.ranges[-1] is last
