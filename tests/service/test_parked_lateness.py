@@ -1,7 +1,10 @@
 """Parked records wait as those in hand do: they count for what waits, for whom operators hold, and for lateness."""
 
+from dataclasses import replace
+
 import pytest
 
+from consumer.core.policy import Policies
 from consumer.service.lateness import late_seconds
 from consumer.service.sending import held_events, waiting_events, why_not_sending
 from consumer.service.verdict import VerdictCause
@@ -56,3 +59,21 @@ def test_a_parked_record_is_not_late_because_somebody_who_is_held_stands_in_its_
     reader.go_on(1.0)
     assert OTHER in reader.pipeline.lanes[P0].parked.campaigns
     assert late(reader) < 3.0
+
+
+@pytest.mark.parametrize(
+    "policies, bound",
+    [
+        (replace(POLICIES, max_ahead=50), "CAMPAIGN_KAFKA__MAX_AHEAD"),
+        (replace(POLICIES, buffer_max_bytes=200_000), "half of CAMPAIGN_BUFFER__MAX_BYTES"),
+    ],
+    ids=["ranges", "memory"],
+)
+def test_where_reading_stops_it_is_said_which_setting_stops_it(policies: Policies, bound: str) -> None:
+    reader = Reader(policies=policies, platform=lambda _request: (OK, 300.0))
+    reader.bulk(5_000)
+    reader.go_on(10.0)
+    buffer, lane = reader.pipeline.buffer, reader.pipeline.lanes[P0]
+    assert lane.watermark.position < 5_000
+    assert buffer.bound_of(lane) == bound
+    assert f"{bound} allows, so nothing more is read" in str(buffer.shortage())
