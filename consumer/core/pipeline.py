@@ -17,7 +17,7 @@ from consumer.core.intake.glance import Glances
 from consumer.core.journal.entries import Checkpoint, Claim, Intent, Mark, Outcome, Placed, Returned
 from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading
 from consumer.core.journal.ledger import Draft, Fit, Ledger, OwnershipState
-from consumer.core.journal.parked import Parked, slots_for
+from consumer.core.journal.parked import Parked
 from consumer.core.journal.settling import settle
 from consumer.core.memory.deduplication import Deduplication, Piece
 from consumer.core.memory.segments import Segment
@@ -29,7 +29,7 @@ from consumer.core.platform.lately import Lately
 from consumer.core.platform.post import overhead_bytes
 from consumer.core.policy import Policies
 from consumer.core.reading.buffer import EventBuffer
-from consumer.core.reading.read_ahead import ReadAhead
+from consumer.core.reading.read_ahead import ReadAhead, range_records_of
 from consumer.core.reading.room import Room
 from consumer.core.sending.delivery import Delivery, RandomSource
 from consumer.core.sending.send import Send
@@ -95,7 +95,7 @@ class Pipeline:
         return lane
 
     def _new_parked(self) -> Parked:
-        return Parked(slots_for(self.policies.buffer_max_bytes))
+        return Parked(range_records_of(self.policies))
 
     def taken_over(self, lane: Lane, taken: TakenOver, now: Now) -> None:
         """The journal is read: reading may begin at `taken.start`. The first entry is a checkpoint that says so."""

@@ -59,7 +59,7 @@ PARKED_MUTATIONS: tuple[Mutation, ...] = (
     ),
     mutation(
         "what stays parked is found by whoever comes later",
-        (f"{CORE}.journal.parked:Parked.ahead_of", "in ranges if _has", "in ranges if not one.is_sealed and _has"),
+        (f"{CORE}.journal.parked:Parked.ahead_of", "if group.may_have(words):", "if False:"),
         first_seed=PARKED_FROM,
     ),
     mutation(

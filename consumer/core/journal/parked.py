@@ -7,26 +7,26 @@ comes later finds out that somebody stands before it. A range is indexed anew by
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
 
 from consumer.core.terms import AT_ONCE, Instant, Offset
 
-MOST_SLOTS, FEWEST_SLOTS = 1 << 18, 1 << 10
-"""Of the filter of all words, a power of two, a byte each. Where more is parked, more of those who come are looked for in each
-range: some 40 us beside 300,000 parked records."""
-SLOTS_SHARE = 128
-"""So small a part of the buffer's bytes are they at most, for each partition that has parked something."""
-FULL_SLOT = 255
-"""A slot that has counted so far says "perhaps" for ever."""
-RECORD_BYTES = 12
-"""What a parked record takes in the index, about: its words; and what is not packed yet."""
+GROUP_RANGES = 8
+"""Full ranges that share one filter: it says of most words at once that none of them holds it."""
+BITS_A_WORD = 16
+"""Of a filter: of words that are in none of its ranges, a sixteenth at most is looked for in each."""
+WORDS_A_RECORD = 2
+RECORD_BYTES = 14
+"""What a parked record takes in the index, about: its words, packed, and their share of a filter."""
 RANGE_BYTES = 2_000
 SMALL_SHARE = 0.25
 """Of the records that a range may have: neighbours with no more together become one."""
 _NEVER = Instant(float("inf"))
+END = Offset(2**63)
+"""Past every offset."""
 
 WORD = 0xFFFF_FFFF
 """The bits of a word."""
@@ -59,7 +59,7 @@ class ParkedRange:
     """Parked records that stand close together."""
 
     __slots__ = (
-        "_fresh", "_sealed", "campaigns", "count", "expires_at", "first_ms", "start", "stop", "urgent", "wanted",
+        "_fresh", "_sealed", "campaigns", "count", "expires_at", "first_ms", "group", "start", "stop", "urgent", "wanted",
     )  # fmt: skip
 
     def __init__(self, start: Offset) -> None:
@@ -78,10 +78,8 @@ class ParkedRange:
         """Words of whoever must not wait: somebody who is due waits for them."""
         self._fresh: set[int] = set()
         self._sealed: array[int] | None = None
-
-    def words(self) -> Iterable[int]:
-        """Return the words of its records, each once."""
-        return self._fresh if self._sealed is None else self._sealed
+        self.group: _Group | None = None
+        """Those it shares a filter with, once it takes no more in."""
 
     def has(self, word: int) -> bool:
         """Return whether a record of it has this word."""
@@ -91,8 +89,8 @@ class ParkedRange:
         at = bisect_left(sealed, word)
         return at < len(sealed) and sealed[at] == word
 
-    def add(self, glances: Sequence[Glance], first_ms: int) -> Collection[int]:
-        """Take records in, of which the first one has this timestamp; return those of their words that are new here."""
+    def add(self, glances: Sequence[Glance], first_ms: int) -> None:
+        """Take records in, of which the first one has this timestamp."""
         if not self.count:
             self.first_ms = first_ms
         self.count += len(glances)
@@ -101,10 +99,7 @@ class ParkedRange:
         for glance in filter(_IMMEDIATE, glances):
             self.urgent[glance.campaign_id] = self.urgent.get(glance.campaign_id, 0) + 1
         self.expires_at = min(self.expires_at, min(filter(None, map(_EXPIRES_AT, glances)), default=_NEVER))
-        new = set(chain.from_iterable(map(_WORDS, glances)))
-        new -= self._fresh
-        self._fresh |= new
-        return new
+        self._fresh.update(chain.from_iterable(map(_WORDS, glances)))
 
     @classmethod
     def joined(cls, one: "ParkedRange", after: "ParkedRange") -> "ParkedRange":
@@ -115,31 +110,78 @@ class ParkedRange:
         both.urgent = dict(Counter(one.urgent) + Counter(after.urgent))
         both.expires_at = min(one.expires_at, after.expires_at)
         both.wanted = one.wanted | after.wanted
-        both._fresh = {*one.words(), *after.words()}
-        both.seal()
+        both._fresh = {*one.seal(), *after.seal()}
         return both
 
-    def seal(self) -> None:
-        """Take no more in: its words are packed."""
+    def seal(self) -> "array[int]":
+        """Take no more in: its words are packed. Return them."""
         if self._sealed is None:
             self._sealed, self._fresh = array("I", sorted(self._fresh)), set()
+        return self._sealed
 
-    @property
-    def is_sealed(self) -> bool:
-        """Whether it takes no more in."""
-        return self._sealed is not None
+
+class _Group:
+    """Neighbouring ranges, and a filter of all words that they have ever held: a pass only takes some away."""
+
+    __slots__ = ("_words", "filter", "mask", "ranges", "room")
+
+    def __init__(self, words: int) -> None:
+        bits = 1 << max(10, (BITS_A_WORD * words - 1).bit_length())
+        self.filter = bytearray(bits >> 3)
+        self.mask = bits - 1
+        self._words = words
+        self.ranges: list[ParkedRange] = []
+        self.room = words
+        """Words that may come."""
+
+    def take(self, one: ParkedRange) -> None:
+        """Take a range in, which takes no more in itself."""
+        self.learn(one)
+        self.ranges.append(one)
+
+    def learn(self, one: ParkedRange) -> None:
+        """Take note of the words of a range that is here from now on."""
+        words, bits, mask = one.seal(), self.filter, self.mask
+        for word in words:
+            bit = word & mask
+            bits[bit >> 3] |= 1 << (bit & 7)
+        self.room -= len(words)
+        one.group = self
+
+    def renew(self) -> None:
+        """Forget the words that are here no more, where they have become too many."""
+        if self.room < 0:
+            self.filter, self.room = bytearray(len(self.filter)), self._words
+            for one in self.ranges:
+                self.learn(one)
+
+    def replace(self, gone: ParkedRange, by: Sequence[ParkedRange]) -> None:
+        """Put others in the place of a range."""
+        at = self.ranges.index(gone)
+        self.ranges[at : at + 1] = by
+
+    def may_have(self, words: Sequence[int]) -> bool:
+        """Return whether one of these words may be here."""
+        bits, mask = self.filter, self.mask
+        for word in words:
+            bit = word & mask
+            if bits[bit >> 3] >> (bit & 7) & 1:
+                return True
+        return False
 
 
 class Parked:
     """The ranges of one partition, ascending."""
 
-    def __init__(self, slots: int = MOST_SLOTS) -> None:
-        self._slots_wanted = slots
+    def __init__(self, range_records: int = 8_192) -> None:
+        """Prepare for ranges of so many records."""
+        self._range_records = range_records
         self.ranges: list[ParkedRange] = []
         self.count = 0
         """Records that are parked, as far as it is known."""
         self.campaigns: dict[int, int] = {}
-        self._slots = bytearray()
+        self._groups: list[_Group] = []
+        """Of all ranges but the last, which may still take records in."""
         self.passing: ParkedRange | None = None
         """The range that is being read again: what of it stays is found out."""
         self.passed_at = AT_ONCE
@@ -155,54 +197,56 @@ class Parked:
     @property
     def size_bytes(self) -> int:
         """What the indices take, about."""
-        return len(self._slots) + RECORD_BYTES * self.count + RANGE_BYTES * len(self.ranges)
+        return RECORD_BYTES * self.count + RANGE_BYTES * len(self.ranges)
 
     @property
     def first_ms(self) -> int | None:
         """The timestamp in Kafka of the first parked record; None where none is parked."""
         return self.ranges[0].first_ms if self.ranges else None
 
-    def tail(self, start: Offset, *, most: int) -> ParkedRange:
-        """Return the range that takes in what is parked now, from `start` on; of at most so many records."""
+    def tail(self, start: Offset) -> ParkedRange:
+        """Return the range that takes in what is parked now, from `start` on."""
         last = self.ranges[-1] if self.ranges else None
-        if last is not None and not last.is_sealed:
-            if last.count < most:
+        if last is not None and last.group is None:
+            if last.count < self._range_records:
                 return last
-            last.seal()
+            self._seal(last)
         self.ranges.append(ParkedRange(start))
         return self.ranges[-1]
 
-    def add(self, to: ParkedRange, glances: Sequence[Glance], first_ms: int) -> None:
-        """Index records in a range of ours."""
-        self._paint(to.add(glances, first_ms))
+    def add(self, glances: Sequence[Glance], first_ms: int, *, start: Offset, stop: Offset) -> None:
+        """Park neighbours, of which the first one has this timestamp."""
+        tail = self.tail(start)
+        tail.add(glances, first_ms)
+        tail.stop = stop
         self.count += len(glances)
         for campaign_id, count in Counter(map(_CAMPAIGN, glances)).items():
             self._change(campaign_id, count)
 
-    def _paint(self, words: Iterable[int]) -> None:
-        if not self._slots:
-            self._slots = bytearray(self._slots_wanted)
-        slots, mask = self._slots, self._slots_wanted - 1
-        for word in words:
-            if slots[word & mask] < FULL_SLOT:
-                slots[word & mask] += 1
-
-    def _wipe(self, words: Iterable[int]) -> None:
-        slots, mask = self._slots, self._slots_wanted - 1
-        for word in words:
-            if slots[word & mask] < FULL_SLOT:
-                slots[word & mask] -= 1
+    def _seal(self, one: ParkedRange) -> None:
+        if not self._groups or self._groups[-1].room < len(one.seal()):
+            self._groups.append(_Group(GROUP_RANGES * WORDS_A_RECORD * self._range_records))
+        self._groups[-1].take(one)
 
     # ---------------------------------------------------------------- who stands before
 
     def ahead_of(self, words: Sequence[int], *, before: ParkedRange | None = None) -> list[ParkedRange]:
         """Return the ranges that hold a record with one of these words: all of them, or those `before` one."""
-        slots, mask = self._slots, self._slots_wanted - 1
-        if not slots or not [word for word in words if slots[word & mask]]:
-            passing = self.passing
-            return [] if passing is None or before is not None else [one for one in (passing,) if _has(one, words)]
-        ranges = self.ranges if before is None else self.ranges[: self.ranges.index(before)]
-        return [one for one in ranges if _has(one, words)]
+        limit = END if before is None else before.start
+        found: list[ParkedRange] = []
+        for group in self._groups:
+            if group.ranges[0].start >= limit:
+                break
+            if group.may_have(words):
+                found += [one for one in group.ranges if one.start < limit and _has(one, words)]
+        if (
+            self.ranges
+            and self.ranges[-1].group is None
+            and self.ranges[-1].start < limit
+            and _has(self.ranges[-1], words)
+        ):
+            found.append(self.ranges[-1])
+        return found
 
     def want(self, event_id: str) -> None:
         """Somebody waits for what is parked of this event ID: let it come back soon, whatever it waits for."""
@@ -215,42 +259,52 @@ class Parked:
     def begin_pass(self, over: ParkedRange) -> ParkedRange:
         """Read a range again; return the one that what stays is to be indexed in, which takes its place in the end."""
         assert self.passing is None
-        over.seal()
-        self._wipe(over.words())
+        if over.group is None:
+            self._seal(over)
         self.passing = over
         return ParkedRange(over.start)
 
-    def end_pass(self, stays: ParkedRange, *, most: int) -> None:
+    def end_pass(self, stays: ParkedRange) -> None:
         """The range was read to its end: only what stays is parked still. Small neighbours become one range.
 
         Each pass over the last range ends it, and most leave little: what comes would look through ever more of them.
         """
         over = self.passing
         assert over is not None
+        assert over.group is not None
         self.passing = None
         self.count += stays.count - over.count
         for campaign_id, count in over.campaigns.items():
             self._change(campaign_id, -count)
         for campaign_id, count in stays.campaigns.items():
             self._change(campaign_id, count)
-        stays.stop = over.stop
-        at = self.ranges.index(over)
-        self.ranges[at : at + 1] = [stays] if stays.count else []
-        self._paint(stays.words())
+        stays.stop, stays.group = over.stop, over.group
         stays.seal()
-        self._join(at, most)
-        self._join(at - 1, most)
-        if not self.ranges:
-            self._slots = bytearray()
+        at = self.ranges.index(over)
+        left = [stays] if stays.count else []
+        self.ranges[at : at + 1] = left
+        self._replace(over.group, over, left)
+        self._join(at)
+        self._join(at - 1)
 
-    def _join(self, at: int, most: int) -> None:
+    def _join(self, at: int) -> None:
         """Make one range of this one and the next, if both are complete, and together no more than a part of a full one."""
         if not 0 <= at < len(self.ranges) - 1:
             return
         one, after = self.ranges[at : at + 2]
-        if one.is_sealed and after.is_sealed and one.count + after.count <= most * SMALL_SHARE:
-            self._wipe(set(one.words()).intersection(after.words()))  # each word of a range is painted once
-            self.ranges[at : at + 2] = [ParkedRange.joined(one, after)]
+        if one.group is None or after.group is None or one.count + after.count > self._range_records * SMALL_SHARE:
+            return
+        both = ParkedRange.joined(one, after)
+        one.group.learn(both)
+        self.ranges[at : at + 2] = [both]
+        one.group.replace(one, [both])
+        one.group.renew()
+        self._replace(after.group, after, [])
+
+    def _replace(self, group: _Group, gone: ParkedRange, by: Sequence[ParkedRange]) -> None:
+        group.replace(gone, by)
+        if not group.ranges:
+            self._groups.remove(group)
 
     def _change(self, campaign_id: int, by: int) -> None:
         left = self.campaigns.get(campaign_id, 0) + by
@@ -258,11 +312,6 @@ class Parked:
             self.campaigns[campaign_id] = left
         else:
             self.campaigns.pop(campaign_id, None)
-
-
-def slots_for(buffer_max_bytes: int) -> int:
-    """Return how many slots a partition's filter has."""
-    return max(FEWEST_SLOTS, min(MOST_SLOTS, 1 << (buffer_max_bytes // SLOTS_SHARE).bit_length() - 1))
 
 
 def _has(one: ParkedRange, words: Sequence[int]) -> bool:

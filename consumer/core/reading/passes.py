@@ -103,7 +103,7 @@ class Pass:
             return True
         return False
 
-    def end(self, *, most: int) -> None:
-        """The range was read to its end; one of its kind has so many records at most."""
+    def end(self) -> None:
+        """The range was read to its end."""
         self._stays.wanted = self._again | self._over.wanted
-        self._parked.end_pass(self._stays, most=most)
+        self._parked.end_pass(self._stays)

@@ -66,8 +66,6 @@ class ReadAhead:
         self._room = room
         self._glances = glances
         self._most_index_bytes = MOST_INDEX * policies.buffer_max_bytes
-        fitting = max(SMALLEST_RANGE, policies.buffer_max_events // RANGES_A_BUFFER)
-        self._range_records = min(policies.parked_range_records, fitting)
         self._passes: dict[Lane, Pass] = {}
         self._tight_since: Ticks | None = None
         self.is_ahead = False
@@ -129,9 +127,7 @@ class ReadAhead:
         if not records:
             return
         start, stop = Offset(records[0].offset), Offset(records[-1].offset + 1)
-        tail = self._tail(lane, start)
-        lane.parked.add(tail, glances, records[0].timestamp)
-        tail.stop = stop
+        lane.parked.add(glances, records[0].timestamp, start=start, stop=stop)
         lane.watermark.park(start, stop)
 
     def _comes(self, lane: Lane, glance: Glance, offset: Offset) -> bool:
@@ -144,12 +140,9 @@ class ReadAhead:
             return True
         for one in before:
             one.wanted.update(glance.words)
-        self._tail(lane, offset).wanted.update(glance.words)
+        parked.tail(offset).wanted.update(glance.words)
         self.stir()
         return False
-
-    def _tail(self, lane: Lane, start: Offset) -> ParkedRange:
-        return lane.parked.tail(start, most=self._range_records)
 
     # ---------------------------------------------------------------- once more
 
@@ -198,7 +191,7 @@ class ReadAhead:
             one.reads_since = now.steady
             reads.append(ReadAgain(lane, *piece))
             return
-        one.end(most=self._range_records)
+        one.end()
         del self._passes[lane]
         lane.parked.passed_at = now.steady
         if one.is_for_expired:
@@ -248,3 +241,8 @@ class ReadAhead:
 
     def _with_room(self, campaigns: Iterable[int], topic: str, now: Now, *, immediate: bool) -> set[int]:
         return {one for one in campaigns if self._room.admits(one, topic, now, immediate=immediate)}
+
+
+def range_records_of(policies: Policies) -> int:
+    """Return how many records a parked range holds at most."""
+    return min(policies.parked_range_records, max(SMALLEST_RANGE, policies.buffer_max_events // RANGES_A_BUFFER))
