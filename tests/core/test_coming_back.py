@@ -1,12 +1,14 @@
 """What comes back when much stands in its way: crowds of held campaigns, silent partitions, backlogs of immediate events."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from consumer.core.commands import ReadAgain
 from consumer.core.outcome import Status
 from consumer.core.platform.answer import Answer
+from consumer.core.reading.room import Room
 from consumer.core.terms import Partition
 from tests.core.makers import P0
 from tests.core.operators import Operator
@@ -135,3 +137,35 @@ def test_passes_over_the_newest_leave_no_range_each() -> None:
     assert reader.read_again > passes
     assert len(reader.pipeline.lanes[P0].parked.ranges) < before + passes // 4
     reader.ends()
+
+
+def test_a_thousand_campaigns_that_have_little_each_leave_room_for_what_is_immediate() -> None:
+    reader = Reader(policies=POLICIES, platform=lambda _request: (OK, 300.0))
+    for campaign in range(1_000, 2_000):
+        reader.bulk(2, campaign=campaign)
+    reader.go_on(5.0)
+    assert reader.parked > 1_500
+    urgent = reader.publish(
+        reader.event(campaignId=OTP, phone=f"+3470000000{n}", priority="immediate") for n in range(9)
+    )
+    reader.go_on(PROMPT_SECONDS)
+    assert all((0, offset) in reader.records for offset in urgent), "they are in hand"
+
+
+def test_a_look_asks_of_each_full_campaign_once_and_not_in_each_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    partitions, campaigns = [Partition(P0.topic, number) for number in range(6)], range(1_000, 1_400)
+    policies = replace(POLICIES, buffer_max_events=2_000)
+    reader = Reader(policies=policies, platform=lambda _request: (OK, 300.0), partitions=partitions)
+    for partition in partitions:
+        reader.publish((reader.event(campaignId=one, phone=f"+34{one:09}") for one in [*campaigns] * 4), partition)
+    reader.go_on(10.0)
+    assert reader.parked > 7_000
+    asked, ask = [0], Room.admits
+
+    def counted(*args: Any, **named: Any) -> bool:
+        asked[0] += 1
+        return ask(*args, **named)
+
+    monkeypatch.setattr(Room, "admits", counted)
+    reader.go_on(1.0)
+    assert asked[0] < len(campaigns)

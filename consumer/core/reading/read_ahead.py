@@ -7,7 +7,7 @@ while an earlier record of its ID or its person is parked.** Who finds one such 
 Reads nothing itself: it says which ranges are to be read again, one pass at a time in each partition.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from math import ceil
 from operator import itemgetter
@@ -200,6 +200,7 @@ class ReadAhead:
 
     def _begin(self, reads: list[ReadAgain], now: Now, *, most: int) -> None:
         """Begin so many passes, where there is most reason for one, in turns."""
+        self._room.look_again(now)
         found: list[tuple[ComesBackFor, Ticks, Lane, ParkedRange]] = []
         for lane in self._lanes.values():
             if lane.parked and lane.may_send and lane not in self._passes:
@@ -228,19 +229,16 @@ class ReadAhead:
         found = next((one for one in ranges if self._may_urgent_come(lane, one, now)), None)
         if found is not None:
             return ComesBackFor.IMMEDIATE, found
-        campaigns = self._with_room(lane.parked.campaigns, topic, now, immediate=False)
+        campaigns = self._room.with_room(lane.parked.campaigns, topic, now)
         return ComesBackFor.ROOM, next((one for one in ranges if not campaigns.isdisjoint(one.campaigns)), None)
 
     def _may_urgent_come(self, lane: Lane, one: ParkedRange, now: Now) -> bool:
         """Return whether an immediate record of this range has room. A pass reads all of it: for a few of many, seldom."""
         topic = lane.partition.topic
-        if not (one.urgent and self._with_room(one.urgent, topic, now, immediate=True)):
+        if not any(self._room.admits(campaign_id, topic, now, immediate=True) for campaign_id in one.urgent):
             return False
         worthwhile = min(sum(one.urgent.values()), URGENT_SHARE_WORTHWHILE * one.count)
         return self._room.fits(ceil(worthwhile), topic) or now.steady >= lane.parked.urgent_at + LOOK_SECONDS
-
-    def _with_room(self, campaigns: Iterable[int], topic: str, now: Now, *, immediate: bool) -> set[int]:
-        return {one for one in campaigns if self._room.admits(one, topic, now, immediate=immediate)}
 
 
 def range_records_of(policies: Policies) -> int:

@@ -4,11 +4,11 @@ Each campaign may have so many events without an outcome as a multiple of what i
 Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998). Alone it fills some
 seven tenths; many share. Campaigns that may not go on take far less, and no more than half of the buffer all together. What
 they had before they were stopped stays here, so that many stopped one after another could take everything: the last tenth is
-for immediate events, and for campaigns that have little here.
+for campaigns that have little here, and half of it for immediate events alone.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from operator import attrgetter
 
@@ -17,16 +17,19 @@ from consumer.core.intake.invalid import EVENT_OVERHEAD_BYTES
 from consumer.core.journal.lane import Lane, Settlement
 from consumer.core.platform.access import Access
 from consumer.core.policy import Policies
-from consumer.core.terms import Now
+from consumer.core.terms import AT_ONCE, Now, Ticks
 
 SHARE = 4.0
 """Of what is free, for a campaign that goes on."""
 BLOCKED_SHARE, BLOCKED_FLOOR = 0.25, 0.5
 """For one that is held, refused, or asked to wait: its share of what is free beyond so much of the buffer."""
 LAST_SHARE, LITTLE_SHARE = 0.1, 0.005
-"""Of the buffer: what is kept for immediate events, and for campaigns that have no more than so little of it here."""
+"""Of the buffer: what is kept for campaigns that have no more than so little of it here, and half of it for immediate events
+alone."""
 URGENT_SHARE = 0.1
 """Of the buffer, for events of urgent topics alone, where there are such topics."""
+LOOK_SECONDS_EACH = 20e-6
+"""How long no full campaign is looked at, for each that was: some 2 us a piece are a tenth of the time."""
 LOW_WATER = 0.8
 """Share of its threshold below which a campaign that was full may have more: what is read again comes in large pieces."""
 
@@ -48,6 +51,7 @@ class Room:
         self._reserve = URGENT_SHARE * self._most if policies.urgent_topics else 0.0
         self._urgent_topics = policies.urgent_topics
         self._free = float(self._most)
+        self._look_at = AT_ONCE
 
     # ---------------------------------------------------------------- what is here
 
@@ -96,7 +100,10 @@ class Room:
     # ---------------------------------------------------------------- what may come
 
     def look_again(self, now: Now) -> None:
-        """Find out which full campaigns may have more."""
+        """Find out which full campaigns may have more: the more there are, the less often."""
+        if now.steady < self._look_at:
+            return
+        self._look_at = Ticks(now.steady + LOOK_SECONDS_EACH * len(self._full))
         for campaign_id in list(self._full):
             self._has_room(campaign_id, self._free - self._reserve, now)
 
@@ -114,12 +121,21 @@ class Room:
             return True
         return self._has_room(campaign_id, free, now)
 
+    def with_room(self, campaigns: Mapping[int, int], topic: str, now: Now) -> set[int]:
+        """Return those of many campaigns of which an event that is not immediate may come.
+
+        Whoever was full at the last look is passed over: ten thousand of them in each of many partitions would hold the loop.
+        """
+        some = campaigns.keys() if topic in self._urgent_topics else campaigns.keys() - self._full
+        return {one for one in some if self.admits(one, topic, now, immediate=False)}
+
     def _has_room(self, campaign_id: int, free: float, now: Now) -> bool:
         if self._is_blocked(campaign_id, now):
             threshold = BLOCKED_SHARE * (free - BLOCKED_FLOOR * self._most)
         else:
-            little = min(free, max(1.0, LITTLE_SHARE * self._most))
-            threshold = max(SHARE * (free - LAST_SHARE * self._most), little)
+            last = LAST_SHARE * self._most
+            little = max(1.0, LITTLE_SHARE * self._most) if free >= last / 2 else 0.0
+            threshold = max(SHARE * (free - last), little)
         here = self._undecided.get(campaign_id, 0) + self._coming.get(campaign_id, 0)
         if here >= threshold:
             self._full.add(campaign_id)
