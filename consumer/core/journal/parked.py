@@ -19,6 +19,8 @@ GROUP_RANGES = 8
 BITS_A_WORD = 16
 """Of a filter: of words that are in none of its ranges, a sixteenth at most is looked for in each."""
 WORDS_A_RECORD = 2
+FEWEST_WORDS = 64
+"""So many does the smallest filter have room for."""
 RECORD_BYTES = 14
 """What a parked record takes in the index, about: its words, packed, and their share of a filter."""
 RANGE_BYTES = 2_000
@@ -123,21 +125,31 @@ class ParkedRange:
 class _Group:
     """Neighbouring ranges, and a filter of all words that they have ever held: a pass only takes some away."""
 
-    __slots__ = ("_words", "filter", "mask", "ranges", "room")
+    __slots__ = ("_most_words", "_words", "filter", "mask", "ranges", "room")
 
-    def __init__(self, words: int) -> None:
+    def __init__(self, most_words: int) -> None:
+        """Prepare for so many words at most; few take little: hundreds of partitions may each have some parked."""
+        self._most_words = most_words
+        self.ranges: list[ParkedRange] = []
+        self._begin(FEWEST_WORDS)
+
+    def _begin(self, words: int) -> None:
         bits = 1 << max(10, (BITS_A_WORD * words - 1).bit_length())
         self.filter = bytearray(bits >> 3)
         self.mask = bits - 1
         self._words = words
-        self.ranges: list[ParkedRange] = []
         self.room = words
-        """Words that may come."""
+        """Words that may come before the filter is made anew."""
+
+    def fits(self, words: int) -> bool:
+        """Return whether so many words may come, as far as the largest filter goes."""
+        return words <= self.room + self._most_words - self._words
 
     def take(self, one: ParkedRange) -> None:
         """Take a range in, which takes no more in itself."""
         self.learn(one)
         self.ranges.append(one)
+        self.renew()
 
     def learn(self, one: ParkedRange) -> None:
         """Take note of the words of a range that is here from now on."""
@@ -149,9 +161,10 @@ class _Group:
         one.group = self
 
     def renew(self) -> None:
-        """Forget the words that are here no more, where they have become too many."""
+        """Forget the words that are here no more, and make room for as many as are here, where they have become too many."""
         if self.room < 0:
-            self.filter, self.room = bytearray(len(self.filter)), self._words
+            held = sum([len(one.seal()) for one in self.ranges])
+            self._begin(min(self._most_words, max(FEWEST_WORDS, 2 * held)))
             for one in self.ranges:
                 self.learn(one)
 
@@ -224,7 +237,7 @@ class Parked:
             self._change(campaign_id, count)
 
     def _seal(self, one: ParkedRange) -> None:
-        if not self._groups or self._groups[-1].room < len(one.seal()):
+        if not self._groups or not self._groups[-1].fits(len(one.seal())):
             self._groups.append(_Group(GROUP_RANGES * WORDS_A_RECORD * self._range_records))
         self._groups[-1].take(one)
 

@@ -1,5 +1,7 @@
 """What a partition has parked: small neighbours become one, and whoever stands in them is found still. No other module."""
 
+import tracemalloc
+
 from consumer.core.journal.parked import Glance, Parked
 from consumer.core.terms import Instant, Offset
 
@@ -44,6 +46,20 @@ def test_small_neighbours_become_one_and_are_found_by_every_word() -> None:
     pass_that_keeps(parked, glances(100, 1), at=0)
     assert parked.ahead_of((SHARED,)) == parked.ranges
     assert not parked.ahead_of((300,))
+
+
+def test_a_few_parked_records_take_little_and_are_found_when_they_are_many() -> None:
+    parked = Parked(6_250)
+    tracemalloc.start()
+    for start in range(0, 64_000, 64):
+        parked.add(glances(start, 64), first_ms=start, start=Offset(start), stop=Offset(start + 64))
+        if start == 0:
+            pass_that_keeps(parked, glances(0, 60), at=0)
+            assert tracemalloc.get_traced_memory()[0] < 40_000, "hundreds of partitions may have as much"
+    tracemalloc.stop()
+    pass_that_keeps(parked, glances(56_250, 200), at=len(parked.ranges) - 1)
+    assert all(parked.ahead_of((word,)) for word in (0, 59, 64, 6_400, 31_000, 56_300))
+    assert not parked.ahead_of((60,))
 
 
 def test_large_neighbours_stay_two() -> None:
