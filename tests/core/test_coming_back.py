@@ -169,3 +169,17 @@ def test_a_look_asks_of_each_full_campaign_once_and_not_in_each_partition(monkey
     monkeypatch.setattr(Room, "admits", counted)
     reader.go_on(1.0)
     assert asked[0] < len(campaigns)
+
+
+def test_a_person_with_a_thousand_parked_events_does_not_fill_the_buffer_for_one_that_is_immediate() -> None:
+    reader = Reader(policies=POLICIES, platform=slow_for_bulk)
+    reader.bulk(400)
+    reader.publish(reader.event(campaignId=BULK, phone="+34700000000") for _ in range(1_000))
+    reader.go_on(3.0)
+    reader.publish([reader.event(campaignId=BULK, phone="+34700000000", priority="immediate")])
+    reader.go_on(10.0)
+    for number in range(3):
+        (other,) = reader.publish([reader.event(campaignId=OTP, phone=f"+3470000001{number}", priority="immediate")])
+        assert reader.waits_for(other, seconds=10.0) < PROMPT_SECONDS
+        reader.go_on(60.0)
+    assert reader.read_again < 60_000, "nor is all of it read again and again while there is no room"

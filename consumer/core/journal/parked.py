@@ -201,6 +201,8 @@ class Parked:
         """When the last pass ended: of several partitions, the one that has waited longest is next."""
         self.urgent_at = AT_ONCE
         """When the last pass for immediate records began."""
+        self.in_vain_until = AT_ONCE
+        """Until when no pass is made for wanted records alone: the last one had no room for any."""
         self.no_expiry_until = AT_ONCE
         """Until when no pass is made for expired records alone."""
 

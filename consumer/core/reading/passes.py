@@ -24,6 +24,10 @@ class Pass:
         self._stays = parked.begin_pass(over)
         self._wanted, over.wanted = over.wanted, set()
         """Words of those who must not wait; whoever finds somebody meanwhile adds to the range's own."""
+        self.is_for_wanted = False
+        """Whether it began because somebody is waited for."""
+        self.lacks_room = False
+        """Whether somebody who is wanted had no room, and nobody else had."""
         self._again: set[int] = set()
         """Words of those who have to be looked for once more."""
         self.at = over.start
@@ -72,6 +76,7 @@ class Pass:
         self._stay(records[since:], glances[since:], stay)
         self._watermark.read_again(self.at, reached, [Offset(record.offset) for record in taken], stay)
         self.at = reached
+        self.lacks_room = self.lacks_room and not taken
         return taken
 
     def _stay(self, records: Sequence[Record], glances: Sequence[Glance], stay: OffsetRanges) -> None:
@@ -88,10 +93,12 @@ class Pass:
     def _has_room(self, glance: Glance, room: Room, now: Now) -> bool:
         if not self._is_due(glance, now):
             return room.admits(glance.campaign_id, self._topic, now, immediate=glance.immediate)
-        if room.is_spent(self._topic):
-            self._again.update(glance.words if self._is_wanted(glance) else ())
-            return False
-        return True
+        if room.admits_due(glance.campaign_id, self._topic):
+            return True
+        if self._is_wanted(glance):
+            self._again.update(glance.words)
+            self.lacks_room = True
+        return False
 
     def _waits(self, glance: Glance) -> bool:
         """Return whether somebody stands before it who shares its ID or its person; that one is due from now on."""

@@ -9,7 +9,6 @@ Reads nothing itself: it says which ranges are to be read again, one pass at a t
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from math import ceil
 from operator import itemgetter
 
 from consumer.core.commands import ReadAgain
@@ -194,6 +193,8 @@ class ReadAhead:
         one.end()
         del self._passes[lane]
         lane.parked.passed_at = now.steady
+        if one.lacks_room and one.is_for_wanted:
+            lane.parked.in_vain_until = Ticks(now.steady + LOOK_SECONDS)
         if one.is_for_expired:
             lane.parked.no_expiry_until = Ticks(now.steady + EXPIRY_SHARE * (now.steady - one.began_at))
         self.stir()
@@ -212,6 +213,7 @@ class ReadAhead:
             if reason is ComesBackFor.IMMEDIATE:
                 lane.parked.urgent_at = now.steady
             self._passes[lane] = one = Pass(lane.partition.topic, lane.parked, lane.watermark, over, now)
+            one.is_for_wanted = reason is ComesBackFor.WANTED
             self._go_on(lane, one, reads, now)
 
     def _next_range(self, lane: Lane, now: Now) -> tuple[ComesBackFor, ParkedRange | None]:
@@ -220,7 +222,7 @@ class ReadAhead:
         if self._room.is_spent(topic):
             return ComesBackFor.ROOM, None
         found = next((one for one in ranges if one.wanted), None)
-        if found is not None:
+        if found is not None and lane.parked.in_vain_until <= now.steady:
             return ComesBackFor.WANTED, found
         if lane.parked.no_expiry_until <= now.steady:
             found = next((one for one in ranges if one.expires_at <= now.wall), None)
@@ -235,10 +237,13 @@ class ReadAhead:
     def _may_urgent_come(self, lane: Lane, one: ParkedRange, now: Now) -> bool:
         """Return whether an immediate record of this range has room. A pass reads all of it: for a few of many, seldom."""
         topic = lane.partition.topic
-        if not any(self._room.admits(campaign_id, topic, now, immediate=True) for campaign_id in one.urgent):
+        room = self._room
+        admitted = [each for each in one.urgent if room.admits(each, topic, now, immediate=True)]
+        if not admitted:
             return False
         worthwhile = min(sum(one.urgent.values()), URGENT_SHARE_WORTHWHILE * one.count)
-        return self._room.fits(ceil(worthwhile), topic) or now.steady >= lane.parked.urgent_at + LOOK_SECONDS
+        most = max([room.most_due(campaign_id, topic) for campaign_id in admitted])
+        return most >= worthwhile or now.steady >= lane.parked.urgent_at + LOOK_SECONDS
 
 
 def range_records_of(policies: Policies) -> int:

@@ -21,6 +21,8 @@ from consumer.core.terms import AT_ONCE, Now, Ticks
 
 SHARE = 4.0
 """Of what is free, for a campaign that goes on."""
+DUE_SHARE = 19.0
+"""The same for its immediate events, and what has to leave before them: alone, they leave a twentieth of the buffer."""
 BLOCKED_SHARE, BLOCKED_FLOOR = 0.25, 0.5
 """For one that is held, refused, or asked to wait: its share of what is free beyond so much of the buffer."""
 LAST_SHARE, LITTLE_SHARE = 0.1, 0.005
@@ -118,8 +120,20 @@ class Room:
         if free < 1.0:
             return False
         if immediate and not self._is_blocked(campaign_id, now):
-            return True
+            return self.admits_due(campaign_id, topic)
         return self._has_room(campaign_id, free, now)
+
+    def admits_due(self, campaign_id: int, topic: str) -> bool:
+        """Return whether an event may come that cannot wait, whatever its campaign may do."""
+        free = self._free_for(topic)
+        return free >= 1.0 and self._here(campaign_id) < DUE_SHARE * free
+
+    def most_due(self, campaign_id: int, topic: str) -> float:
+        """Return how many such events of a campaign may come, as things are."""
+        return (DUE_SHARE * self._free_for(topic) - self._here(campaign_id)) / (DUE_SHARE + 1.0)
+
+    def _here(self, campaign_id: int) -> int:
+        return self._undecided.get(campaign_id, 0) + self._coming.get(campaign_id, 0)
 
     def with_room(self, campaigns: Mapping[int, int], topic: str, now: Now) -> set[int]:
         """Return those of many campaigns of which an event that is not immediate may come.
@@ -136,7 +150,7 @@ class Room:
             last = LAST_SHARE * self._most
             little = max(1.0, LITTLE_SHARE * self._most) if free >= last / 2 else 0.0
             threshold = max(SHARE * (free - last), little)
-        here = self._undecided.get(campaign_id, 0) + self._coming.get(campaign_id, 0)
+        here = self._here(campaign_id)
         if here >= threshold:
             self._full.add(campaign_id)
             return False
