@@ -65,6 +65,7 @@ PARKED_MUTATIONS: tuple[Mutation, ...] = (
     mutation(
         "a full buffer takes no immediate event either",
         (f"{CORE}.reading.room:Room.admits", "if free < 1.0:", "if False:"),
+        (f"{CORE}.reading.room:Room.admits_due", "free >= 1.0 and self._here(campaign_id) < DUE_SHARE * free", "True"),
         first_seed=PARKED_FROM,
     ),
 )
