@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from consumer.core.event import Event
@@ -31,6 +31,7 @@ def decoded(record: WildRecord) -> Event | None:
 def agree(records: Sequence[WildRecord]) -> None:
     """Two events have a word in common exactly where they share an ID or a person."""
     events, glances = [decoded(record) for record in records], [glance_at(record) for record in records]
+    assume(None not in events)  # a schedule behind the deadline that its campaign gives it makes an event invalid
     for event, glance in zip(events, glances, strict=True):
         assert event is not None
         assert (glance.campaign_id, glance.immediate) == (event.group.campaign_id, event.immediate)
