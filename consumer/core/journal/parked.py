@@ -7,7 +7,7 @@ comes later finds out that somebody stands before it. A range is indexed anew by
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import chain
 from operator import attrgetter
 from typing import NamedTuple
@@ -91,17 +91,19 @@ class ParkedRange:
         at = bisect_left(sealed, word)
         return at < len(sealed) and sealed[at] == word
 
-    def add(self, glances: Sequence[Glance], first_ms: int) -> None:
-        """Take records in, of which the first one has this timestamp."""
+    def add(self, glances: Sequence[Glance], first_ms: int) -> Mapping[int, int]:
+        """Take records in, of which the first one has this timestamp; return how many there are of each campaign."""
         if not self.count:
             self.first_ms = first_ms
         self.count += len(glances)
-        for campaign_id, count in Counter(map(_CAMPAIGN, glances)).items():
+        counts = Counter(map(_CAMPAIGN, glances))
+        for campaign_id, count in counts.items():
             self.campaigns[campaign_id] = self.campaigns.get(campaign_id, 0) + count
         for glance in filter(_IMMEDIATE, glances):
             self.urgent[glance.campaign_id] = self.urgent.get(glance.campaign_id, 0) + 1
         self.expires_at = min(self.expires_at, min(filter(None, map(_EXPIRES_AT, glances)), default=_NEVER))
         self._fresh.update(chain.from_iterable(map(_WORDS, glances)))
+        return counts
 
     @classmethod
     def joined(cls, one: "ParkedRange", after: "ParkedRange") -> "ParkedRange":
@@ -232,10 +234,9 @@ class Parked:
     def add(self, glances: Sequence[Glance], first_ms: int, *, start: Offset, stop: Offset) -> None:
         """Park neighbours, of which the first one has this timestamp."""
         tail = self.tail(start)
-        tail.add(glances, first_ms)
         tail.stop = stop
         self.count += len(glances)
-        for campaign_id, count in Counter(map(_CAMPAIGN, glances)).items():
+        for campaign_id, count in tail.add(glances, first_ms).items():
             self._change(campaign_id, count)
 
     def _seal(self, one: ParkedRange) -> None:

@@ -1,6 +1,7 @@
 """One pass over a parked range, piece by piece: what is taken of it, what stays parked. Owns neither room nor lane."""
 
 from collections.abc import Sequence
+from enum import IntEnum
 
 from consumer.core.event import Record
 from consumer.core.journal.offset_ranges import OffsetRanges
@@ -13,10 +14,23 @@ STUCK_SECONDS = 2.0
 """A piece takes milliseconds: what takes so long has no leader, or may not be read, and may take for ever."""
 
 
+class ComesBackFor(IntEnum):
+    """Why a parked range is read again, the gravest first."""
+
+    WANTED = 0
+    """Somebody who is due waits for one of its records."""
+    EXPIRED = 1
+    IMMEDIATE = 2
+    """An immediate event of it has room."""
+    ROOM = 3
+
+
 class Pass:
     """Reads a parked range again, piece by piece, to its end: what stays is indexed anew."""
 
-    def __init__(self, topic: str, parked: Parked, watermark: Watermark, over: ParkedRange, now: Now) -> None:
+    def __init__(
+        self, reason: ComesBackFor, topic: str, parked: Parked, watermark: Watermark, over: ParkedRange, now: Now
+    ) -> None:
         self._parked = parked
         self._topic = topic
         self._watermark = watermark
@@ -24,8 +38,7 @@ class Pass:
         self._stays = parked.begin_pass(over)
         self._wanted, over.wanted = over.wanted, set()
         """Words of those who must not wait; whoever finds somebody meanwhile adds to the range's own."""
-        self.is_for_wanted = False
-        """Whether it began because somebody is waited for."""
+        self.reason = reason
         self.lacks_room = False
         """Whether somebody who is wanted had no room, and nobody else had."""
         self._again: set[int] = set()

@@ -8,7 +8,6 @@ Reads nothing itself: it says which ranges are to be read again, one pass at a t
 """
 
 from collections.abc import Mapping, Sequence
-from enum import IntEnum
 from operator import itemgetter
 
 from consumer.core.commands import ReadAgain
@@ -17,7 +16,7 @@ from consumer.core.intake.glance import Glances
 from consumer.core.journal.lane import Lane
 from consumer.core.journal.parked import Glance, ParkedRange
 from consumer.core.policy import Policies
-from consumer.core.reading.passes import Pass
+from consumer.core.reading.passes import ComesBackFor, Pass
 from consumer.core.reading.room import Room
 from consumer.core.terms import AT_ONCE, Now, Offset, Partition, Ticks
 
@@ -46,17 +45,6 @@ MOST_INDEX = 0.5
 """Share of the buffer's bytes that the indices of parked ranges may take: beyond, reading ahead ends."""
 
 
-class ComesBackFor(IntEnum):
-    """Why a parked range is read again, the gravest first."""
-
-    WANTED = 0
-    """Somebody who is due waits for one of its records."""
-    EXPIRED = 1
-    IMMEDIATE = 2
-    """An immediate event of it has room."""
-    ROOM = 3
-
-
 class ReadAhead:
     """Decides of every record that was read whether it is taken now."""
 
@@ -73,6 +61,8 @@ class ReadAhead:
         """Whether more may be parked, as far as the memory for it went at the last look: one sum for all partitions."""
         self._is_stirred = False
         self._looked_at = AT_ONCE
+        self._any_parked = False
+        """Whether anything was parked since a look has found nothing: most turns have nothing to look for."""
 
     # ---------------------------------------------------------------- whether there is room
 
@@ -128,6 +118,7 @@ class ReadAhead:
         start, stop = Offset(records[0].offset), Offset(records[-1].offset + 1)
         lane.parked.add(glances, records[0].timestamp, start=start, stop=stop)
         lane.watermark.park(start, stop)
+        self._any_parked = True
 
     def _comes(self, lane: Lane, glance: Glance, offset: Offset) -> bool:
         """Return whether nobody stands before a record that has room; somebody who does is due from now on."""
@@ -165,6 +156,7 @@ class ReadAhead:
                 self._go_on(lane, one, reads, now)
         if self._is_time_to_look(now):
             self._looked_at, self._is_stirred = now.steady, False  # the end of a pass stirs it again
+            self._any_parked = any(lane.parked for lane in self._lanes.values())
             more = PASSES_AT_ONCE - sum(not one.is_stuck(now) for one in self._passes.values())
             if more > 0:
                 self._begin(reads, now, most=more)
@@ -172,7 +164,7 @@ class ReadAhead:
 
     def wake_at(self) -> Ticks | None:
         """Return when to look again, None where nothing is parked."""
-        if not any(lane.parked for lane in self._lanes.values()):
+        if not self._any_parked:
             return None
         return Ticks(self._looked_at + (SOONEST_SECONDS if self._is_stirred else LOOK_SECONDS))
 
@@ -193,7 +185,7 @@ class ReadAhead:
         one.end()
         del self._passes[lane]
         lane.parked.passed_at = now.steady
-        if one.lacks_room and one.is_for_wanted:
+        if one.lacks_room and one.reason is ComesBackFor.WANTED:
             lane.parked.in_vain_until = Ticks(now.steady + LOOK_SECONDS)
         if one.is_for_expired:
             lane.parked.no_expiry_until = Ticks(now.steady + EXPIRY_SHARE * (now.steady - one.began_at))
@@ -212,8 +204,7 @@ class ReadAhead:
         for reason, _, lane, over in found[:most]:
             if reason is ComesBackFor.IMMEDIATE:
                 lane.parked.urgent_at = now.steady
-            self._passes[lane] = one = Pass(lane.partition.topic, lane.parked, lane.watermark, over, now)
-            one.is_for_wanted = reason is ComesBackFor.WANTED
+            self._passes[lane] = one = Pass(reason, lane.partition.topic, lane.parked, lane.watermark, over, now)
             self._go_on(lane, one, reads, now)
 
     def _next_range(self, lane: Lane, now: Now) -> tuple[ComesBackFor, ParkedRange | None]:
