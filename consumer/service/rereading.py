@@ -9,10 +9,7 @@ from consumer.core.pipeline import Pipeline
 from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.inbox import Inbox
 from consumer.service.ports import EventsConsumer, RefusedError, TopicGoneError
-
-READ_AGAIN_SECONDS = 5.0
-"""How long to wait where a person has to make the topic readable, or its log was truncated; the group's own reading says so, and
-begins anew."""
+from consumer.service.unreadable import READ_AGAIN_SECONDS
 
 
 class Rereading:
@@ -44,7 +41,9 @@ class Rereading:
             try:
                 records, reached = await self._consumer.read_again(lane.partition, one.start, one.stop)
             except (RefusedError, TopicGoneError):
-                await asyncio.sleep(READ_AGAIN_SECONDS)
+                await asyncio.sleep(
+                    READ_AGAIN_SECONDS
+                )  # of a truncated log the group's own reading says so, and begins anew
                 continue
             self._telemetry.read_again(lane.partition, count=len(records))
             fetched = await self._inbox.ask(partial(self._pipeline.read_again, lane, records, reached))

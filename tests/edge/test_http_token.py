@@ -22,12 +22,6 @@ async def server() -> AsyncIterator[HttpServer]:
     await server.stop()
 
 
-@pytest.fixture
-async def client(server: HttpServer) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
-        yield client
-
-
 async def test_probes_and_metrics_are_open_and_all_else_asks_for_the_token(client: httpx.AsyncClient) -> None:
     for path in ("/healthz", "/readyz", "/metrics"):
         assert (await client.get(path)).status_code == 200, path
