@@ -189,10 +189,12 @@ def test_a_held_campaign_never_blocks_its_partition_and_comes_back_when_it_is_re
     held = reader.pipeline.buffer.held_events
     assert held <= BUFFER // 4, "a campaign that cannot go on takes little"
     assert reader.parked == 1_000 - held
+    assert reader.pipeline.buffer.is_read_past, "although the buffer has room for others"
     (offset,) = reader.publish([reader.event(campaignId=OTHER)])
     assert reader.waits_for(offset, seconds=5.0) < PROMPT_SECONDS
     operator.release(BULK)
     reader.ends()
+    assert not reader.pipeline.buffer.is_read_past
 
 
 def test_a_campaign_that_is_asked_to_wait_for_ten_minutes_stands_in_nobodys_way() -> None:

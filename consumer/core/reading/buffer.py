@@ -110,8 +110,8 @@ class EventBuffer:
 
     @property
     def is_read_past(self) -> bool:
-        """Whether reading goes on past what has no room."""
-        return self._read_ahead.is_ahead
+        """Whether reading goes on past what has no room in the buffer, or in its campaign's share of it."""
+        return self._read_ahead.is_past
 
     def shortage(self) -> str | None:
         """Return what a full buffer means for reading, in words; None where there is room."""

@@ -77,6 +77,11 @@ class ReadAhead:
         self._room.look_again(now)
         return self.is_ahead or fill < TIGHT
 
+    @property
+    def is_past(self) -> bool:
+        """Whether reading goes on past something: the buffer is tight, or a campaign's share of it left some records parked."""
+        return self.is_ahead or self._any_parked
+
     # ---------------------------------------------------------------- for the first time
 
     def take(self, lane: Lane, records: Sequence[Record], now: Now) -> Sequence[Record]:

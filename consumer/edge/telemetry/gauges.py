@@ -160,7 +160,7 @@ READINGS: tuple[GaugeReading[ServiceStatus], ...] = (
     gauge(
         "campaign_read_past",
         (),
-        "1 while the buffer is so full that reading goes on past whatever has no room (`KAFKA__READ_AHEAD`), 0 otherwise",
+        "1 while reading goes on past what has no room in the buffer, or in its campaign's share (`KAFKA__READ_AHEAD`), else 0",
         _one(lambda now: float(now["buffer"]["reads_past"])),
     ),
     gauge(
