@@ -20,7 +20,7 @@ function showSends(found) {
       number(count(send.contacts)),
       number(count(send.attempt), "opt"),
       stateOf(send),
-      number(send.ended_at ? span((new Date(send.ended_at) - new Date(send.started_at)) / 1000) : ""),
+      number(isNumber(send.took_seconds) ? span(send.took_seconds) : ""),
       wanted && wanted.kind === "send" ? text(send.send_id, "free id") : sendButton(send.send_id),
     ]),
     wanted ? "No send of it is known." : "No send yet.",

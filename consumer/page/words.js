@@ -16,7 +16,7 @@ const list = (value) => (Array.isArray(value) ? value : []);
 // Seconds in at most two units: 5 ms, 0.4 s, 12 s, 3 min 5 s, 2 h 4 min.
 function span(seconds) {
   if (!isNumber(seconds)) return NOTHING;
-  if (seconds >= 0.0005 && seconds < 0.095) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds > 0 && seconds < 0.095) return `${Math.max(1, Math.round(seconds * 1000))} ms`;
   if (seconds < 10) return `${(Math.round(Math.max(0, seconds) * 10) / 10).toLocaleString("en")} s`;
   const s = Math.floor(seconds);
   if (s < 60) return `${s} s`;

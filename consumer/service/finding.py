@@ -43,6 +43,8 @@ class FoundSend(TypedDict):
     state: SendState
     started_at: str | None
     ended_at: str | None
+    took_seconds: float | None
+    """From its last request's first byte to that one's end, to the microsecond: the two instants say milliseconds."""
     answer: str | None
     """What its last answer means, as in `campaign_answers_total`."""
     status: int | None
@@ -181,6 +183,7 @@ def _found(kept: RecentSend | None, send: Send | None) -> FoundSend:
         state="ended" if send is None else STATE_OF[send.stage],
         started_at=None if kept is None else _instant(kept.started_at),
         ended_at=None if kept is None or kept.ended_at is None else _instant(kept.ended_at),
+        took_seconds=None if kept is None or kept.ended_at is None else _seconds(kept.started_at, kept.ended_at),
         answer=None if kept is None or kept.answer is None else kept.answer.value,
         status=None if kept is None else kept.status,
         message=None if kept is None else kept.message,
@@ -207,6 +210,11 @@ def _ended(event_id: str, found: RecentOutcome) -> FoundEvent:
         attempts=ending.attempts,
         outcome=FoundOutcome(status=ending.status.value, reason=None if ending.reason is None else ending.reason.value),
     )
+
+
+def _seconds(since: Instant, until: Instant) -> float:
+    """Return what lies between; no less than nothing, whatever is done to the clock meanwhile."""
+    return max(0.0, round(until - since, 6))
 
 
 def _instant(at: Instant) -> str:

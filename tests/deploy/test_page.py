@@ -13,6 +13,8 @@ from tests.support.cluster import Cluster
 
 SOON_MS = 10_000
 TOKEN = "a token of the test"
+BRIEF = ["1 ms", "5 ms", "90 ms", "0.1 s", "0 s"]
+"""How the page writes tenths of a millisecond to tenths of a second: what took time never took none."""
 
 COUNT_WHAT_IS_READ_OUT = """
 window.readOut = 0;
@@ -46,6 +48,7 @@ async def test_the_page_shows_what_the_service_does_and_finds_a_send_by_its_even
         await says(page, re.compile(r"^7\s*30"), at="#waiting")
         await says(page, "30 records without a result", at="#figures")
         assert "Campaign consumer" in await page.view.title()
+        assert await page.view.evaluate("[0.0001, 0.0049, 0.09, 0.1, 0].map(span)") == BRIEF
         await page.view.evaluate(COUNT_WHAT_IS_READ_OUT)
 
         await stage.publish([written(event(7, person)) for person in range(100, 112)])

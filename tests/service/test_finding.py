@@ -112,6 +112,23 @@ def test_a_send_is_found_by_its_name_and_by_its_members_while_it_waits_goes_out_
     assert runner.finder.newest()["sends"] == [send]
 
 
+@pytest.mark.parametrize("seconds", [0.0004, 2.5])
+def test_what_a_send_took_is_told_more_exactly_than_its_instants(seconds: float) -> None:
+    runner = Watched(policies=POLICIES, platform=lambda _request: (OK, seconds))
+    runner.feed(runner.event(eventId="a"))
+    runner.run()
+    [send] = runner.finder.event("a")["sends"]
+    assert send["took_seconds"] == pytest.approx(seconds, abs=1e-6)
+
+
+def test_a_clock_that_goes_back_takes_no_time_from_a_send() -> None:
+    runner = Watched(policies=POLICIES, platform=lambda _request: (OK, -1.0))
+    runner.feed(runner.event(eventId="a"))
+    runner.run()
+    [send] = runner.finder.event("a")["sends"]
+    assert send["took_seconds"] == 0.0
+
+
 def test_a_resend_and_what_it_resends_are_both_found_by_the_event_id() -> None:
     runner = Watched(policies=POLICIES)
     runner.feed(runner.event(eventId="a"))
