@@ -18,6 +18,7 @@ class Api(IntEnum):
 
     PRODUCE = 0
     FETCH = 1
+    LIST_OFFSETS = 2
     OFFSET_COMMIT = 8
     END_TRANSACTION = 26
 

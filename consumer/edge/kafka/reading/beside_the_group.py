@@ -49,14 +49,11 @@ class ReadsBesideTheGroup:
 
         Raises as `log_bounds` does, and TopicGoneError also where the log ends below `stop`: it was truncated, or made anew.
         """
-        first, end = await self.log_bounds(partition)
+        first, end, records = await self._reader.read_piece(TopicPartition(*partition), start, stop)
         if end < stop:
             raise TopicGoneError(f"{partition} ends at offset {end}, below what was read of it ({stop})")
         if first > start:
-            self._on_lost(partition, start, min(first, stop))
-        if first >= stop:
-            return (), stop
-        records = await self._reader.read_some(TopicPartition(*partition), max(start, first), stop)
+            self._on_lost(partition, start, Offset(min(first, stop)))
         return records, Offset(records[-1].offset + 1) if records else stop
 
     async def first_timestamp_ms(self, partition: Partition, start: Offset) -> int | None:

@@ -8,7 +8,7 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from aiokafka import AIOKafkaClient, AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, LeaderNotAvailableError, OffsetOutOfRangeError
@@ -59,6 +59,14 @@ class _MissingError(Exception):
     """A broker says that the topic or the partition does not exist."""
 
 
+class LogPiece(NamedTuple):
+    """What was read, and the log's first offset and its end when that began."""
+
+    first: int
+    end: int
+    records: Sequence[Any]
+
+
 class TopicReader:
     """Reads single partitions and their bounds; for many callers at once."""
 
@@ -81,16 +89,22 @@ class TopicReader:
             TopicGoneError: there is no such topic, or no such partition of it.
             KafkaRefusedError: the brokers refuse us.
         """
-        return await self._read(partition, start, stop, enough=stop - start)
+        return (await self._read(partition, start, stop, enough=stop - start)).records
 
     async def read_some(self, partition: TopicPartition, start: int, stop: int) -> Sequence[Any]:
         """Return the first records of a range, as many as one fetch brings; none only where there are no more."""
+        return (await self.read_piece(partition, start, stop)).records
+
+    async def read_piece(self, partition: TopicPartition, start: int, stop: int) -> LogPiece:
+        """Return the same, with the log's bounds: they have to be asked for anyway."""
         return await self._read(partition, start, stop, enough=1)
 
-    async def _read(self, partition: TopicPartition, start: int, stop: int, *, enough: int) -> Sequence[Any]:
+    async def _read(self, partition: TopicPartition, start: int, stop: int, *, enough: int) -> LogPiece:
         read: list[Any] = []
+        first = end = 0
 
         async def go_on(consumer: AIOKafkaConsumer) -> None:
+            nonlocal first, end
             first, end = await _bounds(consumer, partition)
             last = min(stop, end)
             position = max(start, first, read[-1].offset + 1 if read else start)
@@ -105,7 +119,7 @@ class TopicReader:
                 read.pop()
 
         await self._ask(partition, go_on)
-        return read
+        return LogPiece(first, end, read)
 
     async def each(
         self, partition: TopicPartition, start: int, stop: int, take: Callable[[Sequence[Any]], Awaitable[None]]
