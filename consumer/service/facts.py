@@ -316,10 +316,13 @@ class Facts(Protocol):
         """
 
     def writes_refused(self, partition: Partition, *, why: str) -> None:
-        """The brokers do not take its entries or results, or do not hand its journal out: it waits for a person; see `why`."""
+        """The brokers do not take its entries or results, or do not hand out its journal, or what is parked of it.
+
+        It waits for a person; see `why`.
+        """
 
     def writes_taken(self, partition: Partition) -> None:
-        """The brokers accept its writes, or return its journal, again."""
+        """The brokers accept its writes, or hand out what they refused, again."""
 
     def events_topic_unreadable(self, topic: str, partitions: Iterable[Partition], *, why: str) -> None:
         """The topic is gone, or the brokers do not let us read it: a person has to act, see `why`. `partitions` are ours."""

@@ -1,12 +1,16 @@
 """Reads parked records again: a task for each piece, beside the group's own reading. Decides nothing."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from consumer.core.commands import ReadAgain
+from consumer.core.event import Record
+from consumer.core.journal.lane import Lane
 from consumer.core.pipeline import Pipeline
+from consumer.core.terms import Offset
 from consumer.service.engine_telemetry import EngineTelemetry
+from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
 from consumer.service.ports import EventsConsumer, RefusedError, TopicGoneError
 from consumer.service.unreadable import READ_AGAIN_SECONDS
@@ -23,12 +27,14 @@ class Rereading:
         inbox: Inbox,
         tasks: asyncio.TaskGroup,
         telemetry: EngineTelemetry,
+        facts: Facts,
     ) -> None:
         self._consumer = consumer
         self._pipeline = pipeline
         self._inbox = inbox
         self._tasks = tasks
         self._telemetry = telemetry
+        self._facts = facts
 
     def start(self, reads: Iterable[ReadAgain]) -> None:
         """Read these; the pipeline is told of each."""
@@ -37,16 +43,31 @@ class Rereading:
 
     async def _read(self, one: ReadAgain) -> None:
         lane = one.lane
-        while not lane.dropped:
+        records, reached = await self._until_readable(one)
+        if lane.parked_refused is not None:
+            lane.parked_refused = None
+            self._facts.writes_taken(lane.partition)
+        self._telemetry.read_again(lane.partition, count=len(records))
+        fetched = await self._inbox.ask(partial(self._pipeline.read_again, lane, records, reached))
+        if fetched.records:
+            self._telemetry.fetched(lane.partition, fetched)
+
+    async def _until_readable(self, one: ReadAgain) -> tuple[Sequence[Record], Offset]:
+        """Return what was read, once it can be. What lasts stops the partition: a person has to act.
+
+        Of a log that stays too short, the consumer says so after a while; then the partition begins anew.
+        """
+        lane, lasts = one.lane, False
+        while True:
             try:
-                records, reached = await self._consumer.read_again(lane.partition, one.start, one.stop)
-            except (RefusedError, TopicGoneError):
-                await asyncio.sleep(
-                    READ_AGAIN_SECONDS
-                )  # of a truncated log the group's own reading says so, and begins anew
-                continue
-            self._telemetry.read_again(lane.partition, count=len(records))
-            fetched = await self._inbox.ask(partial(self._pipeline.read_again, lane, records, reached))
-            if fetched.records:
-                self._telemetry.fetched(lane.partition, fetched)
-            return
+                return await self._consumer.read_again(lane.partition, one.start, one.stop)
+            except (RefusedError, TopicGoneError) as error:
+                if lasts:
+                    self._refused(lane, f"what is parked of it cannot be read: {error}")
+            lasts = True
+            await asyncio.sleep(READ_AGAIN_SECONDS)
+
+    def _refused(self, lane: Lane, why: str) -> None:
+        if lane.parked_refused is None:
+            self._facts.writes_refused(lane.partition, why=why)
+        lane.parked_refused = why

@@ -209,6 +209,7 @@ class Service:
                 inbox=self._inbox,
                 tasks=self._tasks,
                 telemetry=self._telemetry,
+                facts=world.facts,
             ),
         )
 

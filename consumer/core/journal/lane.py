@@ -130,6 +130,8 @@ class Lane:
     """Why the brokers do not take what is appended, or do not hand its journal out, where only a person can change that."""
     results_refused: str | None = None
     """The same of its results and dead letters."""
+    parked_refused: str | None = None
+    """The same of what is parked of it and has to be read again."""
     overdue: bool = False
     """Whether a proof has been waited for in vain: until the next one comes, no send takes members of it."""
     dropped: bool = False
@@ -168,7 +170,7 @@ class Lane:
     @property
     def refused(self) -> str | None:
         """Why this partition waits for a person, though it is ours: the brokers refuse what it needs."""
-        return self.journal_refused or self.results_refused
+        return self.journal_refused or self.results_refused or self.parked_refused
 
     @property
     def busy(self) -> bool:

@@ -24,10 +24,15 @@ class ReadsBesideTheGroup:
         *,
         on_trouble: Callable[[str], None],
         on_records_lost: Callable[[Partition, Offset, Offset], None],
+        on_end: Callable[[Partition, Offset, Offset], None],
     ) -> None:
-        """Prepare. `on_records_lost` gets ranges (their ends are exclusive) that retention removed before they were read."""
+        """Prepare. `on_records_lost` gets ranges (their ends are exclusive) that retention removed before they were read.
+
+        `on_end` gets an offset up to where a partition was read once, and where its log ends now.
+        """
         self._reader = TopicReader(connection, isolation=Isolation.COMMITTED, on_trouble=on_trouble)
         self._on_lost = on_records_lost
+        self._on_end = on_end
 
     async def log_bounds(self, partition: Partition) -> tuple[Offset, Offset]:
         """Return the log's first offset and its end (one past the last readable record).
@@ -50,6 +55,7 @@ class ReadsBesideTheGroup:
         Raises as `log_bounds` does, and TopicGoneError also where the log ends below `stop`: it was truncated, or made anew.
         """
         first, end, records = await self._reader.read_piece(TopicPartition(*partition), start, stop)
+        self._on_end(partition, stop, Offset(end))
         if end < stop:
             raise TopicGoneError(f"{partition} ends at offset {end}, below what was read of it ({stop})")
         if first > start:

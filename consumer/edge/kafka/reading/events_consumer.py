@@ -75,7 +75,7 @@ class GroupConsumer(ReadsBesideTheGroup):
         while the partition was being read; reading goes on behind it. `on_retention` gets the seconds that topics keep
         their records, now and then.
         """
-        super().__init__(connection, on_trouble=on_trouble, on_records_lost=on_records_lost)
+        super().__init__(connection, on_trouble=on_trouble, on_records_lost=on_records_lost, on_end=self._saw_end)
         self._connection = connection
         self._group = group
         self._topics = tuple(topics)
@@ -288,6 +288,9 @@ class GroupConsumer(ReadsBesideTheGroup):
         except (KafkaError, OSError) as error:
             raise NoBrokerError(words(error)) from error
         return {}
+
+    def _saw_end(self, partition: Partition, read: Offset, end: Offset) -> None:
+        self._edges.ends(partition, end, read=read)
 
     async def stop(self) -> None:
         """Leave the group. `on_revoked` is not called: drain first."""

@@ -38,7 +38,8 @@ class LogEdges:
         self._on_trouble = on_trouble
         self._on_records_lost = on_records_lost
         self._clock = clock
-        self._beyond_since: dict[Partition, float] = {}
+        self._beyond_since: dict[tuple[Partition, int], float] = {}
+        """Since when offsets up to where was read are beyond the ends of their logs."""
         self._truncated: dict[Partition, str] = {}
 
     def forget(self) -> None:
@@ -49,7 +50,18 @@ class LogEdges:
     def read(self, partition: Partition) -> None:
         """Note that records of a partition were read, so its position is inside of its log."""
         if self._beyond_since:
-            self._beyond_since.pop(partition, None)
+            self._beyond_since = {key: since for key, since in self._beyond_since.items() if key[0] != partition}
+
+    def ends(self, partition: Partition, end: Offset, *, read: Offset) -> None:
+        """Note where a log ends that was read up to an offset once.
+
+        Whoever reads parked records again sees it. A partition that is as far ahead as it may be is not read otherwise, so
+        no broker calls its position outside of the log.
+        """
+        if end < read:
+            self._beyond(partition, read, end)
+        else:
+            self._beyond_since.pop((partition, read), None)
 
     def take_truncated(self) -> Mapping[Partition, str]:
         """Return the partitions that were given up since the last call, and why."""
@@ -94,11 +106,11 @@ class LogEdges:
 
     def _beyond(self, partition: Partition, position: int, end: int) -> None:
         now = self._clock()
-        since = self._beyond_since.setdefault(partition, now)
+        since = self._beyond_since.setdefault((partition, position), now)
         if now - since <= TRUNCATED_SECONDS:
             self._on_trouble(f"{partition} ends at offset {end}, below {position}; tried again")
             return
-        self._beyond_since.pop(partition)
+        self.read(partition)
         self._positions.forget(partition)
         self._truncated[partition] = (
             f"the events partition ends at offset {end}, below what was read of it ({position}): "
