@@ -35,11 +35,18 @@ class Rereading:
         self._tasks = tasks
         self._telemetry = telemetry
         self._facts = facts
+        self._reading: dict[Lane, asyncio.Task[None]] = {}
+        """The latest of each lane; it may have ended."""
 
     def start(self, reads: Iterable[ReadAgain]) -> None:
-        """Read these; the pipeline is told of each."""
+        """Read these; the pipeline is told of each. What is read for a lane that was dropped meanwhile ends.
+
+        Without that, it would wait for a leader for as long as there is none, and occupy one of few readers.
+        """
+        for lane in [lane for lane in self._reading if lane.dropped]:
+            self._reading.pop(lane).cancel()
         for one in reads:
-            self._tasks.create_task(self._read(one), name=f"read {one.lane.partition} again")
+            self._reading[one.lane] = self._tasks.create_task(self._read(one), name=f"read {one.lane.partition} again")
 
     async def _read(self, one: ReadAgain) -> None:
         lane = one.lane

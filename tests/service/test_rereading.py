@@ -92,3 +92,17 @@ async def test_a_passing_error_stops_nothing(monkeypatch: pytest.MonkeyPatch) ->
             fact(at(0))
 
     assert desk.heard.facts == []
+
+
+async def test_reading_without_an_answer_ends_with_its_lane() -> None:
+    log = Log()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        desk = Desk(log, tasks)
+        desk.start()
+        await log.asked.wait()
+        desk.rereading.start([])
+        assert log.waiting == 1
+        desk.runner.pipeline.drop(P0)
+        desk.rereading.start([])  # as each turn does
+
+    assert log.waiting == 0
