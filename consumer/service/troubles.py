@@ -229,12 +229,12 @@ def _results(service: Service, now: Now) -> Iterator[Trouble]:
 
 def _buffer(service: Service) -> Iterator[Trouble]:
     pipeline = service.pipeline
-    what = pipeline.buffer.shortage()
-    if what is None:
+    shortage = pipeline.buffer.shortage()
+    if shortage is None:
         return
     yield Trouble(
         cause=VerdictCause.BUFFER_FULL,
         grade="warn",
         headline="the buffer is full",
-        sentence=f"the buffer is full, {what}: see what else holds them back; CAMPAIGN_BUFFER__* bounds it",
+        sentence=f"the buffer is full, {shortage.what}: see what else holds them back; {shortage.bounded_by}",
     )

@@ -76,4 +76,7 @@ def test_where_reading_stops_it_is_said_which_setting_stops_it(policies: Policie
     buffer, lane = reader.pipeline.buffer, reader.pipeline.lanes[P0]
     assert lane.watermark.position < 5_000
     assert buffer.bound_of(lane) == bound
-    assert f"{bound} allows, so nothing more is read" in str(buffer.shortage())
+    shortage = buffer.shortage()
+    assert shortage is not None
+    assert f"{bound} allows, so nothing more is read" in shortage.what
+    assert shortage.bounded_by == f"{bound} bounds it"

@@ -1,6 +1,7 @@
 """The buffer that all partitions share: what is in it, and which partitions are read. Holds no event itself."""
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from consumer.core.journal.lane import Lane
 from consumer.core.policy import Policies
@@ -20,6 +21,13 @@ ORDINARY = ""
 
 CAMPAIGN_BYTES = 200
 """What the counts of one campaign's events in one partition take, about."""
+
+
+class Shortage(NamedTuple):
+    """What a full buffer means for reading, and which settings bound what waits: words for people."""
+
+    what: str
+    bounded_by: str = "CAMPAIGN_BUFFER__* bounds it"
 
 
 class EventBuffer:
@@ -113,23 +121,25 @@ class EventBuffer:
         """Whether reading goes on past what has no room in the buffer, or in its campaign's share of it."""
         return self._read_ahead.is_past
 
-    def shortage(self) -> str | None:
-        """Return what a full buffer means for reading, in words; None where there is room."""
+    def shortage(self) -> Shortage | None:
+        """Return what a full buffer means for reading; None where there is room."""
         if self._policies.read_ahead:
             bounds = sorted({bound for lane in self._lanes.values() if lane.started and (bound := self.bound_of(lane))})
             if bounds:
-                return (
-                    f"and as much waits or is parked as {' and '.join(bounds)} allows, so nothing more is read of some "
-                    "partitions, immediate events neither, until there is room"
+                names = " and ".join(bounds)
+                return Shortage(
+                    f"and as much waits or is parked as {names} allows, so nothing more is read of some "
+                    "partitions, immediate events neither, until there is room",
+                    f"{names} {'bounds' if len(bounds) == 1 else 'bound'} it",
                 )
             return (
-                "what has no room is parked until there is some, and immediate events go on"
+                Shortage("what has no room is parked until there is some, and immediate events go on")
                 if self._read_ahead.is_ahead
                 else None
             )
         if self._stops.is_full:
-            return "half of it holds events of held campaigns"
-        return None if self.has_room else "nothing more is read until there is room"
+            return Shortage("half of it holds events of held campaigns")
+        return None if self.has_room else Shortage("nothing more is read until there is room")
 
     def bound_of(self, lane: Lane) -> str | None:
         """Return the setting that bounds how far a partition is read past what has no room; None while it may go on."""
