@@ -6,9 +6,10 @@ whoever writes them down. Durations are seconds, sizes bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from consumer.core.event import Decoded, Event
 from consumer.core.outcome import Reason, Status
@@ -101,8 +102,7 @@ class DrainPhase(StrEnum):
     LEAVING = "leaving"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestAttempt:
+class RequestAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a send, with the events that it carries."""
 
     send_id: SendId

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
+import msgspec
 from xxhash import xxh3_128_digest
 
 from consumer.core.event import Decoded, Event
@@ -35,8 +36,7 @@ ID_BYTES: Final = 16
 NO_CAMPAIGN: Final = 0
 
 
-@dataclass(slots=True, kw_only=True)
-class RecentSend:
+class RecentSend(msgspec.Struct, kw_only=True):
     """One send as it was last seen: at its last request's start, or at that one's end."""
 
     send_id: SendId

@@ -6,9 +6,10 @@ in doubt, cancelled, rejected by a hold); its ID has an outcome or is in hand; e
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import cast
+
+from msgspec.structs import replace
 
 from consumer.core.event import Decoded, Event, Invalid
 from consumer.core.history import UNTRIED

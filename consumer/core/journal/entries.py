@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import sub
 
+import msgspec
 import orjson
 
 from consumer.core.history import Fate
@@ -33,8 +34,7 @@ class Claim:
     claimed_at: Instant
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """Says "these may be out from here on". Opens one attempt."""
 
     send_id: SendId
@@ -55,8 +55,7 @@ class Returned:
     """What it spent of the budgets; None where it never started, and in the journals of versions that did not say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """Records that share one verdict. `offsets`, `received` and `fingerprints` run side by side.
 
     `fingerprints` holds 16 bytes a record, or nothing where the records do not enter deduplication.
@@ -68,8 +67,7 @@ class Settled:
     fingerprints: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The terminal verdicts of some records. Closes every attempt of the send that is named."""
 
     send_id: SendId | None

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
+
 from consumer.core.event import Decoded, Event
 from consumer.core.history import History
 from consumer.core.journal.attempts import Attempts
@@ -63,8 +65,7 @@ class FirstRecord(NamedTuple):
     """When it arrived in this process."""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, eq=False, kw_only=True):
     """Records of one partition with their verdicts: on its way into the journal, then to the results topic."""
 
     lane: "Lane"

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+import msgspec
+
 from consumer.core.journal.entries import Checkpoint, Claim, Entry, Placed, encode
 from consumer.core.memory.segments import Segment
 from consumer.core.terms import JournalOffset
@@ -73,8 +75,7 @@ class Fit(Enum):
     """A single entry is too large: it is tried again as it is, in the hope that somebody changes the topic."""
 
 
-@dataclass(slots=True, eq=False)
-class Draft:
+class Draft(msgspec.Struct, eq=False):
     """An entry on its way into the journal, and what its proof is for."""
 
     entry: Entry

@@ -1,10 +1,10 @@
 """Outcomes on their way into the journal: cuts them into entries that fit, and queues them. Proves nothing."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import chain
 
 import orjson
+from msgspec.structs import replace
 
 from consumer.core.event import NO_RESEND, Decoded, Event
 from consumer.core.journal.entries import Outcome, Settled

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
+import msgspec
+
 from consumer.core.terms import Instant
 
 TOO_MANY_REQUESTS = 429
@@ -28,8 +30,7 @@ class Withholding(Enum):
     """A member's partition was lost or given back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A complete response head arrived. `body` is None where the body could not be read to its end."""
 
     status: int
@@ -71,8 +72,7 @@ class Lost:
 Answer = Answered | Unreachable | NoConnectionYet | Withheld | Lost
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One attempt. `started_at` is the wall-clock instant of the first byte; None where nothing went out."""
 
     answer: Answer

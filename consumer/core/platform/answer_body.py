@@ -4,9 +4,9 @@ An answer is read once per request. Without `data.errors` nothing is done per co
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 
 from consumer.core.event import Event
@@ -29,8 +29,7 @@ NO_CONTENT = frozenset({204, 205})
 """Answers that have no body by definition: there is nothing that could not be read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadAnswer:
+class ReadAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An accepted answer, read. A member is in `rejected`, or in `suspected`, or in neither."""
 
     response: Response

@@ -1,9 +1,10 @@
 """One send: the members that share a request, and where it is on its way. Decides nothing."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from operator import attrgetter
+
+import msgspec
 
 from consumer.core.event import Event, GroupKey
 from consumer.core.history import Fate, History, earliest_try
@@ -43,8 +44,7 @@ class QueueEnd(Enum):
     """Behind them: it is new, or was a probe that settled nothing, and one bad contact must not be the only probe."""
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
-class Send:
+class Send(msgspec.Struct, eq=False, kw_only=True):
     """Members of one group, no person twice. One POST is one attempt; between attempts it is queued again."""
 
     send_id: SendId
@@ -65,7 +65,7 @@ class Send:
     response: Response | None = None
     """The platform's latest words about this send."""
     stage: SendStage = SendStage.QUEUED
-    unproven: set[Partition] = field(default_factory=set)
+    unproven: set[Partition] = msgspec.field(default_factory=set)
     picked_at: Ticks = AT_ONCE
     """When the latest attempt got its slot."""
     proven_at: Ticks = AT_ONCE

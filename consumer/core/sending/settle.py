@@ -5,7 +5,10 @@ unknown outcomes and the budgets.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
+from msgspec.structs import replace
 
 from consumer.core.event import Event
 from consumer.core.history import UNTRIED, Fate, History
@@ -32,8 +35,7 @@ from consumer.core.terms import Now, millisecond_of
 Items = Sequence[tuple[Verdict, Sequence[Event]]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """Every member has its verdict."""
 
     ruling: Ruling

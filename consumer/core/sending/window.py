@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import heapify, heappop, heappush
 
+import msgspec
+
 from consumer.core.event import Event, GroupKey
 from consumer.core.policy import Policies
 from consumer.core.terms import Now, Ticks
@@ -42,8 +44,7 @@ class CloseWhy(StrEnum):
     """The service is stopping."""
 
 
-@dataclass(slots=True, eq=False)
-class Window:
+class Window(msgspec.Struct, eq=False):
     """Events of one group that wait for each other."""
 
     key: GroupKey
@@ -52,7 +53,7 @@ class Window:
     arrived: Ticks
     """When its first member did. A later one closes it earlier by a deadline, or by being immediate."""
     size_bytes: int
-    by_person: dict[str, Event] = field(default_factory=dict)
+    by_person: dict[str, Event] = msgspec.field(default_factory=dict)
     """Its members, in the order of their coming: each is found, and taken out, without a search."""
     immediate: bool = False
     open: bool = True

@@ -5,9 +5,10 @@ given twice do not change that. They only make it uncertain where the body ends,
 """
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
+
+import msgspec
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 """The bound on one head. Servers keep theirs below 16 KiB; what is longer is no head."""
@@ -46,8 +47,7 @@ class Framing(Enum):
     """The head is malformed or contradicts itself: no body is read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerHead:
+class AnswerHead(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is read of a head. Texts are as received, one character a byte; empty where the field is missing."""
 
     status: int

@@ -9,9 +9,9 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import aiohttp
+import msgspec
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
@@ -48,8 +48,7 @@ class NoHeadError(aiohttp.ClientConnectionError):
     """What came back cannot be the head of an HTTP answer."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Attempt:
+class Attempt(msgspec.Struct, eq=False, kw_only=True):
     """The state of one request: its checks before the first byte, and its answer.
 
     `deadline` bounds the wait for a connection; with the first byte it starts again, with `timeout_seconds`.

@@ -1,10 +1,9 @@
 """Promises about the formats in which Prometheus reads us."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest as their_text
 from prometheus_client.openmetrics.exposition import generate_latest as their_openmetrics
