@@ -1,10 +1,11 @@
-"""A rate of the whole group, by two processes of which one is killed: what the platform sees never exceeds it."""
+"""A rate of the whole group, by two processes of which one is killed: what is let go to the platform never exceeds it."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 from consumer.edge.clock import SystemClock
+from tests.chaos.journal import read_journal
 from tests.service.events import event, written
 from tests.service.harness import Instance, Stage, stage_on
 from tests.support.cluster import Cluster
@@ -21,8 +22,8 @@ SETTINGS = {
 }
 BURST_SECONDS = 0.1
 """No more than so many seconds' worth comes beyond the rate."""
-TOGETHER = 2
-"""So many may come together although they went out one after the other: a busy machine reads them 50 ms late."""
+ROUNDED = 0.1
+"""Two processes count by clocks of their own that are no wall clocks."""
 MEASURED = 110
 """Requests over which a rate is measured: some three seconds."""
 
@@ -31,6 +32,15 @@ async def requests_until(stage: Stage, count: int) -> list[float]:
     """Return when each request came, in order, once there are so many."""
     await stage.ask.wait(requests=count, timeout_seconds=30)
     return sorted(request.first_byte_at for request in await stage.ask.requests())
+
+
+async def starts_of(stage: Stage) -> list[float]:
+    """Return when each request was let go, in order, as the journals say of both processes.
+
+    The limits hold for these instants. On a busy machine, what was let go one after the other comes together.
+    """
+    entries = [entry for entry in await read_journal(stage) if entry.kind == "intent" and entry.counts]
+    return sorted(entry.fields["intended_at"] for entry in entries)
 
 
 def most_beyond(times: Sequence[float], rate: float) -> float:
@@ -63,19 +73,22 @@ async def test_two_instances_keep_one_rate_while_one_of_them_is_killed_and_the_o
         await stage.publish(
             [written(event(1 + number % 5, number), partition=number % PARTITIONS) for number in range(EVENTS)]
         )
-        before = await requests_until(stage, MEASURED)
+        await requests_until(stage, MEASURED)
 
         await killed.kill()
         killed_at = SystemClock().now().wall
         await until_in_force(survivor, RATE)
+        alone_at = SystemClock().now().wall
         taken_over = len(await requests_until(stage, 0))
-        times = await requests_until(stage, taken_over + MEASURED)
+        came = await requests_until(stage, taken_over + MEASURED)
+        went = await starts_of(stage)
 
-        allowed = RATE * BURST_SECONDS + TOGETHER
-        assert most_beyond(times, RATE) <= allowed
-        assert rate_of(before[10:]) >= 0.9 * RATE
+        assert all(start <= at for start, at in zip(went, came, strict=False)), "none came that was not let go before"
+        allowed = RATE * BURST_SECONDS + ROUNDED
+        assert most_beyond(went, RATE) <= allowed
+        assert rate_of(went[10:MEASURED]) >= 0.9 * RATE
         handed_back = survivor.lines("partitions handed back")[-1]["timestamp"]
         handed_back_at = datetime.fromisoformat(handed_back).timestamp()
-        alone = [at for at in times if killed_at < at < handed_back_at]
+        alone = [at for at in went if killed_at < at < handed_back_at]
         assert most_beyond(alone, RATE / 2) <= allowed, "nobody takes the share of partitions without an owner"
-        assert rate_of(times[taken_over + 10 :]) >= 0.9 * RATE
+        assert rate_of([at for at in went if at > alone_at][10:]) >= 0.9 * RATE
