@@ -19,7 +19,8 @@ from consumer.core.journal.lane import Lane, Settlement, TakenOver, leading
 from consumer.core.journal.ledger import Draft, Fit, Ledger, OwnershipState
 from consumer.core.journal.parked import Parked
 from consumer.core.journal.settling import settle
-from consumer.core.memory.deduplication import Deduplication, Piece
+from consumer.core.memory.deduplication import Deduplication
+from consumer.core.memory.pieces import Piece
 from consumer.core.memory.segments import Segment
 from consumer.core.outcome import Status, Verdict
 from consumer.core.platform.access import Access
@@ -41,6 +42,9 @@ from consumer.core.sweep import Sweep
 from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, Ticks
 
 _VALUE = attrgetter("value")
+
+PACK_AGAIN_SECONDS = 0.001
+"""Until the next turn at most while event IDs are to be packed: other tasks have theirs between."""
 
 
 class Pipeline:
@@ -289,7 +293,7 @@ class Pipeline:
                 events += cast("list[Event]", records)
         fingerprints = [event.fingerprint for event in events]
         offsets = settlement.offsets if len(events) == len(settlement.offsets) else [event.offset for event in events]
-        self.deduplication.settled(lane.partition, fingerprints, offsets, now.wall)
+        self.deduplication.settled(lane.partition, fingerprints, offsets, now.wall, stands=draft.landed_at)
         for event, fingerprint in zip(events, fingerprints, strict=True):
             if (first := in_hand.pop(fingerprint, None)) is not event:
                 if first is not None:
@@ -365,7 +369,7 @@ class Pipeline:
         commands.publications, self._publications = self._publications, []
         commands.dropped, self._dropped = self._dropped, []
         commands.checkpoint_seconds, self._checkpoint_seconds = self._checkpoint_seconds, []
-        commands.wake_at = self._wake_at(now)
+        commands.wake_at = self._wake_at(now, packing=self.deduplication.pack_some())
         return commands
 
     def _read_parked(self, now: Now) -> Sequence[ReadAgain]:
@@ -374,10 +378,11 @@ class Pipeline:
         self.buffer.measure()
         return self._reading.next_reads(now)
 
-    def _wake_at(self, now: Now) -> Ticks | None:
+    def _wake_at(self, now: Now, *, packing: bool) -> Ticks | None:
         windows, queue, proofs = self.windows.next_wake_at(), self.queue.next_wake_at(now), self.delivery.next_wake_at()
         reads = None if self.flush_windows else self._reading.wake_at()
-        wakes = (windows, queue, proofs, self._sweep.wake_at(now), reads)
+        packs = Ticks(now.steady + PACK_AGAIN_SECONDS) if packing else None
+        wakes = (windows, queue, proofs, self._sweep.wake_at(now), reads, packs)
         return min((wake for wake in wakes if wake is not None), default=None)
 
     def want_checkpoints(self, now: Now) -> None:

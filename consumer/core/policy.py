@@ -99,6 +99,8 @@ class MemorySizes:
 
     segment_ids: int = 24_576
     """IDs in one segment at most: 655 KB in the journal, where an append takes 900 KB."""
+    run_ids: int = 2_048
+    """IDs that are packed, or merged, in one go: a millisecond or two in which the event loop does nothing else."""
     tail_entries: int = 4_096
     """Entries of the journal behind the last segment before one is written: what a take-over replays."""
     small_segments: int = 8

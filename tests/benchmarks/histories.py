@@ -80,6 +80,8 @@ class _Writer:
             yield self.say(intent)
             yield self.say(end)
         if self._knows_segments:
+            while self._memory.pack_some():
+                pass
             piece = self._memory.to_write(P0, JournalOffset(self._end))
             if piece is not None:
                 stood_at = JournalOffset(self._end)

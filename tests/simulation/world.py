@@ -46,6 +46,8 @@ SETTLE_SECONDS = 240.0
 BURST = 6
 MOST_STEPS = 400_000
 SMALL_SEGMENTS = 1
+RUN_IDS = 2
+"""IDs that are packed or merged in one turn: few, or nothing is ever half packed."""
 PARKED_RANGE_RECORDS = 4
 LARGE_ENOUGH = 1024 * 1024
 
@@ -343,7 +345,10 @@ def _policies(scenario: Scenario) -> Policies:
         breaker=BreakerPolicy(min_requests=6, window_seconds=5.0, open_seconds=0.5, max_open_seconds=4.0),
         deduplication_ttl_seconds=scenario.deduplication_seconds,
         memory_sizes=MemorySizes(
-            segment_ids=scenario.segment_ids, tail_entries=scenario.tail_entries, small_segments=SMALL_SEGMENTS
+            segment_ids=scenario.segment_ids,
+            run_ids=RUN_IDS,
+            tail_entries=scenario.tail_entries,
+            small_segments=SMALL_SEGMENTS,
         ),
         buffer_max_events=scenario.buffer_events,
         buffer_max_bytes=LARGE_ENOUGH,

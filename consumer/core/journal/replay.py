@@ -29,7 +29,8 @@ from consumer.core.journal.entries import (
 from consumer.core.journal.entry_decode import LARGEST, LATEST, decode
 from consumer.core.journal.lane import TakenOver, UnpublishedOutcome
 from consumer.core.journal.offset_ranges import OffsetRanges
-from consumer.core.memory.deduplication import GENERATIONS, LONG_AGO, NEVER, Recalled
+from consumer.core.memory.deduplication import GENERATIONS, Recalled
+from consumer.core.memory.pieces import LONG_AGO, NEVER
 from consumer.core.memory.platform_memory import NOTHING
 from consumer.core.memory.segments import FINGERPRINT_BYTES, MemorySummary, Segment, packed
 from consumer.core.policy import Policies

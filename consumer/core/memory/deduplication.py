@@ -4,14 +4,15 @@ The youngest IDs of a partition stand in a dictionary, the others in segments of
 the whole process. Segments are written to the journal, small ones together, and a checkpoint names them (`MemorySummary`).
 """
 
-from array import array
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Self
 
 from consumer.core.memory.fingerprint_filter import FingerprintFilter
-from consumer.core.memory.segments import MemorySummary, Segment, SegmentRef, divided, first_words, merged, packed
+from consumer.core.memory.pieces import LONG_AGO, NEVER, Merging, PartitionMemory, Piece
+from consumer.core.memory.segments import MemorySummary, Segment, first_words, packed
 from consumer.core.policy import MemorySizes, Policies
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 
@@ -28,53 +29,7 @@ BYTES_AN_ID = 36
 """In the journal at most: 16 and 8 bytes in base64, and some for the entry."""
 ROOM_FOR_ANY_BYTES = 2**30
 
-LONG_AGO, NEVER = Instant(0.0), Instant(float("inf"))
 NOTHING: Mapping[bytes, Offset] = {}
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Piece:
-    """A segment in memory."""
-
-    ids: Segment
-    words: "array[int]"
-    """What its fingerprints begin with."""
-    colour: int
-    stands: JournalOffset | None = None
-    """Where it stands in the journal; None where it is to be written, or on its way."""
-    covers_to: JournalOffset | None = None
-    """The outcomes below are in this piece or in earlier ones; None where that is said by a later one."""
-    replaces: tuple[SegmentRef, ...] = ()
-    """What it was merged from: named by checkpoints until it is proven itself."""
-
-    def named(self) -> tuple[SegmentRef, ...]:
-        """Return how a checkpoint names it."""
-        if self.stands is None:
-            return self.replaces
-        return (SegmentRef(stands=self.stands, count=len(self.ids), since=self.ids.since, until=self.ids.until),)
-
-
-@dataclass(slots=True, eq=False)
-class _Partition:
-    """What is remembered of one partition."""
-
-    pieces: list[Piece] = field(default_factory=list)
-    """Oldest first."""
-    fresh: dict[bytes, Offset] = field(default_factory=dict)
-    since: Instant = NEVER
-    """When the first of the fresh ones was settled."""
-    until: Instant = LONG_AGO
-    upto: JournalOffset | None = None
-    """Outcomes below stand in written pieces; None until the partition is taken over."""
-    unwritten: int = 0
-    """IDs in pieces that do not stand in the journal yet."""
-    writing: Piece | None = None
-    forgotten: Instant | None = None
-    """Of what was settled at or before this, something was forgotten before its time."""
-
-    def count(self) -> None:
-        """The pieces are others than before."""
-        self.unwritten = sum([len(piece.ids) for piece in self.pieces if piece.stands is None])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,7 +57,10 @@ class Deduplication:
         self._span_seconds = ttl_seconds / GENERATIONS
         self._sizes = sizes or MemorySizes()
         self._segment_ids = max(1, min(self._sizes.segment_ids, max_entries // PIECES_AT_LEAST))
-        self._partitions: dict[Partition, _Partition] = {}
+        self._run_ids = max(1, min(self._sizes.run_ids, self._segment_ids))
+        self._partitions: dict[Partition, PartitionMemory] = {}
+        self._packing: deque[PartitionMemory] = deque()
+        """Partitions of which something is to be packed."""
         self._filter = FingerprintFilter(max_entries)
         self._expire_at = NEVER
         """Nothing is older than its time before this."""
@@ -132,7 +90,7 @@ class Deduplication:
         if memory.pieces:
             for index, word, colours in self._filter.perhaps(fingerprints):
                 for piece in memory.pieces:
-                    if not colours >> piece.colour & 1:
+                    if not colours & piece.colours:
                         continue
                     first = piece.ids.find(piece.words, word, fingerprints[index])
                     if first is not None:
@@ -141,35 +99,52 @@ class Deduplication:
         return found
 
     def settled(
-        self, partition: Partition, fingerprints: Collection[bytes], offsets: Iterable[Offset], at: Instant
+        self,
+        partition: Partition,
+        fingerprints: Collection[bytes],
+        offsets: Iterable[Offset],
+        at: Instant,
+        *,
+        stands: JournalOffset | None = None,
     ) -> None:
-        """Remember events that got their outcome at `at`."""
+        """Remember events that got their outcome at `at`; it `stands` in the journal, behind all told of before."""
         if not fingerprints:
             return
-        memory = self._partitions.setdefault(partition, _Partition())
-        if memory.fresh and (len(memory.fresh) >= self._most_fresh() or at - memory.since >= self._span_seconds):
-            self._pack(memory, covers_to=None)
+        memory = self._partitions.setdefault(partition, PartitionMemory())
+        if memory.fresh and at - memory.since >= self._span_seconds:
+            while memory.fresh:
+                self._pack_run(memory)
+        elif len(memory.fresh) >= self._most_fresh():
+            self._pack_run(memory)
         before = len(memory.fresh)
         memory.fresh.update(zip(fingerprints, offsets, strict=True))
         memory.since, memory.until = min(memory.since, at), max(memory.until, at)
+        memory.fresh_to = None if stands is None else JournalOffset(stands + 1)
         self.entries += len(memory.fresh) - before
         self._expire_at = min(self._expire_at, Instant(at + self._ttl_seconds))
         self.expire(at)
         self._make_room(newest=memory)
 
     def _most_fresh(self) -> int:
-        return max(1, min(self._segment_ids, UNPACKED_IN_ALL // len(self._partitions)))
+        return max(1, min(self._run_ids, UNPACKED_IN_ALL // len(self._partitions)))
 
-    def _pack(self, memory: _Partition, *, covers_to: JournalOffset | None) -> None:
-        """Turn what is fresh into pieces."""
-        items, left = iter(memory.fresh.items()), len(memory.fresh)
-        while left:
-            ids = packed(dict(islice(items, self._segment_ids)), since=memory.since, until=memory.until)
-            left -= len(ids)
-            piece = self._piece(ids)
-            piece.covers_to = None if left else covers_to
-            memory.pieces.append(piece)
-        memory.fresh, memory.since, memory.until = {}, NEVER, LONG_AGO
+    def _is_much(self, fresh: Mapping[bytes, Offset]) -> bool:
+        """Return whether what is fresh is packed in several pieces, as after a take-over."""
+        return len(fresh) >= 2 * self._run_ids
+
+    def _pack_run(self, memory: PartitionMemory) -> None:
+        """Turn what is fresh into a piece; the first of it where it is much."""
+        fresh = memory.fresh
+        if not self._is_much(fresh):
+            piece = self._piece(packed(fresh, since=memory.since, until=memory.until))
+            piece.covers_to = memory.fresh_to
+            memory.drop_fresh()
+        else:
+            first = dict(islice(fresh.items(), self._run_ids))
+            piece = self._piece(packed(first, since=memory.since, until=memory.until))
+            for fingerprint in first:
+                del fresh[fingerprint]
+        memory.pieces.append(piece)
         memory.count()
 
     def _piece(self, ids: Segment) -> Piece:
@@ -177,10 +152,10 @@ class Deduplication:
         if colour is not None:
             self._filter.wipe(colour)
             for piece in self._pieces():
-                if piece.colour == colour:
+                if piece.colours >> colour & 1:
                     self._filter.paint(piece.words, 0)
         words = first_words(ids.fingerprints)
-        return Piece(ids=ids, words=words, colour=self._filter.paint(words, len(ids)))
+        return Piece(ids=ids, words=words, colours=1 << self._filter.paint(words, len(ids)))
 
     def _pieces(self) -> Iterator[Piece]:
         for memory in self._partitions.values():
@@ -202,20 +177,19 @@ class Deduplication:
                 self._expire_at = min(self._expire_at, Instant(until + self._ttl_seconds))
         self._clear_if_empty()
 
-    def _drop(self, memory: _Partition, piece: Piece) -> None:
-        memory.pieces.remove(piece)
-        memory.count()
+    def _drop(self, memory: PartitionMemory, piece: Piece) -> None:
+        memory.drop(piece)
         self.entries -= len(piece.ids)
 
-    def _drop_fresh(self, memory: _Partition) -> None:
+    def _drop_fresh(self, memory: PartitionMemory) -> None:
         self.entries -= len(memory.fresh)
-        memory.fresh, memory.since, memory.until = {}, NEVER, LONG_AGO
+        memory.drop_fresh()
 
     def _clear_if_empty(self) -> None:
         if not self.entries:
             self._filter.clear()
 
-    def _make_room(self, *, newest: _Partition | None = None) -> None:
+    def _make_room(self, *, newest: PartitionMemory | None = None) -> None:
         """Forget the oldest past the bound; last of all what `newest` has just got."""
         while self.entries > self._max_entries:
             until, memory, piece = self._oldest(newest)
@@ -225,9 +199,9 @@ class Deduplication:
             else:
                 self._drop(memory, piece)
 
-    def _oldest(self, newest: _Partition | None = None) -> tuple[Instant, _Partition, Piece | None]:
+    def _oldest(self, newest: PartitionMemory | None = None) -> tuple[Instant, PartitionMemory, Piece | None]:
         """Return the piece whose youngest ID is the oldest: a segment, or what is fresh of a partition."""
-        ends: list[tuple[Instant, _Partition, Piece | None]] = []
+        ends: list[tuple[Instant, PartitionMemory, Piece | None]] = []
         for memory in self._partitions.values():
             ends += [(piece.ids.until, memory, piece) for piece in memory.pieces]
             if memory.fresh:
@@ -239,6 +213,8 @@ class Deduplication:
         memory = self._partitions.pop(partition, None)
         if memory is not None:
             self.entries -= len(memory.fresh) + sum(len(piece.ids) for piece in memory.pieces)
+            if memory in self._packing:
+                self._packing.remove(memory)
             self._clear_if_empty()
 
     def window_seconds(self, now: Instant) -> float:
@@ -264,7 +240,7 @@ class Deduplication:
 
         Those that stand in the journal come newest first, the others oldest first.
         """
-        memory = self._partitions.setdefault(partition, _Partition())
+        memory = self._partitions.setdefault(partition, PartitionMemory())
         piece = self._piece(ids)
         piece.stands, piece.covers_to = stands, covers_to
         memory.pieces.insert(0 if stands is not None else len(memory.pieces), piece)
@@ -275,12 +251,12 @@ class Deduplication:
 
     def missed(self, partition: Partition, until: Instant) -> None:
         """Take note that what was settled up to an instant is not remembered: there was no room, or it is gone."""
-        memory = self._partitions.setdefault(partition, _Partition())
+        memory = self._partitions.setdefault(partition, PartitionMemory())
         memory.forgotten = max(until, memory.forgotten or until)
 
     def begin(self, partition: Partition, recalled: Recalled) -> None:
         """A partition is taken over: from now on its segments may be written."""
-        memory = self._partitions.setdefault(partition, _Partition())
+        memory = self._partitions.setdefault(partition, PartitionMemory())
         if recalled.ids:
             before = len(memory.fresh)
             memory.fresh |= recalled.ids
@@ -291,6 +267,8 @@ class Deduplication:
             self.missed(partition, recalled.forgotten)
         memory.upto = recalled.upto
         self._make_room()
+        if self._is_much(memory.fresh):
+            self._pack_soon(memory)
 
     # ---------------------------------------------------------------- the journal
 
@@ -308,67 +286,56 @@ class Deduplication:
         """Return a segment to be journaled, where enough is remembered, or stands in the tail, that none holds yet.
 
         Everything proven stands below `end`, and no append is out. One segment at a time is on its way; small ones
-        are written once more in one with others, so that a take-over has few to read.
+        are written once more in one with others, so that a take-over has few to read. What has to be merged for it
+        comes once `pack_some` is done with it.
         """
         memory = self._partitions.get(partition)
-        if memory is None or memory.upto is None or memory.writing is not None:
+        if memory is None or memory.upto is None or memory.writing is not None or memory.merging is not None:
             return None
-        if len(memory.fresh) + memory.unwritten < self._segment_ids and end - memory.upto < self._sizes.tail_entries:
+        most = max(1, min(self._segment_ids, room_bytes // BYTES_AN_ID))
+        if memory.merged is not None and len(memory.merged.ids) <= most:
+            memory.writing, memory.merged = memory.merged, None
+            return memory.writing
+        if memory.merged is None and not self._is_due(memory, end):
             return None
         if memory.fresh:
-            self._pack(memory, covers_to=end)
-        most = max(1, min(self._segment_ids, room_bytes // BYTES_AN_ID))
-        self._divide(memory, most)
-        group = self._group(memory, most)
+            if self._is_much(memory.fresh):
+                self._pack_soon(memory)
+                return None
+            memory.fresh_to = end
+            self._pack_run(memory)
+        memory.divide(most)
+        group = memory.group(most, span_seconds=self._span_seconds, sizes=self._sizes)
         if not group:
             memory.upto = end
-            return None
-        memory.writing = group[0] if len(group) == 1 else self._merge(memory, group)
+        elif len(group) == 1:
+            memory.writing = group[0]
+        else:
+            memory.merging = Merging(group)
+            self._pack_soon(memory)
         return memory.writing
 
-    def _divide(self, memory: _Partition, most: int) -> None:
-        """Divide what a smaller append has to carry than it was packed for."""
-        for piece in [piece for piece in memory.pieces if piece.stands is None and len(piece.ids) > most]:
-            parts = [self._piece(ids) for ids in divided(piece.ids, most)]  # what they are made of is found meanwhile
-            parts[-1].covers_to, parts[-1].replaces = piece.covers_to, piece.replaces
-            at = memory.pieces.index(piece)
-            memory.pieces[at : at + 1] = parts
+    def _is_due(self, memory: PartitionMemory, end: JournalOffset) -> bool:
+        assert memory.upto is not None
+        is_full = len(memory.fresh) + memory.unwritten >= self._segment_ids
+        return is_full or end - memory.upto >= self._sizes.tail_entries
 
-    def _group(self, memory: _Partition, most: int) -> list[Piece]:
-        """Return the oldest piece that is not written, and those to be written in one with it, oldest first.
+    def _pack_soon(self, memory: PartitionMemory) -> None:
+        if memory not in self._packing:
+            self._packing.append(memory)
 
-        Before it, the small ones that stand right before it, where they are many; behind it, what is not written
-        either, as far as one segment and a quarter of the time to live reach.
-        """
-        pieces = memory.pieces
-        first = next((index for index, piece in enumerate(pieces) if piece.stands is None), len(pieces))
-        group = pieces[first : first + 1]
-        for piece in pieces[first + 1 :]:
-            if piece.stands is not None or not self._fits([*group, piece], most):
-                break
-            group.append(piece)
-        small: list[Piece] = []
-        for piece in reversed(pieces[:first]):
-            if not self._fits([piece, *small, *group], most):
-                break
-            small.insert(0, piece)
-        many = len(small) >= self._sizes.small_segments
-        return [*small, *group] if group and small and many else group
-
-    def _fits(self, group: list[Piece], most: int) -> bool:
-        span = max(piece.ids.until for piece in group) - min(piece.ids.since for piece in group)
-        return sum(len(piece.ids) for piece in group) <= most and span <= self._span_seconds
-
-    def _merge(self, memory: _Partition, group: list[Piece]) -> Piece:
-        ids = merged([piece.ids for piece in group])
-        whole = self._piece(ids)
-        whole.covers_to = group[-1].covers_to
-        whole.replaces = tuple(ref for piece in group for ref in piece.named())
-        at = memory.pieces.index(group[0])
-        memory.pieces[at : at + len(group)] = [whole]
-        memory.count()
-        self.entries += len(ids) - sum(len(piece.ids) for piece in group)
-        return whole
+    def pack_some(self) -> bool:
+        """Pack or merge some IDs where that is due, a millisecond or two of work; return whether it did."""
+        while self._packing:
+            memory = self._packing[0]
+            if memory.merging is not None:
+                self.entries -= memory.merge_some(self._run_ids)
+                return True
+            if self._is_much(memory.fresh):
+                self._pack_run(memory)
+                return True
+            self._packing.popleft()
+        return False
 
     def write_anew(self, partition: Partition) -> None:
         """The segment on its way was too large for the journal: it is made of fewer IDs."""

@@ -110,11 +110,33 @@ def merged(segments: Sequence[Segment]) -> Segment:
     )
 
 
+def cut(segment: Segment, start: int, stop: int) -> Segment:
+    """Return a part of a segment: its IDs from `start` on, up to and without `stop`."""
+    prints = segment.fingerprints[FINGERPRINT_BYTES * start : FINGERPRINT_BYTES * stop]
+    return replace(segment, fingerprints=prints, above=segment.above[start:stop])
+
+
 def divided(segment: Segment, most: int) -> Iterator[Segment]:
     """Yield a segment in parts of so many IDs at most."""
     for start in range(0, len(segment), most):
-        prints = segment.fingerprints[FINGERPRINT_BYTES * start : FINGERPRINT_BYTES * (start + most)]
-        yield replace(segment, fingerprints=prints, above=segment.above[start : start + most])
+        yield cut(segment, start, start + most)
+
+
+def joined(parts: Sequence[Segment]) -> Segment:
+    """Return parts as one segment; each holds greater fingerprints than the one before it."""
+    base = min(part.base for part in parts)
+    top = max(part.base + max(part.above) for part in parts)
+    above = array(NARROW if top - base < NARROW_SPAN else WIDE)
+    for part in parts:
+        shift = part.base - base
+        above.extend([one + shift for one in part.above])
+    return Segment(
+        since=min(part.since for part in parts),
+        until=max(part.until for part in parts),
+        fingerprints=b"".join([part.fingerprints for part in parts]),
+        base=base,
+        above=above,
+    )
 
 
 # ---------------------------------------------------------------- as JSON

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from consumer.core.journal.entries import Checkpoint, Entry, Intent, Outcome, Settled, encode
 from consumer.core.journal.entry_decode import decode
-from consumer.core.memory.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Piece, Recalled
+from consumer.core.memory.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Recalled
+from consumer.core.memory.pieces import Piece
 from consumer.core.memory.segments import MemorySummary, Segment, first_words, merged, packed
 from consumer.core.outcome import Status, Verdict
 from consumer.core.policy import MemorySizes, Policies
@@ -66,12 +67,15 @@ def test_segments_on_their_way_into_one_are_named_until_that_one_is_proven() -> 
     assert first is not None
     memory.written(P0, first, JournalOffset(1))
     memory.settled(P0, [fingerprint(2)], [Offset(2)], Instant(EPOCH + 1))
+    assert memory.to_write(P0, JournalOffset(3)) is None
+    half_packed = memory.memory(P0)
+    assert memory.pack_some()
     both = memory.to_write(P0, JournalOffset(3))
     assert both is not None
     assert len(both.ids) == 2
-    meanwhile = memory.memory(P0)
-    assert meanwhile is not None
-    assert ([ref.stands for ref in meanwhile.segments], meanwhile.upto) == ([1], 1)
+    for meanwhile in (half_packed, memory.memory(P0)):
+        assert meanwhile is not None
+        assert ([ref.stands for ref in meanwhile.segments], meanwhile.upto) == ([1], 1)
     memory.written(P0, both, JournalOffset(3))
     after = memory.memory(P0)
     assert after is not None
@@ -102,15 +106,16 @@ class Remembering(RuleBasedStateMachine):
 
     @initialize(
         segment_ids=st.integers(1, 9),
+        run_ids=st.integers(1, 5),
         tail=st.sampled_from([1, 4, 30]),
         small=st.integers(1, 4),
         snapshots=st.booleans(),
     )
-    def begin(self, segment_ids: int, tail: int, small: int, snapshots: bool) -> None:  # noqa: FBT001  # drawn
+    def begin(self, segment_ids: int, run_ids: int, tail: int, small: int, snapshots: bool) -> None:  # noqa: FBT001  # drawn
         self.now = 0.0
         self.settled_at: dict[int, float] = {}
         self.knows_segments = snapshots
-        sizes = MemorySizes(segment_ids=segment_ids, tail_entries=tail, small_segments=small)
+        sizes = MemorySizes(segment_ids=segment_ids, run_ids=run_ids, tail_entries=tail, small_segments=small)
         self.policies = Policies(deduplication_ttl_seconds=TTL, memory_sizes=sizes)
         self.room_bytes = 10_000
         self.owner = Owner(self._new())
@@ -136,8 +141,8 @@ class Remembering(RuleBasedStateMachine):
             received=tuple(self.wall for _ in offsets),
             fingerprints=b"".join(prints),
         )
-        self.owner.say(Outcome(send_id=None, settled=(settled,)))
-        self.owner.memory.settled(P0, prints, offsets, self.wall)
+        stands = self.owner.say(Outcome(send_id=None, settled=(settled,)))
+        self.owner.memory.settled(P0, prints, offsets, self.wall, stands=stands)
 
     @rule(count=st.integers(1, 9))
     def try_in_vain(self, count: int) -> None:
@@ -148,6 +153,11 @@ class Remembering(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 3.0, 14.0, 40.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
+
+    @rule(times=st.integers(1, 3))
+    def pack(self, times: int) -> None:
+        for _ in range(times):
+            self.owner.memory.pack_some()
 
     @rule(others=st.integers(0, 3))
     def write(self, others: int) -> None:
@@ -166,7 +176,8 @@ class Remembering(RuleBasedStateMachine):
 
     @rule()
     def write_everything(self) -> None:
-        assert any(self._write(0) is None for _ in range(200)), "it never has enough"
+        steps = (self._write(0) is not None or self.owner.memory.pack_some() for _ in range(400))
+        assert not all(steps), "it never has enough"
         memory = self.owner.memory.memory(P0)
         assert memory is not None
         assert self.owner.end - memory.upto < self.policies.memory_sizes.tail_entries
@@ -194,6 +205,7 @@ class Remembering(RuleBasedStateMachine):
         """A segment is out and its writer is gone: nobody has heard whether it landed."""
         for _ in range(repeats):
             self._write(0)
+            self.owner.memory.pack_some()
         piece = self.owner.memory.to_write(P0, self.owner.end)
         if piece is not None:
             self._snapshot(self.owner.memory.memory(P0))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.core.memory.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Recalled
-from consumer.core.memory.segments import Segment
+from consumer.core.memory.segments import Segment, packed
 from consumer.core.policy import MemorySizes
 from consumer.core.terms import Instant, JournalOffset, Offset, Partition
 from tests.core.makers import EPOCH, P0, P1
@@ -82,16 +82,24 @@ def test_entries_stay_within_the_bound_and_the_youngest_are_kept(
             assert known(deduplication, numbers[-1], time, name) == numbers[-1]
 
 
-@given(st.lists(st.tuples(st.sampled_from([P0, P1]), st.integers(0, 9), st.integers(1, 30)), min_size=40, max_size=60))
-def test_what_is_remembered_is_found_however_small_the_segments_are_that_a_journal_takes(
-    steps: list[tuple[Partition, int, int]],
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([P0, P1]), st.integers(0, 9), st.integers(1, 30), st.integers(0, 3)),
+        min_size=40,
+        max_size=60,
+    ),
+    st.integers(1, 6),
+    st.sampled_from([96, 192]),
+)
+def test_what_is_remembered_is_found_however_small_the_segments_are_and_however_much_of_one_is_packed(
+    steps: list[tuple[Partition, int, int, int]], run_ids: int, bound: int
 ) -> None:
-    sizes = MemorySizes(segment_ids=12, tail_entries=1, small_segments=2)
-    memory = Deduplication(ttl_seconds=3_600.0, max_entries=96, sizes=sizes)
+    sizes = MemorySizes(segment_ids=12, run_ids=run_ids, tail_entries=1, small_segments=2)
+    memory = Deduplication(ttl_seconds=3_600.0, max_entries=bound, sizes=sizes)
     asked: dict[Partition, list[bytes]] = {P0: [], P1: []}
     for partition in asked:
         memory.begin(partition, Recalled(upto=JournalOffset(0)))
-    for end, (partition, count, room_ids) in enumerate(steps, start=1):
+    for end, (partition, count, room_ids, packs) in enumerate(steps, start=1):
         now = Instant(EPOCH + end)
         new = [xxhash.xxh3_128_digest(f"{end}/{number}".encode()) for number in range(count)]
         asked[partition] += new
@@ -99,7 +107,98 @@ def test_what_is_remembered_is_found_however_small_the_segments_are_that_a_journ
         piece = memory.to_write(partition, JournalOffset(end), room_bytes=room_ids * BYTES_AN_ID)
         if piece is not None:
             memory.written(partition, piece, JournalOffset(end))
+        for _ in range(packs):
+            memory.pack_some()
         assert sum(len(memory.known(one, prints, now)) for one, prints in asked.items()) == memory.entries
+
+
+def half_packed(*partitions: Partition) -> Deduplication:
+    """Eight IDs of each, two of them settled twice, on their way into one segment."""
+    sizes = MemorySizes(segment_ids=8, run_ids=2, tail_entries=1)
+    memory = Deduplication(ttl_seconds=3_600.0, max_entries=1_000, sizes=sizes)
+    for partition in partitions:
+        memory.begin(partition, Recalled(upto=JournalOffset(0)))
+        for number in range(8):
+            memory.settled(partition, [random_print(number % 6)], [Offset(number)], instant(number))
+        assert memory.to_write(partition, JournalOffset(8)) is None
+    assert memory.pack_some()
+    return memory
+
+
+def test_a_partition_that_goes_away_half_packed_takes_nothing_of_the_others_along() -> None:
+    memory = half_packed(P0, P1)
+    memory.forget(P0)
+    assert memory.entries == 8
+    while memory.pack_some():
+        assert len(memory.known(P1, [random_print(number) for number in range(8)], instant(8))) == 6
+    piece = memory.to_write(P1, JournalOffset(8))
+    assert piece is not None
+    assert len(piece.ids) == memory.entries == 6
+    assert memory.known(P1, [random_print(1)], instant(8)) == {random_print(1): 1}, "the first one's offset"
+
+
+def test_what_is_too_old_is_forgotten_although_it_is_half_packed() -> None:
+    memory = half_packed(P0)
+    memory.expire(instant(7_300))
+    assert memory.entries == 0
+    memory.settled(P0, [random_print(9)], [Offset(9)], instant(7_301))
+    while memory.pack_some():
+        pass
+    assert memory.entries == 1
+    assert memory.known(P0, [random_print(number) for number in range(10)], instant(7_302)) == {random_print(9): 9}
+
+
+def test_outcomes_are_read_no_more_from_the_last_on_whose_ids_are_written() -> None:
+    sizes = MemorySizes(segment_ids=4, run_ids=2)
+    memory = Deduplication(ttl_seconds=3_600.0, max_entries=1_000, sizes=sizes)
+    memory.begin(P0, Recalled(upto=JournalOffset(0)))
+    for stands in (5, 9, 12):
+        new = [random_print(stands), random_print(stands + 1)]
+        memory.settled(P0, new, [Offset(0), Offset(1)], instant(0), stands=JournalOffset(stands))
+    assert memory.to_write(P0, JournalOffset(20)) is None
+    while memory.pack_some():
+        pass
+    piece = memory.to_write(P0, JournalOffset(21))
+    assert piece is not None
+    memory.written(P0, piece, JournalOffset(21))
+    summary = memory.memory(P0)
+    assert summary is not None
+    assert summary.upto == 10
+
+
+def test_no_turn_packs_more_than_a_few_ids_however_many_there_are_in_a_segment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A whole segment at once kept the event loop for 30 ms, and those of several partitions come together."""
+    sorted_ids: list[int] = []
+
+    def watched(ids: dict[bytes, Offset], *, since: Instant, until: Instant) -> Segment:
+        sorted_ids.append(len(ids))
+        return packed(ids, since=since, until=until)
+
+    for module in ("deduplication", "segments"):
+        monkeypatch.setattr(f"consumer.core.memory.{module}.packed", watched)
+    sizes = MemorySizes(segment_ids=3_000, run_ids=200)
+    memory = Deduplication(ttl_seconds=3_600.0, max_entries=100_000, sizes=sizes)
+    tail = {random_print(number): Offset(number) for number in range(2_000)}
+    recalled = Recalled(upto=JournalOffset(0), ids=tail, since=instant(0), until=instant(1))
+    memory.begin(P0, recalled)
+    assert memory.pack_some(), "what a take-over brings is packed before it ages"
+    packs, written = 0, 0
+    for end in range(2_000, 20_000, 50):
+        batch = range(end, end + 50)
+        sorted_ids.clear()
+        memory.settled(P0, [random_print(each) for each in batch], [Offset(each) for each in batch], instant(end / 100))
+        packs += memory.pack_some()
+        assert memory.entries == end + 50
+        piece = memory.to_write(P0, JournalOffset(end))
+        if piece is not None:
+            memory.written(P0, piece, JournalOffset(end))
+            written += len(piece.ids)
+            assert len(piece.ids) > 2_700
+        assert sum(sorted_ids) < 600, "a run, a step, and what was fresh when enough was remembered"
+    assert packs > 100
+    assert written > 15_000
 
 
 def test_the_oldest_go_first_of_whichever_partition() -> None:
