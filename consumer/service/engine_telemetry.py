@@ -173,6 +173,8 @@ class EngineTelemetry:
 
     def _report_access(self, request: RequestAttempt, decision: Decision, status: int | None, now: Now) -> None:
         access, ruling = self._pipeline.access, decision.ruling
+        if ruling is Ruling.ACCEPTED and self._is_let_in and self._why_stopped is None and not access.one_at_a_time:
+            return  # nothing stands in the way, before and after
         why = self._why(decision, now)
         if why is not None:
             if self._why_stopped is None or _is_platforms(why) != _is_platforms(self._why_stopped):

@@ -15,8 +15,8 @@ PARKED_MUTATIONS: tuple[Mutation, ...] = (
         "a checkpoint calls nothing settled that is parked",
         (
             f"{CORE}.journal.watermark:Watermark.done_above",
-            "for offset in singles), self.parked)",
-            "for offset in singles), ())",
+            "merge(zip(told, told, strict=True), self.parked)",
+            "merge(zip(told, told, strict=True), ())",
         ),
         first_seed=PARKED_FROM,
     ),

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from heapq import heappop, heappush, merge
 from itertools import takewhile
 
-from consumer.core.journal.offset_ranges import OffsetRanges
+from consumer.core.journal.offset_ranges import OffsetRanges, ranges
 from consumer.core.terms import Offset
 
 
@@ -98,7 +98,8 @@ class Watermark:
         singles = [offset for offset in (*self._open, *self._again) if offset not in done]
         singles.sort()
         waited_for, above = OffsetRanges(), OffsetRanges()
-        for start, stop in merge(((offset, Offset(offset + 1)) for offset in singles), self.parked):
+        told = ranges(singles)
+        for start, stop in merge(zip(told, told, strict=True), self.parked):
             waited_for.add(start, stop)
         for start, stop in waited_for.missing(self.value, self.position):
             above.add(start, stop)

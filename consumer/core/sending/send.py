@@ -18,6 +18,8 @@ _ARRIVED = attrgetter("arrived")
 class SendStage(Enum):
     """Where a send is."""
 
+    __hash__ = object.__hash__  # the enumerations' own is a call of Python
+
     QUEUED = auto()
     PROVING = auto()
     """Its intents are on their way into the journal."""
@@ -95,6 +97,8 @@ class Send(msgspec.Struct, eq=False, kw_only=True):
 
     def histories(self) -> list[History]:
         """Return the histories of its members, each once; those who have none share one, too."""
+        if len(self.members) == 1:
+            return [self.members[0].history]
         return list(dict.fromkeys(map(_HISTORY, self.members)))
 
     def tried(self, fate: Fate, started_at: Instant | None) -> None:

@@ -17,12 +17,12 @@ class ProblemLines:
     def __init__(self, clock: Clock) -> None:
         self.log: structlog.stdlib.BoundLogger = structlog.get_logger(OURS)
         self._clock = clock
+        self._logger = logging.getLogger(OURS)
         self._repeats = RepeatedLines()
 
-    @staticmethod
-    def are_written(level: int) -> bool:
+    def are_written(self, level: int) -> bool:
         """Whether lines of this level are written: without asking, one that is not written costs 10 us."""
-        return logging.getLogger(OURS).isEnabledFor(level)
+        return self._logger.isEnabledFor(level)
 
     def problem(
         self,
