@@ -8,7 +8,7 @@ offsets, instants, verdicts, fingerprints of event IDs and the platform's masked
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from operator import sub
@@ -272,14 +272,16 @@ def _settled_fields(settled: Settled) -> dict[str, object]:
         "status": verdict.status,
         "completed_at": verdict.completed_at,
     }
-    said = {
-        "reason": verdict.reason,
-        "send": verdict.send_id,
-        "attempts": verdict.attempts or None,
-        "detail": verdict.detail,
-        "dispatched_at": verdict.dispatched_at,
-    }
-    fields |= {name: value for name, value in said.items() if value is not None}
+    if verdict.reason is not None:
+        fields["reason"] = verdict.reason
+    if verdict.send_id is not None:
+        fields["send"] = verdict.send_id
+    if verdict.attempts:
+        fields["attempts"] = verdict.attempts
+    if verdict.detail is not None:
+        fields["detail"] = verdict.detail
+    if verdict.dispatched_at is not None:
+        fields["dispatched_at"] = verdict.dispatched_at
     if verdict.possible_duplicate:
         fields["possible_duplicate"] = True
     if verdict.related is not None:
@@ -336,9 +338,11 @@ def _doubted_fields(one: Doubted) -> dict[str, object]:
 
 def _deltas(offsets: Sequence[int]) -> list[int]:
     """Offsets as steps from one to the next: a few bytes each, whatever their size."""
-    return [*offsets[:1], *map(sub, offsets[1:], offsets)]
+    return list(offsets) if len(offsets) == 1 else [*offsets[:1], *map(sub, offsets[1:], offsets)]
 
 
-def _run_lengths(instants: Iterable[Instant]) -> list[tuple[Instant, int]]:
+def _run_lengths(instants: Sequence[Instant]) -> list[tuple[Instant, int]]:
     """Instants with how often each repeats: records of one fetched batch share theirs."""
+    if len(instants) == 1:
+        return [(instants[0], 1)]
     return [(instant, len(list(run))) for instant, run in groupby(instants)]

@@ -7,6 +7,7 @@ from another partition) goes into a second window of the group.
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from heapq import heapify, heappop, heappush
 
 import msgspec
@@ -20,6 +21,9 @@ DEADLINE_MARGIN_SECONDS = 1.0
 
 WINDOW_BYTES = 1_000
 """What a window is charged with, its group and its timer included: `tests/core/test_memory.py` holds it against that."""
+
+LIMITS_KEPT = 1_024
+"""Groups whose limits are known without asking anew: where windows hold one event each, a group is opened for each of them."""
 
 STALE_TIMERS = 16
 """Timers of windows that closed otherwise, beyond as many as there are open windows."""
@@ -90,6 +94,7 @@ class Windows:
     def __init__(self, policies: Policies, overhead_bytes: Callable[[GroupKey], int]) -> None:
         self._policies = policies
         self._overhead_bytes = overhead_bytes
+        self._limits_of = lru_cache(maxsize=LIMITS_KEPT)(self._limits)
         self._groups: dict[GroupKey, _Group] = {}
         self._timers: list[tuple[Ticks, int, Window]] = []
         self._timer_count = 0
@@ -145,14 +150,12 @@ class Windows:
             self._set_timer(window)
 
     def _open_group(self, key: GroupKey) -> _Group:
-        policy = self._policies.of(key.campaign_id)
-        group = self._groups[key] = _Group(
-            window_seconds=policy.window_seconds,
-            max_contacts=policy.max_contacts,
-            max_bytes=policy.max_bytes,
-            overhead_bytes=self._overhead_bytes(key),
-        )
+        group = self._groups[key] = _Group(*self._limits_of(key))
         return group
+
+    def _limits(self, key: GroupKey) -> tuple[float, int, int, int]:
+        policy = self._policies.of(key.campaign_id)
+        return (policy.window_seconds, policy.max_contacts, policy.max_bytes, self._overhead_bytes(key))
 
     def _window_for(self, event: Event, group: _Group, size_bytes: int) -> Window:
         for window in group.windows:
