@@ -6,6 +6,7 @@ then asks with `turn` what to append, read, post and publish next, and when to c
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import groupby
 from operator import attrgetter
 from typing import cast
 
@@ -321,8 +322,8 @@ class Pipeline:
 
     def published(self, settlements: Iterable[Settlement]) -> None:
         """Results of these are acknowledged; or their lanes were dropped, and the next owner publishes them."""
-        for settlement in settlements:
-            settlement.lane.publish_done(settlement)
+        for lane, done in groupby(settlements, attrgetter("lane")):
+            lane.publish_done(list(done))
         self.buffer.published()
 
     def answered(self, send: Send, exchange: Exchange, now: Now) -> Decision:

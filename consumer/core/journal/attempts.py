@@ -10,9 +10,8 @@ why it has room for all that a full buffer has tried in vain one by one.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Container
-from dataclasses import replace
 
-from msgspec.structs import replace as replaced
+from msgspec.structs import replace
 
 from consumer.core.history import UNTRIED, Fate, History
 from consumer.core.journal.entries import (
@@ -58,10 +57,6 @@ class Attempts:
     def apply(self, entry: Entry) -> None:
         """Take an entry that counts into account."""
         match entry:
-            case Claim() | Skipped() | Segment():
-                pass
-            case Accepted():
-                self._open, self._tried = {}, {}
             case Intent():
                 self._add(
                     OpenAttempt(
@@ -77,6 +72,10 @@ class Attempts:
                 self._settle(entry)
             case Checkpoint():
                 self._begin_from(entry)
+            case Accepted():
+                self._open, self._tried = {}, {}
+            case Claim() | Skipped() | Segment():
+                pass
 
     def _begin_from(self, checkpoint: Checkpoint) -> None:
         self._open, self._tried = {}, {}
@@ -292,4 +291,4 @@ def _told_by(history: History, span_seconds: float | None) -> History:
     if span_seconds is None:
         return history
     at = Instant(_told_at(history) // span_seconds * span_seconds)
-    return replaced(history, first_tried_at=None if history.first_tried_at is None else at, last_tried_at=at)
+    return replace(history, first_tried_at=None if history.first_tried_at is None else at, last_tried_at=at)

@@ -84,8 +84,7 @@ class Mark:
     value_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenAttempt:
+class OpenAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An intent that nothing has closed yet, and that may yet be returned."""
 
     send_id: SendId

@@ -222,24 +222,27 @@ class Lane:
         self.publishing_events += len(settlement.offsets)
         self.publishing_bytes += settlement.size_bytes
 
-    def publish_done(self, settlement: Settlement) -> None:
+    def publish_done(self, settlements: Sequence[Settlement]) -> None:
         """Results are acknowledged: the records leave the buffer and the watermark may move.
 
         Of a lane that was dropped, results are on their way no more, whatever became of them.
         """
-        self.publishing -= 1
-        self.publishing_events -= len(settlement.offsets)
-        self.publishing_bytes -= settlement.size_bytes
+        offsets = [offset for settlement in settlements for offset in settlement.offsets]
+        size_bytes = sum([settlement.size_bytes for settlement in settlements])
+        self.publishing -= len(settlements)
+        self.publishing_events -= len(offsets)
+        self.publishing_bytes -= size_bytes
         if self.dropped:
             return
-        self.held_events -= len(settlement.offsets)
-        self.held_bytes -= settlement.size_bytes
-        self.settling_events -= len(settlement.offsets)
-        del self.settling[settlement.first.offset]
-        self.watermark.done(settlement.offsets)
+        self.held_events -= len(offsets)
+        self.held_bytes -= size_bytes
+        self.settling_events -= len(offsets)
+        self.watermark.done(offsets)
         self.moved = True
-        assert settlement.journal_offset is not None
-        self._published(settlement.journal_offset, len(settlement.offsets))
+        for settlement in settlements:
+            del self.settling[settlement.first.offset]
+            assert settlement.journal_offset is not None
+            self._published(settlement.journal_offset, len(settlement.offsets))
 
     def forget_read(self) -> None:
         """Forget what the journal says of records that were read, or were to be read by now: retention has removed them."""

@@ -4,7 +4,7 @@ Those are the members of queued sends, also of sends that are set aside, and wha
 person or its ID. Counted where a send or such an event comes and goes, so that whoever asks goes through no event.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from types import MappingProxyType
 
@@ -62,7 +62,9 @@ class WaitingEvents:
         self._by_partition.pop(partition, None)
 
 
-def _runs(members: Iterable[Event]) -> Iterator[tuple[Partition, int]]:
-    """Yield the partitions of neighbours, with their counts; neighbours come from one batch, and so from one partition."""
-    for partition, run in groupby([event.partition for event in members]):
-        yield partition, len(list(run))
+def _runs(members: Iterable[Event]) -> list[tuple[Partition, int]]:
+    """Return the partitions of neighbours, with their counts; neighbours come from one batch, and so from one partition."""
+    partitions = [event.partition for event in members]
+    if len(partitions) == 1:
+        return [(partitions[0], 1)]
+    return [(partition, len(list(run))) for partition, run in groupby(partitions)]
