@@ -31,6 +31,7 @@ from consumer.core.platform.lately import Lately
 from consumer.core.platform.post import overhead_bytes
 from consumer.core.policy import Policies
 from consumer.core.reading.buffer import EventBuffer
+from consumer.core.reading.parking_again import ParkingAgain
 from consumer.core.reading.read_ahead import ReadAhead, range_records_of
 from consumer.core.reading.room import Room
 from consumer.core.sending.delivery import Delivery, RandomSource
@@ -81,6 +82,8 @@ class Pipeline:
             windows=self.windows,
             queue=self.queue,
         )
+        self._room_maker = ParkingAgain(self.lanes, self.room, self._reading, self.buffer, waiting, self.stops)
+        self._new_parked = partial(Parked, range_records_of(policies))
         self._publications: list[Settlement] = []
         self._dropped: list[Lane] = []
         self._checkpoint_seconds: list[float] = []
@@ -98,9 +101,6 @@ class Pipeline:
             partition, self._group, ledger, self._new_parked(), unrecorded_acceptances=heard, returned=returned
         )
         return lane
-
-    def _new_parked(self) -> Parked:
-        return Parked(range_records_of(self.policies))
 
     def taken_over(self, lane: Lane, taken: TakenOver, now: Now) -> None:
         """The journal is read: reading may begin at `taken.start`. The first entry is a checkpoint that says so."""
@@ -188,7 +188,7 @@ class Pipeline:
         if lane.dropped or not records or not lane.started:
             return Fetched((), 0, 0, {})
         self.buffer.measure()
-        taken = self._reading.take(lane, records, now) if self.policies.read_ahead else self._take_all(lane, records)
+        taken = self._reading.take(lane, records, now)
         last = records[-1]
         lane.marks.append(
             Mark(
@@ -199,10 +199,6 @@ class Pipeline:
             )
         )
         return self._admit(lane, taken, now)
-
-    def _take_all(self, lane: Lane, records: Sequence[Record]) -> Sequence[Record]:
-        lane.watermark.read([Offset(record.offset) for record in records])
-        return records
 
     def read_again(self, lane: Lane, records: Sequence[Record], reached: Offset, now: Now) -> Fetched:
         """Parked records of this lane were read again: all that can be read up to `reached`. Return what was taken of them."""
@@ -374,16 +370,19 @@ class Pipeline:
         return commands
 
     def _read_parked(self, now: Now) -> Sequence[ReadAgain]:
-        if self.flush_windows or not self._reading.is_due(now):
+        if self.flush_windows:
+            return ()
+        self._room_maker.make_room(now)
+        if not self._reading.is_due(now):
             return ()
         self.buffer.measure()
         return self._reading.next_reads(now)
 
     def _wake_at(self, now: Now, *, packing: bool) -> Ticks | None:
         windows, queue, proofs = self.windows.next_wake_at(), self.queue.next_wake_at(now), self.delivery.next_wake_at()
-        reads = None if self.flush_windows else self._reading.wake_at()
+        reads, room = (None, None) if self.flush_windows else (self._reading.wake_at(), self._room_maker.wake_at(now))
         packs = Ticks(now.steady + PACK_AGAIN_SECONDS) if packing else None
-        wakes = (windows, queue, proofs, self._sweep.wake_at(now), reads, packs)
+        wakes = (windows, queue, proofs, self._sweep.wake_at(now), reads, room, packs)
         return min((wake for wake in wakes if wake is not None), default=None)
 
     def want_checkpoints(self, now: Now) -> None:

@@ -11,7 +11,7 @@ from operator import attrgetter, itemgetter
 from types import MappingProxyType
 from typing import cast
 
-from consumer.core.journal.parked import NOBODYS
+from consumer.core.journal.parked_range import NOBODYS
 from consumer.core.pipeline import Pipeline
 from consumer.core.sending.first_arrivals import FirstArrivals
 from consumer.core.sending.send import Send, SendStage, oldest_arrival

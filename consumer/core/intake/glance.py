@@ -11,7 +11,7 @@ import msgspec
 
 from consumer.core.event import Event, Identity, Record
 from consumer.core.intake.decode import Decoder
-from consumer.core.journal.parked import NOBODYS, WORD, Glance, word_of
+from consumer.core.journal.parked_range import NOBODYS, WORD, Glance, word_of
 from consumer.core.people import PEOPLE, person_in
 from consumer.core.person import TELLING, UNSURE_OPENINGS, person_of, person_of_e164
 from consumer.core.policy import Policies
@@ -89,9 +89,14 @@ class Glances:
         (decoded,) = self._decoder.batch(partition, [record], now)
         if type(decoded) is not Event:
             return Glance(NOBODYS, immediate=False, words=(), expires_at=None)
-        campaign_id = decoded.group.campaign_id
-        words = word_of(decoded.event_id), word_of((campaign_id, person_in(decoded.person)))
-        return Glance(campaign_id, decoded.immediate, words, decoded.expires_at)
+        return glance_of(decoded)
+
+
+def glance_of(event: Event) -> Glance:
+    """Return what a glance at an event's record finds; one that somebody made urgent may be so by itself or not."""
+    campaign_id = event.group.campaign_id
+    words = word_of(event.event_id), word_of((campaign_id, person_in(event.person)))
+    return Glance(campaign_id, event.immediate, words, event.expires_at)
 
 
 def _person(contact: _Contact) -> str:

@@ -1,5 +1,6 @@
 """All that is known of one partition while it is ours. Changed by the pipeline's stages alone; never does I/O."""
 
+from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +10,14 @@ from typing import NamedTuple
 import msgspec
 
 from consumer.core.event import Decoded, Event
-from consumer.core.history import History
+from consumer.core.history import UNTRIED, History
 from consumer.core.journal.attempts import Attempts
 from consumer.core.journal.entries import Checkpoint, Mark, Returned, Skipped, encode
 from consumer.core.journal.held_back import HeldBack
 from consumer.core.journal.ledger import MAX_APPEND_BYTES, Draft, Ledger, OwnershipState
 from consumer.core.journal.offset_ranges import OffsetRanges
 from consumer.core.journal.parked import Parked
+from consumer.core.journal.parked_range import FromHand
 from consumer.core.journal.watermark import Watermark
 from consumer.core.memory.deduplication import Deduplication, Recalled
 from consumer.core.memory.platform_memory import NOTHING, Remembered
@@ -210,6 +212,21 @@ class Lane:
         """Charge records to the buffer."""
         self.held_events += len(records)
         self.held_bytes += size_bytes
+
+    def park_again(self, events: Sequence[Event], records: Sequence[FromHand]) -> None:
+        """Events in hand, ascending, that wait nowhere any more are parked where they stand; what was tried is kept."""
+        self.held_events -= len(events)
+        self.held_bytes -= sum([event.size_bytes for event in events])
+        self.held_back.gone(events)
+        for event in events:
+            if self.in_hand.get(event.fingerprint) is event:
+                del self.in_hand[event.fingerprint]
+            if event.history is not UNTRIED:
+                self.trials[event.offset] = event.history
+                insort(self.remembered, event.offset)
+        self.watermark.park_again([event.offset for event in events])
+        self.parked.add_again(records)
+        self.moved = True
 
     def begin_settling(self, settlement: Settlement) -> None:
         """Records have their outcome; it is on its way from now on."""

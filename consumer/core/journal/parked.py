@@ -1,188 +1,28 @@
 """What one partition has parked: read past, remembered as ranges, and read again later. Holds no event.
 
-Each range has an index of its records: how many of which campaign, and a word for each ID and each person, by which whoever
-comes later finds out that somebody stands before it. A range is indexed anew by each pass over it.
+Each range has an index of its records, by which whoever comes later finds out that somebody stands before it. A range is
+indexed anew by each pass over it. What was in hand and is parked again goes where it stands.
 """
 
-from array import array
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from itertools import chain
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from operator import attrgetter
-from typing import NamedTuple
 
-from consumer.core.terms import AT_ONCE, Instant, Offset
+from consumer.core.journal.parked_range import FromHand, Glance, Group, ParkedRange, word_of
+from consumer.core.terms import AT_ONCE, Offset
 
 GROUP_RANGES = 8
 """Full ranges that share one filter: it says of most words at once that none of them holds it."""
-BITS_A_WORD = 16
-"""Of a filter: of words that are in none of its ranges, a sixteenth at most is looked for in each."""
 WORDS_A_RECORD = 2
-FEWEST_WORDS = 64
-"""So many does the smallest filter have room for."""
 RECORD_BYTES = 14
 """What a parked record takes in the index, about: its words, packed, and their share of a filter."""
 RANGE_BYTES = 2_000
 SMALL_SHARE = 0.25
 """Of the records that a range may have: neighbours with no more together become one."""
-_NEVER = Instant(float("inf"))
 END = Offset(2**63)
 """Past every offset."""
 
-WORD = 0xFFFF_FFFF
-"""The bits of a word."""
-NOBODYS = 0
-"""Stands for the campaign of a record that is no event."""
-
-
-class Glance(NamedTuple):
-    """One record, at a glance."""
-
-    campaign_id: int
-    """`NOBODYS` of a record that is no event."""
-    immediate: bool
-    words: tuple[int, ...]
-    """Stand for its ID and its person, in 32 bits each: what shares one with an earlier record may not overtake it.
-
-    Two that are equal by chance only wait for one another. A resend has the word of the event that it repeats."""
-    expires_at: Instant | None
-
-
-_CAMPAIGN, _IMMEDIATE, _WORDS, _EXPIRES_AT = map(attrgetter, ("campaign_id", "immediate", "words", "expires_at"))
-
-
-def word_of(name: Hashable) -> int:
-    """Return what stands for an ID or a person: compared within this process alone, the interpreter's own hash will do."""
-    return hash(name) & WORD
-
-
-class ParkedRange:
-    """Parked records that stand close together."""
-
-    __slots__ = (
-        "_fresh", "_sealed", "campaigns", "count", "expires_at", "first_ms", "group", "start", "stop", "urgent", "wanted",
-    )  # fmt: skip
-
-    def __init__(self, start: Offset) -> None:
-        self.start = start
-        self.stop = start
-        self.count = 0
-        """How many records it holds, as far as it is known."""
-        self.campaigns: dict[int, int] = {}
-        self.urgent: dict[int, int] = {}
-        """Of those, the immediate ones."""
-        self.expires_at = _NEVER
-        """When the first of them expires."""
-        self.first_ms = -1
-        """The timestamp in Kafka of the first of them; -1 where it has none."""
-        self.wanted: set[int] = set()
-        """Words of whoever must not wait: somebody who is due waits for them."""
-        self._fresh: set[int] = set()
-        self._sealed: array[int] | None = None
-        self.group: _Group | None = None
-        """Those it shares a filter with, once it takes no more in."""
-
-    def has(self, word: int) -> bool:
-        """Return whether a record of it has this word."""
-        sealed = self._sealed
-        if sealed is None:
-            return word in self._fresh
-        at = bisect_left(sealed, word)
-        return at < len(sealed) and sealed[at] == word
-
-    def add(self, glances: Sequence[Glance], first_ms: int) -> Mapping[int, int]:
-        """Take records in, of which the first one has this timestamp; return how many there are of each campaign."""
-        if not self.count:
-            self.first_ms = first_ms
-        self.count += len(glances)
-        counts = Counter(map(_CAMPAIGN, glances))
-        for campaign_id, count in counts.items():
-            self.campaigns[campaign_id] = self.campaigns.get(campaign_id, 0) + count
-        for glance in filter(_IMMEDIATE, glances):
-            self.urgent[glance.campaign_id] = self.urgent.get(glance.campaign_id, 0) + 1
-        self.expires_at = min(self.expires_at, min(filter(None, map(_EXPIRES_AT, glances)), default=_NEVER))
-        self._fresh.update(chain.from_iterable(map(_WORDS, glances)))
-        return counts
-
-    @classmethod
-    def joined(cls, one: "ParkedRange", after: "ParkedRange") -> "ParkedRange":
-        """Return a complete range that is both of these."""
-        both = cls(one.start)
-        both.stop, both.first_ms, both.count = after.stop, one.first_ms, one.count + after.count
-        both.campaigns = dict(Counter(one.campaigns) + Counter(after.campaigns))
-        both.urgent = dict(Counter(one.urgent) + Counter(after.urgent))
-        both.expires_at = min(one.expires_at, after.expires_at)
-        both.wanted = one.wanted | after.wanted
-        both._fresh = {*one.seal(), *after.seal()}
-        return both
-
-    def seal(self) -> "array[int]":
-        """Take no more in: its words are packed. Return them."""
-        if self._sealed is None:
-            self._sealed, self._fresh = array("I", sorted(self._fresh)), set()
-        return self._sealed
-
-
-class _Group:
-    """Neighbouring ranges, and a filter of all words that they have ever held: a pass only takes some away."""
-
-    __slots__ = ("_most_words", "_words", "filter", "mask", "ranges", "room")
-
-    def __init__(self, most_words: int) -> None:
-        """Prepare for so many words at most; few take little: hundreds of partitions may each have some parked."""
-        self._most_words = most_words
-        self.ranges: list[ParkedRange] = []
-        self._begin(FEWEST_WORDS)
-
-    def _begin(self, words: int) -> None:
-        bits = 1 << max(10, (BITS_A_WORD * words - 1).bit_length())
-        self.filter = bytearray(bits >> 3)
-        self.mask = bits - 1
-        self._words = words
-        self.room = words
-        """Words that may come before the filter is made anew."""
-
-    def fits(self, words: int) -> bool:
-        """Return whether so many words may come, as far as the largest filter goes."""
-        return words <= self.room + self._most_words - self._words
-
-    def take(self, one: ParkedRange) -> None:
-        """Take a range in, which takes no more in itself."""
-        self.learn(one)
-        self.ranges.append(one)
-        self.renew()
-
-    def learn(self, one: ParkedRange) -> None:
-        """Take note of the words of a range that is here from now on."""
-        words, bits, mask = one.seal(), self.filter, self.mask
-        for word in words:
-            bit = word & mask
-            bits[bit >> 3] |= 1 << (bit & 7)
-        self.room -= len(words)
-        one.group = self
-
-    def renew(self) -> None:
-        """Forget the words that are here no more, and make room for as many as are here, where they have become too many."""
-        if self.room < 0:
-            held = sum([len(one.seal()) for one in self.ranges])
-            self._begin(min(self._most_words, max(FEWEST_WORDS, 2 * held)))
-            for one in self.ranges:
-                self.learn(one)
-
-    def replace(self, gone: ParkedRange, by: Sequence[ParkedRange]) -> None:
-        """Put others in the place of a range."""
-        at = self.ranges.index(gone)
-        self.ranges[at : at + 1] = by
-
-    def may_have(self, words: Sequence[int]) -> bool:
-        """Return whether one of these words may be here."""
-        bits, mask = self.filter, self.mask
-        for word in words:
-            bit = word & mask
-            if bits[bit >> 3] >> (bit & 7) & 1:
-                return True
-        return False
+_START, _OFFSET = attrgetter("start"), attrgetter("offset")
 
 
 class Parked:
@@ -195,10 +35,14 @@ class Parked:
         self.count = 0
         """Records that are parked, as far as it is known."""
         self.campaigns: dict[int, int] = {}
-        self._groups: list[_Group] = []
+        self._groups: list[Group] = []
         """Of all ranges but the last, which may still take records in."""
         self.passing: ParkedRange | None = None
         """The range that is being read again: what of it stays is found out."""
+        self.passed_to = Offset(0)
+        """Up to where that has come."""
+        self._stays: ParkedRange | None = None
+        """What of it stays, as far as that."""
         self.passed_at = AT_ONCE
         """When the last pass ended: of several partitions, the one that has waited longest is next."""
         self.urgent_at = AT_ONCE
@@ -241,8 +85,62 @@ class Parked:
 
     def _seal(self, one: ParkedRange) -> None:
         if not self._groups or not self._groups[-1].fits(len(one.seal())):
-            self._groups.append(_Group(GROUP_RANGES * WORDS_A_RECORD * self._range_records))
+            self._groups.append(Group(GROUP_RANGES * WORDS_A_RECORD * self._range_records))
         self._groups[-1].take(one)
+
+    # ---------------------------------------------------------------- what was in hand
+
+    def add_again(self, records: Sequence[FromHand]) -> None:
+        """Park records, ascending, that were in hand: they stand among those that are parked, or before them."""
+        at = 0
+        while at < len(records):
+            one, stop, most = self._range_at(records[at].offset)
+            end = min(bisect_left(records, stop, lo=at, key=_OFFSET), at + most)
+            self._take_in(one, records[at:end])
+            at = end
+
+    def _range_at(self, offset: Offset) -> tuple[ParkedRange, Offset, int]:
+        """Return the range that takes in what was in hand and stands here; up to where, and how many."""
+        at = bisect_right(self.ranges, offset, key=_START)
+        before = self.ranges[at - 1] if at else None
+        if before is not None and offset < before.stop:
+            return before, before.stop, self._range_records
+        if at == len(self.ranges):
+            one, stop = self.tail(offset), END
+        else:
+            stop = self.ranges[at].start
+            has_room = before is not None and before is not self.passing and before.count < self._range_records
+            one = before if before is not None and has_room else self._insert(offset, at)
+        return one, stop, max(1, self._range_records - one.count)
+
+    def _insert(self, start: Offset, at: int) -> ParkedRange:
+        """Begin a range before the one that stands `at` this place."""
+        beside = self.ranges[max(0, at - 1)]
+        if beside.group is None:
+            self._seal(beside)
+        group = beside.group
+        assert group is not None
+        if not group.fits(WORDS_A_RECORD * self._range_records):
+            fresh = Group(GROUP_RANGES * WORDS_A_RECORD * self._range_records)
+            self._groups.insert(self._groups.index(group), fresh)
+            group = fresh
+        one = ParkedRange(start)
+        self.ranges.insert(at, one)
+        group.insert(one)
+        return one
+
+    def _take_in(self, one: ParkedRange, records: Sequence[FromHand]) -> None:
+        for campaign_id, count in one.add_earlier(records).items():
+            self._change(campaign_id, count)
+        self.count += len(records)
+        one.stop = max(one.stop, Offset(records[-1].offset + 1))
+        if one.group is not None:
+            one.group.note([word for record in records for word in record.glance.words])
+            one.group.renew()
+        if one is self.passing and self._stays is not None:
+            passed = records[: bisect_left(records, self.passed_to, key=_OFFSET)]
+            if passed:  # the pass comes to the others
+                self._stays.add_earlier(passed)
 
     # ---------------------------------------------------------------- who stands before
 
@@ -252,7 +150,7 @@ class Parked:
         found: list[ParkedRange] = []
         for group in self._groups:
             if group.ranges[0].start >= limit:
-                break
+                continue
             if group.may_have(words):
                 found += [one for one in group.ranges if one.start < limit and _has(one, words)]
         if (
@@ -277,8 +175,9 @@ class Parked:
         assert self.passing is None
         if over.group is None:
             self._seal(over)
-        self.passing = over
-        return ParkedRange(over.start)
+        self.passing, self.passed_to = over, over.start
+        self._stays = ParkedRange(over.start)
+        return self._stays
 
     def end_pass(self, stays: ParkedRange) -> None:
         """The range was read to its end: only what stays is parked still. Small neighbours become one range.
@@ -288,7 +187,7 @@ class Parked:
         over = self.passing
         assert over is not None
         assert over.group is not None
-        self.passing = None
+        self.passing = self._stays = None
         self.count += stays.count - over.count
         for campaign_id, count in over.campaigns.items():
             self._change(campaign_id, -count)
@@ -317,7 +216,7 @@ class Parked:
         one.group.renew()
         self._replace(after.group, after, [])
 
-    def _replace(self, group: _Group, gone: ParkedRange, by: Sequence[ParkedRange]) -> None:
+    def _replace(self, group: Group, gone: ParkedRange, by: Sequence[ParkedRange]) -> None:
         group.replace(gone, by)
         if not group.ranges:
             self._groups.remove(group)

@@ -16,7 +16,7 @@ from consumer.core.terms import Offset
 class Watermark:
     """One partition's progress."""
 
-    __slots__ = ("_again", "_done", "_open", "parked", "position")
+    __slots__ = ("_again", "_away", "_done", "_open", "parked", "position")
 
     def __init__(self, start: Offset) -> None:
         self.position = start
@@ -28,6 +28,8 @@ class Watermark:
         self._again: list[Offset] = []
         """A heap of what was parked and is in hand now."""
         self._done: set[Offset] = set()
+        self._away: set[Offset] = set()
+        """What was in hand, and is parked again: it keeps its place in one of those two until it is the first there."""
 
     def read(self, offsets: Sequence[Offset]) -> None:
         """Take note of offsets that were read, in the partition's order."""
@@ -55,7 +57,18 @@ class Watermark:
             for one in before.between(first, end):
                 self.parked.add(*one)
         for offset in taken:
-            heappush(self._again, offset)
+            if offset in self._away:
+                self._away.remove(offset)
+            else:
+                heappush(self._again, offset)
+
+    def park_again(self, offsets: Sequence[Offset]) -> None:
+        """Take note that these, ascending, are in hand no more, and have no outcome: they are to be read once more."""
+        flat = list(ranges(offsets))
+        for start, stop in zip(flat[::2], flat[1::2], strict=True):
+            self.parked.add(start, stop)
+        self._away.update(offsets)
+        self._pass()
 
     def passed(self, position: Offset) -> None:
         """Take note that what stands between the last record read and `position` is none that may be read."""
@@ -63,14 +76,33 @@ class Watermark:
 
     def done(self, offsets: Iterable[Offset]) -> None:
         """Take note that the outcomes of these are proven and their results acknowledged."""
+        self._done.update(offsets)
+        self._pass()
+
+    def _pass(self) -> None:
+        """Forget what is done, or parked again, and waited for by nothing before it."""
         done, waiting, again = self._done, self._open, self._again
-        done.update(offsets)
+        if self._away:
+            self._pass_away()
+            return
         below = list(takewhile(done.__contains__, waiting))
         done.difference_update(below)
         for _ in below:
             waiting.popleft()
         while again and again[0] in done:
             done.remove(heappop(again))
+
+    def _pass_away(self) -> None:
+        """The same, where something is parked again."""
+        done, away, waiting, again = self._done, self._away, self._open, self._again
+        while waiting and (waiting[0] in done or waiting[0] in away):
+            offset = waiting.popleft()
+            done.discard(offset)
+            away.discard(offset)
+        while again and (again[0] in done or again[0] in away):
+            offset = heappop(again)
+            done.discard(offset)
+            away.discard(offset)
 
     @property
     def value(self) -> Offset:
@@ -84,7 +116,7 @@ class Watermark:
     @property
     def ahead(self) -> int:
         """What has to be remembered of all that was read and stands at or above the watermark: offsets, and parked ranges."""
-        return len(self._open) + len(self._again) + len(self.parked)
+        return len(self._open) + len(self._again) - len(self._away) + len(self.parked)
 
     @property
     def unread(self) -> Offset:

@@ -5,7 +5,8 @@ from enum import IntEnum
 
 from consumer.core.event import Record
 from consumer.core.journal.offset_ranges import OffsetRanges
-from consumer.core.journal.parked import Glance, Parked, ParkedRange
+from consumer.core.journal.parked import Parked
+from consumer.core.journal.parked_range import Glance, ParkedRange
 from consumer.core.journal.watermark import Watermark
 from consumer.core.reading.room import Room
 from consumer.core.terms import Now, Offset, Ticks
@@ -43,17 +44,21 @@ class Pass:
         """Whether somebody who is wanted had no room, and nobody else had."""
         self._again: set[int] = set()
         """Words of those who have to be looked for once more."""
-        self.at = over.start
-        """Up to where it has come."""
         self.began_at: Ticks = now.steady
         self.reads_since: Ticks | None = None
         """Since when a piece of it is being read; None while none is."""
         self.is_for_expired = over.expires_at <= now.wall
 
     def next_piece(self) -> tuple[Offset, Offset] | None:
-        """Return what is to be read next, up to where it may be read at most; None at the end."""
-        start = self._watermark.parked.between(self.at, self._over.stop).first
-        return None if start is None else (start, self._over.stop)
+        """Return what is to be read next, up to where it may be read at most; None at the end.
+
+        What is parked again before that meanwhile is passed.
+        """
+        start = self._watermark.parked.between(self._parked.passed_to, self._over.stop).first
+        if start is None:
+            return None
+        self._parked.passed_to = start
+        return start, self._over.stop
 
     @property
     def is_reading(self) -> bool:
@@ -87,8 +92,8 @@ class Pass:
                 taken.append(record)
                 since = at + 1
         self._stay(records[since:], glances[since:], stay)
-        self._watermark.read_again(self.at, reached, [Offset(record.offset) for record in taken], stay)
-        self.at = reached
+        self._watermark.read_again(self._parked.passed_to, reached, [Offset(record.offset) for record in taken], stay)
+        self._parked.passed_to = reached
         self.lacks_room = self.lacks_room and not taken
         return taken
 

@@ -14,7 +14,7 @@ from consumer.core.commands import ReadAgain
 from consumer.core.event import Record
 from consumer.core.intake.glance import Glances
 from consumer.core.journal.lane import Lane
-from consumer.core.journal.parked import Glance, ParkedRange
+from consumer.core.journal.parked_range import Glance, ParkedRange
 from consumer.core.policy import Policies
 from consumer.core.reading.passes import ComesBackFor, Pass
 from consumer.core.reading.room import Room
@@ -52,6 +52,7 @@ class ReadAhead:
         self._lanes = lanes
         self._room = room
         self._glances = glances
+        self._is_off = not policies.read_ahead
         self._most_index_bytes = MOST_INDEX * policies.buffer_max_bytes
         self._passes: dict[Lane, Pass] = {}
         self._tight_since: Ticks | None = None
@@ -86,9 +87,8 @@ class ReadAhead:
 
     def take(self, lane: Lane, records: Sequence[Record], now: Now) -> Sequence[Record]:
         """Return what of a fetched batch is taken, and park the rest."""
-        if not (lane.parked or self.is_ahead or self._room.any_full) and self._room.fits(
-            len(records), lane.partition.topic
-        ):
+        is_narrow = lane.parked or self.is_ahead or self._room.any_full
+        if self._is_off or (not is_narrow and self._room.fits(len(records), lane.partition.topic)):
             lane.watermark.read([Offset(record.offset) for record in records])
             return records
         glances = self._glances.at(lane.partition, records, now)
@@ -140,6 +140,11 @@ class ReadAhead:
         return False
 
     # ---------------------------------------------------------------- once more
+
+    def parked_again(self) -> None:
+        """Something that was in hand is parked again, and may have made room for others."""
+        self._any_parked = True
+        self.stir()
 
     def stir(self) -> None:
         """Something has changed: what is parked may perhaps come back."""

@@ -2,9 +2,9 @@
 
 Each campaign may have so many events without an outcome as a multiple of what is free at that moment (dynamic thresholds:
 Choudhury and Hahne, "Dynamic queue length thresholds for shared-memory packet switches", 1998). Alone it fills some
-seven tenths; many share. Campaigns that may not go on take far less, and no more than half of the buffer all together. What
-they had before they were stopped stays here, so that many stopped one after another could take everything: the last tenth is
-for campaigns that have little here, and half of it for immediate events alone.
+seven tenths; many share. Campaigns that may not go on take far less, and no more than half of the buffer all together; what
+they had before they were stopped is parked again where others need the room (`parking_again.py`). The last tenth is for
+campaigns that have little here, and half of it for immediate events alone.
 """
 
 from collections import Counter
@@ -44,7 +44,7 @@ class Room:
     def __init__(self, policies: Policies, access: Access) -> None:
         self._most = policies.buffer_max_events
         self._most_bytes = policies.buffer_max_bytes
-        self._access = access
+        self.access = access
         self._undecided: dict[int, int] = {}
         self._coming: dict[int, int] = {}
         """Those that were promised room and are not here yet."""
@@ -65,7 +65,7 @@ class Room:
             self._undecided[campaign_id] = self._undecided.get(campaign_id, 0) + count
             lane.undecided[campaign_id] = lane.undecided.get(campaign_id, 0) + count
         for campaign_id in counts:
-            if self._is_blocked(campaign_id, now):
+            if self.is_blocked(campaign_id, now):
                 self._has_room(campaign_id, self._free_for(lane.partition.topic), now)  # finds it full, where it is
 
     def decided(self, lane: Lane, settlement: Settlement) -> None:
@@ -79,6 +79,16 @@ class Room:
         for one, count in counts.items():
             self._take_off(lane.undecided, one, count)
             self._take_off(self._undecided, one, count)
+
+    def parked_again(self, lane: Lane, events: Sequence[Event]) -> None:
+        """Events of a partition are in hand no more, and have no outcome."""
+        for one, count in _by_campaign(events).items():
+            self._take_off(lane.undecided, one, count)
+            self._take_off(self._undecided, one, count)
+
+    def in_hand(self, campaign_id: int) -> int:
+        """Return how many events without an outcome a campaign has here."""
+        return self._undecided.get(campaign_id, 0)
 
     def forget(self, lane: Lane) -> None:
         """A partition is no longer ours."""
@@ -119,7 +129,7 @@ class Room:
         free = self._free_for(topic)
         if free < 1.0:
             return False
-        if immediate and not self._is_blocked(campaign_id, now):
+        if immediate and not self.is_blocked(campaign_id, now):
             return self.admits_due(campaign_id, topic)
         return self._has_room(campaign_id, free, now)
 
@@ -144,7 +154,7 @@ class Room:
         return {one for one in some if self.admits(one, topic, now, immediate=False)}
 
     def _has_room(self, campaign_id: int, free: float, now: Now) -> bool:
-        if self._is_blocked(campaign_id, now):
+        if self.is_blocked(campaign_id, now):
             threshold = BLOCKED_SHARE * (free - BLOCKED_FLOOR * self._most)
         else:
             last = LAST_SHARE * self._most
@@ -160,9 +170,14 @@ class Room:
             self._full.discard(campaign_id)
         return True
 
-    def _is_blocked(self, campaign_id: int, now: Now) -> bool:
-        """Return whether a campaign by itself cannot go on for a while: held, refused, or asked to wait."""
-        return campaign_id in self._access.refused or self._access.campaign_at(campaign_id) > now.steady
+    def is_blocked(self, campaign_id: int, now: Now, *, seconds: float = 0.0) -> bool:
+        """Return whether a campaign by itself cannot go on for so long: held, refused, or asked to wait."""
+        return campaign_id in self.access.refused or self.access.campaign_at(campaign_id) > now.steady + seconds
+
+    def blocked(self, now: Now, *, seconds: float) -> list[int]:
+        """Return the campaigns that have something here and cannot go on for so long, whoever has the most last."""
+        here = self._undecided
+        return sorted([one for one in here if self.is_blocked(one, now, seconds=seconds)], key=here.__getitem__)
 
     def _free_for(self, topic: str) -> float:
         return self._free if topic in self._urgent_topics else self._free - self._reserve

@@ -301,7 +301,7 @@ class Delivery:
 
     def close_due(self, now: Now) -> None:
         """Settle queued members whose time has come, though no turn is near."""
-        self._forget_empty(self._endings.close_due(now))
+        self.forget_empty(self._endings.close_due(now))
 
     def next_ending_at(self) -> Instant | None:
         """Return when somebody's time comes, by the wall clock."""
@@ -327,7 +327,7 @@ class Delivery:
                 send.keep(left)
             else:
                 send.members = left
-        self._forget_empty(queued)
+        self.forget_empty(queued)
         for send in stalled:
             if not send.members:
                 del self._stalled[send.send_id]
@@ -342,7 +342,7 @@ class Delivery:
         queued, _ = self._among(events)
         for send in queued:
             self._endings.close_stopped(send, now)
-        self._forget_empty(queued)
+        self.forget_empty(queued)
 
     def _among(self, events: Iterable[Event]) -> tuple[list[Send], list[Send]]:
         """Return the sends that hold these: those that are queued, and those that are set aside."""
@@ -358,7 +358,7 @@ class Delivery:
                 stalled[name] = self._stalled[name]
         return list(queued.values()), list(stalled.values())
 
-    def _forget_empty(self, sends: Iterable[Send]) -> None:
+    def forget_empty(self, sends: Iterable[Send]) -> None:
         """Take out of the queue those of `sends` that nobody is left in."""
         empty = {send.send_id: send for send in sends if not send.members}
         self._queue.remove(empty.values())

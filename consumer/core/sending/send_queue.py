@@ -49,6 +49,8 @@ class SendQueue:
         """Since when sends wait because as much as may start in a second has started; None where none does."""
         self.squeezed_since: Instant | None = None
         """Since when sends wait for a slot that the platform could not take; None where none does."""
+        self.awaited: set[int] = set()
+        """Campaigns of which something is parked that was tried: nobody forgets what they went through."""
         self.waiting_events = WaitingEvents()
         self.first_arrivals = FirstArrivals(self._first_arrival)
         """Of sends that wait for their turn, those in their back-off apart."""
@@ -210,7 +212,8 @@ class SendQueue:
             if line.idle and self._lines.get(line.campaign_id) is line:
                 del self._lines[line.campaign_id]
                 self.first_arrivals.forget(line.campaign_id)
-                self._access.forget(line.campaign_id)
+                if line.campaign_id not in self.awaited:
+                    self._access.forget(line.campaign_id)
 
     def _wake(self, now: Now) -> None:
         if self._idle:
@@ -334,6 +337,7 @@ class SendQueue:
         self._asleep, self._probed = TimerHeap(Where.ASLEEP), TimerHeap(Where.PROBED)
         self.queued = 0
         self._idle = []
+        self.awaited.clear()
         self.first_arrivals.clear()
         for campaign_id in self._lines.keys() - in_flight.keys():
             self._access.forget(campaign_id)

@@ -92,7 +92,8 @@ class Metrics:
         self.records_read = counter(
             "campaign_records_read_total",
             PARTITION,
-            "Records read from the events topics; parked ones count as soon as there is room for each",
+            "Records read from the events topics; parked ones count as soon as there is room for each, and once more where "
+            "that is parked again",
         )
         self.bytes_read = counter("campaign_read_bytes_total", PARTITION, "Bytes of the values of records read")
         self.records_read_again = counter(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from consumer.core.event import Event
 from consumer.core.intake.decode import Decoder
 from consumer.core.intake.glance import Glances
-from consumer.core.journal.parked import NOBODYS, Glance
+from consumer.core.journal.parked_range import NOBODYS, Glance
 from consumer.core.policy import CampaignPolicy, Policies
 from tests.core.intake.wild_events import NOW, PARTITION, VALID_EVENTS, WildRecord, json_bytes, plain_event
 

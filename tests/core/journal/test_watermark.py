@@ -76,11 +76,16 @@ def test_nothing_is_committed_past_a_record_that_is_not_done_and_everything_else
         if data.draw(st.integers(0, 3)) == 0:  # the end of a transaction
             model.position += data.draw(st.integers(0, 3))
             watermark.passed(Offset(model.position))
-        step = data.draw(st.integers(0, 2))
+        step = data.draw(st.integers(0, 3))
         if undone and step == 0:
             finished = data.draw(st.sets(st.sampled_from(undone)))
             model.done |= finished
             watermark.done(offsets(finished))
+        elif undone and step == 3:
+            back = data.draw(st.sets(st.sampled_from(undone)))
+            watermark.park_again(offsets(back))
+            model.read -= back
+            model.parked |= back
         elif model.parked and step == 1:
             come_again(data, model, watermark)
         else:
