@@ -1,7 +1,7 @@
 """Rules of reading ahead, each broken on purpose: what the simulation must be able to see. Repairs nothing."""
 
 from tests.simulation.mutating import Mutation, mutation
-from tests.simulation.styles import PARKED_FROM
+from tests.simulation.styles import PARKED_AGAIN_FROM, PARKED_FROM
 
 CORE = "consumer.core"
 
@@ -67,5 +67,72 @@ PARKED_MUTATIONS: tuple[Mutation, ...] = (
         (f"{CORE}.reading.room:Room.admits", "if free < 1.0:", "if False:"),
         (f"{CORE}.reading.room:Room.admits_due", "free >= 1.0 and self._here(campaign_id) < DUE_SHARE * free", "True"),
         first_seed=PARKED_FROM,
+    ),
+    mutation(
+        "what is parked again waits in no send any more",
+        (
+            f"{CORE}.reading.parking_again:ParkingAgain._park",
+            "place.keep([event for event in members if id(event) not in leaving])",
+            "pass",
+        ),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "what is parked again is read again",
+        (f"{CORE}.journal.lane:Lane.park_again", "self.parked.add_again(records)", "pass"),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "the watermark stops at what is parked again",
+        (f"{CORE}.journal.watermark:Watermark.park_again", "self.parked.add(start, stop)", "pass"),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "what is in hand once more is waited for where it stands",
+        (f"{CORE}.journal.watermark:Watermark.read_again", "if offset in self._away:", "if False:"),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "what is parked again repeats itself not",
+        (f"{CORE}.journal.lane:Lane.park_again", "del self.in_hand[event.fingerprint]", "pass"),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "what was tried and is parked again keeps its history",
+        (f"{CORE}.journal.lane:Lane.park_again", "self.trials[event.offset] = event.history", "pass"),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "nobody overtakes what is parked again",
+        (
+            f"{CORE}.reading.parking_again:ParkingAgain._leave",
+            "glance_of(event))",
+            "glance_of(event)._replace(words=()))",
+        ),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "who waits behind what is parked again goes along",
+        (
+            f"{CORE}.reading.parking_again:ParkingAgain._clear_behind",
+            "while len(queue) > 1:",
+            "while len(queue) > 2:",
+        ),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "who goes along waits nowhere else",
+        (f"{CORE}.reading.parking_again:ParkingAgain._clear_behind", "waiters.forget([last])", "pass"),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "what is parked again before a piece that is being read stays parked",
+        (f"{CORE}.reading.passes:Pass.next_piece", "self._parked.passed_to = start", "pass"),
+        first_seed=PARKED_AGAIN_FROM,
+    ),
+    mutation(
+        "of what is parked again, what another campaign repeats stays",
+        (f"{CORE}.reading.parking_again:ParkingAgain._park", "if self._clear_behind(event, now)", ""),
+        first_seed=PARKED_AGAIN_FROM,
     ),
 )

@@ -1,11 +1,14 @@
 """What the worlds must come to: every fault, answer, turn and change of state. Says what one world has reached."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from consumer.core.event import Event
+from consumer.core.journal.lane import Lane
 from consumer.core.journal.ledger import NEXT as STANDINGS
 from consumer.core.journal.ledger import Ledger
+from consumer.core.journal.parked_range import FromHand
 from consumer.core.sending.send import NEXT as STAGES
 from consumer.core.sending.send import Send
 from tests.simulation.blows import BLOWS
@@ -49,6 +52,7 @@ WANTED = frozenset(
     {
         *(*BLOWS, *FATES, *ANSWERS, *TURNS),
         *(f"result {status}" for status in STATUSES),
+        *(f"parked again: {what}" for what in ("alone", "tried", "in a pass")),
         *((Ledger, old, new) for old, following in STANDINGS.items() for new in following),
         *((Send, old, new) for old, following in STAGES.items() for new in following),
     }
@@ -78,10 +82,22 @@ def _watched() -> Iterator[set[Any]]:
 
         return moved
 
+    def parked_again(lane: Lane, events: Sequence[Event], records: Sequence[FromHand]) -> None:
+        passing = lane.parked.passing
+        changes.add("parked again: alone")
+        if any(event.history.attempts for event in events):
+            changes.add("parked again: tried")
+        if passing is not None and any(passing.start <= event.offset < passing.stop for event in events):
+            changes.add("parked again: in a pass")
+        park_again(lane, events, records)
+
+    park_again = Lane.park_again
     ledger, send = Ledger._move, Send.move  # noqa: SLF001  # where a partition's and a send's states change
     Ledger._move = watch(Ledger, ledger, "standing")  # type: ignore[assignment, method-assign]  # noqa: SLF001
+    Lane.park_again = parked_again  # type: ignore[assignment, method-assign]
     Send.move = watch(Send, send, "stage")  # type: ignore[assignment, method-assign]
     try:
         yield changes
     finally:
+        Lane.park_again = park_again  # type: ignore[method-assign]
         Ledger._move, Send.move = ledger, send  # type: ignore[method-assign]  # noqa: SLF001

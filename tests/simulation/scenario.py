@@ -98,7 +98,7 @@ def scenario_of(seed: int) -> Scenario:
     window_seconds = dice.choice((0.0, 0.3, 1.0))
     moods = _moods(dice) if style == "campaigns" else ()
     campaigns = (1, 1, 2, *[campaign for campaign, _ in moods])
-    is_backlog = style == "parked"
+    is_backlog = style in ("parked", "parked again")
     publications = _traffic(
         dice, partitions, seconds, campaigns, refusals=max_ahead > SMALL and not is_backlog, backlog=is_backlog
     )

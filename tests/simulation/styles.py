@@ -105,13 +105,24 @@ URGENT_AND_PARKED_FROM = 5_000_000
 """Seeds from here on do the same, in worlds with one more partition, of an urgent topic."""
 
 
+PARKED_AGAIN_FROM = 6_000_000
+"""Seeds from here on do so while campaigns are held and throttled far more often: what is in hand is parked again."""
+PARKED_AGAIN: tuple[Chances, tuple[Kind, ...], int] = (
+    replace(PLATFORM | JOURNAL | TRANSACTIONS, throttled=0.3),
+    ("hold", "hold", "hold", "hold", "hold", "hold", "crash", "stop", "rebalance", "freeze", "cancel", "results_down"),
+    9,
+)
+
+
 def has_urgent_topic(seed: int) -> bool:
     """Return whether a seed's world has an urgent topic."""
-    return URGENT_FROM <= seed < PARKED_FROM or seed >= URGENT_AND_PARKED_FROM
+    return URGENT_FROM <= seed < PARKED_FROM or URGENT_AND_PARKED_FROM <= seed < PARKED_AGAIN_FROM
 
 
 def style_of(seed: int) -> tuple[str, tuple[Chances, tuple[Kind, ...], int]]:
     """Return the name of the style that a seed plays, what goes wrong in it by chance, which blows fall, and how many."""
+    if seed >= PARKED_AGAIN_FROM:
+        return "parked again", PARKED_AGAIN
     if seed >= PARKED_FROM:
         return "parked", PARKED
     if seed >= URGENT_FROM:

@@ -12,7 +12,14 @@ from tests.simulation.blows import Blow
 from tests.simulation.faults import NONE
 from tests.simulation.play import play_seeds, played
 from tests.simulation.scenario import LONG, scenario_of
-from tests.simulation.styles import PARKED_FROM, RIVALS_FROM, SILENCE_FROM, URGENT_AND_PARKED_FROM, URGENT_FROM
+from tests.simulation.styles import (
+    PARKED_AGAIN_FROM,
+    PARKED_FROM,
+    RIVALS_FROM,
+    SILENCE_FROM,
+    URGENT_AND_PARKED_FROM,
+    URGENT_FROM,
+)
 
 WORLDS = {"dev": 300, "ci": 2_000, "soak": 20_000}
 PROFILE = os.environ.get("CAMPAIGN_TEST_PROFILE", "dev")
@@ -21,7 +28,7 @@ EVERY = {"dev": 29, "ci": 1, "soak": 1}
 """Crashed after each step of a process, or after every 29th."""
 
 
-SPECIAL = (SILENCE_FROM, RIVALS_FROM, URGENT_FROM, PARKED_FROM, URGENT_AND_PARKED_FROM)
+SPECIAL = (SILENCE_FROM, RIVALS_FROM, URGENT_FROM, PARKED_FROM, URGENT_AND_PARKED_FROM, PARKED_AGAIN_FROM)
 
 
 @pytest.mark.parametrize("first_seed", [*range(0, WORLDS[PROFILE], AT_ONCE), *SPECIAL])
