@@ -6,6 +6,7 @@ given twice do not change that. They only make it uncertain where the body ends,
 
 import re
 from enum import Enum, auto
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -16,6 +17,9 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 KEEP_ALIVE_MARGIN_SECONDS: Final = 1.0
 """Subtracted from a server's keep-alive time: the server counts from when its answer left, our next request takes time to
 arrive, and its timers are coarse. Of a time-out below two seconds, half is left."""
+
+HEADS_KEPT: Final = 16
+"""Heads that need not be read anew: those of a platform that puts nothing of a request into them differ once a second."""
 
 END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 """Some servers end their lines with a line feed alone; a reader may accept that (RFC 9112, 2.2)."""
@@ -74,7 +78,8 @@ def may_become_a_head(raw: bytearray) -> bool:
     return b"\n" not in raw or _STATUS_LINE.match(raw) is not None
 
 
-def read_head(raw: bytes | bytearray) -> AnswerHead | None:
+@lru_cache(maxsize=HEADS_KEPT)
+def read_head(raw: bytes) -> AnswerHead | None:
     """Read a complete head, including its empty line; None where its status line cannot be read."""
     line = _STATUS_LINE.match(raw)
     if line is None:

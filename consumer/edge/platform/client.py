@@ -31,6 +31,7 @@ from consumer.core.platform.answer import (
 from consumer.core.terms import Instant
 from consumer.edge.platform.answer_content import MAX_BODY_BYTES
 from consumer.edge.platform.answer_head import AnswerHead
+from consumer.edge.platform.deadline import Deadline
 from consumer.edge.platform.http_wire import Attempt, WithheldError
 from consumer.edge.platform.transport import AiohttpTransport, RequestTemplate
 from consumer.service.ports import Clock
@@ -163,7 +164,7 @@ class PlatformClient:
         expires_in_seconds: float | None,
     ) -> Exchange:
         now = asyncio.get_running_loop().time()
-        deadline = asyncio.timeout(None)
+        deadline = Deadline()
         attempt = Attempt(
             last_look=last_look,
             clock=self._clock,
@@ -177,8 +178,8 @@ class PlatformClient:
         body: bytes | None = None
         answer: Answer | None = None
         try:
-            async with deadline:
-                deadline.reschedule(attempt.connect_by)
+            with deadline:
+                deadline.set(attempt.connect_by)
                 response = await self._transport.handle_async_request(request)
                 assert attempt.head is not None
                 body = _body(response, attempt.head)

@@ -25,6 +25,7 @@ from consumer.edge.platform.answer_head import (
     may_become_a_head,
     read_head,
 )
+from consumer.edge.platform.deadline import Deadline
 from consumer.edge.platform.tcp_evidence import Baseline, ClosedConnection
 from consumer.service.ports import Clock
 
@@ -57,7 +58,7 @@ class Attempt(msgspec.Struct, eq=False, kw_only=True):
 
     last_look: Callable[[], Withholding | None]
     clock: Clock
-    deadline: asyncio.Timeout
+    deadline: Deadline
     timeout_seconds: float
     connect_timeout_seconds: float
     give_up_at: float | None
@@ -87,7 +88,7 @@ class Attempt(msgspec.Struct, eq=False, kw_only=True):
         if self.withheld is not None:
             raise WithheldError
         self.started_at = now.wall
-        self.deadline.reschedule(asyncio.get_running_loop().time() + self.timeout_seconds)
+        self.deadline.set(asyncio.get_running_loop().time() + self.timeout_seconds)
 
     def close(self) -> None:
         """Release the kept connection, if there is one."""
@@ -102,7 +103,7 @@ class Attempt(msgspec.Struct, eq=False, kw_only=True):
         self.close()
         self.started_at = None
         self.waits_since = asyncio.get_running_loop().time()
-        self.deadline.reschedule(self.connect_by)
+        self.deadline.set(self.connect_by)
         return True
 
     @property
@@ -237,7 +238,7 @@ class Wire(asyncio.Protocol):
             end = END_OF_HEAD.search(raw, max(0, known - 3))
             if end is None or end.end() > MAX_HEAD_BYTES:
                 break
-            head, known = read_head(raw[: end.end()]), 0
+            head, known = read_head(bytes(raw[: end.end()])), 0
             if head is None:
                 break
             del raw[: end.end()]
