@@ -3,7 +3,7 @@
 import ipaddress
 import ssl
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Final
@@ -15,6 +15,7 @@ from config.kinds import KAFKA_NAME
 from config.membership import REVOKE_DRAIN_SECONDS
 from config.settings import SETTLING_SECONDS, Settings
 
+PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 CONTACT_NAMES: Final = (
     "external_code",
     "phone_number",
@@ -89,6 +90,13 @@ def notes(settings: Settings) -> Iterator[str]:
             f"CAMPAIGN_KAFKA__GROUP_INSTANCE_ID is {settings.kafka.group_instance_id}: "
             "no other instance may have the same one."
         )
+
+
+def proxy_notes(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a note where the environment names a proxy on the way to the platform: other programs would use it."""
+    named = next((name for name in PROXY_VARIABLES if environ.get(name)), None)
+    if named is not None and urlsplit(settings.api.url).scheme == "https":
+        yield f"{named} is set and not used on the way to the platform: requests go to CAMPAIGN_API__URL directly."
 
 
 def _notes_on_room(settings: Settings) -> Iterator[str]:

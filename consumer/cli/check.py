@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import click
 
-from consumer.cli.main import Failure, config_option, load_settings
+from consumer.cli.main import Failure, config_option, environment, load_settings
 
 if TYPE_CHECKING:
     from config import Settings
@@ -32,11 +32,11 @@ def command(*, config_file: Path | None, connect: bool) -> None:
     server key, by a request without contacts. What is in the way is one line each on stderr. Exit code 1.
     """
     settings = load_settings(config_file)
-    from config.contradictions import notes
+    from config.contradictions import notes, proxy_notes
 
     for label, text in summary(settings):
         click.echo(f"{label:<{LABEL_COLUMNS}}{text}")
-    for note in notes(settings):
+    for note in (*notes(settings), *proxy_notes(settings, environment())):
         click.echo(f"note: {note}")
     if connect:
         # Kafka's client logs its errors, too; here each is one line of ours.

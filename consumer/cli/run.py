@@ -168,7 +168,7 @@ async def _look_at_journals(settings: "Settings") -> None:
 @asynccontextmanager
 async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Service]":
     """Start the HTTP server, wait for the brokers, check the topics, and yield the service."""
-    from config.contradictions import notes
+    from config.contradictions import notes, proxy_notes
     from consumer import __version__
     from consumer.cli.assembly import board_of, http_server_of, service_manager_of, service_of
     from consumer.cli.wiring import expectations, kafka_connection
@@ -193,7 +193,8 @@ async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Ser
     try:
         kafka, connection, expected = settings.kafka, kafka_connection(settings), expectations(settings)
         telemetry.started(group=kafka.group_id, topics=kafka.all_events_topics, http_url=server.url)
-        for note in (*notes(settings), *([note_on_traces] if note_on_traces else [])):
+        on_proxies = proxy_notes(settings, environment())
+        for note in (*notes(settings), *on_proxies, *([note_on_traces] if note_on_traces else [])):
             telemetry.noted(note)
         await until_reachable(connection, on_trouble=lambda why: telemetry.kafka_trouble(why=why))
         if kafka.create_topics:
