@@ -385,10 +385,10 @@ class Pipeline:
         wakes = (windows, queue, proofs, self._sweep.wake_at(now), reads, room, packs)
         return min((wake for wake in wakes if wake is not None), default=None)
 
-    def want_checkpoints(self, now: Now) -> None:
-        """Let the next append of each partition begin with a checkpoint, where something moved."""
+    def want_checkpoints(self, now: Now, *, of: Iterable[Lane] | None = None) -> None:
+        """Let the next append of each partition, or of these, begin with a checkpoint, where something moved."""
         platform = self.access.memory(now)
-        for lane in self.lanes.values():
+        for lane in self.lanes.values() if of is None else of:
             lane.platform = platform
             lane.want_checkpoint(now)
 

@@ -42,6 +42,8 @@ ROOM_SECONDS = 0.02
 
 COMMIT_EVERY_SECONDS = 1.0
 CHECKPOINT_EVERY_SECONDS = 5.0
+CHECKPOINT_GROUPS = 20
+"""Partitions have their checkpoints in so many groups, one after the other: each costs the loop a millisecond or two."""
 RENEW_EVERY_SECONDS = 3_600.0
 """The last checkpoint of an idle partition is never older than this: the journal's retention may be hours."""
 SUMMARY_EVERY_SECONDS = 30.0
@@ -143,7 +145,7 @@ class Service:
         self._start(self.engine.run(), name="engine")
         self._start(self.control.follow(), name="control")
         self._start(self._every(COMMIT_EVERY_SECONDS, self.partitions.commit), name="commit")
-        self._start(self._every(CHECKPOINT_EVERY_SECONDS, self._checkpoint), name="checkpoint")
+        self._start(self._checkpoints(), name="checkpoint")
         self._start(self._every(RENEW_EVERY_SECONDS, self._renew), name="renew")
         self._start(self._every(SUMMARY_EVERY_SECONDS, self._summary), name="summary")
         self._start(self._every(LOGS_EVERY_SECONDS, self.partitions.look_at_logs), name="logs")
@@ -261,8 +263,14 @@ class Service:
             await asyncio.sleep(seconds)
             await action()
 
-    async def _checkpoint(self) -> None:
-        await self._inbox.ask(self.pipeline.want_checkpoints)
+    async def _checkpoints(self) -> None:
+        number = 0
+        while True:
+            count = max(1, min(len(self.pipeline.lanes), CHECKPOINT_GROUPS))
+            await asyncio.sleep(CHECKPOINT_EVERY_SECONDS / count)
+            number = (number + 1) % count
+            lanes = list(self.pipeline.lanes.values())
+            await self._inbox.ask(partial(self.pipeline.want_checkpoints, of=lanes[number::count]))
 
     async def _renew(self) -> None:
         await self._inbox.ask(self.pipeline.renew_checkpoints)
