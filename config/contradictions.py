@@ -16,6 +16,7 @@ from config.membership import REVOKE_DRAIN_SECONDS
 from config.settings import SETTLING_SECONDS, Settings
 
 PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+TLS_FILES: Final = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
 CONTACT_NAMES: Final = (
     "external_code",
     "phone_number",
@@ -52,6 +53,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _topics(settings)
     yield from _control_topic(settings)
     yield from _security(settings)
+    yield from _platform_security(settings)
 
 
 def notes(settings: Settings) -> Iterator[str]:
@@ -263,21 +265,30 @@ def _security(settings: Settings) -> Iterator[Contradiction]:
         elif getattr(kafka, field) is not None:
             yield _useless(path, protocol, f"{kafka.security_protocol}; set SASL_SSL or leave this out")
     if not kafka.security_protocol.endswith("SSL"):
-        for field in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        for field in TLS_FILES:
             if getattr(kafka, field) is not None:
                 yield _useless(("kafka", field), protocol, f"{kafka.security_protocol}; set SSL or SASL_SSL")
-    elif kafka.ssl_keyfile is not None and kafka.ssl_certfile is None:
-        certificate = ("kafka", "ssl_certfile")
-        yield Contradiction(
-            path=("kafka", "ssl_keyfile"), others=(certificate,), problem=f"needs {setting_name(certificate)} beside it"
-        )
-    elif kafka.ssl_certfile is not None and not _is_pair(kafka.ssl_certfile, kafka.ssl_keyfile):
-        key = ("kafka", "ssl_keyfile")
-        yield Contradiction(
-            path=("kafka", "ssl_certfile"),
-            others=(key,),
-            problem=f"must hold a certificate in PEM, and its key, without a password, here or in {setting_name(key)}",
-        )
+    else:
+        yield from _client_certificate("kafka", kafka.ssl_certfile, kafka.ssl_keyfile)
+
+
+def _platform_security(settings: Settings) -> Iterator[Contradiction]:
+    api, url = settings.api, ("api", "url")
+    if urlsplit(api.url).scheme == "https":
+        yield from _client_certificate("api", api.ssl_certfile, api.ssl_keyfile)
+        return
+    for field in TLS_FILES:
+        if getattr(api, field) is not None:
+            yield _useless(("api", field), url, "http; make it https or leave this out")
+
+
+def _client_certificate(table: str, certfile: FilePath | None, keyfile: FilePath | None) -> Iterator[Contradiction]:
+    certificate, key = (table, "ssl_certfile"), (table, "ssl_keyfile")
+    if keyfile is not None and certfile is None:
+        yield Contradiction(path=key, others=(certificate,), problem=f"needs {setting_name(certificate)} beside it")
+    elif certfile is not None and not _is_pair(certfile, keyfile):
+        problem = f"must hold a certificate in PEM, and its key, without a password, here or in {setting_name(key)}"
+        yield Contradiction(path=certificate, others=(key,), problem=problem)
 
 
 def _is_pair(certificate: FilePath, key: FilePath | None) -> bool:

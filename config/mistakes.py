@@ -69,15 +69,11 @@ def nearest(path: Path) -> Path | None:
     return known[found[0]] if found else None
 
 
-_API_TLS = "the platform's certificate is checked against the system's authorities, and no certificate is shown to it"
 NOT_BUILT: Final[Mapping[Path, str]] = {
     (
         "api",
         "proxy",
     ): "the platform is reached directly, whatever HTTPS_PROXY says; let the network route or forward the requests",
-    ("api", "ssl_cafile"): _API_TLS,
-    ("api", "ssl_certfile"): _API_TLS,
-    ("api", "ssl_keyfile"): _API_TLS,
 }
 """Settings that are promised and not there yet, and what holds without them: they must not look like slips of the pen."""
 

@@ -149,6 +149,19 @@ class Api(Section):
         le=HOUR,
         description="Idle connections are closed after this; where the server names a time-out, that wins.",
     )
+    ssl_cafile: kinds.CertificatesFile | None = Field(
+        None,
+        description="CA certificates (PEM) to check the platform's certificate by; none: the system's.",
+        examples=["/etc/platform/ca.pem"],
+    )
+    ssl_certfile: kinds.ReadableFile | None = Field(
+        None, description="Client certificate (PEM), where the platform asks.", examples=["/etc/platform/client.pem"]
+    )
+    ssl_keyfile: kinds.ReadableFile | None = Field(
+        None,
+        description="The client certificate's key (PEM), where it is not in the same file.",
+        examples=["/etc/platform/client.key"],
+    )
     field_names: FieldNameSettings = Field(default_factory=FieldNameSettings, description="The platform's wire names.")
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from config import Settings
 from config.membership import Membership
 from consumer import __version__
-from consumer.cli.wiring import kafka_connection, policies
+from consumer.cli.wiring import kafka_connection, platform_tls, policies
 from consumer.core.sending.delivery import RandomSource
 from consumer.edge.clock import SystemClock, jitter, new_process_id, new_send_id
 from consumer.edge.http_server import HttpServer
@@ -79,6 +79,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
             connect_timeout_seconds=api.connect_timeout_seconds,
             keep_alive_seconds=api.keep_alive_seconds,
             max_connections=settings.delivery.max_concurrency,
+            ssl_context=platform_tls(settings),
             clock=clock,
             on_unexpected_error=lambda error: telemetry.unexpected_error(during=During.REQUEST, error=error),
         ),

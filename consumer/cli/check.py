@@ -153,6 +153,7 @@ async def _look_at_journals(settings: "Settings") -> list[str]:
 
 
 async def _reach_platform(settings: "Settings") -> list[str]:
+    from consumer.cli.wiring import platform_tls
     from consumer.edge.clock import SystemClock
     from consumer.edge.platform.client import PlatformClient
 
@@ -163,6 +164,7 @@ async def _reach_platform(settings: "Settings") -> list[str]:
         connect_timeout_seconds=settings.api.connect_timeout_seconds,
         keep_alive_seconds=settings.api.keep_alive_seconds,
         max_connections=1,
+        ssl_context=platform_tls(settings),
         clock=SystemClock(),
         on_unexpected_error=lambda _error: None,  # the answer's detail names the error
     )

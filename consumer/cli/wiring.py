@@ -1,5 +1,6 @@
 """Turns settings into the values that core and edge need. Checks nothing: `config` has checked them."""
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import astuple
 from hashlib import pbkdf2_hmac
@@ -20,6 +21,7 @@ from consumer.core.policy import (
 )
 from consumer.edge.kafka.connection import KafkaConnection
 from consumer.edge.kafka.topics import Expectations
+from consumer.edge.platform.tls import tls_context
 from consumer.traffic.connection import connection_of
 
 
@@ -100,6 +102,14 @@ def expectations(settings: Settings) -> Expectations:
         dead_letter=kafka.dead_letter_topic,
         control=kafka.control_topic_name,
     )
+
+
+def platform_tls(settings: Settings) -> ssl.SSLContext | None:
+    """Return what the platform is spoken to with over TLS; None where its URL is http."""
+    api = settings.api
+    if not api.url.startswith("https:"):
+        return None
+    return tls_context(cafile=api.ssl_cafile, certfile=api.ssl_certfile, keyfile=api.ssl_keyfile)
 
 
 def _campaign_policy(settings: Settings, campaign_id: int | None) -> CampaignPolicy:

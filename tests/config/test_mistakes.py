@@ -170,6 +170,10 @@ def test_a_value_from_a_file_is_shown_as_it_stands_there(tmp_path: Path) -> None
         ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_CERTFILE": __file__}, f"CAMPAIGN_KAFKA__SSL_CERTFILE={__file__} (environment): must hold a certificate in PEM, and its key, without a password, here or in CAMPAIGN_KAFKA__SSL_KEYFILE"),
         ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_KEYFILE": __file__}, f"CAMPAIGN_KAFKA__SSL_KEYFILE={__file__} (environment): needs CAMPAIGN_KAFKA__SSL_CERTFILE beside it"),
         ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_CAFILE": __file__}, f"CAMPAIGN_KAFKA__SSL_CAFILE={__file__} (environment): must hold certificates in PEM"),
+        ({"API__SSL_CERTFILE": __file__}, f"CAMPAIGN_API__SSL_CERTFILE={__file__} (environment): must hold a certificate in PEM, and its key, without a password, here or in CAMPAIGN_API__SSL_KEYFILE"),
+        ({"API__SSL_KEYFILE": __file__}, f"CAMPAIGN_API__SSL_KEYFILE={__file__} (environment): needs CAMPAIGN_API__SSL_CERTFILE beside it"),
+        ({"API__SSL_CAFILE": __file__}, f"CAMPAIGN_API__SSL_CAFILE={__file__} (environment): must hold certificates in PEM"),
+        ({"API__URL": "http://localhost:8080/send", "API__SSL_KEYFILE": __file__}, f"CAMPAIGN_API__SSL_KEYFILE={__file__} (environment): has no use while CAMPAIGN_API__URL is http; make it https or leave this out"),
         ({"KAFKA__SECURITY_PROTOCOL": "SSL", "KAFKA__SSL_CAFILE": "/no/such.pem"}, "CAMPAIGN_KAFKA__SSL_CAFILE=/no/such.pem (environment): cannot be read: No such file or directory"),
     ],
 )  # fmt: skip
@@ -190,6 +194,8 @@ def test_certificates_that_a_client_can_use_are_taken(tmp_path: Path) -> None:
     assert loaded(**files, KAFKA__SSL_CERTFILE=str(tmp_path / "both.pem")).kafka.ssl_keyfile is None
     (said,) = mistakes(**files, KAFKA__SSL_CERTFILE=str(tmp_path / "client.pem"))
     assert "without a password" in said
+    platform = {"API__SSL_CAFILE": str(tmp_path / "ca.pem"), "API__SSL_CERTFILE": str(tmp_path / "both.pem")}
+    assert loaded(**platform).api.ssl_certfile == tmp_path / "both.pem"
 
 
 def test_a_key_with_a_password_is_a_mistake_and_nobody_is_asked_for_it(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ class PlatformClient:
 
         They cover DNS, TCP, TLS and the wait for one of `max_connections`. A connection that has been idle for
         `keep_alive_seconds` is not used again, unless the server has named another time. `on_unexpected_error` gets
-        errors that are bugs of ours; the attempt ends as after a network error. `ssl_context` is for a platform whose
-        certificate the system does not know; without one, certificates are verified against the system's.
+        errors that are bugs of ours; the attempt ends as after a network error. `ssl_context`, from `tls.py`, is what an
+        https platform is spoken to with; without one, certificates are verified against the system's.
 
         Raises:
             ValueError: the key has a character that is not allowed in a header.

@@ -8,6 +8,7 @@ connection gets no data: the pool asks it whether the connection may be used aga
 import asyncio
 import select
 import socket
+import ssl
 from collections.abc import Callable
 
 import aiohttp
@@ -47,6 +48,28 @@ class UnfitConnectionError(aiohttp.ClientConnectionError):
 
 class NoHeadError(aiohttp.ClientConnectionError):
     """What came back cannot be the head of an HTTP answer."""
+
+
+class CertificateRefusedError(aiohttp.ClientConnectionError):
+    """The platform ended the TLS handshake over the certificate that we have shown, or have not.
+
+    With TLS 1.3 a client is through the handshake before the server is: the request may be out by then, and was not read.
+    """
+
+    def __init__(self, alert: str) -> None:
+        super().__init__(f"TLS: the platform refuses our certificate ({alert}); CAMPAIGN_API__SSL_CERTFILE names it")
+
+
+CERTIFICATE_ALERTS = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "none shown",
+    "TLSV1_ALERT_UNKNOWN_CA": "issuer unknown",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "bad",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "unsupported",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "revoked",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "expired",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "unknown",
+}
+"""The alerts of RFC 8446, 6.2, that are about a client's certificate, by OpenSSL's names for them, and what they say."""
 
 
 class Attempt(msgspec.Struct, eq=False, kw_only=True):
@@ -285,6 +308,8 @@ class Wire(asyncio.Protocol):
             self._retirement.cancel()
         if exc is None and self._content is not None:
             self._content.connection_ended()
+        if isinstance(exc, ssl.SSLError) and not self.reused and not self._head and exc.reason in CERTIFICATE_ALERTS:
+            exc = CertificateRefusedError(CERTIFICATE_ALERTS[exc.reason])
         self._fail(exc or aiohttp.ServerDisconnectedError())
         self._handler.connection_lost(exc)
 

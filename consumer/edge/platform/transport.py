@@ -21,6 +21,7 @@ from yarl import URL
 from consumer.edge.platform.http_wire import (
     MAX_KEEP_ALIVE_SECONDS,
     Attempt,
+    CertificateRefusedError,
     NoHeadError,
     UnfitConnectionError,
     Wire,
@@ -35,6 +36,10 @@ NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, soc
 
 NETWORK_ERRORS = (aiohttp.ClientError, OSError, EOFError, UnicodeError)
 """What aiohttp raises for things that the network does. `UnicodeError`: a host name that DNS cannot carry."""
+
+
+UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
+"""OpenSSL's codes for a certificate whose chain ends at nobody whom we trust (`X509_V_ERR_*`)."""
 
 
 class RequestTemplate:
@@ -122,6 +127,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             except UnfitConnectionError as error:
                 if not error.reused:
                     raise httpx.ConnectError(describe(error)) from error
+            except CertificateRefusedError as error:
+                attempt.started_at = None  # the request went into a handshake that failed
+                raise httpx.ConnectError(describe(error)) from error
             except NETWORK_ERRORS as error:
                 if attempt.started_at is None:
                     raise httpx.ConnectError(describe(error)) from error
@@ -167,14 +175,24 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
 def describe(error: BaseException) -> str:
     """Return a description of an error without URL, header or body: its type, or what the system or TLS reported."""
-    if isinstance(error, NoHeadError):
+    if isinstance(error, NoHeadError | CertificateRefusedError | UnfitConnectionError):
         return str(error)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"TLS: {getattr(error.certificate_error, 'verify_message', 'the certificate is not valid')}"
+        return f"TLS: {_distrust(error.certificate_error)}"
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         return f"TLS: {getattr(error.os_error, 'reason', None) or 'the handshake failed'}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"DNS: {error.os_error.strerror or 'no such host'}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or 'the connection broke'}"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return type(error).__name__
+
+
+def _distrust(error: Exception) -> str:
+    """Return why the platform's certificate does not count, and what to set where nobody vouches for it."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return "the certificate is not valid"
+    cure = "; CAMPAIGN_API__SSL_CAFILE names who may vouch for it" if error.verify_code in UNKNOWN_ISSUER else ""
+    return f"{error.verify_message}{cure}"
