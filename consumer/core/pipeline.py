@@ -45,8 +45,8 @@ from consumer.core.terms import JournalOffset, Now, Offset, Partition, SendId, T
 
 _VALUE = attrgetter("value")
 
-PACK_AGAIN_SECONDS = 0.001
-"""Until the next turn at most while event IDs are to be packed: other tasks have theirs between."""
+PACK_AGAIN_SECONDS = 0.02
+"""Until the next turn at most while event IDs are to be packed: who is busy takes turns anyway, and needs no more of them."""
 
 
 class Pipeline:
