@@ -1,9 +1,8 @@
 """Settings that contradict each other, and settings that deserve a note. Changes none."""
 
-import ipaddress
 import ssl
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Final
@@ -11,11 +10,10 @@ from urllib.parse import urlsplit
 
 from config.catalogue import Path, setting_name
 from config.durations import spell_duration, spell_size
-from config.kinds import KAFKA_NAME
+from config.kinds import KAFKA_NAME, on_this_machine
 from config.membership import REVOKE_DRAIN_SECONDS
 from config.settings import SETTLING_SECONDS, Settings
 
-PROXY_VARIABLES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 TLS_FILES: Final = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
 CONTACT_NAMES: Final = (
     "external_code",
@@ -59,10 +57,10 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
 def notes(settings: Settings) -> Iterator[str]:
     """Yield a note for each setting that is allowed but may do harm, the most harmful first."""
     yield from _modes(settings)
-    if urlsplit(settings.api.url).scheme == "http" and not _on_this_machine(urlsplit(settings.api.url).hostname or ""):
+    if urlsplit(settings.api.url).scheme == "http" and not on_this_machine(urlsplit(settings.api.url).hostname or ""):
         yield "CAMPAIGN_API__URL is http, not https: the server key and the phones travel in the clear."
     brokers = [server.rpartition(":")[0].strip("[]") for server in settings.kafka.bootstrap_servers]
-    if settings.kafka.security_protocol.endswith("PLAINTEXT") and not all(map(_on_this_machine, brokers)):
+    if settings.kafka.security_protocol.endswith("PLAINTEXT") and not all(map(on_this_machine, brokers)):
         yield (
             f"CAMPAIGN_KAFKA__SECURITY_PROTOCOL is {settings.kafka.security_protocol}: "
             "phones travel in the clear and no broker's identity is checked."
@@ -92,13 +90,6 @@ def notes(settings: Settings) -> Iterator[str]:
             f"CAMPAIGN_KAFKA__GROUP_INSTANCE_ID is {settings.kafka.group_instance_id}: "
             "no other instance may have the same one."
         )
-
-
-def proxy_notes(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield a note where the environment names a proxy on the way to the platform: other programs would use it."""
-    named = next((name for name in PROXY_VARIABLES if environ.get(name)), None)
-    if named is not None and urlsplit(settings.api.url).scheme == "https":
-        yield f"{named} is set and not used on the way to the platform: requests go to CAMPAIGN_API__URL directly."
 
 
 def _notes_on_room(settings: Settings) -> Iterator[str]:
@@ -302,12 +293,3 @@ def _is_pair(certificate: FilePath, key: FilePath | None) -> bool:
 
 def _useless(path: Path, protocol: Path, cure: str) -> Contradiction:
     return Contradiction(path=path, others=(protocol,), problem=f"has no use while {setting_name(protocol)} is {cure}")
-
-
-def _on_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,5 +1,6 @@
 """The types of settings' values, as annotated types with validators. Knows no setting by name, compares no two."""
 
+import ipaddress
 import re
 import ssl
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ JSON_LIST: Final = re.compile(r"""\s*\[\s*["\]]""")
 """The beginning of a JSON list; an IPv6 address begins with a bracket, too."""
 NUMBER_HINT: Final = "must be a number"
 DECIMAL: Final = re.compile(r"[+-]?\d{1,18}(\.\d{1,18})?", re.ASCII)
+PROXY_HINT: Final = "must be http://host:port, or http://user:password@host:port with both percent-encoded"
 URL_EXAMPLE: Final = "https://eu.example.com/v2/sms/send/list"
 
 
@@ -115,6 +117,43 @@ def _url(value: str) -> str:
     return value
 
 
+def proxy_url(value: str) -> str:
+    """Return the URL of an HTTP proxy as it is.
+
+    Raises:
+        ValueError: it is none; the message does not hold it.
+    """
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError(PROXY_HINT) from None
+    if parts.scheme != "http":
+        raise ValueError(
+            "must begin with http://: only HTTP proxies are used, and none that is spoken to over TLS itself"
+        )
+    if not parts.hostname or port == 0 or parts.path not in {"", "/"} or not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ValueError(PROXY_HINT)
+    if parts.query or parts.fragment:
+        raise ValueError(PROXY_HINT)
+    return value
+
+
+def on_this_machine(host: str) -> bool:
+    """Return whether a host's name or address is that of this machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _proxy(value: SecretStr) -> SecretStr:
+    proxy_url(value.get_secret_value())
+    return value
+
+
 def _secret(value: SecretStr) -> SecretStr:
     if not value.get_secret_value():
         raise ValueError("must not be empty")
@@ -183,6 +222,8 @@ ControlTopic = Annotated[str, AfterValidator(_control_topic)]
 InstanceId = Annotated[str, AfterValidator(_kafka_name)]
 EndpointUrl = Annotated[str, AfterValidator(_url)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+ProxyUrl = Annotated[SecretStr, AfterValidator(_proxy)]
+"""Hidden, because it may hold a password."""
 ServerKey = Annotated[SecretStr, AfterValidator(_server_key)]
 Recipients = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_recipient)], ...],

@@ -69,21 +69,10 @@ def nearest(path: Path) -> Path | None:
     return known[found[0]] if found else None
 
 
-NOT_BUILT: Final[Mapping[Path, str]] = {
-    (
-        "api",
-        "proxy",
-    ): "the platform is reached directly, whatever HTTPS_PROXY says; let the network route or forward the requests",
-}
-"""Settings that are promised and not there yet, and what holds without them: they must not look like slips of the pen."""
-
-
 def unknown(path: Path, spell: Callable[[Path], str]) -> str:
     """Return the problem of a setting that does not exist; `spell` writes a path in its source's notation."""
     if KUBERNETES_LINK.search(setting_name(path)):
         return "unknown setting; Kubernetes sets it for a Service of that name: enableServiceLinks: false in the pod"
-    if path in NOT_BUILT:
-        return f"not in this version: {NOT_BUILT[path]}"
     meant = nearest(path)
     return f"unknown setting; did you mean {spell(meant)}?" if meant else "unknown setting; remove it"
 

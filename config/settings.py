@@ -162,6 +162,12 @@ class Api(Section):
         description="The client certificate's key (PEM), where it is not in the same file.",
         examples=["/etc/platform/client.key"],
     )
+    proxy: kinds.ProxyUrl | None = Field(
+        None,
+        description="HTTP proxy on the way to the platform, as http://host:port, maybe with user:password@; none: that of "
+        "`HTTPS_PROXY`, unless `NO_PROXY` names the host. Secret.",
+        examples=["better in a file of CAMPAIGN_SECRETS_DIR"],
+    )
     field_names: FieldNameSettings = Field(default_factory=FieldNameSettings, description="The platform's wire names.")
 
 

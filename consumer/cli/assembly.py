@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from config import Settings
 from config.membership import Membership
+from config.proxy import Proxy
 from consumer import __version__
 from consumer.cli.wiring import kafka_connection, platform_tls, policies
 from consumer.core.sending.delivery import RandomSource
@@ -24,7 +25,7 @@ from consumer.service.status import StatusBoard
 from consumer.service.verdict_watch import VerdictWatch
 
 
-def service_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> Service:
+def service_of(settings: Settings, telemetry: Telemetry, clock: SystemClock, proxy: Proxy | None) -> Service:
     """Return the service with its edges, ready to run."""
     kafka = settings.kafka
     return Service(
@@ -36,13 +37,13 @@ def service_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> 
             dead_letter_topic=kafka.dead_letter_topic,
         ),
         policies=replace(policies(settings), keeps_traces=telemetry.keeps_traces),
-        world=_world_of(settings, telemetry, clock),
+        world=_world_of(settings, telemetry, clock, proxy),
         grace_seconds=settings.shutdown.grace_seconds,
         api_timeout_seconds=settings.api.timeout_seconds,
     )
 
 
-def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> World:
+def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock, proxy: Proxy | None) -> World:
     kafka, api, connection = settings.kafka, settings.api, kafka_connection(settings)
 
     def on_trouble(why: str) -> None:
@@ -80,6 +81,7 @@ def _world_of(settings: Settings, telemetry: Telemetry, clock: SystemClock) -> W
             keep_alive_seconds=api.keep_alive_seconds,
             max_connections=settings.delivery.max_concurrency,
             ssl_context=platform_tls(settings),
+            proxy=proxy,
             clock=clock,
             on_unexpected_error=lambda error: telemetry.unexpected_error(during=During.REQUEST, error=error),
         ),

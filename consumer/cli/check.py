@@ -9,10 +9,11 @@ from urllib.parse import urlsplit, urlunsplit
 
 import click
 
-from consumer.cli.main import Failure, config_option, environment, load_settings
+from consumer.cli.main import Failure, config_option, load_settings, platform_proxy
 
 if TYPE_CHECKING:
     from config import Settings
+    from config.proxy import Proxy
     from consumer.core.platform.answer import Answer
     from consumer.edge.platform.client import KeyCheck
     from consumer.inspection.view import PartitionView
@@ -32,21 +33,22 @@ def command(*, config_file: Path | None, connect: bool) -> None:
     server key, by a request without contacts. What is in the way is one line each on stderr. Exit code 1.
     """
     settings = load_settings(config_file)
-    from config.contradictions import notes, proxy_notes
+    from config.contradictions import notes
 
-    for label, text in summary(settings):
+    proxy = platform_proxy(settings)
+    for label, text in summary(settings, proxy):
         click.echo(f"{label:<{LABEL_COLUMNS}}{text}")
-    for note in (*notes(settings), *proxy_notes(settings, environment())):
+    for note in notes(settings):
         click.echo(f"note: {note}")
     if connect:
         # Kafka's client logs its errors, too; here each is one line of ours.
         logging.getLogger("aiokafka").disabled = True
-        obstacles = asyncio.run(_reach(settings))
+        obstacles = asyncio.run(_reach(settings, proxy))
         if obstacles:
             raise Failure("\n".join(obstacles))
 
 
-def summary(settings: "Settings") -> Iterator[tuple[str, str]]:
+def summary(settings: "Settings", proxy: "Proxy | None") -> Iterator[tuple[str, str]]:
     """Yield the configuration in a few lines: a label and a text each."""
     from config.durations import spell_duration, spell_size
 
@@ -58,7 +60,11 @@ def summary(settings: "Settings") -> Iterator[tuple[str, str]]:
     yield "journal", ", ".join(settings.journal_topic(topic) for topic in kafka.all_events_topics)
     yield "results", f"{kafka.results_topic}; dead letters: {kafka.dead_letter_topic}"
     yield "control", kafka.control_topic_name
-    yield "platform", f"{_plain(api.url)}, an answer within {spell_duration(api.timeout_seconds)}; server key is set"
+    by = "" if proxy is None else f" by {proxy}"
+    yield (
+        "platform",
+        f"{_plain(api.url)}{by}, an answer within {spell_duration(api.timeout_seconds)}; server key is set",
+    )
     yield (
         "window",
         (
@@ -97,11 +103,11 @@ def _own(settings: "Settings", campaign_id: int) -> Iterator[str]:
         yield f"{DELIMITER.join(path[len(above) :]).upper()}={found[1].spell(value)}"
 
 
-async def _reach(settings: "Settings") -> list[str]:
+async def _reach(settings: "Settings", proxy: "Proxy | None") -> list[str]:
     """Check brokers and platform, both at once; return the problems, a line each."""
     async with asyncio.TaskGroup() as tasks:
         kafka = tasks.create_task(_reach_kafka(settings), name="kafka")
-        platform = tasks.create_task(_reach_platform(settings), name="platform")
+        platform = tasks.create_task(_reach_platform(settings, proxy), name="platform")
     return [*kafka.result(), *platform.result()]
 
 
@@ -152,7 +158,7 @@ async def _look_at_journals(settings: "Settings") -> list[str]:
     return obstacles
 
 
-async def _reach_platform(settings: "Settings") -> list[str]:
+async def _reach_platform(settings: "Settings", proxy: "Proxy | None") -> list[str]:
     from consumer.cli.wiring import platform_tls
     from consumer.edge.clock import SystemClock
     from consumer.edge.platform.client import PlatformClient
@@ -165,6 +171,7 @@ async def _reach_platform(settings: "Settings") -> list[str]:
         keep_alive_seconds=settings.api.keep_alive_seconds,
         max_connections=1,
         ssl_context=platform_tls(settings),
+        proxy=proxy,
         clock=SystemClock(),
         on_unexpected_error=lambda _error: None,  # the answer's detail names the error
     )
@@ -213,7 +220,9 @@ def _not_let_in(settings: "Settings", key: "KeyCheck") -> str | None:
         case KeyVerdict.UNPAID:
             return f"CAMPAIGN_API__SERVER_KEY: the platform {said}; the account's credit is used up"
         case KeyVerdict.PROXY_REFUSES:
-            return f"{url}: a proxy on the way {said}; check what it wants"
+            return (
+                f"{url}: a proxy on the way {said}; check the user and password in CAMPAIGN_API__PROXY, or HTTPS_PROXY"
+            )
         case KeyVerdict.UNCLEAR:
             return f"{url}: nothing is known about the server key, the platform {said}; try again later"
 

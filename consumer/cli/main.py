@@ -18,6 +18,7 @@ from consumer import __version__
 
 if TYPE_CHECKING:
     from config import ConfigurationError, Settings
+    from config.proxy import Proxy
 
 OK: Final = 0
 FAILED: Final = 1
@@ -151,6 +152,20 @@ def load_settings(config_file: Path | None) -> "Settings":
 
     try:
         return load(config_file, environment())
+    except _configuration_error() as error:
+        raise Failure(str(error), MISUSED) from None
+
+
+def platform_proxy(settings: "Settings") -> "Proxy | None":
+    """Return the proxy on the way to the platform, None where there is none.
+
+    Raises:
+        Failure: the environment names one that cannot be used; exit code 2.
+    """
+    from config.proxy import proxy_of
+
+    try:
+        return proxy_of(settings, environment())
     except _configuration_error() as error:
         raise Failure(str(error), MISUSED) from None
 

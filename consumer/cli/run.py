@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from consumer.cli.main import INTERRUPTED, Failure, config_option, environment, load_settings
+from consumer.cli.main import INTERRUPTED, Failure, config_option, environment, load_settings, platform_proxy
 
 if TYPE_CHECKING:
     from config import Settings
@@ -168,7 +168,7 @@ async def _look_at_journals(settings: "Settings") -> None:
 @asynccontextmanager
 async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Service]":
     """Start the HTTP server, wait for the brokers, check the topics, and yield the service."""
-    from config.contradictions import notes, proxy_notes
+    from config.contradictions import notes
     from consumer import __version__
     from consumer.cli.assembly import board_of, http_server_of, service_manager_of, service_of
     from consumer.cli.wiring import expectations, kafka_connection
@@ -180,11 +180,12 @@ async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Ser
     from consumer.edge.telemetry.send_telemetry import SendLines
     from consumer.edge.telemetry.telemetry import Telemetry
 
+    proxy = platform_proxy(settings)
     clock, (spans, note_on_traces) = SystemClock(), traced
     sends = SendLines.AT_INFO if settings.log.sends else SendLines.AT_DEBUG
     labels = CampaignLabels(places=settings.metrics.campaign_labels, own=settings.campaigns)
     telemetry = Telemetry(clock=clock, version=__version__, campaigns=labels, sends=sends, spans=spans)
-    service = service_of(settings, telemetry, clock)
+    service = service_of(settings, telemetry, clock, proxy)
     board = board_of(settings, service, telemetry)
     server = http_server_of(settings, service, board, telemetry)
     address = ServiceManager.address_in(environment())
@@ -193,8 +194,9 @@ async def _service(settings: "Settings", traced: "Traced") -> "AsyncIterator[Ser
     try:
         kafka, connection, expected = settings.kafka, kafka_connection(settings), expectations(settings)
         telemetry.started(group=kafka.group_id, topics=kafka.all_events_topics, http_url=server.url)
-        on_proxies = proxy_notes(settings, environment())
-        for note in (*notes(settings), *on_proxies, *([note_on_traces] if note_on_traces else [])):
+        if proxy is not None:
+            telemetry.noted(f"the platform is reached by {proxy}")
+        for note in (*notes(settings), *([note_on_traces] if note_on_traces else [])):
             telemetry.noted(note)
         await until_reachable(connection, on_trouble=lambda why: telemetry.kafka_trouble(why=why))
         if kafka.create_topics:

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import astuple
 from hashlib import pbkdf2_hmac
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -107,7 +108,7 @@ def expectations(settings: Settings) -> Expectations:
 def platform_tls(settings: Settings) -> ssl.SSLContext | None:
     """Return what the platform is spoken to with over TLS; None where its URL is http."""
     api = settings.api
-    if not api.url.startswith("https:"):
+    if urlsplit(api.url).scheme != "https":
         return None
     return tls_context(cafile=api.ssl_cafile, certfile=api.ssl_certfile, keyfile=api.ssl_keyfile)
 

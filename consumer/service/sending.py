@@ -39,7 +39,7 @@ CURES = {
     401: "check CAMPAIGN_API__SERVER_KEY, and that CAMPAIGN_API__URL is of the key's region",
     402: "the account's credit is used up",
     403: "check what the key's role may do, and from which addresses it may be used",
-    407: "check what the proxy on the way wants",
+    407: "check user and password in CAMPAIGN_API__PROXY, or HTTPS_PROXY",
 }
 """What to look at, by the status that lets nobody in; others are redirects: the URL leads elsewhere."""
 

@@ -82,6 +82,16 @@ async def test_what_would_be_used_is_printed_without_the_key() -> None:
     assert "note: CAMPAIGN_API__FIELD_NAMES__SCHEDULED_AT is not set" in page
 
 
+async def test_the_proxy_on_the_way_is_named_without_its_password() -> None:
+    done = await check(
+        API__URL="https://eu.example.com/send", API__SERVER_KEY=KEY, API__PROXY="http://me:hunter2@proxy.corp:3128"
+    )
+    assert (done.exit_code, done.err) == (0, [])
+    page = "\n".join(done.out)
+    assert "https://eu.example.com/send by proxy proxy.corp:3128 (CAMPAIGN_API__PROXY), an answer within 10s" in page
+    assert "hunter2" not in page
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """A Kafka with fit topics and a platform: what a check should find nothing wrong with."""
@@ -141,7 +151,7 @@ async def test_a_check_asks_with_the_key_and_texts_nobody(world: World) -> None:
     [
         (401, "CAMPAIGN_API__SERVER_KEY: refused, the platform answered 401"),
         (402, "the account's credit is used up"),
-        (407, "a proxy on the way answered 407; check what it wants"),
+        (407, "a proxy on the way answered 407; check the user and password in CAMPAIGN_API__PROXY, or HTTPS_PROXY"),
         (503, "nothing is known about the server key, the platform answered 503; try again later"),
     ],
 )

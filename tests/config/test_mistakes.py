@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from config import ConfigurationError, Settings, load
 from config.catalogue import leaves, setting_name
-from config.contradictions import CONTACT_NAMES, SEND_NAMES, notes, proxy_notes
+from config.contradictions import CONTACT_NAMES, SEND_NAMES, notes
 from config.membership import REVOKE_BOUND_SECONDS, REVOKE_DRAIN_SECONDS, Membership
 from config.settings import FieldNameSettings
 
@@ -230,6 +230,7 @@ def test_one_journal_without_the_topics_name_is_enough_for_one_events_topic() ->
         ("API__SERVER_KEY", f"ServerKey {SECRET}"),
         ("API__SERVER_KEY", f"{SECRET} x"),
         ("KAFKA__SASL_PASSWORD", SECRET),
+        ("API__PROXY", f"socks5://me:{SECRET}@proxy:1080"),
         ("API__SERVERKEY", SECRET),
         ("API__SERVER_KEY__X", SECRET),
         ("API", SECRET),
@@ -320,21 +321,6 @@ def test_a_quiet_configuration_has_no_notes() -> None:
 )
 def test_what_is_allowed_and_yet_should_be_known_is_noted(more: dict[str, str], word: str) -> None:
     assert any(word in note for note in notes(loaded(**more)))
-
-
-@pytest.mark.parametrize(
-    "environ, url, count",
-    [
-        ({"HTTPS_PROXY": "http://proxy:3128"}, "https://eu.example.com/send", 1),
-        ({"https_proxy": "http://proxy:3128", "ALL_PROXY": "http://proxy:3128"}, "https://eu.example.com/send", 1),
-        ({"HTTPS_PROXY": "", "HTTP_PROXY": "http://proxy:3128"}, "https://eu.example.com/send", 0),
-        ({"HTTPS_PROXY": "http://proxy:3128"}, "http://localhost:8080/send", 0),
-    ],
-)
-def test_a_proxy_that_others_would_use_is_noted(environ: dict[str, str], url: str, count: int) -> None:
-    said = list(proxy_notes(loaded(API__URL=url), environ))
-    assert len(said) == count
-    assert all("is set and not used" in note and "proxy:3128" not in note for note in said)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"])

@@ -114,13 +114,6 @@ def test_an_unknown_variable_is_a_mistake_and_the_nearest_setting_is_named() -> 
     ]
 
 
-def test_what_is_not_there_yet_is_no_slip_of_the_pen() -> None:
-    with pytest.raises(ConfigurationError) as raised:
-        load(None, REQUIRED | {"CAMPAIGN_API__PROXY": "http://user:secret@proxy:3128"})
-    (said,) = map(str, raised.value.mistakes)
-    assert said.startswith("CAMPAIGN_API__PROXY (environment): not in this version: the platform")
-
-
 def test_an_unknown_name_in_a_file_is_a_mistake_in_the_files_own_spelling(file: Path) -> None:
     file.write_text("[window]\ndurration = 2\n[campaigns.421.windo]\nduration = 2\n")
     assert mistakes(file=file) == [

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
+from config.proxy import Proxy
 from consumer.core.platform.answer import Exchange, Lost, NoConnectionYet, Unreachable, Withholding
 from consumer.core.terms import Instant, Now, Ticks
 from consumer.edge.platform.client import PlatformClient
@@ -13,7 +14,7 @@ from consumer.edge.platform.client import PlatformClient
 KEY = "s3cret-key"
 PHONE = "+34600111222"
 BODY = b'{"campaignId":421,"contacts":[{"phoneE164":"+34600111222"}]}'
-SECRETS = (KEY, PHONE, "600111222", "hidden-token")
+SECRETS = (KEY, PHONE, "600111222", "hidden-token", "pa:ss", "pa%3Ass", "Basic ")
 
 SHORT_SECONDS = 0.15
 """For time-outs that are meant to come."""
@@ -58,6 +59,7 @@ async def platform(
     max_connections: int = 4,
     surprises: list[Exception] | None = None,
     tls: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
 ) -> AsyncIterator[PlatformClient]:
     """A client that is closed on leaving. An error that it did not expect fails the test that names no `surprises`."""
     surprised: list[Exception] = [] if surprises is None else surprises
@@ -71,6 +73,7 @@ async def platform(
         on_unexpected_error=surprised.append,
         clock=CountingClock(),
         ssl_context=tls,
+        proxy=proxy,
     )
     try:
         yield client

@@ -64,7 +64,11 @@ class Peer(asyncio.Protocol):
 
     async def request(self) -> bytes:
         """Take the next request; return its body."""
-        length = CONTENT_LENGTH.search(await self.head())
+        return await self.body_after(await self.head())
+
+    async def body_after(self, head: bytes) -> bytes:
+        """Take the body of the request whose head was taken."""
+        length = CONTENT_LENGTH.search(head)
         size = int(length[1]) if length else 0
         while len(self.received) < size:
             if self.is_gone:

@@ -118,7 +118,7 @@ def test_take_overs_count_the_contacts_whose_owner_was_lost() -> None:
         (answering(401), "refuses us (401) since"),
         (answering(402), "refuses us (402) since"),
         (answering(403), "check what the key's role may do"),
-        (answering(407), "check what the proxy on the way wants"),
+        (answering(407), "check user and password in CAMPAIGN_API__PROXY, or HTTPS_PROXY"),
         (gone, "cannot be reached since"),
         (answering(503, retry_after=HOUR), "asked for a pause until"),
         (answering(429, retry_after=HOUR), "asked for a pause of campaign 1 until"),

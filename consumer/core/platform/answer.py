@@ -31,7 +31,10 @@ class Withholding(Enum):
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A complete response head arrived. `body` is None where the body could not be read to its end."""
+    """A complete response head arrived. `body` is None where the body could not be read to its end.
+
+    It may be a proxy's that opened no way to the platform: then nothing of the request went out.
+    """
 
     status: int
     retry_after_seconds: float | None

@@ -17,6 +17,7 @@ from enum import StrEnum
 import httpx
 from pydantic import SecretStr
 
+from config.proxy import Proxy
 from consumer import __version__
 from consumer.core.platform.answer import (
     Answer,
@@ -33,7 +34,7 @@ from consumer.edge.platform.answer_content import MAX_BODY_BYTES
 from consumer.edge.platform.answer_head import AnswerHead
 from consumer.edge.platform.deadline import Deadline
 from consumer.edge.platform.http_wire import Attempt, WithheldError
-from consumer.edge.platform.transport import AiohttpTransport, RequestTemplate
+from consumer.edge.platform.transport import AiohttpTransport, ProxyWantsPasswordError, RequestTemplate
 from consumer.service.ports import Clock
 
 MAX_RETRY_AFTER_SECONDS = 86_400.0
@@ -99,6 +100,7 @@ class PlatformClient:
         clock: Clock,
         on_unexpected_error: Callable[[Exception], None],
         ssl_context: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         """`timeout_seconds` run from the first byte, `connect_timeout_seconds` from the call to the first byte.
 
@@ -106,6 +108,7 @@ class PlatformClient:
         `keep_alive_seconds` is not used again, unless the server has named another time. `on_unexpected_error` gets
         errors that are bugs of ours; the attempt ends as after a network error. `ssl_context`, from `tls.py`, is what an
         https platform is spoken to with; without one, certificates are verified against the system's.
+        `proxy` is on the way to the platform: a way to it and through it is part of the wait for a connection.
 
         Raises:
             ValueError: the key has a character that is not allowed in a header.
@@ -121,14 +124,19 @@ class PlatformClient:
         }
         ours = {"Authorization": f"ServerKey {key}", "Content-Type": "application/json", **anybody}
         status = place.copy_with(path="/v1/status", query=None, fragment=None)
-        self._send = RequestTemplate("POST", place, httpx.Headers(ours))
-        self._status = RequestTemplate("GET", status, httpx.Headers(anybody))
+        forwarder = proxy if place.scheme == "http" else None
+        self._send = RequestTemplate("POST", place, httpx.Headers(ours), forwarder)
+        self._status = RequestTemplate("GET", status, httpx.Headers(anybody), forwarder)
+        self._by = "" if proxy is None else f" by {proxy}"
         self._timeout_seconds = timeout_seconds
         self._connect_timeout_seconds = connect_timeout_seconds
         self._clock = clock
         self._on_unexpected_error = on_unexpected_error
         self._transport = AiohttpTransport(
-            max_connections=max_connections, keep_alive_seconds=keep_alive_seconds, ssl_context=ssl_context
+            max_connections=max_connections,
+            keep_alive_seconds=keep_alive_seconds,
+            ssl_context=ssl_context,
+            proxy=proxy,
         )
 
     async def post(
@@ -188,6 +196,8 @@ class PlatformClient:
             answer = Withheld(why=attempt.withheld)
         except TimeoutError:
             answer = self._timed_out(attempt)
+        except ProxyWantsPasswordError:
+            answer = Answered(status=407, retry_after_seconds=None, body=b"")
         except httpx.TransportError as error:
             answer = _failed(attempt, str(error))
         except Exception as error:
@@ -214,7 +224,7 @@ class PlatformClient:
         if attempt.started_at is None and attempt.connect_by == attempt.give_up_at:
             return NoConnectionYet(waited_seconds=asyncio.get_running_loop().time() - attempt.waits_since)
         if attempt.started_at is None:
-            return Unreachable(detail=f"no connection within {self._connect_timeout_seconds:g} s")
+            return Unreachable(detail=f"no connection within {self._connect_timeout_seconds:g} s{self._by}")
         return Lost(detail=f"no complete head within {self._timeout_seconds:g} s")
 
 

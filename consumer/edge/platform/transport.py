@@ -16,8 +16,10 @@ from collections.abc import Iterator
 import aiohttp
 import httpx
 from aiohttp.client_reqrep import ClientRequest
+from multidict import CIMultiDict
 from yarl import URL
 
+from config.proxy import Proxy
 from consumer.edge.platform.http_wire import (
     MAX_KEEP_ALIVE_SECONDS,
     Attempt,
@@ -38,20 +40,33 @@ NETWORK_ERRORS = (aiohttp.ClientError, OSError, EOFError, UnicodeError)
 """What aiohttp raises for things that the network does. `UnicodeError`: a host name that DNS cannot carry."""
 
 
+PROXY_AUTHENTICATION_REQUIRED = 407
+
 UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 """OpenSSL's codes for a certificate whose chain ends at nobody whom we trust (`X509_V_ERR_*`)."""
+
+
+TLS_ERRORS = (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)
+"""What is between the platform and us, whoever is on the way."""
+
+
+class ProxyWantsPasswordError(httpx.ConnectError):
+    """The proxy opens no tunnel for us (407): nothing went out."""
 
 
 class RequestTemplate:
     """What all requests of a kind share, written once: only content and attempt are a request's own."""
 
-    def __init__(self, method: str, url: httpx.URL, headers: httpx.Headers) -> None:
+    def __init__(self, method: str, url: httpx.URL, headers: httpx.Headers, forwarder: Proxy | None = None) -> None:
+        """`forwarder` is a proxy that gets the request itself, in the clear, and not a tunnel."""
         self._method = method
         self._url = url
         self._headers = headers
+        target = url.raw_path if forwarder is None else b"%b://%b%b" % (url.raw_scheme, url.netloc, url.raw_path)
         lines = [
-            b"%b %b HTTP/1.1" % (method.encode("ascii"), url.raw_path),
+            b"%b %b HTTP/1.1" % (method.encode("ascii"), target),
             b"Host: " + url.netloc,
+            *[f"{name}: {value}".encode("ascii") for name, value in _for_proxy(forwarder).items()],
             *[b"%b: %b" % header for header in headers.raw],
             b"Content-Length: ",
         ]
@@ -62,6 +77,13 @@ class RequestTemplate:
         extensions = {"attempt": attempt, "head": b"%b%d\r\n\r\n" % (self._head, len(content))}
         stream = httpx.ByteStream(content)
         return httpx.Request(self._method, self._url, headers=self._headers, stream=stream, extensions=extensions)
+
+
+def _for_proxy(proxy: Proxy | None) -> dict[str, str]:
+    """Return the header that lets us through a proxy, none where it asks for nothing."""
+    if proxy is None or proxy.credentials is None:
+        return {}
+    return {"Proxy-Authorization": proxy.credentials.get_secret_value()}
 
 
 class _CutBody(httpx.ByteStream):
@@ -80,8 +102,16 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     An answer is returned once its body has come, too, as it was received: still encoded.
     """
 
-    def __init__(self, *, max_connections: int, keep_alive_seconds: float, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        *,
+        max_connections: int,
+        keep_alive_seconds: float,
+        ssl_context: ssl.SSLContext | None,
+        proxy: Proxy | None = None,
+    ) -> None:
         """`keep_alive_seconds`: how long a connection may be idle where the server does not say."""
+        self._proxy = proxy
         self._max_connections = max_connections
         self._keep_alive_seconds = keep_alive_seconds
         self._ssl = ssl_context or True
@@ -105,7 +135,22 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         key = (url.raw_scheme, url.raw_host, url.port)
         target = self._targets.get(key)
         if target is None:
-            target = self._targets[key] = ClientRequest("POST", URL(str(url)), loop=asyncio.get_running_loop())
+            target = self._targets[key] = self._new_target(URL(str(url)))
+        return target
+
+    def _new_target(self, url: URL) -> ClientRequest:
+        """Return what the pool wants to know of a server: by a tunnel through the proxy, or, in the clear, of the proxy itself."""
+        loop, proxy = asyncio.get_running_loop(), self._proxy
+        if proxy is None:
+            return ClientRequest("POST", url, loop=loop)
+        way = URL.build(scheme="http", host=proxy.host, port=proxy.port)
+        if url.scheme == "http":
+            return ClientRequest("POST", way, loop=loop)
+        host = f"{url.host_subcomponent}:{url.port}"
+        # Connections are kept by these headers, too, and the pool adds the target's Host to them: it must be there before.
+        headers = CIMultiDict({"Host": host, **_for_proxy(proxy)})
+        target = ClientRequest("POST", url, loop=loop, proxy=way, proxy_headers=headers)
+        target.headers["Host"] = host  # of CONNECT: our requests have heads of their own
         return target
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -126,13 +171,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 body = await self._try(request.url, written, attempt)
             except UnfitConnectionError as error:
                 if not error.reused:
-                    raise httpx.ConnectError(describe(error)) from error
+                    raise self._no_connection(error) from error
             except CertificateRefusedError as error:
                 attempt.started_at = None  # the request went into a handshake that failed
                 raise httpx.ConnectError(describe(error)) from error
             except NETWORK_ERRORS as error:
                 if attempt.started_at is None:
-                    raise httpx.ConnectError(describe(error)) from error
+                    raise self._no_connection(error) from error
                 if not await attempt.never_arrived():
                     raise httpx.ReadError(describe(error)) from error
             else:
@@ -140,6 +185,15 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 return httpx.Response(
                     attempt.head.status, stream=_CutBody() if body is None else httpx.ByteStream(body)
                 )
+
+    def _no_connection(self, error: Exception) -> httpx.ConnectError:
+        """Return what an error before the first byte is for who asks: the way to a proxy and through it is the proxy's."""
+        if self._proxy is None or isinstance(error, TLS_ERRORS):
+            return httpx.ConnectError(describe(error))
+        kind = httpx.ConnectError
+        if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == PROXY_AUTHENTICATION_REQUIRED:
+            kind = ProxyWantsPasswordError
+        return kind(f"{self._proxy}: {_no_tunnel(error)}")
 
     async def _try(self, url: httpx.URL, written: bytes, attempt: Attempt) -> bytes | None:
         """Write the request to a connection right after its attempt's last look; return the body of its answer.
@@ -188,6 +242,19 @@ def describe(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return type(error).__name__
+
+
+def _no_tunnel(error: Exception) -> str:
+    """Return a description of why a proxy has opened no way to the platform."""
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return f"it answered {error.status} to CONNECT"
+        case aiohttp.ClientResponseError() | aiohttp.ClientPayloadError():
+            return "what came back to CONNECT is no HTTP"
+        case aiohttp.ServerDisconnectedError():
+            return "it closed the connection"
+        case _:
+            return describe(error)
 
 
 def _distrust(error: Exception) -> str:

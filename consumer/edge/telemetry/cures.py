@@ -67,5 +67,5 @@ def stop_cure(why: StopWhy, status: int | None) -> str:
     if status == OUT_OF_CREDIT:
         return "the platform wants to be paid (402): check the account's credit; sending goes on by itself"
     if status == PROXY_AUTHENTICATION:
-        return "a proxy wants a password (407): check HTTPS_PROXY"
+        return "a proxy wants a password (407): check CAMPAIGN_API__PROXY, or HTTPS_PROXY"
     return "check CAMPAIGN_API__SERVER_KEY, the region in CAMPAIGN_API__URL, the key's role and client addresses"
