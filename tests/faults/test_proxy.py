@@ -1,12 +1,9 @@
 """Reaching the platform by a proxy: tunnels for https, forwarding for http, and proxies that do neither. Over real sockets."""
 
-import asyncio
-import contextlib
 import socket
 import ssl
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 
 import pytest
 import trustme
@@ -16,9 +13,9 @@ from config.proxy import Proxy, proxy_of
 from consumer.core.platform.answer import Answered, Lost, Unreachable
 from tests.faults.harness import SHORT_SECONDS, platform, post
 from tests.faults.raw_server import Peer, RawServer
+from tests.faults.tunnels import Tunnels
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 BASIC = "Proxy-Authorization: Basic " + b64encode(b"us er:pa:ss").decode()
 
 
@@ -34,34 +31,6 @@ async def answer_all(peer: Peer) -> None:
     while True:
         await peer.request()
         peer.say(OK)
-
-
-@dataclass(slots=True)
-class Tunnels:
-    """A proxy that opens a tunnel to whatever it is asked for, and keeps the heads in which it was asked."""
-
-    heads: list[str] = field(default_factory=list)
-
-    async def __call__(self, peer: Peer) -> None:
-        head = (await peer.head()).decode()
-        self.heads.append(head)
-        host, _, port = head.split()[1].rpartition(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        peer.say(ESTABLISHED)
-
-        async def back() -> None:
-            with contextlib.suppress(ConnectionResetError):
-                while data := await reader.read(65_536):
-                    peer.say(data)
-            peer.close()
-
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(back())
-            while not peer.is_gone:
-                writer.write(bytes(peer.received))
-                peer.received.clear()
-                await peer.news()
-            writer.close()
 
 
 @pytest.fixture(scope="module")
@@ -170,12 +139,16 @@ async def test_a_proxy_that_opens_no_tunnel_is_told_by_name_and_nothing_went_out
 
 
 async def test_a_proxy_that_wants_a_password_stops_dispatch_as_a_407_and_nothing_went_out() -> None:
-    words = b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="x"\r\n\r\n'
-    async with RawServer(saying(words)) as proxy:
+    tunnels = Tunnels(wants_password=True)
+    async with RawServer(tunnels) as proxy:
         async with platform("https://eu.example.com/send", proxy=by(f"127.0.0.1:{proxy.port}")) as client:
             exchange = await post(client)
         assert exchange.answer == Answered(status=407, retry_after_seconds=None, body=b"")
         assert exchange.started_at is None
+    (head,) = tunnels.heads
+    assert head.startswith("CONNECT eu.example.com:443 HTTP/1.1\r\n")
+    assert "\r\nHost: eu.example.com:443\r\n" in head
+    assert "Proxy-Authorization" not in head
 
 
 async def test_a_proxy_that_says_nothing_is_waited_for_no_longer_than_for_a_connection() -> None:

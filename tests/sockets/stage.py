@@ -4,6 +4,7 @@ Time is real, and the service's clock may be put forward: what waits for minutes
 """
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
+from config.proxy import Proxy
 from consumer.core.policy import CampaignPolicy, Policies
 from consumer.core.sending.delivery import RandomSource
 from consumer.core.terms import Instant, Now, Ticks
@@ -59,7 +61,16 @@ def _hear_nothing(*_args: object, **_words: object) -> None:
 class Stage:
     """A running service before a running sandbox."""
 
-    def __init__(self, sandbox: Sandbox, policies: Policies, *, url: str, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        policies: Policies,
+        *,
+        url: str,
+        timeout_seconds: float,
+        tls: ssl.SSLContext | None,
+        proxy: Proxy | None,
+    ) -> None:
         self.sandbox = sandbox
         self.clock = ForwardClock()
         self.events, self.results = Events(partitions=1), ResultsTopic()
@@ -82,6 +93,8 @@ class Stage:
                     max_connections=policies.max_concurrency,
                     clock=self.clock,
                     on_unexpected_error=_fail,
+                    ssl_context=tls,
+                    proxy=proxy,
                 ),
                 clock=self.clock,
                 random_source=RandomSource(jitter=lambda: 1.0, send_id=new_send_id),
@@ -167,12 +180,19 @@ def _fail(error: Exception) -> None:
 
 @asynccontextmanager
 async def stage(
-    policies: Policies | None = None, *, url: str | None = None, timeout_seconds: float = 5.0, contacted: bool = True
+    policies: Policies | None = None,
+    *,
+    url: str | None = None,
+    timeout_seconds: float = 5.0,
+    contacted: bool = True,
+    tls: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
 ) -> AsyncIterator[Stage]:
     """A service that has had its first 2xx, unless it is not to be `contacted`; `url` is the sandbox's by default."""
     policies = policies or Policies(default=SOON)
     async with Sandbox() as sandbox, asyncio.TaskGroup() as tasks:
-        running = Stage(sandbox, policies, url=url or sandbox.url, timeout_seconds=timeout_seconds)
+        url = url or sandbox.url
+        running = Stage(sandbox, policies, url=url, timeout_seconds=timeout_seconds, tls=tls, proxy=proxy)
         service = tasks.create_task(running.service.run(asyncio.Event()))
         if contacted:
             (first,) = await running.sent(urgent(FIRST_CONTACT, 1))

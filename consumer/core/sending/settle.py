@@ -97,6 +97,8 @@ def decide(
     """
     answer = exchange.answer
     ruling = meaning(answer, policy, contacts=len(send.members))
+    if isinstance(answer, Answered) and exchange.started_at is None:
+        ruling = Ruling.ACCESS_REFUSED  # a proxy's word about us, whatever its status means where a request was read
     settles = access.settles_refusals
     _tell_access(send, answer, ruling, access, now)
     if not send.members:

@@ -251,6 +251,16 @@ def test_members_whose_budgets_are_spent_end_while_the_others_go_on() -> None:
     ]
 
 
+@pytest.mark.parametrize("meant", list(Meaning))
+def test_an_answer_to_what_never_started_settles_nobody_whatever_its_status_means(meant: Meaning) -> None:
+    access, send = open_access(), make_send("s")
+    exchange = Exchange(answer=answered(407), started_at=None, finished_at=FINISHED)
+    decision = decide(send, exchange, CampaignPolicy(answers={407: meant}), NAMES, access, at(6))
+    assert isinstance(decision, RetryLater)
+    assert send.members[0].history == UNTRIED
+    assert access.state(at(6)) is AccessState.STOPPED
+
+
 @pytest.mark.parametrize(
     "meant, expected",
     [
