@@ -128,8 +128,8 @@ class DeliverySettings(CampaignDelivery):
         4,
         ge=0,
         le=1024,
-        description="Slots that `immediate` events alone may take, in proportion fewer while the limit is lowered; one at "
-        "least is left to others.",
+        description="Slots that `immediate` events alone may take, half of them those of urgent topics where there are any; in "
+        "proportion fewer while the limit is lowered, and one at least is left to others.",
     )
     dry_run: bool = Field(
         default=False,

@@ -25,7 +25,7 @@ class Kafka(Section):
     urgent_topics: kinds.Topics | None = Field(
         None,
         description="Topics of contact events that are `immediate` unless they say otherwise; the backlog of the others "
-        "never keeps them waiting.",
+        "never keeps them waiting: they have room in the buffer and slots of their own.",
         examples=["urgent-contact-events"],
     )
     results_topic: kinds.Topic = Field("campaign-send-results", description="Where every record's result goes.")

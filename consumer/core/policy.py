@@ -1,8 +1,10 @@
 """What the operator asked for, as frozen values by campaign. Never reads settings: the wiring fills it in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from consumer.core.event import Event
 
 
 class OnUnknown(StrEnum):
@@ -148,3 +150,8 @@ class Policies:
     def of(self, campaign_id: int) -> CampaignPolicy:
         """Return the policy of a campaign: its own where it has overrides, else the default."""
         return self.campaigns.get(campaign_id, self.default)
+
+    def are_urgent(self, members: Iterable[Event]) -> bool:
+        """Return whether one of these has come by an urgent topic."""
+        topics = self.urgent_topics
+        return bool(topics) and any(event.partition.topic in topics for event in members)

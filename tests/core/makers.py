@@ -14,6 +14,7 @@ from consumer.core.terms import AT_ONCE, NEVER, Instant, Now, Offset, Partition,
 EPOCH: Final = 1_795_534_800.0
 P0: Final = Partition("contact-events", 0)
 P1: Final = Partition("contact-events", 1)
+URGENT: Final = Partition("otp", 7)
 
 
 def at(seconds: float) -> Now:

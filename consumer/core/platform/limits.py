@@ -89,8 +89,21 @@ class DeliveryLimits:
 
         Where the platform takes less, fewer are kept, in proportion: of two slots not four.
         """
+        return self._all_but(self._policies.reserved_concurrency)
+
+    @property
+    def for_immediate(self) -> int:
+        """How many sends that are not of urgent topics may be in flight at once: half of those slots are for these alone.
+
+        Without that, immediate events of other topics that hang would have them all.
+        """
+        if not self._policies.urgent_topics:
+            return self.concurrency.current
+        return self._all_but(self._policies.reserved_concurrency / 2)
+
+    def _all_but(self, reserved: float) -> int:
         current, maximum = self.concurrency.current, self.concurrency.maximum
-        return max(1, current - ceil(self._policies.reserved_concurrency * current / maximum))
+        return max(1, current - ceil(reserved * current / maximum))
 
     def of(self, campaign_id: int) -> ConcurrencyLimit:
         """Return the limit of a campaign's requests in flight."""

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from heapq import heapify, heappop, heappush
 
 from consumer.core.platform.concurrency import ConcurrencyLimit
@@ -14,7 +14,7 @@ STALE_ENTRIES = 16
 
 
 class Where(Enum):
-    """Where a campaign's immediate sends, or its others, are."""
+    """Where a campaign's sends of one rank are."""
 
     IDLE = auto()
     """There are none."""
@@ -28,12 +28,21 @@ class Where(Enum):
     """As many of their campaign are in flight as may be."""
 
 
+class Rank(IntEnum):
+    """Who goes before whom, whatever its campaign; a send of each rank may have slots that those behind may not."""
+
+    URGENT = 0
+    """Immediate, and of an urgent topic."""
+    IMMEDIATE = 1
+    OTHER = 2
+
+
 @dataclass(slots=True, eq=False)
 class Fifo:
-    """A campaign's immediate sends, or its others: in order and by name, so that one is found without a search."""
+    """A campaign's sends of one rank: in order and by name, so that one is found without a search."""
 
     line: "Backlog"
-    immediate: bool
+    rank: Rank
     sends: OrderedDict[SendId, Send] = field(default_factory=OrderedDict)
     where: Where = Where.IDLE
     entry: int = 0
@@ -41,7 +50,7 @@ class Fifo:
 
     @property
     def turn(self) -> tuple[int, bool]:
-        return (self.line.campaign_id, self.immediate)
+        return (self.line.campaign_id, self.rank is not Rank.OTHER)
 
 
 class Backlog:
@@ -54,14 +63,20 @@ class Backlog:
         self.limit = limit
         self.weight = weight
         self.in_flight = self.delayed = 0
-        self.queues = (Fifo(self, immediate=True), Fifo(self, immediate=False))
+        self.queues = (Fifo(self, Rank.URGENT), Fifo(self, Rank.IMMEDIATE), Fifo(self, Rank.OTHER))
 
     def queue(self, send: Send) -> Fifo:
-        return self.queues[0 if send.immediate else 1]
+        return self.queues[Rank.URGENT if send.urgent else Rank.IMMEDIATE if send.immediate else Rank.OTHER]
+
+    @property
+    def any_ready(self) -> bool:
+        """Whether a send waits for its turn."""
+        urgent, immediate, others = self.queues
+        return bool(others.sends or immediate.sends or urgent.sends)
 
     @property
     def idle(self) -> bool:
-        return not (self.in_flight or self.delayed or self.queues[0].sends or self.queues[1].sends)
+        return not (self.in_flight or self.delayed or self.any_ready)
 
 
 class TimerHeap:
@@ -69,14 +84,14 @@ class TimerHeap:
 
     def __init__(self, where: Where) -> None:
         self._where = where
-        self._heap: list[tuple[Ticks, bool, int, Fifo]] = []
+        self._heap: list[tuple[Ticks, Rank, int, Fifo]] = []
         self._count = self._here = 0
 
     def add(self, queue: Fifo, until: Ticks) -> None:
         self._count += 1
         self._here += 1
         queue.where, queue.entry = self._where, self._count
-        heappush(self._heap, (until, not queue.immediate, self._count, queue))
+        heappush(self._heap, (until, queue.rank, self._count, queue))
         if len(self._heap) > 2 * self._here + STALE_ENTRIES:
             self._heap = [entry for entry in self._heap if self._is_in_force(*entry[2:])]
             heapify(self._heap)

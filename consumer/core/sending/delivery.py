@@ -17,7 +17,7 @@ from consumer.core.platform.answer import Exchange, Withholding
 from consumer.core.policy import Policies
 from consumer.core.sending.deadlines import EVENTS_AT_ONCE
 from consumer.core.sending.endings import Endings
-from consumer.core.sending.joining import Joining, send_of
+from consumer.core.sending.joining import Joining
 from consumer.core.sending.parts import Parts, dropped, keep_acceptances, keep_ours, settle_each
 from consumer.core.sending.proofs import Proofs
 from consumer.core.sending.send import QueueEnd, Send, SendStage
@@ -77,9 +77,7 @@ class Delivery:
             self._queue.first_arrivals.came(joined.campaign_id, joined.oldest_at)
             self._endings.joined(joined, window.by_person.values(), now)
             return
-        send = send_of(window, self._random.send_id(), now)
-        self._joining.wait(send, window)
-        self._put(send, now, QueueEnd.BACK)
+        self._put(self._joining.begin(window, self._random.send_id(), now), now, QueueEnd.BACK)
 
     def _put(self, send: Send, now: Now, end: QueueEnd) -> None:
         self._queue.put(send, now, end)
@@ -189,7 +187,8 @@ class Delivery:
 
     def _put_back(self, send: Send, now: Now, end: QueueEnd) -> None:
         """Queue a send that was picked before; a member may have become urgent meanwhile."""
-        send.immediate = send.immediate or any(event.immediate for event in send.members)
+        if send.immediate or any(event.immediate for event in send.members):
+            self._queue.hasten(send)
         self._put(send, now, end)
 
     def next_wake_at(self) -> Ticks | None:

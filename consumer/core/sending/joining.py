@@ -9,21 +9,39 @@ from consumer.core.sending.send import Send, carry, earliest_expiry
 from consumer.core.sending.window import Window
 from consumer.core.terms import Now, SendId
 
+RANKS = ((True, True), (True, False), (False, False))
+"""Whether a send is immediate, and urgent."""
+
 
 class Joining:
     """The youngest send of each group that has not had its turn yet, and the window that it was."""
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
-        self._waiting: dict[tuple[GroupKey, bool], tuple[Send, Window]] = {}
+        self._waiting: dict[tuple[GroupKey, bool, bool], tuple[Send, Window]] = {}
 
-    def wait(self, send: Send, window: Window) -> None:
-        """Let windows of this one's group join it until it has its turn."""
-        self._waiting[window.key, window.immediate] = (send, window)
+    def begin(self, window: Window, send_id: SendId, now: Now) -> Send:
+        """Return a new send of a window's members, who know it from here on; others of its group may join it until its turn."""
+        members = list(window.by_person.values())
+        send = Send(
+            send_id=send_id,
+            group=window.key,
+            members=members,
+            immediate=window.immediate,
+            urgent=self._is_urgent(window),
+            ready_at=now.steady,
+            closed_at=now.steady,
+            earliest_expiry=earliest_expiry(members),
+            oldest_at=window.oldest_at,
+        )
+        send.first_tried_at = earliest_try(send.histories())
+        carry(send_id, members)
+        self._waiting[send.group, send.immediate, send.urgent] = (send, window)
+        return send
 
     def join(self, window: Window) -> Send | None:
         """Let urgent events that come one by one share a request while no slot is free; return it, None where there is none."""
-        found = self._waiting.get((window.key, window.immediate))
+        found = self._waiting.get((window.key, window.immediate, self._is_urgent(window)))
         if found is None:
             return None
         send, first = found
@@ -41,32 +59,17 @@ class Joining:
 
     def leave(self, send: Send) -> None:
         """A send has its turn, or is over: nobody joins it any more."""
-        for immediate in (True, False):  # it may have become urgent after it was queued
-            found = self._waiting.get((send.group, immediate))
+        for immediate, urgent in RANKS:  # it may have become immediate after it was queued
+            found = self._waiting.get((send.group, immediate, urgent))
             if found is not None and found[0] is send:
-                del self._waiting[send.group, immediate]
+                del self._waiting[send.group, immediate, urgent]
+
+    def _is_urgent(self, window: Window) -> bool:
+        return window.immediate and self._policies.are_urgent(window.by_person.values())
 
     def clear(self) -> None:
         """Forget every send."""
         self._waiting = {}
-
-
-def send_of(window: Window, send_id: SendId, now: Now) -> Send:
-    """Return a new send of a window's members, who know it from here on."""
-    members = list(window.by_person.values())
-    send = Send(
-        send_id=send_id,
-        group=window.key,
-        members=members,
-        immediate=window.immediate,
-        ready_at=now.steady,
-        closed_at=now.steady,
-        earliest_expiry=earliest_expiry(members),
-        oldest_at=window.oldest_at,
-    )
-    send.first_tried_at = earliest_try(send.histories())
-    carry(send_id, members)
-    return send
 
 
 def _are_strangers(some: Mapping[str, Event], others: Mapping[str, Event]) -> bool:

@@ -53,6 +53,8 @@ class Send(msgspec.Struct, eq=False, kw_only=True):
     group: GroupKey
     members: list[Event]
     immediate: bool
+    urgent: bool = False
+    """Immediate, and of an urgent topic: it may have the slots that are kept for those."""
     ready_at: Ticks
     """No attempt before this: its own back-off. What the platform asked to wait stands in `pauses`."""
     earliest_expiry: Instant | None

@@ -1,4 +1,4 @@
-"""Whose turn it is: immediate first, fair across campaigns, as access and the limits allow. Never starts a send.
+"""Whose turn it is: the urgent topics' and other immediate ones first, fair across campaigns, as access and the limits allow. Never starts a send.
 
 A campaign's queue is either ready, or filed under what it waits for: an instant, a probe, a free slot. So a pick never
 searches.
@@ -11,7 +11,7 @@ from consumer.core.event import Event
 from consumer.core.platform.access import Access
 from consumer.core.platform.answer import Exchange
 from consumer.core.policy import Policies
-from consumer.core.sending.backlog import STALE_ENTRIES, Backlog, FairRing, Fifo, TimerHeap, Where
+from consumer.core.sending.backlog import STALE_ENTRIES, Backlog, FairRing, Fifo, Rank, TimerHeap, Where
 from consumer.core.sending.first_arrivals import FirstArrivals
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.waiting_events import WaitingEvents
@@ -20,7 +20,7 @@ from consumer.core.terms import NEVER, Instant, Now, SendId, Ticks
 SEND_BYTES = 1_200
 """What a queued send is charged with, and what knows when it is due and who may join it."""
 
-LINE_BYTES = 1_100
+LINE_BYTES = 1_350
 """What a campaign with queued sends is charged with. `tests/core/test_memory.py` holds both against what is held."""
 
 
@@ -31,10 +31,11 @@ class SendQueue:
         self._policies = policies
         self._access = access
         self._lines: dict[int, Backlog] = {}
-        self._ready = (FairRing(), FairRing())
-        """Immediate sends, and others, in the order of their campaigns' turns."""
-        self._urgent: set[SendId] = set()
+        self._ready = _rings()
+        self._immediate: set[SendId] = set()
         """Those in flight that were picked as immediate."""
+        self._urgent: set[SendId] = set()
+        """Of those, the urgent topics'."""
         self._asleep = TimerHeap(Where.ASLEEP)
         self._probed = TimerHeap(Where.PROBED)
         self._delayed: list[tuple[Ticks, int, Send, QueueEnd]] = []
@@ -93,7 +94,7 @@ class SendQueue:
         self._ring(queue).join(queue)
 
     def _ring(self, queue: Fifo) -> FairRing:
-        return self._ready[0 if queue.immediate else 1]
+        return self._ready[queue.rank]
 
     # ---------------------------------------------------------------- whose turn it is
 
@@ -121,7 +122,9 @@ class SendQueue:
         self.queued -= 1
         self.in_flight += 1
         queue.line.in_flight += 1
-        if queue.immediate:
+        if queue.rank is not Rank.OTHER:
+            self._immediate.add(send.send_id)
+        if queue.rank is Rank.URGENT:
             self._urgent.add(send.send_id)
         access.picked(send.campaign_id, len(send.members), now, crowd=len(self._lines))
         return send
@@ -142,13 +145,17 @@ class SendQueue:
         self.squeezed_since = (self.squeezed_since or now.wall) if is_squeezed else None
 
     def _next(self, now: Now) -> Fifo | None:
-        urgent, others = self._ready
-        while (queue := urgent.take()) is not None:
-            if not self._defer_if_blocked(queue, now):
-                return queue
-        if self.in_flight - len(self._urgent) >= self._access.limits.for_others:
-            return None
-        while (queue := others.take()) is not None:
+        limits, (urgent, immediate, others) = self._access.limits, self._ready
+        found = self._take(urgent, now)
+        if found is not None or self.in_flight - len(self._urgent) >= limits.for_immediate:
+            return found
+        found = self._take(immediate, now)
+        if found is not None or self.in_flight - len(self._immediate) >= limits.for_others:
+            return found
+        return self._take(others, now)
+
+    def _take(self, ring: FairRing, now: Now) -> Fifo | None:
+        while (queue := ring.take()) is not None:
             if not self._defer_if_blocked(queue, now):
                 return queue
         return None
@@ -186,6 +193,7 @@ class SendQueue:
         line = self._lines[send.campaign_id]
         line.in_flight -= 1
         self.in_flight -= 1
+        self._immediate.discard(send.send_id)
         self._urgent.discard(send.send_id)
         for queue in line.queues:
             if queue.where is Where.ASLEEP:
@@ -271,7 +279,7 @@ class SendQueue:
     def holds(self, campaign_id: int) -> bool:
         """Return whether anything of a campaign is queued."""
         line = self._lines.get(campaign_id)
-        return line is not None and bool(line.delayed or line.queues[0].sends or line.queues[1].sends)
+        return line is not None and bool(line.delayed or line.any_ready)
 
     def of_campaign(self, campaign_id: int) -> Iterator[Send]:
         """Yield a campaign's queued sends, those in their back-off apart."""
@@ -288,7 +296,8 @@ class SendQueue:
         if waiting is not None:
             return waiting[1]
         line = self._lines.get(event.group.campaign_id)
-        return None if line is None else line.queues[1].sends.get(name) or line.queues[0].sends.get(name)
+        queues = () if line is None else reversed(line.queues)  # most are in the last
+        return next((send for queue in queues if (send := queue.sends.get(name)) is not None), None)
 
     def promote(self, event: Event) -> None:
         """Make the queued send that holds this event immediate: somebody urgent waits for its outcome."""
@@ -297,9 +306,13 @@ class SendQueue:
             return
         if send.send_id not in self._waiting:  # one that waits for its time enters the right queue then
             self._take_out(send)
-            send.immediate = True
+            self.hasten(send)
             self._enter(self._lines[send.campaign_id], send, QueueEnd.FRONT)
-        send.immediate = True
+        self.hasten(send)
+
+    def hasten(self, send: Send) -> None:
+        """Let a send that is filed nowhere be immediate from now on."""
+        send.immediate, send.urgent = True, self._policies.are_urgent(send.members)
 
     def _take_out(self, send: Send) -> None:
         queue = self._lines[send.campaign_id].queue(send)
@@ -333,7 +346,7 @@ class SendQueue:
     def clear(self) -> None:
         """Forget every queued send."""
         in_flight = {campaign_id: line.in_flight for campaign_id, line in self._lines.items() if line.in_flight}
-        self._delayed, self._waiting, self._ready = [], {}, (FairRing(), FairRing())
+        self._delayed, self._waiting, self._ready = [], {}, _rings()
         self._asleep, self._probed = TimerHeap(Where.ASLEEP), TimerHeap(Where.PROBED)
         self.queued = 0
         self._idle = []
@@ -359,3 +372,8 @@ class SendQueue:
     def in_flight_by_campaign(self) -> dict[int, int]:
         """Return the sends in flight of each campaign that has any."""
         return {line.campaign_id: line.in_flight for line in self._lines.values() if line.in_flight}
+
+
+def _rings() -> tuple[FairRing, FairRing, FairRing]:
+    """Return a ring for each rank: queues in the order of their campaigns' turns."""
+    return FairRing(), FairRing(), FairRing()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,9 +10,15 @@ from consumer.core.platform.access import Access
 from consumer.core.policy import CampaignPolicy, Policies, RatePolicy
 from consumer.core.sending.send import QueueEnd, Send
 from consumer.core.sending.send_queue import SendQueue
-from tests.core.makers import at, make_event, make_send, nothing_held
+from consumer.core.terms import Partition
+from tests.core.makers import P0, URGENT, at, make_event, make_send, nothing_held
 
-POLICIES = Policies(default=CampaignPolicy(max_concurrency=3), max_concurrency=5, reserved_concurrency=0)
+POLICIES = Policies(
+    default=CampaignPolicy(max_concurrency=3),
+    max_concurrency=5,
+    reserved_concurrency=0,
+    urgent_topics=frozenset({URGENT.topic}),
+)
 
 
 def open_access() -> Access:
@@ -35,9 +42,9 @@ class Scene:
     def __post_init__(self) -> None:
         self.queue = SendQueue(POLICIES, self.access)
 
-    def put(self, campaign: int, *, immediate: bool = False, wait: float = 0.0) -> Send:
+    def put(self, campaign: int, *, immediate: bool = False, wait: float = 0.0, partition: Partition = P0) -> Send:
         self.serial += 1
-        event = make_event(self.serial, campaign=campaign)
+        event = make_event(self.serial, campaign=campaign, partition=partition)
         send = make_send(f"s{self.serial}", event, immediate=immediate, ready_at=self.time + wait)
         self.queue.put(send, at(self.time))
         self.waiting.append(send)
@@ -86,7 +93,8 @@ def test_whatever_happens_nothing_is_lost_limits_hold_and_who_may_start_does(dat
         match data.draw(st.integers(0, 8)):
             case 0 | 1 | 2:
                 wait = data.draw(st.sampled_from([0.0, 0.0, 0.5, 4.0]))
-                scene.put(data.draw(st.integers(1, 4)), immediate=data.draw(st.booleans()), wait=wait)
+                immediate, partition = data.draw(st.booleans()), data.draw(st.sampled_from([P0, URGENT]))
+                scene.put(data.draw(st.integers(1, 4)), immediate=immediate, wait=wait, partition=partition)
             case 3 if scene.out:
                 scene.land(data.draw(st.sampled_from(scene.out)))
             case 4:
@@ -295,6 +303,31 @@ def test_slots_are_kept_for_the_immediate_and_one_at_least_for_the_others() -> N
     again = queue.pick(at(0))
     assert again is not None
     assert again.immediate
+
+
+@pytest.mark.parametrize("urgent_topics, others_take", [(frozenset(), 8), (frozenset({URGENT.topic}), 6)])
+def test_half_of_those_slots_are_kept_for_urgent_topics_where_there_are_any(
+    urgent_topics: frozenset[str], others_take: int
+) -> None:
+    eight = CampaignPolicy(max_concurrency=8)
+    queue = queue_of(Policies(max_concurrency=8, reserved_concurrency=4, default=eight, urgent_topics=urgent_topics))
+    for number in range(9):
+        queue.put(contacts(1, 1, f"n{number}"), at(0))
+        queue.put(contacts(2, 1, f"i{number}", immediate=True), at(0))
+    out = [send for _ in range(9) if (send := queue.pick(at(0))) is not None]
+    assert len(out) == others_take
+    for number in range(9):
+        send = make_send(f"u{number}", make_event(number, partition=URGENT, campaign=2))
+        queue.put(send, at(0))
+        queue.promote(send.members[0])
+        assert send.urgent is bool(urgent_topics)
+    urgent = [send for _ in range(9) if (send := queue.pick(at(0))) is not None]
+    assert len(urgent) == 8 - others_take
+    assert all(send.urgent for send in urgent)
+    for send in urgent:
+        queue.attempt_ended(send)
+        again = queue.pick(at(0))
+        assert again is None or again.urgent, "their slots are theirs"
 
 
 def test_a_rate_puts_off_what_waits_and_says_when_to_look_again() -> None:

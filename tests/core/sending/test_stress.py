@@ -1,6 +1,7 @@
 """Sending while the platform suffers, on made-up time: who pays for it, and who does not."""
 
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 
@@ -8,12 +9,13 @@ from consumer.core.outcome import Status
 from consumer.core.platform.answer import Answer, Answered, Lost
 from consumer.core.policy import CampaignPolicy, Policies, RatePolicy
 from consumer.core.terms import Partition
-from tests.core.makers import P0, P1, at
+from tests.core.makers import P0, P1, URGENT, at
 from tests.core.runner import OK, Request, Runner
 from tests.core.test_growth import steps
 
 LONE = CampaignPolicy(window_seconds=0.0, max_contacts=1, max_age_seconds=86_400.0)
 TOO_MANY = Answered(status=429, retry_after_seconds=None, body=b"{}")
+OTP = 1_000
 HANG = Lost(detail="no answer within 10 s"), 10.0
 
 
@@ -24,7 +26,7 @@ def phone(number: int) -> str:
 def contacted(policies: Policies, *, partitions: tuple[Partition, ...] = (P0,)) -> Runner:
     """A process that has had its first 2xx."""
     runner = Runner(policies=policies, partitions=partitions)
-    runner.feed(runner.event(phone="+34699999999", campaignId=1000))
+    runner.feed(runner.event(phone="+34699999999", campaignId=OTP))
     runner.run(until=1.0)
     runner.requests.clear()
     return runner
@@ -73,6 +75,24 @@ def test_one_campaign_whose_requests_hang_costs_the_others_hardly_anything() -> 
 @pytest.mark.parametrize("bad", [1, 2, 5])
 def test_campaigns_that_are_throttled_cost_the_others_hardly_anything(bad: int) -> None:
     assert throughput(bad=bad, answer=(TOO_MANY, 0.02)) >= 0.95 * 20.0 * 28 / 0.5
+
+
+def test_immediate_events_that_hang_by_hundreds_take_no_slot_from_an_urgent_topics() -> None:
+    campaigns = {OTP: replace(LONE, max_contacts=10)}
+    policies = Policies(default=LONE, campaigns=campaigns, urgent_topics=frozenset({URGENT.topic}))
+    runner = contacted(policies, partitions=(P0, URGENT))
+    runner.platform = lambda request: (OK, 10.0 if request.campaign < OTP else 0.05)
+    runner.feed(
+        *[runner.event(campaignId=each % 50 + 1, phone=phone(each), priority="immediate") for each in range(500)]
+    )
+    runner.run(until=runner.time + 1.0)
+    runner.feed(runner.event(campaignId=OTP, phone=phone(2_000), priority="immediate"))
+    for number in range(20):
+        since = runner.time
+        runner.feed(runner.event(campaignId=OTP, phone=phone(1_000 + number)), partition=URGENT)
+        runner.run(until=since + 0.3)
+        (request,) = [request for request in runner.requests if request.campaign == OTP and request.at >= since]
+        assert request.at - since < 0.1
 
 
 @pytest.mark.parametrize("rate", [5.0, 50.0])
