@@ -193,6 +193,9 @@ class Deduplication:
         """Forget the oldest past the bound; last of all what `newest` has just got."""
         while self.entries > self._max_entries:
             until, memory, piece = self._oldest(newest)
+            if piece is None and self._is_much(memory.fresh):
+                self._pack_run(memory)  # no more of it goes than has to
+                continue
             memory.forgotten = max(until, memory.forgotten or until)
             if piece is None:
                 self._drop_fresh(memory)

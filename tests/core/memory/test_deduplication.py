@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 import xxhash
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer.core.memory.deduplication import BYTES_AN_ID, GENERATIONS, Deduplication, Recalled
@@ -63,6 +63,7 @@ def test_an_id_is_forgotten_by_time_although_nothing_else_settles() -> None:
     st.integers(0, 50),
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20), st.sampled_from([0.0, 0.1, 20.0])), max_size=60),
 )
+@example(20, [(2, 20, 0.0), (2, 2, 0.0)])
 def test_entries_stay_within_the_bound_and_the_youngest_are_kept(
     bound: int, steps: list[tuple[int, int, float]]
 ) -> None:
