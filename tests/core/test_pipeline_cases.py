@@ -1,5 +1,6 @@
 """The way of an event in single cases: what hurries, what waits, what is not read, what stays in doubt."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -216,17 +217,19 @@ def test_a_stop_sends_what_waits_in_windows_at_once() -> None:
 
 def test_an_event_whose_texting_is_unknown_is_in_doubt_and_not_called_a_duplicate() -> None:
     """Its ID was forgotten when it was sent, and is remembered by whoever takes the partition over."""
-    policies = Policies(default=CampaignPolicy(window_seconds=0.0), deduplication_max_entries=1)
+    policies = Policies(default=CampaignPolicy(window_seconds=0.0), deduplication_ttl_seconds=1.0)
     runner = Runner(policies=policies)
     runner.feed(runner.event(eventId="same"), runner.event(phone="+34600000002"), runner.event(phone="+34600000003"))
-    runner.run(until=2.0)
+    runner.run(until=10.0)
+    runner.time = 10.0
     runner.platform = lambda _request: (OK, 1000.0)
     runner.feed(runner.event(eventId="same", phone="+34600000004"))
-    runner.run(until=4.0)
+    runner.run(until=12.0)
     assert runner.requests[-1].offsets == [(0, 3)]
     runner.pipeline.drop(P0)
     runner.results.clear()
-    runner.pipeline.deduplication._max_entries = 100  # noqa: SLF001  # a successor that is configured to remember more
+    runner.policies = replace(policies, deduplication_ttl_seconds=100.0)  # a successor that is to remember for longer
+    runner.pipeline.deduplication._ttl_seconds = 100.0  # noqa: SLF001
     runner.take(P0, start=3)
     runner.platform = accepting
     runner.feed(runner.event(eventId="same", phone="+34600000004"))
