@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from consumer.edge.kafka.transactions import FencedError, NotCommittedError, Ref
 from consumer.service.ports import PlainMessage
 from tests.kafka.support import connection_to, frozen
 from tests.support.cluster import Cluster
+from tests.support.eventually import eventually
 from tests.support.kafka_proxy import Api, KafkaProxy, What
 from tests.support.topics import Topics
 
@@ -35,14 +36,25 @@ async def producer_on(connection: KafkaConnection, name: str) -> AsyncIterator[T
 
 
 async def committed(kafka: Cluster, topic: str) -> list[Any]:
-    """What a reader sees that does not see what is not committed."""
-    reader = TopicReader(connection_to(kafka), isolation=Isolation.COMMITTED, on_trouble=lambda _why: None)
+    """What a reader sees that does not see what is not committed, once no transaction is open.
+
+    Whoever commits has the answer before the brokers have written the end of the transaction to the partition.
+    """
     partition = TopicPartition(topic, 0)
-    try:
-        start, end = await reader.bounds(partition)
+    async with AsyncExitStack() as stack:
+        reader, everything = [
+            TopicReader(connection_to(kafka), isolation=isolation, on_trouble=lambda _why: None)
+            for isolation in (Isolation.COMMITTED, Isolation.UNCOMMITTED)
+        ]
+        for each in (reader, everything):
+            stack.push_async_callback(each.stop)
+
+        async def bounds() -> tuple[int, int] | None:
+            seen = await reader.bounds(partition)
+            return seen if seen == await everything.bounds(partition) else None
+
+        start, end = await eventually(bounds, within_seconds=30.0, what="the end of all transactions")
         return list(await reader.read(partition, start, end))
-    finally:
-        await reader.stop()
 
 
 def values(records: list[Any]) -> list[bytes]:
