@@ -1,19 +1,17 @@
 """Reads parked records again: a task for each piece, beside the group's own reading. Decides nothing."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 
 from consumer.core.commands import ReadAgain
-from consumer.core.event import Record
 from consumer.core.journal.lane import Lane
 from consumer.core.pipeline import Pipeline
-from consumer.core.terms import Offset
 from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.facts import Facts
 from consumer.service.inbox import Inbox
-from consumer.service.ports import EventsConsumer, RefusedError, TopicGoneError
-from consumer.service.unreadable import READ_AGAIN_SECONDS
+from consumer.service.ports import EventsConsumer
+from consumer.service.unreadable import PARKED, LaneDroppedError, until_readable
 
 
 class Rereading:
@@ -50,31 +48,12 @@ class Rereading:
 
     async def _read(self, one: ReadAgain) -> None:
         lane = one.lane
-        records, reached = await self._until_readable(one)
-        if lane.parked_refused is not None:
-            lane.parked_refused = None
-            self._facts.writes_taken(lane.partition)
+        read = partial(self._consumer.read_again, lane.partition, one.start, one.stop)
+        try:
+            records, reached = await until_readable(lane, read, self._facts, PARKED)
+        except LaneDroppedError:
+            return
         self._telemetry.read_again(lane.partition, count=len(records))
         fetched = await self._inbox.ask(partial(self._pipeline.read_again, lane, records, reached))
         if fetched.records:
             self._telemetry.fetched(lane.partition, fetched)
-
-    async def _until_readable(self, one: ReadAgain) -> tuple[Sequence[Record], Offset]:
-        """Return what was read, once it can be. What lasts stops the partition: a person has to act.
-
-        Of a log that stays too short, the consumer says so after a while; then the partition begins anew.
-        """
-        lane, lasts = one.lane, False
-        while True:
-            try:
-                return await self._consumer.read_again(lane.partition, one.start, one.stop)
-            except (RefusedError, TopicGoneError) as error:
-                if lasts:
-                    self._refused(lane, f"what is parked of it cannot be read: {error}")
-            lasts = True
-            await asyncio.sleep(READ_AGAIN_SECONDS)
-
-    def _refused(self, lane: Lane, why: str) -> None:
-        if lane.parked_refused is None:
-            self._facts.writes_refused(lane.partition, why=why)
-        lane.parked_refused = why

@@ -9,7 +9,7 @@ import pytest
 from consumer.core.commands import ReadAgain
 from consumer.core.event import Record
 from consumer.core.terms import Offset, Partition
-from consumer.service import rereading as rereading_module
+from consumer.service import unreadable
 from consumer.service.engine_telemetry import EngineTelemetry
 from consumer.service.inbox import Inbox
 from consumer.service.ports import EventsConsumer, RefusedError, TopicGoneError
@@ -66,7 +66,7 @@ class Desk:
 async def test_what_cannot_be_read_is_told_once_and_stops_the_partition_until_it_can(
     wrong: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rereading_module, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(unreadable, "READ_AGAIN_SECONDS", 0.0)
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         desk = Desk(Log(wrong, wrong, wrong, wrong, None), tasks)
         whys: list[str | None] = []
@@ -82,7 +82,7 @@ async def test_what_cannot_be_read_is_told_once_and_stops_the_partition_until_it
 
 
 async def test_a_passing_error_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rereading_module, "READ_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(unreadable, "READ_AGAIN_SECONDS", 0.0)
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         desk = Desk(Log(TopicGoneError("the log ends at 3"), None), tasks)
         desk.start()
