@@ -7,6 +7,7 @@ import msgspec
 
 from consumer.core.terms import Instant
 
+PROXY_AUTHENTICATION_REQUIRED = 407
 TOO_MANY_REQUESTS = 429
 """With this status an answer is about its campaign; any other that means "not delivered" is about the platform."""
 

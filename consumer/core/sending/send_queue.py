@@ -1,4 +1,4 @@
-"""Whose turn it is: the urgent topics' and other immediate ones first, fair across campaigns, as access and the limits allow. Never starts a send.
+"""Whose turn it is: urgent topics' sends, then immediate ones, fair across campaigns, as access and limits allow. Starts none.
 
 A campaign's queue is either ready, or filed under what it waits for: an instant, a probe, a free slot. So a pick never
 searches.
@@ -304,11 +304,12 @@ class SendQueue:
         send = self.find(event)
         if send is None or send.immediate:
             return
-        if send.send_id not in self._waiting:  # one that waits for its time enters the right queue then
-            self._take_out(send)
+        if send.send_id in self._waiting:  # it enters the right queue at its time
             self.hasten(send)
-            self._enter(self._lines[send.campaign_id], send, QueueEnd.FRONT)
+            return
+        self._take_out(send)
         self.hasten(send)
+        self._enter(self._lines[send.campaign_id], send, QueueEnd.FRONT)
 
     def hasten(self, send: Send) -> None:
         """Let a send that is filed nowhere be immediate from now on."""

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from config.proxy import Proxy
 from consumer import __version__
 from consumer.core.platform.answer import (
+    PROXY_AUTHENTICATION_REQUIRED,
     Answer,
     Answered,
     Exchange,
@@ -197,7 +198,7 @@ class PlatformClient:
         except TimeoutError:
             answer = self._timed_out(attempt)
         except ProxyWantsPasswordError:
-            answer = Answered(status=407, retry_after_seconds=None, body=b"")
+            answer = Answered(status=PROXY_AUTHENTICATION_REQUIRED, retry_after_seconds=None, body=b"")
         except httpx.TransportError as error:
             answer = _failed(attempt, str(error))
         except Exception as error:

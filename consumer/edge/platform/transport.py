@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from config.proxy import Proxy
+from consumer.core.platform.answer import PROXY_AUTHENTICATION_REQUIRED
 from consumer.edge.platform.http_wire import (
     MAX_KEEP_ALIVE_SECONDS,
     Attempt,
@@ -39,8 +40,6 @@ NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_read=None, soc
 NETWORK_ERRORS = (aiohttp.ClientError, OSError, EOFError, UnicodeError)
 """What aiohttp raises for things that the network does. `UnicodeError`: a host name that DNS cannot carry."""
 
-
-PROXY_AUTHENTICATION_REQUIRED = 407
 
 UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 """OpenSSL's codes for a certificate whose chain ends at nobody whom we trust (`X509_V_ERR_*`)."""

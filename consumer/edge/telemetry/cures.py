@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from consumer.core.outcome import Reason, Status
+from consumer.core.platform.answer import PROXY_AUTHENTICATION_REQUIRED
 from consumer.service.facts import RetryReason, StopWhy
 
 OUT_OF_CREDIT: Final = 402
-PROXY_AUTHENTICATION: Final = 407
 COMMON_STATUSES: Final = frozenset(
     {200, 201, 202, 204, 301, 302, 307, 308, 400, 401, 402, 403, 404, 407, 408, 409}
     | {413, 421, 422, 425, 429, 500, 502, 503, 504}
@@ -66,6 +66,6 @@ def stop_cure(why: StopWhy, status: int | None) -> str:
         return "check CAMPAIGN_API__URL: the platform redirects elsewhere, and redirects are not followed"
     if status == OUT_OF_CREDIT:
         return "the platform wants to be paid (402): check the account's credit; sending goes on by itself"
-    if status == PROXY_AUTHENTICATION:
+    if status == PROXY_AUTHENTICATION_REQUIRED:
         return "a proxy wants a password (407): check CAMPAIGN_API__PROXY, or HTTPS_PROXY"
     return "check CAMPAIGN_API__SERVER_KEY, the region in CAMPAIGN_API__URL, the key's role and client addresses"
