@@ -5,7 +5,6 @@ from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from consumer.edge.clock import SystemClock
 from consumer.edge.kafka.connection import KafkaConnection
@@ -135,13 +134,3 @@ class Silent:
 
     def advance(self, offsets: int) -> None:
         """Reading goes on."""
-
-
-async def delete_records(kafka: Cluster, topic: str, *, before: int) -> None:
-    """Let the first records of partition 0 go, as retention does."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=before)})
-    finally:
-        await admin.close()

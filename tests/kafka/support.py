@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import TopicAuthorizationFailedError
 from aiokafka.producer.sender import SendProduceReqHandler
 from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.structs import TopicPartition
 
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.edge.kafka.connection import KafkaConnection
@@ -107,3 +109,13 @@ def frozen(kafka: ApacheKafka, number: int = 1) -> Iterator[None]:
         yield
     finally:
         kafka.thaw_broker(number)
+
+
+async def delete_records(kafka: Cluster, topic: str, *, before: int) -> None:
+    """Let the first records of partition 0 go, as retention does."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=before)})
+    finally:
+        await admin.close()

@@ -2,12 +2,11 @@
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.structs import TopicPartition
 
 from consumer.core.terms import Offset, Partition
 from consumer.service.ports import Committed
 from tests.kafka.members import member_of, until_assigned
+from tests.kafka.support import delete_records
 from tests.support.cluster import Cluster
 from tests.support.records import Codec, Written, write
 from tests.support.topics import Topics
@@ -189,10 +188,7 @@ async def test_records_that_retention_removed_are_reported_and_reading_goes_on_b
     topic = await topics.create("events")
     partition = Partition(topic, 0)
     await write(kafka.bootstrap_servers, topic, [Written(value=b"%d" % n) for n in range(10)])
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(6)})
-    await admin.close()
+    await delete_records(kafka, topic, before=6)
     lost: list[tuple[Partition, int, int]] = []
     async with member_of(kafka, topic, on_records_lost=lambda *what: lost.append(what)) as member:
         await until_assigned(member, count=1)

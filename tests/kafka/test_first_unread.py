@@ -1,11 +1,10 @@
 """How old the first unread record is: looked up beside the group's reading, which stays where it was."""
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.structs import TopicPartition
 
 from consumer.core.terms import Offset, Partition
 from tests.kafka.members import member_of, until_assigned
+from tests.kafka.support import delete_records
 from tests.support.cluster import Cluster
 from tests.support.records import Written, write
 from tests.support.topics import Topics
@@ -46,10 +45,7 @@ async def test_records_that_are_gone_and_those_that_nobody_may_read_are_passed_o
         await producer.send_and_wait(topic, b"never", partition=0, timestamp_ms=at(4))
         await producer.abort_transaction()  # its marker stands at offset 5
     await write(kafka.bootstrap_servers, topic, [Written(value=b"v", timestamp_ms=at(6))])
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(2)})
-    await admin.close()
+    await delete_records(kafka, topic, before=2)
     async with member_of(kafka, topic) as member:
         await until_assigned(member, count=1)
         assert await member.consumer.first_timestamp_ms(partition, Offset(0)) == at(2)

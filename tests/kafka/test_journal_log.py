@@ -5,14 +5,13 @@ import contextlib
 from collections.abc import Sequence
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
-from aiokafka.structs import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from consumer.core.terms import JournalOffset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.edge.kafka.journal_log import KafkaJournal
 from consumer.service.ports import AppendRefusedError, AppendTooLargeError, TopicGoneError, UnsureAppendError
-from tests.kafka.support import frozen, journal_on, until_leaderless, without_permission
+from tests.kafka.support import delete_records, frozen, journal_on, until_leaderless, without_permission
 from tests.support.cluster import Cluster
 from tests.support.records import Written, read_all, write
 from tests.support.topics import Topics
@@ -70,10 +69,7 @@ async def test_reading_begins_and_ends_where_the_journal_does(kafka: Cluster, to
         assert await journal.bounds(partition) == (0, 0)
         assert await values_of(journal, partition, 0, 10) == []
         await journal.append(partition, [b"%d" % n for n in range(10)])
-        admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-        await admin.start()
-        await admin.delete_records({TopicPartition(f"{partition.topic}-journal", 0): RecordsToDelete(4)})
-        await admin.close()
+        await delete_records(kafka, f"{partition.topic}-journal", before=4)
 
         assert await journal.bounds(partition) == (4, 10)
         assert await values_of(journal, partition, 0, 6) == [b"4", b"5"]

@@ -2,12 +2,11 @@
 
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from consumer.core.terms import Partition
 from consumer.edge.kafka.reading.topic_reader import Isolation, TopicReader
 from tests.kafka.members import member_of, until_assigned
-from tests.kafka.support import connection_to
+from tests.kafka.support import connection_to, delete_records
 from tests.support.batches import CODECS, Raw, publish
 from tests.support.batches import batch as batch_of
 from tests.support.cluster import Cluster
@@ -57,20 +56,12 @@ async def test_retention_passes_a_member_that_stands_behind_the_end_of_a_transac
                 await member.fetch()
             member.consumer.pause([partition])
             await write(kafka.bootstrap_servers, topic, [Written(value=b"%d" % n) for n in range(4)])
-            await delete_below(kafka, topic, 5)
+            await delete_records(kafka, topic, before=5)
             member.consumer.resume([partition])
             await member.fetch_until(4)
 
     assert [record.offset for record in member.records[partition]] == [0, 1, 5, 6]
     assert lost == [(partition, 3, 5)], "the marker at 2 was no record"
-
-
-async def delete_below(kafka: Cluster, topic: str, offset: int) -> None:
-    """Remove a log's beginning, as retention does, or somebody who clears a backlog."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(offset)})
-    await admin.close()
 
 
 async def test_ends_of_many_logs_are_asked_in_one_question_and_one_without_a_leader_hides_no_other(

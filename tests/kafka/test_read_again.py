@@ -1,14 +1,13 @@
 """What was parked is read again beside the group's reading: of logs that shrank from either end, too, at a small price."""
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
-from aiokafka.structs import TopicPartition
 
 from consumer.core.terms import Offset, Partition
 from consumer.demo.apache_kafka import ApacheKafka
 from consumer.edge.kafka.reading import log_edges
 from consumer.service.ports import TopicGoneError
 from tests.kafka.members import member_of, until_assigned
+from tests.kafka.support import delete_records
 from tests.support.cluster import Cluster, SomebodyElsesKafka
 from tests.support.kafka_proxy import Api, KafkaProxy, Question, What
 from tests.support.records import Written, write
@@ -65,10 +64,7 @@ async def test_what_retention_has_removed_of_it_is_counted_and_the_rest_is_read(
     topic = await topics.create("events")
     partition = Partition(topic, 0)
     await write(kafka.bootstrap_servers, topic, [Written(value=b"v")] * 10)
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(6)})
-    await admin.close()
+    await delete_records(kafka, topic, before=6)
     lost: list[tuple[Partition, int, int]] = []
     async with member_of(kafka, topic, on_records_lost=lambda *what: lost.append(what)) as member:
         await until_assigned(member, count=1)

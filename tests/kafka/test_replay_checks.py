@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaProducer
 
 from consumer.replay.tail import HeldUpError
 from schemas.instants import instant_of
-from tests.kafka.resends import RUN, committed, delete_records, event, originals, resends, run_here
+from tests.kafka.resends import RUN, committed, event, originals, resends, run_here
+from tests.kafka.support import delete_records
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.plans import ended, plan_of_all, replay, saved, started
